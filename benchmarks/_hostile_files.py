@@ -64,7 +64,7 @@ def weights(extra: str) -> bytes:
     import torch
     from safetensors.torch import save
 
-    from handheld.compress.networks import PictureShape, make
+    from handheld.networks.zoo.pictures import PictureShape, make
 
     network = make("residual", PictureShape(3, 8, 8), 2, 4, seed=0)
     return save({**network.state_dict(), extra: torch.zeros(1)})

@@ -29,16 +29,17 @@ from rich.progress import Progress
 from torch import nn
 
 from handheld.compress import Family, Schedule
-from handheld.compress.candidates import Builder, Candidate
 from handheld.compress.config import read
-from handheld.compress.stages import planned
-from handheld.compress.structure import trace
-from handheld.compress.teachers import Teacher, build
-from handheld.compress.training.answers import Answers
-from handheld.compress.training.batches import Batches
-from handheld.compress.training.pictures import Preparation
-from handheld.compress.training.student import AtSide, accuracy, follow
+from handheld.compress.pictures.candidates import Builder, Candidate
+from handheld.compress.pictures.large_network import build
+from handheld.compress.pictures.preparation import Preparation
+from handheld.compress.pictures.search import ladder, planned
+from handheld.compress.pictures.training.answers import TeacherAnswers
+from handheld.compress.pictures.training.batches import PictureBatches
+from handheld.compress.pictures.training.student import AtSide, StudentLesson, accuracy, follow
+from handheld.compress.teacher import TeacherSource
 from handheld.data import Dataset, Splits
+from handheld.networks.structure import trace
 from handheld.training import device
 
 SOURCES = ("labels", "answers")
@@ -68,6 +69,14 @@ class Ablation:
     def preparation(self) -> Preparation:
         return Preparation.of(self.data.train)
 
+    def candidates(self, family: Family) -> tuple[Candidate, ...]:
+        """Return what the family's run found for the targets of its configuration."""
+        targets = self.config.targets
+        if isinstance(targets, int):
+            targets = ladder(targets)
+        path = family.folder / "run" / "candidates.json"
+        return planned(path, targets, self.preparation.side)
+
     def network(self, candidate: Candidate, seed: int) -> nn.Module:
         """Return a member's network with fresh weights."""
         large = trace(self.teacher, torch.zeros(2, *self.preparation.shape))
@@ -82,9 +91,9 @@ class Ablation:
                 layer.reset_parameters()
         return network
 
-    def batches(self, seed: int, *, views: int) -> Batches:
+    def batches(self, seed: int, *, views: int) -> PictureBatches:
         settings = self.config.settings
-        return Batches(
+        return PictureBatches(
             self.data.train,
             self.preparation,
             self.schedule.batch,
@@ -138,7 +147,7 @@ def prepared(
     weights = str((family.folder / "teacher.safetensors").resolve())
     source = replace(wanted.teacher, checkpoint=weights, trained=True, file=None)
     shape = Preparation.of(data.train).shape
-    teacher = build(Teacher(**vars(source)), shape, len(data.classes), seed=0, folder=Path())
+    teacher = build(TeacherSource(**vars(source)), shape, len(data.classes), seed=0, folder=Path())
     settings = wanted.settings
     # a member learns in each of both parts; alone it gets all of that time at once
     schedule = replace(
@@ -155,7 +164,7 @@ def first(dataset: Dataset, count: int) -> Dataset:
 def compared(
     ablation: Ablation, families: Sequence[Family], sources: Sequence[str], progress: Progress
 ) -> Iterator[dict[str, Any]]:
-    by_name = {one.name: one for one in planned(families[0].folder / "run" / "candidates.json")}
+    by_name = {one.name: one for one in ablation.candidates(families[0])}
     for member in families[0].members:
         candidate = by_name[member.name]
         if candidate.kind == "pruned":
@@ -208,16 +217,14 @@ def train(
     answers = None
     if source == "answers":
         batches = ablation.batches(seed, views=settings.views)
-        answers = Answers(ablation.teacher.to(device()), batches, len(ablation.data.classes))
+        answers = TeacherAnswers(ablation.teacher.to(device()), batches, len(ablation.data.classes))
     else:
         batches = ablation.batches(seed, views=0)
         how = replace(how, weight=0.0)
     task = progress.add_task(f"{candidate.name}, {source}, seed {seed}", total=None)
     follow(
         network,
-        batches,
-        answers,
-        how,
+        StudentLesson(batches, answers, how),
         ablation.schedule,
         save=save,
         report=lambda step, steps, _: progress.update(task, completed=step, total=steps),

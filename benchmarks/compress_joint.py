@@ -16,13 +16,15 @@ import torch
 from _report import show, write
 
 from handheld.compress import Family
-from handheld.compress.candidates import Builder
 from handheld.compress.config import read
-from handheld.compress.stages import Run, joint_run, planned
-from handheld.compress.structure import trace
-from handheld.compress.teachers import build
-from handheld.compress.training.joint import time_ratio
-from handheld.compress.training.pictures import Preparation
+from handheld.compress.pictures.candidates import Builder
+from handheld.compress.pictures.joint_run import joint_step_of
+from handheld.compress.pictures.large_network import build
+from handheld.compress.pictures.preparation import Preparation
+from handheld.compress.pictures.run import PictureRun
+from handheld.compress.pictures.search import ladder, planned
+from handheld.compress.pictures.training.joint import time_ratio
+from handheld.networks.structure import trace
 from handheld.training.runs import RunFolder, StageClock, silent
 
 
@@ -48,7 +50,7 @@ def main() -> None:
     )
     large = trace(network, torch.zeros(2, *preparation.shape))
     builder = Builder(large, preparation.shape, len(data.classes), settings.seed, settings.sparsity)
-    run = Run(
+    run = PictureRun(
         data,
         settings,
         (),
@@ -57,9 +59,12 @@ def main() -> None:
         preparation,
         large,
         True,
-        None,
     )
-    step = joint_run(run, builder, planned(run.space.file("candidates.json")), run.batches(), 0)
+    targets = wanted.targets
+    if isinstance(targets, int):
+        targets = ladder(targets)
+    candidates = planned(run.space.file("candidates.json"), targets, preparation.side)
+    step = joint_step_of(run, builder, candidates, run.batches(), 0)
     ratio = time_ratio(step, given.pairs)
     seconds = Family.open(given.family).record["seconds"]
     alone = seconds["joint training"] / ratio

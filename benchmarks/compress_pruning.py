@@ -14,7 +14,14 @@ from typing import Any
 from _report import show, write
 from rich.progress import Progress
 
-from handheld.compress import Augmentation, Family, Schedule, Settings, Teacher, compress
+from handheld.compress import (
+    Augmentation,
+    Family,
+    FamilySettings,
+    Schedule,
+    TeacherSource,
+    compress,
+)
 from handheld.config import find
 from handheld.data import Splits, load
 
@@ -50,7 +57,7 @@ def halve(
 ) -> Family:
     if (out / "family.json").exists():
         return Family.open(out)
-    settings = Settings(
+    settings = FamilySettings(
         training=Schedule(epochs),
         finish=Schedule(finish, rate=0.1),
         augmentation=Augmentation(flip=True, shift=2),
@@ -58,7 +65,7 @@ def halve(
     with Progress() as progress:
         task = progress.add_task(f"{network}, {width} channels", total=1.0)
         return compress(
-            Teacher(network=network, width=width), data, out=out, targets=["2x smaller, pruned"],
+            TeacherSource(network=network, width=width), data, out=out, targets=["2x smaller, pruned"],
             techniques=("pruning",), settings=settings,
             progress=lambda stage, done, _: progress.update(task, completed=done, description=f"{network} {width}: {stage}"),
         )  # fmt: skip

@@ -37,17 +37,19 @@ from _report import show, write
 from handheld.compile import to_tflite
 from handheld.compress import Family
 from handheld.compress.config import read
-from handheld.compress.exporting import Exporter
-from handheld.compress.measuring import answers, latencies, stored_inputs
-from handheld.compress.quantisation import Plain, fold
-from handheld.compress.structure import trace
-from handheld.compress.teachers import Teacher, build
-from handheld.compress.training.answers import Answers
-from handheld.compress.training.batches import Batches
-from handheld.compress.training.pictures import Preparation, pixels
-from handheld.compress.training.student import follow
+from handheld.compress.latency import latencies
+from handheld.compress.pictures.evaluation import answers, stored_inputs
+from handheld.compress.pictures.exporter import Exporter
+from handheld.compress.pictures.large_network import build
+from handheld.compress.pictures.preparation import Preparation, pixels
+from handheld.compress.pictures.training.answers import TeacherAnswers
+from handheld.compress.pictures.training.batches import PictureBatches
+from handheld.compress.pictures.training.student import StudentLesson, follow
+from handheld.compress.teacher import TeacherSource
 from handheld.data import Splits
 from handheld.engine import Model
+from handheld.networks.quantisation import FxNet, fold
+from handheld.networks.structure import trace
 from handheld.training import Distillation, Schedule
 
 KEPT = (0.22, 0.16, 0.11, 0.075, 0.05)  # of each layer's channels, by torch-pruning
@@ -137,7 +139,7 @@ def load(folder: Path, config: Path, epochs: float | None) -> Bench:
         file=None,
     )
     teacher = build(
-        Teacher(**vars(source)), preparation.shape, len(data.classes), seed=0, folder=Path()
+        TeacherSource(**vars(source)), preparation.shape, len(data.classes), seed=0, folder=Path()
     )
     exporter = Exporter(data.train, data.valid, preparation, {"labels": list(data.classes)}, 0.005)
     return Bench(
@@ -181,7 +183,10 @@ def quantiser(bench: Bench) -> Iterator[Point]:
             "int8 weights",
             lambda: (
                 to_tflite(
-                    Plain(network), bench.example[:1], metadata={}, precision="int8_weights"
+                    FxNet(network),
+                    bench.example[:1],
+                    metadata={},
+                    precision="int8_weights",
                 ).content
             ),
         ),
@@ -235,7 +240,7 @@ def cut_by_torch_pruning(bench: Bench, way: Way, kept: float) -> Point:
     started = time.process_time()
     settings = bench.config.settings
     views = settings.views if way.answers else 0
-    batches = Batches(
+    batches = PictureBatches(
         bench.data.train,
         bench.preparation,
         settings.finish.batch,
@@ -243,10 +248,10 @@ def cut_by_torch_pruning(bench: Bench, way: Way, kept: float) -> Point:
         views=views,
         seed=0,
     )
-    lesson = Lesson(batches, how=Distillation(weight=0.0, smoothing=0.1))
+    lesson = PeerLesson(batches, how=Distillation(weight=0.0, smoothing=0.1))
     if way.answers:
-        known = Answers(bench.teacher, batches, len(bench.data.classes), save=place)
-        lesson = Lesson(batches, settings.distillation, known)
+        known = TeacherAnswers(bench.teacher, batches, len(bench.data.classes), save=place)
+        lesson = PeerLesson(batches, settings.distillation, known)
     network = deepcopy(bench.teacher).train()
     prune(bench, network, lesson, way, kept)
     lesson.teach(network, replace(settings.finish, epochs=bench.epochs), save=place / "state.pt")
@@ -267,18 +272,21 @@ def cut_by_torch_pruning(bench: Bench, way: Way, kept: float) -> Point:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class PeerLesson:
     """What a pruned network learns from."""
 
-    batches: Batches
+    batches: PictureBatches
     how: Distillation
-    answers: Answers | None = None
+    answers: TeacherAnswers | None = None
 
     def teach(self, network: torch.nn.Module, schedule: Schedule, save: Path | None = None) -> None:
-        follow(network, self.batches, self.answers, self.how, schedule, save=save)
+        lesson = StudentLesson(self.batches, self.answers, self.how)
+        follow(network, lesson, schedule, save=save)
 
 
-def prune(bench: Bench, network: torch.nn.Module, lesson: Lesson, way: Way, kept: float) -> None:
+def prune(
+    bench: Bench, network: torch.nn.Module, lesson: PeerLesson, way: Way, kept: float
+) -> None:
     """Remove channels; a network that was pruned and tuned before is pruned again where it was."""
     pruning = torch_pruning()
     last = [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)][-1:]
@@ -308,7 +316,7 @@ def prune(bench: Bench, network: torch.nn.Module, lesson: Lesson, way: Way, kept
             lesson.teach(network, between)
 
 
-def taylor_gradients(network: torch.nn.Module, batches: Batches) -> None:
+def taylor_gradients(network: torch.nn.Module, batches: PictureBatches) -> None:
     """Add up the gradients of a few batches, which Taylor scores are made of."""
     network.zero_grad(set_to_none=True)
     for number in range(min(20, batches.per_epoch)):
@@ -327,7 +335,7 @@ def nncf(bench: Bench) -> list[dict[str, Any]]:
             place / "nncf.npy",
             bench.preparation.inputs(pixels(bench.data.test)).contiguous().numpy()[:, None],
         )
-        network = Plain(fold(trace(bench.teacher, bench.example))).eval()
+        network = FxNet(fold(trace(bench.teacher, bench.example))).eval()
         torch.onnx.export(
             network,
             (bench.example[:1],),

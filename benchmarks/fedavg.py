@@ -29,11 +29,11 @@ from handheld.federated.algorithms import FedAvg, FedSGD
 from handheld.federated.learning import ClientWork, Examples, Users
 from handheld.federated.learning.evaluation import evaluate_examples
 from handheld.federated.learning.modules import ModuleLearner
-from handheld.federated.networks import make
 from handheld.federated.simulator import Plan, simulate
 from handheld.federated.simulator.checkpoint import RoundFigures
 from handheld.federated.stages import Compressed, Stage
 from handheld.federated.updates import Eden
+from handheld.networks.zoo.federated import make
 from handheld.reports import Curve
 
 COLUMNS = (

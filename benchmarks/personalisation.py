@@ -26,8 +26,8 @@ from handheld.federated.device.personalisation import luck
 from handheld.federated.learning import ClientWork, Examples, Users
 from handheld.federated.learning.evaluation import evaluate_examples
 from handheld.federated.learning.modules import ModuleLearner
-from handheld.federated.networks import make
 from handheld.federated.simulator import Plan, simulate
+from handheld.networks.zoo.federated import make
 
 USERS, LEAST, TESTED = 100, 20, 0.2
 HOW = Personalisation(work=ClientWork(epochs=5, batch=10, rate=0.05))

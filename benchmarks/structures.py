@@ -21,10 +21,10 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from handheld.compile import to_tflite
-from handheld.compress.pruning import choose_units, scores
-from handheld.compress.pruning.cost import cost_of
-from handheld.compress.quantisation import Plain, fold
-from handheld.compress.structure import channels_of, slim, trace
+from handheld.networks.pruning import choose_units, scores
+from handheld.networks.pruning.cost import cost_of
+from handheld.networks.quantisation import FxNet, fold
+from handheld.networks.structure import channels_of, slim, trace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "compress" / "structure"))
 
@@ -60,7 +60,7 @@ def ours(module: nn.Module) -> Row:
     kept = choose_units(network, channels, scores(network, channels, "l2"), keep=_HALF)
     small = slim(network, channels, kept).network
     seconds = time.process_time() - started
-    compiled = to_tflite(Plain(fold(small)), inputs[:1], metadata={})
+    compiled = to_tflite(FxNet(fold(small)), inputs[:1], metadata={})
     after, exact = channels_of(small), trace(deepcopy(module).double(), example.double())
     with torch.no_grad():  # in float64, whose rounding hides nothing
         pair = (

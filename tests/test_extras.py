@@ -53,7 +53,7 @@ EVERYTHING = (
 
 
 def run(code: str, *hidden: str) -> "subprocess.CompletedProcess[str]":
-    """Run code in a new process where some packages are not there."""
+    """PictureRun code in a new process where some packages are not there."""
     whole = HIDE.format(names=hidden) + textwrap.dedent(code)
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", whole], capture_output=True, text=True, check=False

@@ -25,7 +25,8 @@ RUNTIMES, RUNTIME_ROOM = (
     "engine",
 )  # and in how many files of the room
 ONE_FILE = {"ray": "handheld.cluster", "PIL": "handheld.pictures.pillow"}
-TORCH_ROOMS, TORCH_FOLDER = ("compile", "compress", "federated", "training"), "training"
+TORCH_ROOMS = ("compile", "compress", "federated", "networks", "training")
+TORCH_FOLDER = "training"
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,7 @@ PLANTED = {
     "torch": (
         "hands/model.py",
         "from torch import nn",
-        "model.py:1: imports torch; only ('compile', 'compress', 'federated', 'training')",
+        "model.py:1: imports torch; only ('compile', 'compress', 'federated', 'networks', 'training')",
     ),
 }
 FINE = {

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from handheld.compile import to_tflite
-from handheld.compress.networks import PictureShape, make
+from handheld.networks.zoo.pictures import PictureShape, make
 
 WIDTH, SHAPE = 10, (1, 28, 28)
 KINDS = (

@@ -29,6 +29,7 @@ if (
         graph,
         hands,
         media,
+        networks,
         pictures,
         projection,
         propagation,

@@ -42,6 +42,7 @@ ROOMS = (
         ("starlette", "uvicorn", "sqlalchemy", "python_multipart"),
     ),
     Room("training", 2, "the loop that can be stopped anywhere", ("torch",)),
+    Room("networks", 3, "small networks, traced, pruned, quantised", ("torch",)),
     Room("projection", 3, "texts and vectors as bits, tiny networks on them"),
     Room(
         "compress",

@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from handheld.cli.app import app
+from handheld.compress import TeacherWarning
 from handheld.compress import run as run_module
 from handheld.compress.family import Family, Latency, Member
-from handheld.compress.teacher_file import TeacherWarning
 from handheld.errors import InputError
 
 RUNNER = CliRunner()

@@ -4,11 +4,11 @@ import os
 import signal
 from pathlib import Path
 
-from handheld.compress.training.batches import Batch, Batches
+from handheld.compress.pictures.training.batches import Batch, PictureBatches
 from handheld.errors import MissingDependencyError
 
 
-class Dying(Batches):
+class Dying(PictureBatches):
     """Kills the process that asks for the first batch, once."""
 
     marker: Path
@@ -20,7 +20,7 @@ class Dying(Batches):
         return super().at(step)
 
 
-class Failing(Batches):
+class Failing(PictureBatches):
     """Raises an error whose class takes other arguments than its text."""
 
     def at(self, step: int) -> Batch:

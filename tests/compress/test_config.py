@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from handheld.compress.config import named, read, targets
-from handheld.compress.settings import Settings, TextEpochs
+from handheld.compress.settings import FamilySettings, TextEpochs
 from handheld.compress.targets import Target
 from handheld.data import Splits
 from handheld.errors import InputError
@@ -84,21 +84,21 @@ members = 3
 
 def test_class_weights_by_hand():
     """Six, two and no examples: 8 / (2 * 6) and 8 / (2 * 2), so that both classes count four."""
-    settings = Settings(class_weights="balanced").weighted([6, 2, 0])
+    settings = FamilySettings(class_weights="balanced").weighted([6, 2, 0])
     assert settings.distillation.class_weights == pytest.approx((2 / 3, 2, 1))
-    assert Settings().weighted([6, 2]) == Settings()
-    assert Settings(class_weights=(1.0, 3.0)).weighted([6, 2]).distillation.class_weights == (
+    assert FamilySettings().weighted([6, 2]) == FamilySettings()
+    assert FamilySettings(class_weights=(1.0, 3.0)).weighted([6, 2]).distillation.class_weights == (
         1.0,
         3.0,
     )
     with pytest.raises(InputError, match="2 numbers for 3 classes"):
-        Settings(class_weights=(1.0, 3.0)).weighted([1, 1, 1])
+        FamilySettings(class_weights=(1.0, 3.0)).weighted([1, 1, 1])
 
 
 def test_what_is_left_out_has_defaults(tmp_path: Path):
     found = read(config(tmp_path, '[data]\npath = "x"\n'))
     assert found.targets == 6
-    assert found.settings == Settings()
+    assert found.settings == FamilySettings()
 
 
 @pytest.mark.parametrize(

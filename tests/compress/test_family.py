@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from handheld.compress.assembling import marked
-from handheld.compress.family import Family, Latency, Layer, Member, Step
+from handheld.compress.assembly import marked
+from handheld.compress.family import Family, Latency, Layer, Member, TechniqueStep
 from handheld.compress.targets import Target
 from handheld.errors import FileError, HandheldError, InputError, ModelError
 
@@ -48,7 +48,7 @@ SMALL = Member(
     False,
     "why",
     True,
-    (Step("joint", 0.93, 400), Step("int8", 0.92, 100)),
+    (TechniqueStep("joint", 0.93, 400), TechniqueStep("int8", 0.92, 100)),
     (Layer("conv", 60, 8),),
     ((5, 1), (0, 6)),
     ((1, 2.5), (2, 1.0)),
@@ -78,7 +78,7 @@ def family(tmp_path: Path) -> Family:
 def test_what_is_saved_is_opened(family: Family) -> None:
     assert family.save() == family.folder / "family.json"
     assert Family.open(family.folder) == family
-    assert Family.open(str(family.folder)).members[0].steps[1] == Step("int8", 0.92, 100)
+    assert Family.open(str(family.folder)).members[0].steps[1] == TechniqueStep("int8", 0.92, 100)
     assert os.listdir(family.folder) == ["family.json"]
 
 
@@ -155,7 +155,7 @@ WRONG: list[dict[str, object]] = [
     {"parameters": -1},
     {"latency": FAST._replace(median=math.inf)},
     {"latency_float": FAST._replace(iqr=math.nan)},
-    {"steps": (Step("x", 2.0, 1),)},
+    {"steps": (TechniqueStep("x", 2.0, 1),)},
     {"layers": (Layer("x", -1, 1),)},
     {"confusion": ((-1, 0), (0, 1))},
     {"curve": ((1, math.nan),)},

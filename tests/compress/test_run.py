@@ -12,17 +12,17 @@ import torch
 from torch import nn
 
 from handheld.compress import Family, Target, TeacherWarning, compress
-from handheld.compress.measuring import latencies
-from handheld.compress.settings import Settings, TextEpochs
-from handheld.compress.teachers import Teacher
-from handheld.compress.training.batches import Augmentation
+from handheld.compress.latency import latencies
+from handheld.compress.pictures.training.batches import Augmentation
+from handheld.compress.settings import FamilySettings, TextEpochs
+from handheld.compress.teacher import TeacherSource
 from handheld.data import Dataset, Splits
 from handheld.engine import Model, classify
 from handheld.errors import CompileError, InputError, MissingDependencyError, TrainingError
 from handheld.training import Distillation, Schedule
 from handheld.training.runs import Progress
 
-SETTINGS = Settings(
+SETTINGS = FamilySettings(
     training=Schedule(6, batch=60, rate=0.1),
     finish=Schedule(3, batch=60, rate=0.05),
     quantise=1.0,
@@ -31,7 +31,7 @@ SETTINGS = Settings(
     variants=False,
     views=2,
 )
-TEACHER = Teacher(width=12)
+TEACHER = TeacherSource(width=12)
 TARGETS = ("10x smaller", "8x smaller, pruned", "5000x smaller, plain", "20x smaller, sparse")
 
 
@@ -92,15 +92,15 @@ def test_layers_add_up_to_the_file(family: Family):
 
 
 def test_layers_that_stayed_in_float32_have_four_bytes_a_weight():
-    from handheld.compress.assembling import _layers
-    from handheld.compress.networks import PictureShape, make
-    from handheld.compress.structure import trace
+    from handheld.compress.pictures.figures import layers_of
+    from handheld.networks.structure import trace
+    from handheld.networks.zoo.pictures import PictureShape, make
 
     network = trace(
         make("plain", PictureShape(1, 12, 12), 3, 2, seed=0), torch.zeros(2, 1, 12, 12)
     ).eval()
     eight, mixed = (
-        {layer.name: layer.size for layer in _layers(network, *how)}
+        {layer.name: layer.size for layer in layers_of(network, *how)}
         for how in (("int8",), ("mixed", ("0_0", "7")))
     )
     assert eight["0_0"] == 2 * 9 + 4 * 2  # two filters of 3 x 3, and their biases
@@ -148,8 +148,8 @@ def test_zeros_make_the_stored_file_smaller(family: Family):
 def test_removing_channels_saves_time_not_only_multiplications():
     """The same complaint, measured: a network with a quarter of the channels, in turns with the whole one."""
     from handheld.compile import to_tflite
-    from handheld.compress.networks import PictureShape, make
-    from handheld.compress.pruning import prune
+    from handheld.networks.pruning import prune
+    from handheld.networks.zoo.pictures import PictureShape, make
 
     example = torch.zeros(2, 1, 24, 24)
     network = make("residual", PictureShape(1, 24, 24), 3, 24, seed=0).eval()
@@ -176,11 +176,11 @@ def test_eight_bits_that_are_slower_are_not_taken_where_speed_is_the_goal(
     monkeypatch: pytest.MonkeyPatch, splits: Splits
 ):
     """onnxruntime 20052."""
-    from handheld.compress import exporting
     from handheld.compress.family import Latency
-    from handheld.compress.networks import PictureShape, make
-    from handheld.compress.structure import trace
-    from handheld.compress.training.pictures import Preparation
+    from handheld.compress.pictures import exporter as exporting
+    from handheld.compress.pictures.preparation import Preparation
+    from handheld.networks.structure import trace
+    from handheld.networks.zoo.pictures import PictureShape, make
 
     network = trace(
         make("plain", PictureShape(1, 12, 12), 3, 2, seed=0), torch.zeros(2, 1, 12, 12)
@@ -270,7 +270,7 @@ def test_what_is_planned_learns_on_a_machine_without_converter(
     learned = {path.name for path in (tmp_path / "run").glob("member_*.pt")}
     assert len(learned) == len(TARGETS)
     with monkeypatch.context() as back:
-        back.setattr("handheld.compress.finishing.follow", None)  # nothing learns again
+        back.setattr("handheld.compress.pictures.lesson.follow", None)  # nothing learns again
         again = run()
     for member in family.members:
         assert (tmp_path / member.file).read_bytes() == (family.folder / member.file).read_bytes()
@@ -278,7 +278,7 @@ def test_what_is_planned_learns_on_a_machine_without_converter(
 
 
 def test_channels_that_are_gone_stay_gone_when_a_run_goes_on(
-    splits: Splits, short: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    splits: Splits, short: FamilySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Another kind of machine might choose other channels, which the member's state would not fit."""
 
@@ -298,7 +298,7 @@ def test_channels_that_are_gone_stay_gone_when_a_run_goes_on(
 
     with pytest.raises(KeyboardInterrupt):
         run(stop)
-    monkeypatch.setattr("handheld.compress.finishing.prune", None)  # it is not asked again
+    monkeypatch.setattr("handheld.compress.pictures.lesson.prune", None)  # it is not asked again
     assert [member.name for member in run().members] == ["pruned_1"]
 
 
@@ -351,7 +351,9 @@ def test_weights_that_are_no_numbers_are_named(splits: Splits, tmp_path: Path):
 def test_a_rate_that_breaks_the_run_is_named(splits: Splits, tmp_path: Path):
     wild = replace(SETTINGS, training=Schedule(2, batch=60, rate=1e30, warmup=0.0))
     with pytest.raises(TrainingError, match="lower the rate"):
-        compress(Teacher(width=4), splits, out=tmp_path, targets=["2x smaller"], settings=wild)
+        compress(
+            TeacherSource(width=4), splits, out=tmp_path, targets=["2x smaller"], settings=wild
+        )
 
 
 @pytest.mark.parametrize(
@@ -373,7 +375,7 @@ def test_pictures_of_another_shape_are_refused(
     odd = Dataset(np.zeros((3, *shape), np.uint8), np.arange(3), splits.classes)
     with pytest.raises(InputError, match=message):
         compress(
-            Teacher(width=4),
+            TeacherSource(width=4),
             Splits(splits.train, splits.valid, odd),
             out=tmp_path,
             targets=1,
@@ -387,7 +389,7 @@ def test_texts_among_pictures_are_refused(splits: Splits, tmp_path: Path):
         InputError, match="the test examples are texts, the train examples 12 x 12 x 1"
     ):
         compress(
-            Teacher(width=4),
+            TeacherSource(width=4),
             Splits(splits.train, splits.valid, odd),
             out=tmp_path,
             targets=1,
@@ -397,18 +399,18 @@ def test_texts_among_pictures_are_refused(splits: Splits, tmp_path: Path):
 
 def test_nothing_asked_is_refused(splits: Splits, tmp_path: Path):
     with pytest.raises(InputError, match="no targets"):
-        compress(Teacher(width=4), splits, out=tmp_path, targets=[], settings=SETTINGS)
+        compress(TeacherSource(width=4), splits, out=tmp_path, targets=[], settings=SETTINGS)
 
 
 def test_class_weights_and_threads_reach_the_training(
-    monkeypatch: pytest.MonkeyPatch, splits: Splits, short: Settings, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, splits: Splits, short: FamilySettings, tmp_path: Path
 ):
-    from handheld.compress import stages
+    from handheld.compress.pictures import joint_run
 
     class Stopped(Exception):  # noqa: N818 - no error: what the test waits for
         pass
 
-    def look(step: stages.JointStep, pairs: int) -> float:
+    def look(step: joint_run.JointStep, pairs: int) -> float:
         assert step.how.class_weights == pytest.approx(
             (4 / 9, 2, 4)
         )  # 360 / (3 * 270), / (3 * 60), / (3 * 30)
@@ -417,16 +419,20 @@ def test_class_weights_and_threads_reach_the_training(
 
     labels = np.repeat(np.arange(3), (270, 60, 30))
     data = replace(splits, train=replace(splits.train, labels=labels))
-    monkeypatch.setattr(stages, "time_ratio", look)
+    monkeypatch.setattr(joint_run, "time_ratio", look)
     settings = replace(short, class_weights="balanced", threads=2, techniques=("joint",))
     with pytest.raises(Stopped):
         compress(
-            Teacher("plain", width=4), data, out=tmp_path, targets=["2x smaller"], settings=settings
+            TeacherSource("plain", width=4),
+            data,
+            out=tmp_path,
+            targets=["2x smaller"],
+            settings=settings,
         )
     assert torch.get_num_threads() == 1
     with pytest.raises(InputError, match="2 numbers for 3 classes"):
         compress(
-            Teacher(),
+            TeacherSource(),
             data,
             out=tmp_path / "2",
             targets=1,
@@ -434,7 +440,7 @@ def test_class_weights_and_threads_reach_the_training(
         )
     with pytest.raises(InputError, match=r"these are pictures: \[settings.texts\]"):
         compress(
-            Teacher(),
+            TeacherSource(),
             data,
             out=tmp_path / "3",
             targets=1,
@@ -520,7 +526,7 @@ def test_without_a_teachers_answers_pictures_vary_anew(splits: Splits, tmp_path:
 
 
 @pytest.fixture(scope="module")
-def short() -> Settings:
+def short() -> FamilySettings:
     return replace(
         SETTINGS,
         training=Schedule(1, batch=60),
@@ -534,7 +540,7 @@ def short() -> Settings:
     "target", ["3x smaller, pruned", "4x smaller, plain", "8x smaller, sparse"]
 )
 def test_a_trained_teacher_stays_as_it_is(
-    family: Family, splits: Splits, short: Settings, tmp_path: Path, target: str
+    family: Family, splits: Splits, short: FamilySettings, tmp_path: Path, target: str
 ):
     """Members that share weights learn in a copy of them. With pruned members alone there is no joint training at all."""
     teacher = replace(TEACHER, checkpoint=str(family.folder / "teacher.safetensors"), trained=True)
@@ -549,7 +555,9 @@ def test_a_trained_teacher_stays_as_it_is(
     assert (tmp_path / "report.html").exists()
 
 
-def test_a_finished_network_that_guesses_is_told(splits: Splits, short: Settings, tmp_path: Path):
+def test_a_finished_network_that_guesses_is_told(
+    splits: Splits, short: FamilySettings, tmp_path: Path
+):
     network = nn.Sequential(nn.Conv2d(1, 4, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(100, 3))
     nn.init.zeros_(network[3].weight)
     with pytest.warns(TeacherWarning, match=r"Sequential answers 33.3 % of 120 .*with mean \["):
@@ -576,10 +584,10 @@ def test_a_finished_network_that_guesses_is_told(splits: Splits, short: Settings
     ],
 )
 def test_some_techniques_are_enough(
-    splits: Splits, short: Settings, tmp_path: Path, techniques: tuple[str, ...], target: str
+    splits: Splits, short: FamilySettings, tmp_path: Path, techniques: tuple[str, ...], target: str
 ):
     made = compress(
-        Teacher("plain", width=8),
+        TeacherSource("plain", width=8),
         splits,
         out=tmp_path,
         targets=[target],

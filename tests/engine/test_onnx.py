@@ -62,7 +62,7 @@ def test_a_picture_arrives_in_the_models_own_order(tmp_path, shape, side, dtype)
 
 def test_logits_agree_with_the_network_that_was_exported(tmp_path):
     torch = pytest.importorskip("torch")
-    from handheld.compress.networks import PictureShape, make
+    from handheld.networks.zoo.pictures import PictureShape, make
 
     network = make("residual", PictureShape(3, 32, 32), 5, 4, seed=0).eval()
     pictures = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))

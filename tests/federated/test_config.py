@@ -10,8 +10,8 @@ from handheld.errors import InputError
 from handheld.federated import algorithms, stages, updates
 from handheld.federated.algorithms import ServerState
 from handheld.federated.config import read
-from handheld.federated.networks import NETWORKS, make
 from handheld.federated.simulator import simulate
+from handheld.networks.zoo.federated import NETWORKS, make
 
 WHOLE = """
 out = "here"

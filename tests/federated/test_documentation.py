@@ -14,9 +14,9 @@ pytest.importorskip("pyarrow")
 from handheld.federated.choices import ALGORITHMS, ENCODERS, ROBUST, STAGES, STRUCTURES
 from handheld.federated.config import PLAIN_ENTRIES
 from handheld.federated.learning import ClientWork
-from handheld.federated.networks import NETWORKS
 from handheld.federated.population import NetworkConfig, UserDataConfig
 from handheld.federated.simulator import Devices
+from handheld.networks.zoo.federated import NETWORKS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "learn-across-devices.md").read_text()
 BLOCKS = [block.partition("```")[0] for block in PAGE.split("```python\n")[1:]]

@@ -39,7 +39,7 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the family, instead of the configuration's.")
     ] = None,
-    engine: Annotated[
+    backend: Annotated[
         str, typer.Option(help="Where members learn: local, or ray, on a cluster.")
     ] = "local",
     address: Annotated[
@@ -73,7 +73,7 @@ def run(
             targets=settings.targets,
             settings=settings.settings,
             base=settings.folder,
-            engine=engine,
+            backend=backend,
             address=address,
             progress=progress,
         )
@@ -89,7 +89,7 @@ def _notes(output: Output) -> Iterator[None]:
     def show(message: Warning | str, *where: object, **more: object) -> None:
         output.say(f"note: {message}")
 
-    from handheld.compress.teacher_file import TeacherWarning
+    from handheld.compress import TeacherWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", TeacherWarning)

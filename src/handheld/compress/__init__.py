@@ -1,7 +1,8 @@
 """One big model in, a family of small ones out: Learn2Compress.
 
-``compress`` trains members of many sizes jointly with their teacher, lets each learn from its answers, prunes, quantises,
-compiles, measures, and returns a ``Family`` from which ``pick`` chooses. Needs the extra ``train``, but for reading a family.
+``compress`` trains members of many sizes jointly with their teacher, lets each learn from its
+answers, prunes, quantises, compiles, measures, and returns a ``Family`` from which ``pick``
+chooses. Needs the extra ``train``, but for reading a family.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,33 +12,32 @@ from handheld.compress.family import Family, Member
 from handheld.compress.targets import Target
 
 if TYPE_CHECKING:
+    from handheld.compress.pictures.training.batches import Augmentation
     from handheld.compress.run import compress
-    from handheld.compress.settings import Settings
-    from handheld.compress.teacher_file import TeacherWarning
-    from handheld.compress.teachers import Teacher
-    from handheld.compress.training.batches import Augmentation
+    from handheld.compress.settings import FamilySettings
+    from handheld.compress.teacher import TeacherSource, TeacherWarning
     from handheld.training import Distillation, Schedule
 
 __all__ = [
     "Augmentation",
     "Distillation",
     "Family",
+    "FamilySettings",
     "Member",
     "Schedule",
-    "Settings",
     "Target",
-    "Teacher",
+    "TeacherSource",
     "TeacherWarning",
     "compress",
 ]
 
 _LAZY = {  # where each is, so that a family can be read without torch
-    "Augmentation": "handheld.compress.training.batches",
+    "Augmentation": "handheld.compress.pictures.training.batches",
     "Distillation": "handheld.training",
     "Schedule": "handheld.training",
-    "Settings": "handheld.compress.settings",
-    "Teacher": "handheld.compress.teachers",
-    "TeacherWarning": "handheld.compress.teacher_file",
+    "FamilySettings": "handheld.compress.settings",
+    "TeacherSource": "handheld.compress.teacher",
+    "TeacherWarning": "handheld.compress.teacher",
     "compress": "handheld.compress.run",
 }
 

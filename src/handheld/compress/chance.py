@@ -38,7 +38,8 @@ def _log_ways(trials: int, chosen: int) -> float:
 def answers_fewer(right: NDArray[np.bool_], before: NDArray[np.bool_]) -> bool:
     """Whether fewer examples are answered right than before, and that is no chance.
 
-    The sign test on the examples of which only one of the two answers is right (McNemar, 1947; exact, one-sided).
+    The sign test on the examples of which only one of the two answers is right (McNemar, 1947;
+    exact, one-sided).
 
     Args:
         right: (examples,) whether each is answered right.
@@ -50,7 +51,8 @@ def answers_fewer(right: NDArray[np.bool_], before: NDArray[np.bool_]) -> bool:
 
 
 def half_interval(right: int, trials: int) -> float:
-    """Return half of the 95 % interval of a share: Wilson's (1927), which is right for few trials and shares near 1 as well.
+    """Return half of the 95 % interval of a share: Wilson's (1927), which is right for few trials
+    and shares near 1 as well.
 
     Args:
         right: successes.

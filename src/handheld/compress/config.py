@@ -27,9 +27,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from handheld.compress.settings import Settings
+from handheld.compress.settings import FamilySettings
 from handheld.compress.targets import Target
-from handheld.compress.teachers import Teacher
+from handheld.compress.teacher import TeacherSource
 from handheld.config import factory, find, from_table
 from handheld.data import Splits, load
 from handheld.errors import InputError
@@ -38,20 +38,25 @@ from handheld.untrusted import require_file
 _OF_PATHS = ("size", "grey", "channels", "white", "label_column", "text_columns")
 """Entries that a factory does not see."""
 
+_ENTRIES = {"out", "targets", "data", "teacher", "settings", "devices"}
+
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """Where the data is, and how it is read; see ``data.load``.
 
     Attributes:
         path: file or folder, relative to the configuration's folder or else to ``HANDHELD_DATA``.
-        factory: instead of it, ``package.module:function`` that returns :class:`handheld.data.Splits`.
+        factory: instead of it, ``package.module:function`` that returns
+            :class:`handheld.data.Splits`.
         size: height and width that pictures of files are brought to.
         grey: whether pictures of files become grey, one channel.
-        channels: "first" or "last", where the channels of an array's pictures are; empty: seen by their numbers.
-        white: the number that is white in an array's pictures; 0: seen by their type and largest number.
-        label_column: name of the labels' column in a table or a saved data set, or its number from 1 where a table has no
-            header; empty: found by its name.
+        channels: "first" or "last", where the channels of an array's pictures are; empty: seen by
+            their numbers.
+        white: the number that is white in an array's pictures; 0: seen by their type and largest
+            number.
+        label_column: name of the labels' column in a table or a saved data set, or its number from
+            1 where a table has no header; empty: found by its name.
         text_columns: likewise of the texts.
         valid: share of the training examples that validate.
         test: share of them that test, where the data has no test split.
@@ -73,107 +78,146 @@ class Source:
     def __post_init__(self) -> None:
         if bool(self.path) == bool(self.factory):
             raise InputError("data: expected either a path or a factory")
-        if self.factory and (given := [name for name in _OF_PATHS if getattr(self, name)]):
+        if self.size and len(self.size) != 2:
+            raise InputError(f"data.size: expected height and width, got {list(self.size)}")
+        for name in _OF_PATHS:
+            if self.factory and getattr(self, name):
+                raise InputError(
+                    f"data.{name}: says how a path is read, and here is a factory: "
+                    "let the factory do it"
+                )
+
+    def load(self, folder: Path, seed: int) -> Splits:
+        """Read the data, with the names of classes that are given.
+
+        Args:
+            folder: that paths start from.
+            seed: of the splits.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        splits = self._made(folder) if self.factory else self._read(folder, seed)
+        return named(splits, self.classes) if self.classes else splits
+
+    def _made(self, folder: Path) -> Splits:
+        splits = factory(self.factory, folder)()
+        if not isinstance(splits, Splits):
             raise InputError(
-                f"data.{given[0]}: says how a path is read, and here is a factory: let the factory do it"
+                f"data.factory: {self.factory} gives a {type(splits).__name__}, expected Splits"
             )
+        return splits
+
+    def _read(self, folder: Path, seed: int) -> Splits:
+        return load(
+            find(self.path, folder),
+            size=(self.size[0], self.size[1]) if self.size else None,
+            valid=self.valid,
+            test=self.test,
+            seed=seed,
+            grey=self.grey,
+            channels=self.channels or None,
+            white=self.white or None,
+            label_column=self.label_column or None,
+            text_columns=self.text_columns,
+        )
 
 
 @dataclass(frozen=True)
-class Config:
+class FamilyConfig:
     """A run to be made; the arguments of ``compress``."""
 
     out: Path
-    data: Source
-    teacher: Teacher
+    data: DataSource
+    teacher: TeacherSource
     targets: int | tuple[Target, ...]
-    settings: Settings
+    settings: FamilySettings
     folder: Path
 
     @property
-    def found_teacher(self) -> Teacher:
-        """Return the teacher with paths to files that exist. Raises :class:`InputError` for one that does not."""
-        paths = (self.teacher.checkpoint, self.teacher.file)
-        checkpoint, file = (
-            None if path is None else str(find(path, self.folder).resolve()) for path in paths
+    def found_teacher(self) -> TeacherSource:
+        """The teacher with paths to files that exist.
+
+        Raises:
+            InputError: one does not.
+        """
+        return replace(
+            self.teacher,
+            checkpoint=self._found(self.teacher.checkpoint),
+            file=self._found(self.teacher.file),
         )
-        return replace(self.teacher, checkpoint=checkpoint, file=file)
+
+    def _found(self, path: str | None) -> str | None:
+        return None if path is None else str(find(path, self.folder).resolve())
 
     def load(self) -> Splits:
         """Read the data. Raises :class:`InputError`."""
-        size = self.data.size
-        if size and len(size) != 2:
-            raise InputError(f"data.size: expected height and width, got {list(size)}")
-        if self.data.factory:
-            data = factory(self.data.factory, self.folder)()
-            if not isinstance(data, Splits):
-                raise InputError(
-                    f"data.factory: {self.data.factory} gives a {type(data).__name__}, expected Splits"
-                )
-        else:
-            data = load(
-                find(self.data.path, self.folder),
-                size=(size[0], size[1]) if size else None,
-                valid=self.data.valid,
-                test=self.data.test,
-                seed=self.settings.seed,
-                grey=self.data.grey,
-                channels=self.data.channels or None,
-                white=self.data.white or None,
-                label_column=self.data.label_column or None,
-                text_columns=self.data.text_columns,
-            )
-        return named(data, self.data.classes) if self.data.classes else data
+        return self.data.load(self.folder, self.settings.seed)
 
 
 def named(data: Splits, classes: tuple[str, ...]) -> Splits:
-    """Return data whose classes have other names. Raises :class:`InputError` for too few or too many names."""
+    """Return data whose classes have other names.
+
+    Raises :class:`InputError` for too few or too many names.
+    """
     if len(classes) != len(data.classes):
         raise InputError(f"data.classes: {len(classes)} names for {len(data.classes)} classes")
-    train, valid, test = (
-        replace(part, classes=classes) for part in (data.train, data.valid, data.test)
+    return replace(
+        data,
+        train=replace(data.train, classes=classes),
+        valid=replace(data.valid, classes=classes),
+        test=replace(data.test, classes=classes),
     )
-    return replace(data, train=train, valid=valid, test=test)
 
 
-def read(path: str | os.PathLike[str]) -> Config:
+def read(path: str | os.PathLike[str]) -> FamilyConfig:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
     try:
         require_file(path)
         table = tomllib.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error
-    known = {"out", "targets", "data", "teacher", "settings", "devices"}
-    if unknown := table.keys() - known:
+    for name in sorted(table.keys() - _ENTRIES):
         raise InputError(
-            f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}"
+            f"{os.fspath(path)}: no entry {name!r}; expected {', '.join(sorted(_ENTRIES))}"
         )
-    return Config(
+    return FamilyConfig(
         Path(str(table.get("out", "family"))),
-        from_table(Source, table.get("data", {}), "data"),
-        from_table(Teacher, table.get("teacher", {}), "teacher"),
+        from_table(DataSource, table.get("data", {}), "data"),
+        from_table(TeacherSource, table.get("teacher", {}), "teacher"),
         targets(table.get("targets", 6), table.get("devices", {})),
-        from_table(Settings, table.get("settings", {}), "settings"),
+        from_table(FamilySettings, table.get("settings", {}), "settings"),
         Path(path).resolve().parent,
     )
 
 
-def targets(wanted: Any, devices: Mapping[str, Any]) -> int | tuple[Target, ...]:
-    """Read targets such as "70KB" or "5ms on pixel", or their number."""
-    if isinstance(wanted, int) and not isinstance(wanted, bool):
-        return wanted
-    if not isinstance(wanted, list) or not all(isinstance(text, str) for text in wanted):
+def targets(entry: Any, devices: Mapping[str, Any]) -> int | tuple[Target, ...]:
+    """Read targets such as "70KB" or "5ms on pixel", or their number.
+
+    Args:
+        entry: of a configuration.
+        devices: by name, latencies there over those on this machine.
+
+    Raises:
+        InputError: it is neither, or names another device.
+    """
+    if isinstance(entry, int) and not isinstance(entry, bool):
+        return entry
+    if not isinstance(entry, list) or not all(isinstance(text, str) for text in entry):
         raise InputError(
-            f"targets: expected a number, or a list of texts such as '70KB', got {wanted!r}"
+            f"targets: expected a number, or a list of texts such as '70KB', got {entry!r}"
         )
-    found = []
-    for text in wanted:
-        limits, _, device = text.partition(" on ")
-        if device and not (
-            device.strip() in devices and isinstance(devices[device.strip()], int | float)
-        ):
-            raise InputError(
-                f"target {text!r}: no device {device.strip()!r}; [devices] has {', '.join(devices) or 'none'}"
-            )
-        found.append(Target.of(limits, slowdown=float(devices[device.strip()]) if device else 1.0))
-    return tuple(found)
+    return tuple(_target(text, devices) for text in entry)
+
+
+def _target(text: str, devices: Mapping[str, Any]) -> Target:
+    limits, _, device = text.partition(" on ")
+    device = device.strip()
+    if not device:
+        return Target.of(limits)
+    slowdown = devices.get(device)
+    if not isinstance(slowdown, int | float):
+        raise InputError(
+            f"target {text!r}: no device {device!r}; [devices] has {', '.join(devices) or 'none'}"
+        )
+    return Target.of(limits, slowdown=float(slowdown))

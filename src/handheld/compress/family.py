@@ -4,7 +4,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import UnionType
@@ -17,9 +17,22 @@ from handheld.untrusted import read_json, require_file
 
 FORMAT = 1
 
+# What reading a file raises that was changed or cut short.
+_DAMAGE = (
+    OSError,
+    ArithmeticError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+)
+
 
 class Latency(NamedTuple):
-    """Of one example on one thread, in seconds: median, 90th percentile, distance of the quartiles; and samples."""
+    """Of one example on one thread, in seconds: median, 90th percentile, distance of the quartiles;
+    and samples.
+    """
 
     median: float
     p90: float
@@ -27,7 +40,8 @@ class Latency(NamedTuple):
     runs: int
 
     def clearly_below(self, other: "Latency") -> bool:
-        """Whether this is less than another beyond the noise of both: their middle halves do not overlap.
+        """Whether this is less than another beyond the noise of both: their middle halves do not
+        overlap.
 
         >>> Latency(201e-6, 0, 34e-6, 40).clearly_below(Latency(219e-6, 0, 34e-6, 40))
         False
@@ -43,7 +57,7 @@ class Layer(NamedTuple):
     macs: int
 
 
-class Step(NamedTuple):
+class TechniqueStep(NamedTuple):
     """What a technique made of a member: accuracy on the validation split, bytes of its file."""
 
     technique: str
@@ -72,12 +86,14 @@ class Member:
         target: what it was made for; an empty text if for nothing in particular.
         met: whether it reached that.
         reason: why it did not, or an empty text.
-        pareto: whether no member is better in one of size, latency and accuracy (validation) and as good in the others.
+        pareto: whether no member is better in one of size, latency and accuracy (validation) and as
+            good in the others.
         steps: what each technique contributed, in order.
         layers: by size.
         confusion: [true class][answered class] counts on the test split.
         curve: (step, loss) of its last training.
-        kept_float: layers that stayed in float32 where the precision is mixed, the most sensitive first.
+        kept_float: layers that stayed in float32 where the precision is mixed, the most sensitive
+            first.
     """
 
     name: str
@@ -97,7 +113,7 @@ class Member:
     met: bool = True
     reason: str = ""
     pareto: bool = False
-    steps: tuple[Step, ...] = ()
+    steps: tuple[TechniqueStep, ...] = ()
     layers: tuple[Layer, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     curve: tuple[tuple[int, float], ...] = ()
@@ -105,52 +121,52 @@ class Member:
 
     @property
     def recall(self) -> tuple[float | None, ...]:
-        """Share of each class's test examples that are answered right; None for a class without any."""
-        rows = enumerate(self.confusion)
-        return tuple(row[place] / sum(row) if any(row) else None for place, row in rows)
+        """Share of each class's test examples that are answered right; None without any."""
+        return tuple(
+            row[number] / sum(row) if any(row) else None
+            for number, row in enumerate(self.confusion)
+        )
 
     @property
     def balanced(self) -> float | None:
-        """Balanced accuracy: the mean of :attr:`recall`, in which each class counts alike; None without a confusion."""
+        """Balanced accuracy: the mean of :attr:`recall`, in which each class counts alike.
+
+        None without a confusion.
+        """
         known = [share for share in self.recall if share is not None]
         return sum(known) / len(known) if known else None
 
     def __post_init__(self) -> None:
         if self.file in ("", ".", "..") or set(self.file) & set("/\\\0"):
             raise InputError(
-                f"file {self.file!r} of {self.name!r}: expected the name of a file in the family's folder"
+                f"file {self.file!r} of {self.name!r}: "
+                "expected the name of a file in the family's folder"
             )
-        shares = [
-            self.accuracy,
-            self.accuracy_float,
-            self.valid,
-            *(step.accuracy for step in self.steps),
-        ]
-        counts = [
-            self.size,
-            self.size_float,
-            self.macs,
-            self.parameters,
-            *(step.size for step in self.steps),
-        ]
-        figures = [
-            *self.latency,
-            *self.latency_float,
-            *counts,
-            *(value for layer in self.layers for value in layer[1:]),
-        ]
-        figures += [count for row in self.confusion for count in row]
-        losses = [loss for _, loss in self.curve]
-        if not all(0 <= share <= 1 for share in shares) or not all(
-            0 <= figure < math.inf for figure in figures
-        ):
+        are_shares = all(0 <= share <= 1 for share in self._shares())
+        if not are_shares or not all(0 <= figure < math.inf for figure in self._figures()):
             raise InputError(
-                f"{self.name!r}: expected accuracies of 0 to 1 and figures of 0 or more, got {self!r:.2000}"
+                f"{self.name!r}: expected accuracies of 0 to 1 and figures of 0 or more, "
+                f"got {self!r:.2000}"
             )
+        losses = [loss for _, loss in self.curve]
         if not all(map(math.isfinite, losses)):
             raise InputError(
                 f"{self.name!r}: expected finite losses in its curve, got {losses!r:.500}"
             )
+
+    def _shares(self) -> list[float]:
+        steps = [step.accuracy for step in self.steps]
+        return [self.accuracy, self.accuracy_float, self.valid, *steps]
+
+    def _figures(self) -> list[float]:
+        figures: list[float] = [self.size, self.size_float, self.macs, self.parameters]
+        figures += [*self.latency, *self.latency_float]
+        figures += [step.size for step in self.steps]
+        for layer in self.layers:
+            figures += [layer.size, layer.macs]
+        for row in self.confusion:
+            figures += row
+        return figures
 
 
 @dataclass(frozen=True)
@@ -165,14 +181,15 @@ class Family:
         curves: (step, loss) of the shared training, by name.
         quantised: the teacher's file in int8, calibrated after training and nothing more: what
             members must beat to be worth their training. None where eight bits were not asked for.
-        teacher_file: a model file that all learned from, where a person brought one: what members are compared with. It stays
-            where it was; the family's folder does not hold it.
+        teacher_file: a model file that all learned from, where a person brought one: what members
+            are compared with. It stays where it was; the family's folder does not hold it.
         record: how it came about, in what JSON can hold. The report shows of it, where present:
-            ``seed``; ``settings`` and ``teacher``, mappings; ``seconds``, stage -> seconds; ``machine`` and ``versions``,
-            texts or mappings; ``notes``, a list of texts that a person should know; ``data``, a mapping: ``counts``, class ->
-            examples; ``skipped``, a list of [name, reason]; ``notes``, texts; ``digest``; ``train``, ``valid`` and ``test``,
-            numbers of examples; ``joint``, a mapping: ``ratio``, the time of a step of joint training over that of a step of
-            the largest member alone.
+            ``seed``; ``settings`` and ``teacher``, mappings; ``seconds``, stage -> seconds;
+            ``machine`` and ``versions``, texts or mappings; ``notes``, a list of texts that a
+            person should know; ``data``, a mapping: ``counts``, class -> examples; ``skipped``, a
+            list of [name, reason]; ``notes``, texts; ``digest``; ``train``, ``valid`` and ``test``,
+            numbers of examples; ``joint``, a mapping: ``ratio``, the time of a step of joint
+            training over that of a step of the largest member alone.
     """
 
     folder: Path
@@ -185,33 +202,33 @@ class Family:
     teacher_file: Member | None = None
 
     def __post_init__(self) -> None:
+        # Of tuples, so that what is read back equals what was written.
         curves = {
             name: tuple((step, loss) for step, loss in curve) for name, curve in self.curves.items()
         }
-        object.__setattr__(
-            self, "curves", curves
-        )  # of tuples, so that what is read back equals what was written
-        everyone = (*self.references, *self.members)
+        object.__setattr__(self, "curves", curves)
         named = (*self.beside, *self.members)
-        losses = [loss for curve in curves.values() for _, loss in curve]
-        for kind, names in (
-            ("names", [member.name for member in named]),
-            ("files", [member.file for member in everyone]),
-        ):
-            if len(set(names)) < len(names):
-                raise InputError(f"expected {kind} that differ, got {names}")
+        _require_unique("names", [member.name for member in named])
+        # A person's own file stands elsewhere and may be called as one of ours.
+        _require_unique("files", [member.file for member in (*self.references, *self.members)])
         for member in named:
-            shape = [len(row) for row in member.confusion]
-            if shape not in ([], [len(self.classes)] * len(self.classes)):
+            self._check_confusion(member)
+        for name, curve in curves.items():
+            if not all(math.isfinite(loss) for _, loss in curve):
                 raise InputError(
-                    f"{member.name!r}: expected a confusion of {len(self.classes)} by {len(self.classes)} classes"
+                    f"expected finite losses in the curves, got {name}: {curve!r:.500}"
                 )
-        if not all(map(math.isfinite, losses)):
-            raise InputError(f"expected finite losses in the curves, got {losses!r:.500}")
+
+    def _check_confusion(self, member: Member) -> None:
+        count = len(self.classes)
+        if [len(row) for row in member.confusion] not in ([], [count] * count):
+            raise InputError(f"{member.name!r}: expected a confusion of {count} by {count} classes")
 
     @property
     def reference(self) -> Member:
-        """What members are compared with: the file that a person brought as the teacher, or else the large network."""
+        """What members are compared with: the file that a person brought as the teacher, or else
+        the large network.
+        """
         return self.teacher if self.teacher_file is None else self.teacher_file
 
     @property
@@ -252,27 +269,32 @@ class Family:
         path = Path(out) / member.file if Path(out).is_dir() else Path(out)
         if not source.is_file():
             raise ModelError(
-                f"{source} is gone: expected the file of member {member.name!r}; run `handheld compress` again"
+                f"{source} is gone: expected the file of member {member.name!r}; "
+                "run `handheld compress` again"
             )
         with atomic_path(path) as temporary:
             shutil.copyfile(source, temporary)
         return path
 
     def save(self) -> Path:
-        """Write ``family.json``; the folder itself is not part of it. Raises :class:`InputError` for what JSON cannot hold."""
-        content = {
-            "format": FORMAT,
-            **{f.name: getattr(self, f.name) for f in fields(self) if f.name != "folder"},
-        }
+        """Write ``family.json``; the folder itself is not part of it.
+
+        Raises :class:`InputError` for what JSON cannot hold.
+        """
+        content: dict[str, Any] = {"format": FORMAT}
+        for field_ in fields(self):
+            if field_.name != "folder":
+                content[field_.name] = getattr(self, field_.name)
         content["members"] = [_written(member) for member in self.members]
         for name in ("teacher", "quantised", "teacher_file"):
-            one = getattr(self, name)
-            content[name] = None if one is None else _written(one)
+            member = getattr(self, name)
+            content[name] = None if member is None else _written(member)
         try:
             text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise InputError(
-                f"the family holds what JSON cannot: {error}; expected texts, finite numbers, lists, mappings"
+                f"the family holds what JSON cannot: {error}; "
+                "expected texts, finite numbers, lists, mappings"
             ) from error
         path = self.folder / "family.json"
         with atomic_path(path) as temporary:
@@ -290,27 +312,29 @@ class Family:
             json.dumps(content, allow_nan=False)  # refuses 1e999
             if content.pop("format") != FORMAT:
                 raise ModelError(
-                    f"{path} is of another format, this version reads {FORMAT}; run `handheld compress` again"
+                    f"{path} is of another format, this version reads {FORMAT}; "
+                    "run `handheld compress` again"
                 )
             family: Family = _read(cls, {"folder": Path(folder), **content})
             return family
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ModelError(
-                f"{folder} holds no family.json: expected the folder of a finished `handheld compress`"
+                f"{folder} holds no family.json: "
+                "expected the folder of a finished `handheld compress`"
             ) from error
-        except (
-            OSError,
-            ArithmeticError,
-            ValueError,
-            TypeError,
-            LookupError,
-            AttributeError,
-            RecursionError,
-        ) as error:
+        except _DAMAGE as error:
             raise ModelError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 
-_DERIVED = ("recall", "balanced")  # for those who read the file; they follow from the confusion
+# For those who read the file; they follow from the confusion.
+_DERIVED = ("recall", "balanced")
+
+_PLAIN = (str, bool, int, float)
+
+
+def _require_unique(what: str, names: list[str]) -> None:
+    if len(set(names)) < len(names):
+        raise InputError(f"expected {what} that differ, got {names}")
 
 
 def _written(member: Member) -> dict[str, Any]:
@@ -321,36 +345,48 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no figure")
 
 
-def _read(kind: Any, value: Any) -> Any:
-    """Return what a type's hints make of a value from JSON; raise ValueError or TypeError for anything else."""
-    if kind is Any or kind is Path:
+def _read(hint: Any, value: Any) -> Any:
+    """Return what a type's hints make of a value from JSON.
+
+    Raises ValueError or TypeError for anything else.
+    """
+    if hint is Any or hint is Path:
         return value
-    if kind is float and type(value) is int:
-        return float(value)
-    if kind in (str, bool, int, float):
-        return _expect(kind, value)
-    if kind is Member:
-        value = {name: one for name, one in _expect(dict, value).items() if name not in _DERIVED}
-    if hasattr(kind, "__dataclass_fields__"):
-        return kind(**_each(kind, _expect(dict, value).items()))
-    if hasattr(kind, "_fields"):
-        return kind(**_each(kind, zip(kind._fields, _expect(list, value), strict=True)))
-    if get_origin(kind) is UnionType:
-        return None if value is None else _read(get_args(kind)[0], value)
-    if get_origin(kind) is Mapping:
-        return {name: _read(get_args(kind)[1], one) for name, one in _expect(dict, value).items()}
-    inner = get_args(kind)
-    if inner[1:] in ((), (...,)):
-        return tuple(_read(inner[0], one) for one in _expect(list, value))
-    return tuple(_read(one, part) for one, part in zip(inner, _expect(list, value), strict=True))
+    if hint in _PLAIN:
+        # JSON has one kind of numbers, and 1.0 may stand there as 1.
+        is_whole = hint is float and type(value) is int
+        return float(value) if is_whole else _expect(hint, value)
+    if hasattr(hint, "__dataclass_fields__") or hasattr(hint, "_fields"):
+        return _read_class(hint, value)
+    if get_origin(hint) is UnionType:
+        return None if value is None else _read(get_args(hint)[0], value)
+    if get_origin(hint) is Mapping:
+        inner = get_args(hint)[1]
+        return {name: _read(inner, entry) for name, entry in _expect(dict, value).items()}
+    return _read_tuple(get_args(hint), _expect(list, value))
 
 
-def _each(kind: Any, values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {name: _read(hints[name], value) for name, value in values}
+def _read_tuple(hints: tuple[Any, ...], values: list[Any]) -> tuple[Any, ...]:
+    """Return a tuple of fixed types, or of one type and any length."""
+    if hints[1:] in ((), (...,)):
+        return tuple(_read(hints[0], value) for value in values)
+    return tuple(_read(hint, value) for hint, value in zip(hints, values, strict=True))
 
 
-def _expect(kind: type, value: Any) -> Any:
-    if type(value) is not kind:
-        raise TypeError(f"expected {kind.__name__}, got {value!r:.100}")
+def _read_class(cls: Any, value: Any) -> Any:
+    """Return a dataclass from an object, or a named tuple from a list."""
+    if hasattr(cls, "_fields"):
+        entries = dict(zip(cls._fields, _expect(list, value), strict=True))
+    else:
+        entries = dict(_expect(dict, value))
+    if cls is Member:
+        for name in _DERIVED:
+            entries.pop(name, None)
+    hints = get_type_hints(cls)
+    return cls(**{name: _read(hints[name], entry) for name, entry in entries.items()})
+
+
+def _expect(cls: type, value: Any) -> Any:
+    if type(value) is not cls:
+        raise TypeError(f"expected {cls.__name__}, got {value!r:.100}")
     return value

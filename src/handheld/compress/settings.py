@@ -3,20 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from handheld.compress.training.batches import Augmentation
+from handheld.compress.pictures.training.batches import Augmentation
 from handheld.errors import InputError
 from handheld.training import Distillation, Schedule
 
 TECHNIQUES = ("joint", "students", "pruning", "distillation", "quantisation", "sparsity")
-"""What a run may use: nested members, other networks, channels removed, soft labels, int8, zeros in stored files."""
+"""What a run may use: nested members, other networks, channels removed, soft labels, int8, zeros in
+stored files.
+"""
 
 
 BALANCED = "balanced"
+"""Class weights by which each class counts alike."""
+
+# What makes a kind of member; those that are not here are networks of their own.
+_TECHNIQUE_OF = {"nested": "joint", "pruned": "pruning", "sparse": "sparsity"}
 
 
 @dataclass(frozen=True)
 class TextEpochs:
-    """How long members of a family for texts learn, and their teacher; the rest is in the recipes of ``projection``.
+    """How long members of a family for texts learn, and their teacher; the rest is in the recipes
+    of ``projection``.
 
     Attributes:
         teacher: passes over the data; parts of one are allowed.
@@ -27,17 +34,20 @@ class TextEpochs:
     members: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.teacher >= 0 or (self.members is not None and not self.members >= 0):
-            raise InputError(f"expected epochs of 0 or more, got {self.teacher}, {self.members}")
+        for name in ("teacher", "members"):
+            epochs = getattr(self, name)
+            if epochs is not None and not epochs >= 0:
+                raise InputError(f"{name}: expected epochs of 0 or more, got {epochs}")
 
 
 @dataclass(frozen=True)
-class Settings:
+class FamilySettings:
     """How a family is made.
 
     Attributes:
         techniques: of :data:`TECHNIQUES`.
-        training: schedule of the joint run, of the large network and all members that learn with it.
+        training: schedule of the joint run, of the large network and all members that learn with
+            it.
         finish: schedule of each member for itself, from the kept answers of the teacher.
         quantise: epochs of the last training, which knows of eight bits; 0: after training only.
         quantise_rate: its highest learning rate.
@@ -45,16 +55,21 @@ class Settings:
         augmentation: how pictures vary.
         budget: share of the large network's time that members may take in the joint run.
         variants: also try nested members with fewer residual blocks, and with smaller pictures.
-        views: variations of each picture for which the teacher's answers are kept while members finish.
-        max_loss: share of validation answers that int8 may cost before sensitive layers stay in float32.
+        views: variations of each picture for which the teacher's answers are kept while members
+            finish.
+        max_loss: share of validation answers that int8 may cost before sensitive layers stay in
+            float32.
         sparsity: share of zeros in the weights of sparse members.
         frozen: share of the joint run in which only the new head of a checkpoint learns.
-        class_weights: how much examples count in training: one number above 0 for each class, or ``balanced``, by which
-            each class counts alike however few examples it has; empty: each example counts alike.
-        texts: epochs, where the data are texts; of all else here these take the seed and the threads.
+        class_weights: how much examples count in training: one number above 0 for each class, or
+            ``balanced``, by which each class counts alike however few examples it has; empty: each
+            example counts alike.
+        texts: epochs, where the data are texts; of all else here these take the seed and the
+            threads.
         seed: of weights, order and variation.
         threads: of this machine's cores that training takes; 0: as many as torch finds.
-        processes: of this machine that share each batch of the joint run: one for each GPU, for a teacher too slow on one.
+        processes: of this machine that share each batch of the joint run: one for each GPU, for a
+            teacher too slow on one.
     """
 
     techniques: tuple[str, ...] = TECHNIQUES
@@ -77,46 +92,42 @@ class Settings:
     processes: int = 1
 
     def __post_init__(self) -> None:
-        listed(self.techniques)
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+        for technique in listed(self.techniques):
+            if technique not in TECHNIQUES:
+                raise InputError(
+                    f"no technique {technique!r}: expected some of {', '.join(TECHNIQUES)}"
+                )
+        is_whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
+        if not is_whole or self.seed < 0:
             raise InputError(f"seed: expected a whole number of 0 or more, got {self.seed!r}")
-        if unknown := [name for name in self.techniques if name not in TECHNIQUES]:
-            raise InputError(
-                f"no technique {unknown[0]!r}: expected some of {', '.join(TECHNIQUES)}"
-            )
-        if not (
-            self.quantise >= 0
-            and self.quantise_rate > 0
-            and self.budget > 0
-            and self.views >= 1
-            and 0 <= self.max_loss <= 1
-        ):
-            raise InputError(
-                f"expected positive numbers of epochs, rates, budget and views, got {self}"
-            )
-        if not (0 < self.sparsity < 1 and 0 <= self.frozen < 1):
-            raise InputError(
-                f"expected a sparsity between 0 and 1 and a frozen part below 1, got {self.sparsity}, {self.frozen}"
-            )
-
-        if self.processes < 1:
-            raise InputError(f"expected 1 process or more, got {self.processes}")
-        if self.threads < 0:
-            raise InputError(
-                f"expected threads of 0 (as many as torch finds) or more, got {self.threads}"
-            )
+        for name, is_right, expected in self._ranges():
+            if not is_right:
+                raise InputError(f"{name}: expected {expected}, got {getattr(self, name)!r}")
         if isinstance(self.class_weights, str) and self.class_weights != BALANCED:
             raise InputError(
-                f"class_weights is {self.class_weights!r}, expected {BALANCED} or a number for each class"
+                f"class_weights is {self.class_weights!r}, "
+                f"expected {BALANCED} or a number for each class"
             )
+
+    def _ranges(self) -> tuple[tuple[str, bool, str], ...]:
+        """Each number's name, whether it is in its range, and the range in words."""
+        return (
+            ("quantise", self.quantise >= 0, "epochs of 0 or more"),
+            ("quantise_rate", self.quantise_rate > 0, "a rate above 0"),
+            ("budget", self.budget > 0, "a share above 0"),
+            ("views", self.views >= 1, "1 view or more"),
+            ("max_loss", 0 <= self.max_loss <= 1, "a share in [0, 1]"),
+            ("sparsity", 0 < self.sparsity < 1, "a share in (0, 1)"),
+            ("frozen", 0 <= self.frozen < 1, "a share in [0, 1)"),
+            ("processes", self.processes >= 1, "1 process or more"),
+            ("threads", self.threads >= 0, "threads of 0 (as many as torch finds) or more"),
+        )
 
     def allows(self, kind: str) -> bool:
         """Whether a kind of member can be made with these techniques."""
-        return self.uses(
-            {"nested": "joint", "pruned": "pruning", "sparse": "sparsity"}.get(kind, "students")
-        )
+        return self.uses(_TECHNIQUE_OF.get(kind, "students"))
 
-    def weighted(self, counts: Sequence[int]) -> "Settings":
+    def weighted(self, counts: Sequence[int]) -> "FamilySettings":
         """Return settings in which the class weights are numbers, by which members learn.
 
         Args:
@@ -127,15 +138,11 @@ class Settings:
         """
         weights = self.class_weights
         if isinstance(weights, str):
-            present = [count for count in counts if count]
-            # n / (classes * count): one on average over the examples, as in scikit-learn. A class without any never counts.
-            weights = tuple(
-                sum(present) / (len(present) * count) if count else 1.0 for count in counts
-            )
-        if weights and len(weights) != len(counts):
-            raise InputError(f"class_weights: {len(weights)} numbers for {len(counts)} classes")
+            weights = _balanced(counts)
         if not weights:
             return self
+        if len(weights) != len(counts):
+            raise InputError(f"class_weights: {len(weights)} numbers for {len(counts)} classes")
         return replace(self, distillation=replace(self.distillation, class_weights=weights))
 
     def uses(self, technique: str) -> bool:
@@ -143,8 +150,21 @@ class Settings:
         return technique in self.techniques
 
 
+def _balanced(counts: Sequence[int]) -> tuple[float, ...]:
+    """Return weights of n / (classes * count): one on average over the examples.
+
+    As in scikit-learn. A class without examples never counts, so its weight may be any.
+    """
+    present = [count for count in counts if count]
+    mean = sum(present) / len(present)
+    return tuple(mean / count if count else 1.0 for count in counts)
+
+
 def listed(techniques: Sequence[str]) -> tuple[str, ...]:
-    """Return techniques as a tuple. Raises :class:`InputError` for one text, which would be read letter by letter."""
+    """Return techniques as a tuple.
+
+    Raises :class:`InputError` for one text, which would be read letter by letter.
+    """
     if isinstance(techniques, str) or not isinstance(techniques, Sequence):
         raise InputError(
             f"techniques: expected a list of some of {', '.join(TECHNIQUES)}, got {techniques!r}"

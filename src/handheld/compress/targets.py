@@ -1,6 +1,7 @@
 """What a person wants of a member: "70KB", "5ms", "94x smaller, 27x faster", "at least 92%".
 
-Figures are compared with those of the finished file, measured on this machine or scaled to a named device.
+Figures are compared with those of the finished file, measured on this machine or scaled to a named
+device.
 """
 
 import re
@@ -11,14 +12,33 @@ from typing import Any, Protocol
 from handheld.errors import InputError
 
 _UNITS = {
-    "b": ("size", "1"), "kb": ("size", "1e3"), "mb": ("size", "1e6"), "kib": ("size", "1024"), "mib": ("size", "1048576"),
-    "us": ("latency", "1e-6"), "\u00b5s": ("latency", "1e-6"), "\u03bcs": ("latency", "1e-6"),
-    "ms": ("latency", "1e-3"), "s": ("latency", "1"), "%": ("accuracy", "0.01"),
-    "x smaller": ("smaller", "1"), "x faster": ("faster", "1"), "x slower device": ("slowdown", "1"),
-}  # fmt: skip
-_PART = re.compile(r"(?:at (?:least|most) )?([0-9]{1,20}(?:\.[0-9]{1,40})?)\s*(\D+)")
+    "b": ("size", "1"),
+    "kb": ("size", "1e3"),
+    "mb": ("size", "1e6"),
+    "kib": ("size", "1024"),
+    "mib": ("size", "1048576"),
+    "us": ("latency", "1e-6"),
+    # The micro sign, and the Greek letter that looks like it.
+    "\u00b5s": ("latency", "1e-6"),
+    "\u03bcs": ("latency", "1e-6"),
+    "ms": ("latency", "1e-3"),
+    "s": ("latency", "1"),
+    "%": ("accuracy", "0.01"),
+    "x smaller": ("smaller", "1"),
+    "x faster": ("faster", "1"),
+    "x slower device": ("slowdown", "1"),
+}
+"""Unit -> the figure that it is of, and how many of the figure's own unit it is."""
+
+# Of few digits: converting numbers of thousands of digits takes quadratic time.
+_LIMIT = re.compile(r"(?:at (?:least|most) )?([0-9]{1,20}(?:\.[0-9]{1,40})?)\s*(\D+)")
 _SOME = "70KB, 5ms, 94x smaller, 27x faster, 92%"
 _KINDS = ("nested", "pruned", "sparse", "residual", "mobile", "plain", "projected")
+_FIGURES = ("size", "latency", "smaller", "faster", "accuracy")
+# Above any file, time or ratio; beyond it floats no longer count in ones.
+_MOST = 1e15
+_MOST_SLOWDOWN = 1e6
+_LEAST_SHARE = 1e-9  # of right answers, to divide by
 
 
 class _Latency(Protocol):
@@ -45,7 +65,8 @@ class Target:
         smaller: times smaller than the teacher's float32 file, at least.
         faster: times faster than the teacher's float32 file, at least.
         accuracy: on the validation split, at least, 0 to 1.
-        kind: of network to make for it: nested (in the teacher), pruned (from the teacher), or a network's name.
+        kind: of network to make for it: nested (in the teacher), pruned (from the teacher), or a
+            network's name.
         slowdown: latency on the device that is asked for, over that on this machine.
     """
 
@@ -58,31 +79,36 @@ class Target:
     slowdown: float = 1.0
 
     def __post_init__(self) -> None:
-        limits = (self.size, self.latency, self.smaller, self.faster, self.accuracy)
-        if all(limit is None for limit in limits):
+        limits = {name: getattr(self, name) for name in _FIGURES}
+        if all(limit is None for limit in limits.values()):
             raise InputError(f"a target says no limit: expected one or more such as {_SOME}")
-        for name, limit in zip(
-            ("size", "latency", "smaller", "faster", "accuracy"), limits, strict=True
-        ):
-            if limit is not None and not (_is_number(limit) and 0 < limit < 1e15):
+        for name, limit in limits.items():
+            if limit is not None and not _is_between(0, limit, _MOST):
                 raise InputError(f"{name} of a target: expected a number above 0, got {limit!r}")
         if self.accuracy is not None and self.accuracy > 1:
             raise InputError(
                 f"expected an accuracy of at most 100 %, got {self.accuracy:.6g} (0.92 is 92 %)"
             )
-        if self.kind not in _KINDS or not (_is_number(self.slowdown) and 0 < self.slowdown < 1e6):
+        if self.kind not in _KINDS:
             raise InputError(
-                f"expected a kind of {', '.join(_KINDS)} and a slowdown above 0, got {self.kind!r}, {self.slowdown}"
+                f"kind of a target: expected one of {', '.join(_KINDS)}, got {self.kind!r}"
+            )
+        if not _is_between(0, self.slowdown, _MOST_SLOWDOWN):
+            raise InputError(
+                f"slowdown of a target: expected a number above 0, got {self.slowdown!r}"
             )
 
     @classmethod
     def of(cls, text: str, *, kind: str | None = None, slowdown: float = 1.0) -> "Target":
-        """Read limits separated by commas, and among them a kind and how much slower than this machine the device is.
+        """Read limits separated by commas, and among them a kind and how much slower than this
+        machine the device is.
 
-        What the text does not say is taken from the other arguments. ``Target.of(str(target))`` is ``target``.
+        What the text does not say is taken from the other arguments. ``Target.of(str(target))`` is
+        ``target``.
 
         >>> Target.of("94x smaller, 27x faster, plain")
-        Target(size=None, latency=None, smaller=94.0, faster=27.0, accuracy=None, kind='plain', slowdown=1.0)
+        Target(size=None, latency=None, smaller=94.0, faster=27.0, accuracy=None, kind='plain',
+        slowdown=1.0)
         >>> str(Target.of("70 KB, 5ms, 92%"))
         '70 kB, 5 ms, 92 %, nested'
 
@@ -92,8 +118,9 @@ class Target:
         if not isinstance(text, str):
             raise InputError(f"target {text!r}: expected a text such as {_SOME}")
         values: dict[str, Any] = {}
-        for part in filter(None, (part.strip() for part in text.lower().split(","))):
-            name, value = ("kind", part) if part in _KINDS else _limit(part, text)
+        words = [word.strip() for word in text.lower().split(",")]
+        for word in filter(None, words):
+            name, value = ("kind", word) if word in _KINDS else _limit(word, text)
             if name in values:
                 raise InputError(f"target {text!r} says its {name} twice; expected it once")
             values[name] = value
@@ -102,76 +129,92 @@ class Target:
         return cls(**{"kind": kind or "nested", "slowdown": slowdown, **values})
 
     def __str__(self) -> str:
-        parts = [
-            "" if self.size is None else f"{_plain(self.size, -3)} kB",
-            "" if self.latency is None else f"{_plain(self.latency, 3)} ms",
-            "" if self.smaller is None else f"{_plain(self.smaller)}x smaller",
-            "" if self.faster is None else f"{_plain(self.faster)}x faster",
-            "" if self.accuracy is None else f"{_plain(self.accuracy, 2)} %",
-            self.kind,
-            "" if self.slowdown == 1 else f"{_plain(self.slowdown)}x slower device",
-        ]
-        return ", ".join(filter(None, parts))
+        words = []
+        if self.size is not None:
+            words.append(f"{_plain(self.size, -3)} kB")
+        if self.latency is not None:
+            words.append(f"{_plain(self.latency, 3)} ms")
+        if self.smaller is not None:
+            words.append(f"{_plain(self.smaller)}x smaller")
+        if self.faster is not None:
+            words.append(f"{_plain(self.faster)}x faster")
+        if self.accuracy is not None:
+            words.append(f"{_plain(self.accuracy, 2)} %")
+        words.append(self.kind)
+        if self.slowdown != 1:
+            words.append(f"{_plain(self.slowdown)}x slower device")
+        return ", ".join(words)
 
     def misses(self, member: _Figures, teacher: _Figures) -> list[str]:
         """Say which limits a member does not keep, and by how much; an empty list if it fits."""
-        found = []
-        if (size := self.max_size(teacher)) is not None and member.size > size:
-            found.append(f"{member.size} bytes, at most {size:.0f} asked")
-        if (latency := self.max_latency(teacher)) is not None and member.latency.median > latency:
-            found.append(
-                f"{member.latency.median * 1e6:.4g} us here, at most {latency * 1e6:.4g} asked"
-            )
+        size = self.max_size(teacher)
+        latency = self.max_latency(teacher)
+        misses = []
+        if size is not None and member.size > size:
+            misses.append(f"{member.size} bytes, at most {size:.0f} asked")
+        if latency is not None and member.latency.median > latency:
+            here = member.latency.median * 1e6
+            misses.append(f"{here:.4g} us here, at most {latency * 1e6:.4g} asked")
         if self.accuracy is not None and member.valid < self.accuracy:
-            found.append(f"{member.valid:.2%} right, {self.accuracy:.2%} asked")
-        return found
+            misses.append(f"{member.valid:.2%} right, {self.accuracy:.2%} asked")
+        return misses
 
     def excess(self, member: _Figures, teacher: _Figures) -> float:
         """Return the largest ratio by which a member exceeds a limit; 1 or less if it fits."""
-        size, latency = self.max_size(teacher), self.max_latency(teacher)
-        ratios = [
-            0.0 if size is None else member.size / size,
-            0.0 if latency is None else member.latency.median / latency,
-        ]
-        return max(
-            *ratios, 0.0 if self.accuracy is None else self.accuracy / max(member.valid, 1e-9)
-        )
+        size = self.max_size(teacher)
+        latency = self.max_latency(teacher)
+        ratios = []
+        if size is not None:
+            ratios.append(member.size / size)
+        if latency is not None:
+            ratios.append(member.latency.median / latency)
+        if self.accuracy is not None:
+            ratios.append(self.accuracy / max(member.valid, _LEAST_SHARE))
+        return max(ratios)  # a target has one limit at least
 
     @property
     def is_about_speed_alone(self) -> bool:
         """Whether there is a limit of latency and none of size."""
-        return (self.latency, self.faster) != (None, None) and (self.size, self.smaller) == (
-            None,
-            None,
-        )
+        limits_latency = self.latency is not None or self.faster is not None
+        return limits_latency and self.size is None and self.smaller is None
 
     def max_size(self, teacher: _Figures) -> float | None:
         """Bytes that a member's file may have."""
-        limits = [float(self.size)] if self.size is not None else []
-        limits += [teacher.size / self.smaller] if self.smaller is not None else []
+        limits = []
+        if self.size is not None:
+            limits.append(float(self.size))
+        if self.smaller is not None:
+            limits.append(teacher.size / self.smaller)
         return min(limits, default=None)
 
     def max_latency(self, teacher: _Figures) -> float | None:
         """Seconds that a member may take on this machine."""
-        limits = [self.latency / self.slowdown] if self.latency is not None else []
-        limits += [teacher.latency.median / self.faster] if self.faster is not None else []
+        limits = []
+        if self.latency is not None:
+            limits.append(self.latency / self.slowdown)
+        if self.faster is not None:
+            # The teacher is slower on a slower device, too.
+            limits.append(teacher.latency.median / self.faster)
         return min(limits, default=None)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_between(low: float, value: object, high: float) -> bool:
+    """Whether a value is a number between two others, without these."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return low < value < high
 
 
-def _limit(part: str, text: str) -> tuple[str, float]:
-    found = _PART.fullmatch(part.replace("\u00d7", "x"))
-    name, unit = _UNITS.get(" ".join(found[2].split()) if found else "", ("", ""))
-    if not found or not name:
+def _limit(word: str, text: str) -> tuple[str, float]:
+    match = _LIMIT.fullmatch(word.replace("\u00d7", "x"))
+    unit = " ".join(match[2].split()) if match else ""
+    if match is None or unit not in _UNITS:
         raise InputError(
-            f"target {text!r}: {part!r} is none of {_SOME}, 3x slower device, {', '.join(_KINDS)}"
+            f"target {text!r}: {word!r} is none of {_SOME}, 3x slower device, {', '.join(_KINDS)}"
         )
-    value = Decimal(found[1]) * Decimal(
-        unit
-    )  # exact, so that a target's text gives the target back
+    name, factor = _UNITS[unit]
+    # Exact, so that a target's text gives the target back.
+    value = Decimal(match[1]) * Decimal(factor)
     return name, round(value) if name == "size" else float(value)
 
 

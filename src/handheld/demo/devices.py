@@ -80,8 +80,8 @@ def _run(stages: "tuple[Stage, ...]") -> Rows:
     from handheld.federated.algorithms import FedAvg
     from handheld.federated.learning import ClientWork, Examples, Users
     from handheld.federated.learning.modules import ModuleLearner
-    from handheld.federated.networks import make
     from handheld.federated.simulator import Plan, simulate
+    from handheld.networks.zoo.federated import make
 
     data = digits()
     network = make("two_layers", (64,), 10, seed=0)

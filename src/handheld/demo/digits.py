@@ -33,12 +33,12 @@ def shrink(out: Path, console: Console, epochs: float) -> Markup:
 
     Needs the extra ``train``.
     """
-    from handheld.compress import Augmentation, Schedule, Settings, Teacher, compress
+    from handheld.compress import Augmentation, FamilySettings, Schedule, TeacherSource, compress
     from handheld.compress.report import report_section
 
     # The demo shows a whole run; one that is there would be gone on from.
     shutil.rmtree(out / "digits", ignore_errors=True)
-    settings = Settings(
+    settings = FamilySettings(
         training=Schedule(epochs, batch=64, rate=0.1),
         finish=Schedule(epochs, batch=64, rate=0.05),
         quantise=1.0,
@@ -53,7 +53,7 @@ def shrink(out: Path, console: Console, epochs: float) -> Markup:
             progress.update(task, completed=done, description=f"digits: {stage}")
 
         family = compress(
-            Teacher(network="residual", width=16),
+            TeacherSource(network="residual", width=16),
             digits(),
             out=out / "digits",
             targets=_TARGETS,

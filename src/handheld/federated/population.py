@@ -21,7 +21,7 @@ from handheld.federated.choices import result_of
 from handheld.federated.learning import Examples, Users
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.learning.trainable import cross_entropy
-from handheld.federated.networks import make
+from handheld.networks.zoo.federated import make
 
 _LOG = logging.getLogger(__name__)
 # A label of 4e9 by mistake would ask for a layer that no memory holds.
@@ -116,7 +116,7 @@ class NetworkConfig:
     """What devices learn.
 
     Attributes:
-        network: a name of ``federated.networks``, or ``package.module:factory``, called with the
+        network: a name of ``networks.zoo.federated``, or ``package.module:factory``, called with the
             shape of an input and the number of classes (of targets that are numbers, how many there
             are).
         loss: ``package.module:function`` of outputs and targets that returns (batch,) losses; cross

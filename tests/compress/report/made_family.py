@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from handheld.compress.family import Family, Latency, Layer, Member, Step
+from handheld.compress.family import Family, Latency, Layer, Member, TechniqueStep
 
 CLOTHES = (
     "T-shirt",
@@ -179,10 +179,10 @@ def student(number: int, row: tuple[object, ...]) -> Member:
         reason=reason,
         pareto=name != "pruned_32",
         steps=(
-            Step("joint training", valid - 0.021, int(size * 3.8)),
-            Step("distillation from the teacher", valid + 0.004, int(size * 3.8)),
-            Step("int8 after training", valid - 0.015, size + 200),
-            Step("int8 during training", valid, size),
+            TechniqueStep("joint training", valid - 0.021, int(size * 3.8)),
+            TechniqueStep("distillation from the teacher", valid + 0.004, int(size * 3.8)),
+            TechniqueStep("int8 after training", valid - 0.015, size + 200),
+            TechniqueStep("int8 during training", valid, size),
         ),
         layers=layers(size, macs, 26, "stage"),
         confusion=confusion(10, 1000, test, number),

@@ -10,12 +10,12 @@ import torch
 from safetensors.numpy import save
 from uploads import shapes, tar_gz_of, zip_of
 
-from handheld.compress.networks import NETWORKS
 from handheld.compress.serving import CompressLimits, form, job_kind
 from handheld.compress.serving.form import target_list
 from handheld.compress.settings import TECHNIQUES
 from handheld.compress.targets import Target
 from handheld.errors import InputError
+from handheld.networks.zoo.pictures import NETWORKS
 
 SMALL = zip_of(shapes(1))
 

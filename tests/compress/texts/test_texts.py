@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from handheld.compress import Family, Settings, Target, Teacher, compress
+from handheld.compress import Family, FamilySettings, Target, TeacherSource, compress
 from handheld.compress.settings import TextEpochs
-from handheld.compress.teacher_file import TeacherWarning
+from handheld.compress.teacher import TeacherWarning
 from handheld.data import Dataset, Splits
 from handheld.errors import InputError, TrainingError
 from handheld.projection import TextClassifier
@@ -94,21 +94,25 @@ def test_limits_are_kept_or_named(family: Family):
 
 
 def test_epochs_are_those_that_were_set(splits: Splits, tmp_path: Path):
-    settings = Settings(texts=TextEpochs(teacher=2, members=1), threads=1, seed=1)
+    settings = FamilySettings(texts=TextEpochs(teacher=2, members=1), threads=1, seed=1)
     short = compress(Words(), splits, out=tmp_path, targets=["24KB, projected"], settings=settings)
     assert short.teacher.curve[-1][0] + 1 == 2 * (90 // 4)  # of so few texts a batch has four
     assert short.record["settings"]["texts"] == {"teacher": 2, "members": 1}
     assert short.record["teacher"]["network"] == "Words"
     with pytest.raises(InputError, match="other settings"):
         compress(
-            Words(), splits, out=tmp_path, targets=["24KB, projected"], settings=Settings(seed=1)
+            Words(),
+            splits,
+            out=tmp_path,
+            targets=["24KB, projected"],
+            settings=FamilySettings(seed=1),
         )
 
 
 def test_a_file_that_guesses_is_told(family: Family, splits: Splits, tmp_path: Path):
     turned = replace(splits, valid=replace(splits.valid, labels=np.roll(splits.valid.labels, 1)))
-    source = Teacher(file=str(family.folder / "rows_1.tflite"))
-    settings = Settings(texts=TextEpochs(members=1))
+    source = TeacherSource(file=str(family.folder / "rows_1.tflite"))
+    settings = FamilySettings(texts=TextEpochs(members=1))
     with pytest.warns(
         TeacherWarning, match=r"rows_1.tflite answers 0.0 % of 30 .* hardly more than a guess"
     ):
@@ -117,7 +121,7 @@ def test_a_file_that_guesses_is_told(family: Family, splits: Splits, tmp_path: P
 
 
 def test_a_file_that_is_only_read_teaches(family: Family, splits: Splits, tmp_path: Path):
-    source = Teacher(file=str(family.folder / "rows_1.tflite"))
+    source = TeacherSource(file=str(family.folder / "rows_1.tflite"))
     second = compress(source, splits, out=tmp_path / "second", targets=["16KB"])
     assert "rows_1.tflite, only read" in second.teacher.how
     assert second.members[0].size <= 16_000
@@ -127,13 +131,17 @@ def test_a_file_that_is_only_read_teaches(family: Family, splits: Splits, tmp_pa
 @pytest.mark.parametrize(
     ("teacher", "options", "message"),
     [
-        (Teacher(), {}, "no network 'residual' for texts: expected lstm"),
+        (TeacherSource(), {}, "no network 'residual' for texts: expected lstm"),
         (Words(classes=2), {}, r"gives \[2, 2\] for 2 texts of 3 labels"),
         (Words(), {"targets": ["20KB, pruned"]}, "members for texts are nested or projected"),
         (Words(), {"targets": 0}, "expected one member or more"),
-        (Words(), {"settings": Settings(quantise=1.0)}, r"these are texts.*\[settings.texts\]"),
         (
-            Teacher(file="gone.tflite"),
+            Words(),
+            {"settings": FamilySettings(quantise=1.0)},
+            r"these are texts.*\[settings.texts\]",
+        ),
+        (
+            TeacherSource(file="gone.tflite"),
             {},
             "the teacher's file .*gone.tflite cannot be read: No such file",
         ),
@@ -145,7 +153,7 @@ def test_a_file_that_is_only_read_teaches(family: Family, splits: Splits, tmp_pa
             "techniques: expected a list of some of .*, got 'pruning'",
         ),
         (
-            Teacher(file="x.tflite", classes=(1, 0, 2)),
+            TeacherSource(file="x.tflite", classes=(1, 0, 2)),
             {},
             "mean, std and classes .* these are texts",
         ),

@@ -13,7 +13,8 @@ Figure = Literal["size", "latency", "accuracy"]
 
 @dataclass(frozen=True)
 class Limit:
-    """A value that members were to keep; accuracy is that on the validation split, at least, the others are at most.
+    """A value that members were to keep; accuracy is that on the validation split, at least, the
+    others are at most.
 
     Attributes:
         figure: of what.
@@ -40,7 +41,8 @@ def limits(family: Family) -> list[Limit]:
 
 
 def _asked(target: Target, member: Member, teacher: Member) -> Iterator[tuple[Figure, float, bool]]:
-    size, latency = target.max_size(teacher), target.max_latency(teacher)
+    size = target.max_size(teacher)
+    latency = target.max_latency(teacher)
     if size is not None:
         yield "size", size, member.size <= size
     if latency is not None:

@@ -14,7 +14,7 @@ from handheld.compress.chance import half_interval
 from handheld.compress.family import Family, Layer, Member
 from handheld.compress.report import pareto
 from handheld.compress.report.record import MOST_CLASSES, MOST_SKIPPED, read_record
-from handheld.compress.report.rows import Row, best, half_width, row, rows, summary
+from handheld.compress.report.rows import MemberRow, best, half_width, row, rows, summary
 from handheld.reports import (
     NONE,
     Figure,
@@ -41,7 +41,8 @@ _COSTS = (
     (pareto.SIZE, "Accuracy against the bytes of the file."),
     (
         pareto.LATENCY,
-        "Accuracy against the median latency; bars, where wider than the point, are the distance of the quartiles.",
+        "Accuracy against the median latency; bars, where wider than the point, "
+        "are the distance of the quartiles.",
     ),
 )
 _SECTION_HEAD = (
@@ -59,8 +60,8 @@ _SECTION_NUMBERS = {4, 5}
 def write_report(family: Family) -> Path:
     """Write ``report.html`` into a family's folder and return its path.
 
-    The page needs no other file and no network. Without scripts everything in it can be read; with them the table sorts and
-    one member is looked at at a time.
+    The page needs no other file and no network. Without scripts everything in it can be read; with
+    them the table sorts and one member is looked at at a time.
 
     Raises:
         FileError: it cannot be written.
@@ -69,7 +70,8 @@ def write_report(family: Family) -> Path:
 
 
 def report_section(family: Family, link: str) -> Markup:
-    """Return an HTML section about a family for another page: one sentence, accuracy against size, and the figures.
+    """Return an HTML section about a family for another page: one sentence, accuracy against size,
+    and the figures.
 
     Args:
         family: to show.
@@ -89,7 +91,7 @@ def report_section(family: Family, link: str) -> Markup:
     return render(_PACKAGE, "section.html", values)
 
 
-def _cells(one: Row, *, is_teacher: bool) -> list[str]:
+def _cells(one: MemberRow, *, is_teacher: bool) -> list[str]:
     """Return a row of the section's table."""
     member = one.member
     return [
@@ -114,16 +116,17 @@ def _verdict(member: Member) -> str:
 
 
 def _values(family: Family) -> dict[str, Any]:
-    script, chosen = _asset("script.js"), best(family)
-    # the page's own script may run and nothing else, whatever a name in the family holds
+    script = _asset("script.js")
+    # The page's own script may run and nothing else, whatever a name in the family holds
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return {
-        "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
+        "policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'",
         "script": script,
         "title": _title(family),
         "summary": summary(family),
         "family": family,
-        "chosen": chosen,
+        "chosen": best(family),
         "rows": rows(family),
         "costs": [Figure(caption, _against(family, cost)) for cost, caption in _COSTS],
         "curves": _shared(family),
@@ -136,7 +139,7 @@ def _values(family: Family) -> dict[str, Any]:
     }
 
 
-def _against(family: Family, cost: pareto.Cost) -> Markup:
+def _against(family: Family, cost: pareto.CostAxis) -> Markup:
     return in_two_widths(lambda width: pareto.picture(family, cost, width=width, height=380), _HALF)
 
 
@@ -170,7 +173,9 @@ def _details(family: Family, member: Member) -> dict[str, Any]:
 
 
 def _recall(family: Family, member: Member) -> list[tuple[str, float, float, int]]:
-    """Return name, share answered right, half of its 95 % interval, and test examples, of each class that has some."""
+    """Return name, share answered right, half of its 95 % interval, and test examples, of each
+    class that has some.
+    """
     known = zip(family.classes, member.recall, member.confusion, strict=True)
     return [
         (name, share, half_interval(round(share * sum(row)), sum(row)), sum(row))
@@ -191,28 +196,35 @@ def _title(family: Family) -> str:
 
 def _largest(layers: Sequence[Layer]) -> list[Layer]:
     """Return the layers that have most of the bytes or of the operations, in their order."""
-    size, macs = sum(layer.size for layer in layers) or 1, sum(layer.macs for layer in layers) or 1
-    ranked = sorted(layers, key=lambda layer: -max(layer.size / size, layer.macs / macs))[
-        :_MOST_LAYERS
-    ]
-    return [layer for layer in layers if layer in ranked]
+    size = sum(layer.size for layer in layers) or 1
+    macs = sum(layer.macs for layer in layers) or 1
+    ranked = sorted(layers, key=lambda layer: -max(layer.size / size, layer.macs / macs))
+    largest = ranked[:_MOST_LAYERS]
+    return [layer for layer in layers if layer in largest]
 
 
 def _steps(member: Member) -> list[dict[str, Any]]:
-    """Return each step with its place on a scale that begins and ends at its members' lowest and highest accuracy."""
+    """Return each step with its place on a scale that begins and ends at its members' lowest and
+    highest accuracy.
+    """
     shares = [step.accuracy for step in member.steps]
-    low, largest = min(shares, default=0.0), max((step.size for step in member.steps), default=1)
+    low = min(shares, default=0.0)
     span = max(shares, default=1.0) - low or 1.0
-    return [
-        {
-            "step": step,
-            "place": (step.accuracy - low) / span,
-            "bar": step.size / max(1, largest),
-            "gain": None if before is None else step.accuracy - before.accuracy,
-            "smaller": before and ratio(before.size, step.size),
-        }
-        for before, step in zip((None, *member.steps), member.steps, strict=False)
-    ]
+    largest = max((step.size for step in member.steps), default=1)
+    shown = []
+    before = None
+    for step in member.steps:
+        shown.append(
+            {
+                "step": step,
+                "place": (step.accuracy - low) / span,
+                "bar": step.size / max(1, largest),
+                "gain": None if before is None else step.accuracy - before.accuracy,
+                "smaller": before and ratio(before.size, step.size),
+            }
+        )
+        before = step
+    return shown
 
 
 def _asset(name: str) -> Markup:

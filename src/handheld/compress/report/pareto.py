@@ -20,8 +20,10 @@ from handheld.reports import (
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What accuracy is set against: its name, a member's value and the width of its spread, and how it is written."""
+class CostAxis:
+    """What accuracy is set against: its name, a member's value and the width of its spread, and how
+    it is written.
+    """
 
     figure: Figure
     title: str
@@ -30,8 +32,8 @@ class Cost:
     text: Callable[[float], str]
 
 
-SIZE = Cost("size", "file size", lambda member: member.size, lambda member: 0.0, size_text)
-LATENCY = Cost(
+SIZE = CostAxis("size", "file size", lambda member: member.size, lambda member: 0.0, size_text)
+LATENCY = CostAxis(
     "latency",
     "latency, one thread",
     lambda member: member.latency.median,
@@ -40,7 +42,7 @@ LATENCY = Cost(
 )
 
 
-def picture(family: Family, cost: Cost, *, width: int, height: int) -> Markup:
+def picture(family: Family, cost: CostAxis, *, width: int, height: int) -> Markup:
     """Draw accuracy on the validation split against a cost, which has a logarithmic axis.
 
     A short stroke near a point is the accuracy of the same file on the test split.
@@ -65,9 +67,12 @@ def picture(family: Family, cost: Cost, *, width: int, height: int) -> Markup:
     )
 
 
-def _point(member: Member, cost: Cost, mark: Mark) -> ScatterPoint:
+def _point(member: Member, cost: CostAxis, mark: Mark) -> ScatterPoint:
     value = cost.value(member)
-    words = f"{member.name}: {cost.text(value)}, {percent(member.valid)} validation, {percent(member.accuracy)} test"
+    words = (
+        f"{member.name}: {cost.text(value)}, {percent(member.valid)} validation, "
+        f"{percent(member.accuracy)} test"
+    )
     return ScatterPoint(
         member.name,
         value,

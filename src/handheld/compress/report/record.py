@@ -1,4 +1,7 @@
-"""What of a family's record is shown. The record is a free mapping: what is absent or of another kind is left out."""
+"""What of a family's record is shown.
+
+The record is a free mapping: what is absent or of another kind is left out.
+"""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +21,8 @@ class Shown:
     Attributes:
         seed: as a text; empty if unknown.
         notes: what a person should know of the run and of the data.
-        teacher, settings, machine, versions: (name, text); names of nested mappings are joined by points.
+        teacher, settings, machine, versions: (name, text); names of nested mappings are joined by
+            points.
         seconds: (stage, seconds).
         splits: (split, number of examples).
         counts: (class, examples).
@@ -43,7 +47,8 @@ class Shown:
 
 def read_record(record: Mapping[str, Any]) -> Shown:
     """Pick what is known of a record."""
-    data, joint = _mapping(record.get("data")), _mapping(record.get("joint"))
+    data = _mapping(record.get("data"))
+    joint = _mapping(record.get("joint"))
     skipped = data.get("skipped")
     return Shown(
         plain_text(record.get("seed")),

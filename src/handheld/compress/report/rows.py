@@ -8,13 +8,13 @@ from handheld.reports import percent, ratio, size_text, times
 
 
 @dataclass(frozen=True)
-class Row:
+class MemberRow:
     """A member and how it compares.
 
     Attributes:
         member: the teacher, its file in int8, or a member.
-        smaller, faster, fewer: times; of file bytes, median latency, multiply-accumulates; no number of "faster" where the two
-            latencies do not differ beyond their noise.
+        smaller, faster, fewer: times; of file bytes, median latency, multiply-accumulates; no
+            number of "faster" where the two latencies do not differ beyond their noise.
         kept: its accuracy over the teacher's, both on the test split.
         anchor: where the report says more of it; an empty text for what members are set beside.
     """
@@ -32,23 +32,24 @@ class Row:
         return "about as fast" if self.faster is None else f"{times(self.faster)} faster"
 
 
-def row(member: Member, teacher: Member) -> Row:
+def row(member: Member, teacher: Member) -> MemberRow:
     """Compare a member with the teacher."""
-    differs = member.latency.clearly_below(teacher.latency) or teacher.latency.clearly_below(
-        member.latency
-    )
-    return Row(
+    now = member.latency
+    before = teacher.latency
+    differs = now.clearly_below(before) or before.clearly_below(now)
+    faster = None
+    if differs or member is teacher:
+        faster = ratio(before.median, now.median)
+    return MemberRow(
         member,
         ratio(teacher.size, member.size),
-        ratio(teacher.latency.median, member.latency.median)
-        if differs or member is teacher
-        else None,
+        faster,
         ratio(teacher.macs, member.macs) if teacher.macs else None,
         ratio(member.accuracy, teacher.accuracy),
     )
 
 
-def rows(family: Family) -> list[Row]:
+def rows(family: Family) -> list[MemberRow]:
     """Compare all with the teacher, the teacher first."""
     beside = [row(member, family.reference) for member in family.beside]
     members = [
@@ -59,12 +60,14 @@ def rows(family: Family) -> list[Row]:
 
 
 def half_width(family: Family) -> float | None:
-    """Return by how much the teacher's test accuracy may be off: half of its 95 % interval; None without test examples."""
+    """Return by how much the teacher's test accuracy may be off: half of its 95 % interval; None
+    without test examples.
+    """
     count = sum(map(sum, family.teacher.confusion))
     return half_interval(round(family.reference.accuracy * count), count) if count else None
 
 
-def unsteady(one: Row) -> bool:
+def unsteady(one: MemberRow) -> bool:
     """Whether a latency varied so much that its ratio to another, where there is one, says little."""
     latency = one.member.latency
     return one.faster is not None and latency.iqr > latency.median / 2
@@ -76,26 +79,44 @@ def best(family: Family) -> Member | None:
 
 
 def summary(family: Family) -> str:
-    """Return one sentence with the smallest and the most accurate member; accuracies are of the test split."""
+    """Return one sentence with the smallest and the most accurate member; accuracies are of the
+    test split.
+    """
     teacher = family.reference
-    most = best(family)
-    origin = f"a teacher of {size_text(teacher.size)} that answers {percent(teacher.accuracy, 1)} of the test split right"
-    if family.quantised is not None and family.teacher_file is None:
-        alone = row(family.quantised, teacher)
-        origin += f" (int8 alone: {times(alone.smaller)} smaller, {alone.speed}, "
-        origin += f"{percent(alone.member.accuracy, 1)})"
-    if most is None:
+    origin = _origin(family)
+    chosen = best(family)
+    if chosen is None:
         return f"No member was made of {origin}."
     sizes = sorted(family.members, key=lambda member: member.size)
-    least = row(sizes[0], teacher)
-    small = f"{least.member.name} is {times(least.smaller)} smaller and {least.speed}"
-    small += f" at {percent(least.member.accuracy, 1)}"
-    if most is least.member:
+    smallest = row(sizes[0], teacher)
+    small = (
+        f"{smallest.member.name} is {times(smallest.smaller)} smaller and {smallest.speed} "
+        f"at {percent(smallest.member.accuracy, 1)}"
+    )
+    if chosen is smallest.member:
         count = "One model" if len(sizes) == 1 else f"{len(sizes)} models"
-        return f"{count} made of {origin}: {small}, {percent(least.kept, 1)} of the teacher's accuracy."
-    large, spread = row(most, teacher), f"{size_text(sizes[0].size)} to {size_text(sizes[-1].size)}"
+        kept = percent(smallest.kept, 1)
+        return f"{count} made of {origin}: {small}, {kept} of the teacher's accuracy."
+    large = row(chosen, teacher)
     return (
-        f"{len(sizes)} models of {spread}, made of {origin}: {small}; {most.name}, the most accurate on the validation split, "
+        f"{len(sizes)} models of {size_text(sizes[0].size)} to {size_text(sizes[-1].size)}, "
+        f"made of {origin}: {small}; {chosen.name}, the most accurate on the validation split, "
         f"keeps {percent(large.kept, 1)} of the teacher's accuracy and is "
         f"{times(large.smaller)} smaller and {large.speed}."
+    )
+
+
+def _origin(family: Family) -> str:
+    """Say what a family was made of, and what eight bits alone make of that."""
+    teacher = family.reference
+    origin = (
+        f"a teacher of {size_text(teacher.size)} that answers {percent(teacher.accuracy, 1)} "
+        "of the test split right"
+    )
+    if family.quantised is None or family.teacher_file is not None:
+        return origin
+    alone = row(family.quantised, teacher)
+    return (
+        f"{origin} (int8 alone: {times(alone.smaller)} smaller, {alone.speed}, "
+        f"{percent(alone.member.accuracy, 1)})"
     )

@@ -1,7 +1,9 @@
-"""Compression as a service: a form, its limits, and the job behind it, for the server of ``handheld.service``.
+"""Compression as a service: a form, its limits, and the job behind it, for the server of
+``handheld.service``.
 
-``job_kind`` is what ``service.serve`` answers for. A model is a network of this package by name, with weights in safetensors if
-there are some, or an ONNX file that is only read; never a pickle. Only a job's own process imports torch.
+``job_kind`` is what ``service.serve`` answers for. A model is a network of this package by name,
+with weights in safetensors if there are some, or an ONNX file that is only read; never a pickle.
+Only a job's own process imports torch.
 """
 
 from handheld.compress.serving.form import job_kind

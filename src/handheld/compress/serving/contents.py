@@ -12,46 +12,72 @@ from handheld.pictures import size_of
 from handheld.service import unpack
 
 _TABLES = (".csv", ".tsv")
+_SAVED = ("state.json", "dataset_dict.json")  # of data sets that a library saved
 _MOST_ARRAYS = 64
+_CHANNELS = 3  # of a picture in memory, one byte each
+_NAMES_SHOWN = 5
+_CHUNK = 1 << 20  # characters that are read at once
 _TEXT_COSTS = 8  # bytes of memory for one of a table's file
 
 
 def find_data(folder: Path) -> Path:
-    """Return the one .npz, .csv or .tsv in a folder, or the folder that holds the classes, which others may stand around.
+    """Return the one .npz, .csv or .tsv in a folder, or the folder that holds the classes.
 
-    What macOS adds to archives is removed. Raises :class:`InputError` for anything else.
+    Other folders may stand around that one. What macOS adds to archives is removed.
+
+    Raises:
+        InputError: there is anything else.
     """
+    _remove_macos_files(folder)
+    folder = _innermost(folder)
+    files = [path for path in folder.rglob("*") if path.suffix in (".npz", *_TABLES)]
+    if len(files) > 1:
+        raise InputError(
+            f"Data: expected one .npz, .csv or .tsv in the archive, "
+            f"got {len(files)}: {_names(files, folder)}"
+        )
+    if files:
+        return files[0]
+    inside = _visible(folder)
+    for path in inside:
+        if path.name in _SAVED:
+            raise InputError(
+                f"Data: {path.name} in the archive belongs to a saved data set; "
+                "pack pictures or an .npz instead"
+            )
+    if sum(path.is_dir() for path in inside) < 2:
+        raise InputError(
+            "Data: expected a folder for each of two classes or more in the archive, "
+            f"got {_names(inside, folder)}"
+        )
+    return folder
+
+
+def _remove_macos_files(folder: Path) -> None:
     for path in sorted(folder.rglob("*")):
         if path.name == "__MACOSX" and path.is_dir():
             shutil.rmtree(path)
         elif path.is_file() and (path.name.startswith("._") or path.name == ".DS_Store"):
             path.unlink()
+
+
+def _innermost(folder: Path) -> Path:
+    """Go into folders that hold nothing but one folder of folders."""
     while True:
-        inside = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
-        folders = [path for path in inside if path.is_dir()]
+        folders = [path for path in _visible(folder) if path.is_dir()]
         if len(folders) != 1 or not any(path.is_dir() for path in folders[0].iterdir()):
-            break
+            return folder
         folder = folders[0]
-    files = [path for path in folder.rglob("*") if path.suffix in (".npz", *_TABLES)]
-    if files and len(files) != 1:
-        raise InputError(
-            f"Data: expected one .npz, .csv or .tsv in the archive, got {len(files)}: {_names(files, folder)}"
-        )
-    if files:
-        return files[0]
-    if saved := [path for path in inside if path.name in ("state.json", "dataset_dict.json")]:
-        raise InputError(
-            f"Data: {saved[0].name} in the archive belongs to a saved data set; pack pictures or an .npz instead"
-        )
-    if len(folders) < 2:
-        raise InputError(
-            f"Data: expected a folder for each of two classes or more in the archive, got {_names(inside, folder)}"
-        )
-    return folder
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
 
 
 def check_data(data: Path, side: int | None, limits: CompressLimits) -> None:
-    """Raise :class:`InputError` for data that is more than the limits, or could not be learned from."""
+    """Raise :class:`InputError` for data that is more than the limits, or could not be learned
+    from.
+    """
     if data.is_dir():
         _check_pictures(data, side, limits)
     elif data.suffix == ".npz":
@@ -63,32 +89,43 @@ def check_data(data: Path, side: int | None, limits: CompressLimits) -> None:
 def _check_pictures(data: Path, side: int | None, limits: CompressLimits) -> None:
     files = [path for path in sorted(data.rglob("*")) if path.is_file()]
     limits.require("Data, pictures", len(files), "pictures")
-    sizes: dict[tuple[int, int], str] = {}
+    # Of each size the first picture.
+    examples: dict[tuple[int, int], str] = {}
     for path, size in _sizes(files):
         name = path.relative_to(data).as_posix()
-        if max(size) > (most := limits.source_side if side else limits.side):
-            what = "make it smaller" if side else "say in Side what to bring pictures to"
-            raise InputError(
-                f"Data: {name} is {size[0]} x {size[1]} pixels, at most {most} x {most} are taken: {what}"
-            )
-        sizes.setdefault(size, name)
-        if not side and len(sizes) > 1:
-            these = ", ".join(
-                f"{one} of {width} x {height}" for (width, height), one in sizes.items()
+        _check_size(name, size, side, limits)
+        examples.setdefault(size, name)
+        if not side and len(examples) > 1:
+            listed = ", ".join(
+                f"{example} of {width} x {height}" for (width, height), example in examples.items()
             )
             raise InputError(
-                f"Data: pictures differ in size ({these}): say in Side what to bring them to"
+                f"Data: pictures differ in size ({listed}): say in Side what to bring them to"
             )
-    width, height = (side, side) if side else next(iter(sizes), (1, 1))
-    if (memory := 3 * width * height * len(files)) > limits.unpacked_bytes:
+    width, height = (side, side) if side else next(iter(examples), (1, 1))
+    memory = _CHANNELS * width * height * len(files)
+    if memory > limits.unpacked_bytes:
         raise InputError(
-            f"Data: {len(files):,} pictures of {width} x {height} take {memory / 1e9:.3g} GB of memory, at most "
-            f"{limits.unpacked_bytes / 1e9:.3g} GB are given: take fewer, or a smaller side"
+            f"Data: {len(files):,} pictures of {width} x {height} take {memory / 1e9:.3g} GB of "
+            f"memory, at most {limits.unpacked_bytes / 1e9:.3g} GB are given: "
+            "take fewer, or a smaller side"
+        )
+
+
+def _check_size(name: str, size: tuple[int, int], side: int | None, limits: CompressLimits) -> None:
+    most = limits.source_side if side else limits.side
+    if max(size) > most:
+        advice = "make it smaller" if side else "say in Side what to bring pictures to"
+        raise InputError(
+            f"Data: {name} is {size[0]} x {size[1]} pixels, "
+            f"at most {most} x {most} are taken: {advice}"
         )
 
 
 def _sizes(files: list[Path]) -> Iterator[tuple[Path, tuple[int, int]]]:
-    """Give width and height of each picture from its first bytes; what is no picture is left to be named by ``data.load``."""
+    """Give width and height of each picture from its first bytes; what is no picture is left to be
+    named by ``data.load``.
+    """
     for path in files:
         name = f"{path.parent.name}/{path.name}"
         try:
@@ -101,7 +138,9 @@ def _sizes(files: list[Path]) -> Iterator[tuple[Path, tuple[int, int]]]:
 
 
 def _check_arrays(data: Path, side: int | None, limits: CompressLimits) -> None:
-    """An .npz is an archive in the archive, so it is unpacked within limits too; then its arrays say what they are."""
+    """An .npz is an archive in the archive, so it is unpacked within limits too; then its arrays
+    say what they are.
+    """
     folder = data.with_suffix(".arrays")
     shutil.rmtree(folder, ignore_errors=True)
     unpack(data, folder, max_bytes=limits.unpacked_bytes, max_files=_MOST_ARRAYS)
@@ -111,11 +150,9 @@ def _check_arrays(data: Path, side: int | None, limits: CompressLimits) -> None:
             examples += _check_array(path, side, limits)
         limits.require("Data, pictures", examples, "pictures")
     except (ValueError, OSError, EOFError) as error:
-        raise (
-            error
-            if isinstance(error, InputError)
-            else InputError(f"Data: {path.name} is no array: {error}")
-        ) from error
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"Data: {path.name} is no array: {error}") from error
     finally:
         shutil.rmtree(folder)
 
@@ -126,11 +163,7 @@ def _check_array(path: Path, side: int | None, limits: CompressLimits) -> int:
     if path.suffix != ".npy" or not isinstance(array, np.ndarray):
         raise InputError(f"Data: expected arrays only in the .npz, got {path.name}")
     if path.stem.startswith("x") and array.ndim > 2:
-        limits.require(f"Data, side of the pictures in {path.stem}", max(array.shape[1:3]), "side")
-        if side and array.shape[1:3] != (side, side):
-            raise InputError(
-                f"Side: arrays are learned from as they are, here {list(array.shape[1:3])}; leave it empty"
-            )
+        _check_shape(path.stem, array.shape[1:3], side, limits)
         return len(array)
     if path.stem.startswith("y") and array.dtype.kind in "iu" and array.size:
         limits.require("Data, classes", int(array.max()) + 1, "classes")
@@ -139,25 +172,35 @@ def _check_array(path: Path, side: int | None, limits: CompressLimits) -> int:
     return 0
 
 
-def _check_table(data: Path, limits: CompressLimits) -> None:
-    if (size := data.stat().st_size) * _TEXT_COSTS > limits.unpacked_bytes:
+def _check_shape(
+    name: str, sides: tuple[int, ...], side: int | None, limits: CompressLimits
+) -> None:
+    limits.require(f"Data, side of the pictures in {name}", max(sides), "side")
+    if side and sides != (side, side):
         raise InputError(
-            f"Data: {data.name} has {size:,} bytes, at most {limits.unpacked_bytes // _TEXT_COSTS:,} are taken"
+            f"Side: arrays are learned from as they are, here {list(sides)}; leave it empty"
         )
-    with data.open(
-        encoding="latin-1"
-    ) as file:  # for which lines may end in LF, CRLF or CR, as for the reader of tables
-        limits.require(
-            "Data, rows",
-            sum(chunk.count("\n") for chunk in iter(lambda: file.read(1 << 20), "")),
-            "pictures",
-        )
+
+
+def _check_table(data: Path, limits: CompressLimits) -> None:
+    size = data.stat().st_size
+    most = limits.unpacked_bytes // _TEXT_COSTS
+    if size > most:
+        raise InputError(f"Data: {data.name} has {size:,} bytes, at most {most:,} are taken")
+    # As text, so that lines may end in LF, CRLF or CR, as for the reader of tables; in an encoding
+    # that has no wrong bytes.
+    with data.open(encoding="latin-1") as file:
+        chunks = iter(lambda: file.read(_CHUNK), "")
+        limits.require("Data, rows", sum(chunk.count("\n") for chunk in chunks), "pictures")
 
 
 def _names(paths: list[Path], folder: Path) -> str:
-    names = [path.relative_to(folder).as_posix() + "/" * path.is_dir() for path in paths]
-    return (
-        ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        if names
-        else "nothing"
-    )
+    if not paths:
+        return "nothing"
+    shown = []
+    for path in paths[:_NAMES_SHOWN]:
+        name = path.relative_to(folder).as_posix()
+        shown.append(f"{name}/" if path.is_dir() else name)
+    more = len(paths) - len(shown)
+    listed = ", ".join(shown)
+    return f"{listed} and {more} more" if more else listed

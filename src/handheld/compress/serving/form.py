@@ -1,4 +1,6 @@
-"""The form of a job, and what is said of it at once: whether its values and the kinds of its files are fine."""
+"""The form of a job, and what is said of it at once: whether its values and the kinds of its files
+are fine.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,26 +15,18 @@ from handheld.errors import InputError
 from handheld.service import FormField, JobKind
 from handheld.service.jobs.kinds import Spec
 
-NETWORKS = (
-    "residual",
-    "mobile",
-    "plain",
-    "projected",
-)  # those of compress.networks, which imports torch
-TEXT_NETWORKS = (
-    "lstm",
-    "transformer",
-    "convolutional",
-)  # those of projection.training.trainers, likewise
-TECHNIQUES = (
-    "joint",
-    "students",
-    "pruning",
-    "distillation",
-    "quantisation",
-    "sparsity",
-)  # those of compress.settings, likewise
+# Of modules that import torch, which a server should not wait for; a test holds them equal.
+NETWORKS = ("residual", "mobile", "plain", "projected")
+"""Those of ``networks.zoo.pictures``."""
+
+TEXT_NETWORKS = ("lstm", "transformer", "convolutional")
+"""Those of ``projection.training.trainers``."""
+
+TECHNIQUES = ("joint", "students", "pruning", "distillation", "quantisation", "sparsity")
+"""Those of ``compress.settings``."""
+
 SMALLEST_SIDE = 8  # the networks halve a picture three times
+_DIGITS = 20
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib")
 
 
@@ -40,10 +34,14 @@ class ModelField(FormField):
     """A file field that says why it takes no pickle."""
 
     def file_name(self, sent: str) -> str:
-        """Return the name under which a file is kept. Raises :class:`InputError` for an ending that is not accepted."""
+        """Return the name under which a file is kept.
+
+        Raises :class:`InputError` for an ending that is not accepted.
+        """
         if sent.lower().endswith(_PICKLES):
             raise InputError(
-                f"{self.label}: {sent[-80:]!r} is a pickle, which can run code where it is opened, so none is read here; "
+                f"{self.label}: {sent[-80:]!r} is a pickle, which can run code where it is "
+                "opened, so none is read here; "
                 "write the weights with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
             )
         return super().file_name(sent)
@@ -124,20 +122,24 @@ def _fields(limits: CompressLimits) -> Sequence[FormField]:
 
 
 def check(upload: Path, spec: Spec, *, limits: CompressLimits) -> Spec:
-    """Return the spec of a job as its process takes it. Raises :class:`InputError` for what could not work."""
-    found = dict(spec)
+    """Return the spec of a job as its process takes it.
+
+    Raises :class:`InputError` for what could not work.
+    """
+    checked = dict(spec)
     for name in ("width", "side", "seed"):
-        found[name] = _whole(name, spec[name])
-    found["techniques"] = _techniques(spec["techniques"] or "")
-    found["targets"] = _targets(spec["targets"], found["techniques"], limits)
+        checked[name] = _whole(name, spec[name])
+    checked["techniques"] = _techniques(spec["techniques"] or "")
+    checked["targets"] = _targets(spec["targets"], checked["techniques"], limits)
     check_archive(upload / spec["data"])
     if spec["model"] is not None:
         check_model(upload / spec["model"], limits)
     if spec["trained"] and not str(spec["model"]).endswith(".safetensors"):
         raise InputError(
-            "Your model: finished weights need a .safetensors file; upload one, or do not tick that they are"
+            "Your model: finished weights need a .safetensors file; "
+            "upload one, or do not tick that they are"
         )
-    return found | {"limits": asdict(limits)}
+    return checked | {"limits": asdict(limits)}
 
 
 def _whole(name: str, value: float | None) -> int | None:
@@ -159,27 +161,31 @@ def _techniques(text: str) -> list[str]:
 def _targets(text: str, techniques: Sequence[str], limits: CompressLimits) -> int | list[str]:
     """Return a number of members, or targets as texts that ``Target.of`` reads."""
     if text.strip().isdecimal():
-        count = int(text.strip()[:20])
+        # Of few digits: converting numbers of thousands of digits takes quadratic time.
+        count = int(text.strip()[:_DIGITS])
         limits.require("Targets", count, "members")
         if not count:
             raise InputError("Targets: expected one model or more, got 0")
         return count
-    texts = [part.strip() for part in text.split(";") if part.strip()]
+    texts = [target for target in map(str.strip, text.split(";")) if target]
     if not texts:
         raise InputError(
             "Targets: expected texts such as '70KB; 94x smaller, 27x faster; 20KB, plain', got none"
         )
     limits.require("Targets", len(texts), "members")
+    return [str(_target(target, techniques)) for target in texts]
+
+
+def _target(text: str, techniques: Sequence[str]) -> Target:
     try:
-        targets = [Target.of(one) for one in texts]
+        target = Target.of(text)
     except InputError as error:
         raise InputError(f"Targets: {error}") from error
-    for target in targets:
-        if target.kind in NETWORKS and "students" not in techniques:
-            raise InputError(
-                f"Targets: '{target}' needs the technique students; add it, or ask for nested or pruned"
-            )
-    return [str(target) for target in targets]
+    if target.kind in NETWORKS and "students" not in techniques:
+        raise InputError(
+            f"Targets: '{target}' needs the technique students; add it, or ask for nested or pruned"
+        )
+    return target
 
 
 def target_list(stored: Any) -> int | list[Target]:

@@ -1,4 +1,7 @@
-"""A job, in its own process: from an upload to a family in the job's results. Called again, it goes on where it was."""
+"""A job, in its own process: from an upload to a family in the job's results.
+
+Called again, it goes on where it was.
+"""
 
 import shutil
 from dataclasses import replace
@@ -16,17 +19,19 @@ from handheld.service import unpack
 from handheld.service.jobs.kinds import Report, Spec
 
 if TYPE_CHECKING:
-    from handheld.compress.settings import Settings
+    from handheld.compress.settings import FamilySettings
     from handheld.compress.targets import Target
-    from handheld.compress.teachers import Teacher
+    from handheld.compress.teacher import TeacherSource
 
 _VALID = _TEST = 0.1
 _SPLITS = 3  # folders of classes may stand in train, valid and test
 _STEPS_PER_EPOCH = 32
-_BATCHES = (16, 256)
+_FEWEST_IN_BATCH = 16  # batch normalisation needs some
+_MOST_IN_BATCH = 256
+_UNPACKED = 0.01  # share of a job that unpacking takes
 _FILES = ("report.html", "family.json")
 _WEIGHTS = "teacher.safetensors"  # of pictures
-_NAMED = 3
+_NAMED = 3  # examples left out, in the message of a job
 
 
 def run(folder: Path, spec: Spec, report: Report) -> None:
@@ -51,82 +56,93 @@ def run(folder: Path, spec: Spec, report: Report) -> None:
 
 def _make(folder: Path, family: Path, spec: Spec, report: Report) -> None:
     data = _read(folder, spec, report)
-    network, fitting = spec["network"], TEXT_NETWORKS if data.train.is_text else NETWORKS
-    if network not in fitting:
-        what = "texts" if data.train.is_text else "pictures"
-        raise InputError(
-            f"Large network: {network} does not read {what}, which the data are: choose {' or '.join(fitting)}"
-        )
+    _check_network(spec["network"], is_text=data.train.is_text)
     report(BEFORE, "starting")
-    from handheld.compress.run import compress  # takes seconds, which nothing above should wait for
-    from handheld.compress.settings import Settings
+    # They take seconds, which nothing above should wait for.
+    from handheld.compress.run import compress
+    from handheld.compress.settings import FamilySettings
 
     targets = target_list(spec["targets"])
     if data.train.is_text:
-        settings, parts = Settings(seed=spec["seed"]), texts(_names(targets))
+        settings = FamilySettings(seed=spec["seed"])
+        shares = texts(_names(targets))
     else:
-        settings, parts = settings_of(spec, len(data.train)), PICTURES
+        settings = settings_of(spec, len(data.train))
+        shares = PICTURES
     compress(
-        teacher_of(spec, folder / "upload"), data, out=family, targets=targets, settings=settings,
-        progress=Overall(report, parts),
-    )  # fmt: skip
+        teacher_of(spec, folder / "upload"),
+        data,
+        out=family,
+        targets=targets,
+        settings=settings,
+        progress=Overall(report, shares),
+    )
+
+
+def _check_network(network: str, *, is_text: bool) -> None:
+    names = TEXT_NETWORKS if is_text else NETWORKS
+    if network not in names:
+        read = "texts" if is_text else "pictures"
+        raise InputError(
+            f"Large network: {network} does not read {read}, which the data are: "
+            f"choose {' or '.join(names)}"
+        )
 
 
 def _names(targets: "int | list[Target]") -> list[str]:
     """Return what the stages are called in which members for texts learn."""
-    from handheld.compress.texts.run import KINDS
+    from handheld.compress.texts.maker import ladder, stage_names
 
-    kinds = (
-        ["nested"] * targets if isinstance(targets, int) else [target.kind for target in targets]
-    )
-    return [f"{KINDS.get(kind, kind)}_{number}" for number, kind in enumerate(kinds, 1)]
+    return stage_names(ladder(targets) if isinstance(targets, int) else targets)
 
 
 def _read(folder: Path, spec: Spec, report: Report) -> Splits:
-    """Unpack the archive, if it is not yet, and load what is in it; examples left out are named as in the archive."""
-    limits, unpacked = CompressLimits(**spec["limits"]), folder / "work" / "data"
+    """Unpack the archive, if it is not yet, and load what is in it.
+
+    Examples that are left out are named as in the archive.
+    """
+    limits = CompressLimits(**spec["limits"])
+    unpacked = folder / "work" / "data"
     if not unpacked.exists():
         report(0.0, "unpacking")
-        for half in unpacked.parent.glob(
-            f".{unpacked.name}.*"
-        ):  # of a process that was killed while it unpacked
-            shutil.rmtree(half)
-        most = limits.pictures + _SPLITS * (limits.classes + 1)
-        unpack(
-            folder / "upload" / spec["data"],
-            unpacked,
-            max_bytes=limits.unpacked_bytes,
-            max_files=most,
-        )
-    report(0.01, "reading the data")
-    path, side = find_data(unpacked), spec["side"]
+        _unpack(folder / "upload" / spec["data"], unpacked, limits)
+    report(_UNPACKED, "reading the data")
+    path = find_data(unpacked)
+    side = spec["side"]
     check_data(path, side, limits)
+    # Jobs that were queued before the form had the fields of columns go on.
+    columns = (spec.get("text_columns") or "").split(";")
     data = load(
         path,
         size=(side, side) if side else None,
         valid=_VALID,
         test=_TEST,
         seed=spec["seed"],
-        # Jobs that were queued before the form had these fields go on.
         label_column=spec.get("label_column"),
-        text_columns=[
-            name.strip() for name in (spec.get("text_columns") or "").split(";") if name.strip()
-        ],
+        text_columns=[name for name in map(str.strip, columns) if name],
     )
     limits.require("Data, classes", len(data.classes), "classes")
-    return replace(
-        data,
-        skipped=tuple(one._replace(name=one.name.removeprefix(f"{path}/")) for one in data.skipped),
+    skipped = tuple(
+        example._replace(name=example.name.removeprefix(f"{path}/")) for example in data.skipped
     )
+    return replace(data, skipped=skipped)
 
 
-def teacher_of(spec: Spec, upload: Path) -> "Teacher":
+def _unpack(archive: Path, unpacked: Path, limits: CompressLimits) -> None:
+    # Of a process that was killed while it unpacked.
+    for half in unpacked.parent.glob(f".{unpacked.name}.*"):
+        shutil.rmtree(half)
+    max_files = limits.pictures + _SPLITS * (limits.classes + 1)
+    unpack(archive, unpacked, max_bytes=limits.unpacked_bytes, max_files=max_files)
+
+
+def teacher_of(spec: Spec, upload: Path) -> "TeacherSource":
     """Return the large network that a form asked for."""
-    from handheld.compress.teachers import Teacher
+    from handheld.compress.teacher import TeacherSource
 
     path = None if spec["model"] is None else upload / spec["model"]
     onnx = path is not None and path.suffix == ".onnx"
-    return Teacher(
+    return TeacherSource(
         network=spec["network"],
         width=spec["width"],
         checkpoint=str(path) if path and not onnx else None,
@@ -136,20 +152,24 @@ def teacher_of(spec: Spec, upload: Path) -> "Teacher":
     )
 
 
-def settings_of(spec: Spec, examples: int) -> "Settings":
-    """Return how to train: with few examples, batches are smaller, and rates with them (Goyal et al., arXiv 1706.02677)."""
-    from handheld.compress.settings import Settings
-    from handheld.compress.training.batches import Augmentation
+def settings_of(spec: Spec, examples: int) -> "FamilySettings":
+    """Return how to train: with few examples, batches are smaller, and rates with them (Goyal et
+    al., arXiv 1706.02677).
+    """
+    from handheld.compress.pictures.training.batches import Augmentation
+    from handheld.compress.settings import FamilySettings
     from handheld.training import Schedule
 
-    batch, largest = _BATCHES
-    while batch < largest and 2 * batch * _STEPS_PER_EPOCH <= examples:
+    batch = _FEWEST_IN_BATCH
+    while batch < _MOST_IN_BATCH and 2 * batch * _STEPS_PER_EPOCH <= examples:
         batch *= 2
+    # Rates fall in proportion to the batch.
+    slowdown = batch / _MOST_IN_BATCH
     epochs = float(spec["epochs"])
-    return Settings(
+    return FamilySettings(
         techniques=tuple(spec["techniques"]),
-        training=Schedule(epochs, batch=batch, rate=0.2 * batch / largest),
-        finish=Schedule(epochs / 2, batch=batch, rate=0.1 * batch / largest),
+        training=Schedule(epochs, batch=batch, rate=0.2 * slowdown),
+        finish=Schedule(epochs / 2, batch=batch, rate=0.1 * slowdown),
         quantise=min(2.0, epochs / 5),
         augmentation=Augmentation(
             flip=bool(spec.get("mirror"))
@@ -161,23 +181,21 @@ def settings_of(spec: Spec, examples: int) -> "Settings":
 
 def _hand_over(family: Family, result: Path) -> str:
     """Copy a family's files to the results and return what to say of it."""
-    weights = (_WEIGHTS,) if (family.folder / _WEIGHTS).exists() else ()
-    for name in (
-        *_FILES,
-        *weights,
-        *(member.file for member in (*family.references, *family.members)),
-    ):
+    members = (*family.references, *family.members)
+    names = [*_FILES, *(member.file for member in members)]
+    if (family.folder / _WEIGHTS).exists():
+        names.append(_WEIGHTS)
+    for name in names:
         shutil.copyfile(family.folder / name, result / name)
+    count = len(family.members)
+    missed = sum(not member.met for member in family.members)
+    message = f"{count} model{'s' * (count != 1)}, {missed or 'none'} short of its target"
     skipped = family.record["data"]["skipped"]
-    members, missed = len(family.members), sum(not member.met for member in family.members)
-    said = f"{members} model{'s' * (members != 1)}, {missed or 'none'} short of its target"
     if not skipped:
-        return said
-    lines = [f"{name}: {reason}" for name, reason in skipped]
-    (result / "skipped.txt").write_text(
-        f"{len(lines)} left out\n" + "\n".join(lines) + "\n", "utf-8"
-    )
-    names = ", ".join(name for name, _ in skipped[:_NAMED]) + (
-        " ..." if len(skipped) > _NAMED else ""
-    )
-    return f"{said}; {len(lines)} left out, see skipped.txt: {names}"
+        return message
+    lines = [f"{len(skipped)} left out", *(f"{name}: {reason}" for name, reason in skipped)]
+    (result / "skipped.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    listed = ", ".join(name for name, _ in skipped[:_NAMED])
+    if len(skipped) > _NAMED:
+        listed += " ..."
+    return f"{message}; {len(skipped)} left out, see skipped.txt: {listed}"

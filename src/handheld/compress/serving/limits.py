@@ -40,9 +40,9 @@ class CompressLimits:
                     f"limit {field.name}: expected a positive number, got {getattr(self, field.name)}"
                 )
 
-    def require(self, what: str, given: float, name: str) -> None:
-        """Raise :class:`InputError` if ``given`` is more than the limit called ``name``."""
-        if not given <= getattr(self, name):
+    def require(self, what: str, value: float, name: str) -> None:
+        """Raise :class:`InputError` if ``value`` is more than the limit called ``name``."""
+        if not value <= getattr(self, name):
             raise InputError(
-                f"{what}: this server takes at most {getattr(self, name):,g}, got {given:,g}"
+                f"{what}: this server takes at most {getattr(self, name):,g}, got {value:,g}"
             )

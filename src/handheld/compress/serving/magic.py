@@ -1,4 +1,6 @@
-"""What uploaded files are, told by their content and read with bounds; nothing in them is run or unpacked here."""
+"""What uploaded files are, told by their content and read with bounds; nothing in them is run or
+unpacked here.
+"""
 
 import json
 import mmap
@@ -10,7 +12,9 @@ from handheld.compress.serving.limits import CompressLimits
 from handheld.engine.onnx_fields import GRAPH, leads_elsewhere, onnx_fields
 from handheld.errors import InputError
 
-_ZIP, _GZIP = (b"PK\x03\x04", b"PK\x05\x06"), b"\x1f\x8b"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_GZIP = b"\x1f\x8b"
+_PICKLE = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # of protocols 2 to 5
 _LARGEST_HEADER = 4_000_000
 _MOST_FIELDS = 300_000
 
@@ -21,20 +25,27 @@ def check_archive(path: Path) -> None:
         head = file.read(4)
     if not head.startswith(_ZIP if path.suffix == ".zip" else _GZIP):
         raise InputError(
-            f"Data: expected a {path.name.removeprefix('data')} archive, got a file that is none inside"
+            f"Data: expected a {path.name.removeprefix('data')} archive, "
+            "got a file that is none inside"
         )
 
 
 def check_model(path: Path, limits: CompressLimits) -> None:
-    """Raise :class:`InputError` unless a file is what its name says, and of a size that may be read."""
+    """Raise :class:`InputError` unless a file is what its name says, and of a size that may be
+    read.
+    """
     limits.require("Your model, bytes", path.stat().st_size, "model_bytes")
     with path.open("rb") as file:
         head = file.read(4)
-    if head.startswith((*_ZIP, b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
+    if head.startswith((*_ZIP, *_PICKLE)):
         raise InputError(
-            "Your model: this is a pickle (what torch.save writes) under another name; none is read here"
+            "Your model: this is a pickle (what torch.save writes) under another name; "
+            "none is read here"
         )
-    (_check_safetensors if path.suffix == ".safetensors" else _check_onnx)(path)
+    if path.suffix == ".safetensors":
+        _check_safetensors(path)
+    else:
+        _check_onnx(path)
 
 
 def _check_safetensors(path: Path) -> None:
@@ -55,11 +66,10 @@ def _check_safetensors(path: Path) -> None:
         ]
     except (ValueError, AttributeError, RecursionError) as error:
         raise _broken("a safetensors", "its header is no JSON object") from error
-    if wrong or not tensors:
-        raise _broken(
-            "a safetensors",
-            f"tensor {wrong[0][:80]!r} lies outside of it" if wrong else "it holds no tensors",
-        )
+    if not tensors:
+        raise _broken("a safetensors", "it holds no tensors")
+    if wrong:
+        raise _broken("a safetensors", f"tensor {wrong[0][:80]!r} lies outside of it")
 
 
 def _lies_inside(entry: Any, size: int) -> bool:
@@ -76,7 +86,9 @@ def _lies_inside(entry: Any, size: int) -> bool:
 
 
 def _check_onnx(path: Path) -> None:
-    """A protobuf message with a graph, whose tensors lie in the file: others would be read from paths that it names."""
+    """A protobuf message with a graph, whose tensors lie in the file: others would be read from
+    paths that it names.
+    """
     if not path.stat().st_size:
         raise _broken("an ONNX", "it is empty")
     has_graph = False
@@ -97,5 +109,5 @@ def _check_onnx(path: Path) -> None:
         raise _broken("an ONNX", "it holds no graph")
 
 
-def _broken(kind: str, why: str) -> InputError:
-    return InputError(f"Your model: expected {kind} file, got one that cannot be: {why}")
+def _broken(format_name: str, why: str) -> InputError:
+    return InputError(f"Your model: expected {format_name} file, got one that cannot be: {why}")

@@ -14,7 +14,9 @@ PICTURES: Mapping[str, float] = {
 }
 """Parts of a usual run's time, of which training has the most."""
 
-BEFORE, _AFTER = 0.04, 0.98
+# Shares of a job at which its run begins and ends.
+BEFORE = 0.04
+_AFTER = 0.98
 
 
 def texts(members: Sequence[str]) -> Mapping[str, float]:
@@ -23,27 +25,26 @@ def texts(members: Sequence[str]) -> Mapping[str, float]:
 
 
 class Overall:
-    """Turns a run's progress (stage, share of it, text) into a server's (share of all, message); it never goes back.
+    """Turns a run's progress (stage, share of it, text) into a server's (share of all, message); it
+    never goes back.
 
     Args:
         report: called with the share of the job and a message.
-        parts: stage -> its share of the time, in their order; a stage that is not among them moves nothing.
+        shares: stage -> its share of the time, in their order; a stage that is not among them moves
+            nothing.
     """
 
-    def __init__(self, report: Callable[[float, str], None], parts: Mapping[str, float]):
+    def __init__(self, report: Callable[[float, str], None], shares: Mapping[str, float]):
         self._report = report
-        self._parts = parts
+        self._shares = shares
         self._reached = 0.0
 
     def __call__(self, stage: str, done: float, text: str) -> None:
         """Take in what a run says."""
-        inside = min(1.0, done)
-        names = list(self._parts)
-        before = (
-            sum(self._parts[name] for name in names[: names.index(stage)])
-            if stage in self._parts
-            else 0.0
-        )
-        whole = BEFORE + (_AFTER - BEFORE) * (before + inside * self._parts.get(stage, 0.0))
-        self._reached = max(self._reached, whole)
+        done_before = 0.0
+        if stage in self._shares:
+            names = list(self._shares)
+            done_before = sum(self._shares[name] for name in names[: names.index(stage)])
+        share = done_before + min(1.0, done) * self._shares.get(stage, 0.0)
+        self._reached = max(self._reached, BEFORE + (_AFTER - BEFORE) * share)
         self._report(self._reached, f"{stage}: {text}" if text else stage)

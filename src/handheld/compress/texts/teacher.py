@@ -1,6 +1,5 @@
 """The teacher of a family for texts: a network that learns, or a file that is only read."""
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +10,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from handheld.compile import to_tflite
-from handheld.compress.teachers import Teacher, load_weights, refuse_probabilities
-from handheld.config import factory
+from handheld.compress.teacher import (
+    TeacherSource,
+    factory_network,
+    load_weights,
+    refuse_probabilities,
+)
 from handheld.engine import Model
 from handheld.errors import InputError
 from handheld.projection import TextClassifier
@@ -22,11 +25,12 @@ from handheld.projection.training.text import Curve, logits_of
 from handheld.projection.training.trainers import TRAINERS, WORDS
 from handheld.training import Report
 
-_LEAST = 1e-7  # probability
+_LEAST = 1e-7  # probability: a logit is its logarithm
+_TEXTS = ["a text", "another one", ""]  # to try a network on; the last has no word
 
 
 @dataclass(frozen=True, eq=False)
-class Taught:
+class TextTeacher:
     """A teacher that has learned.
 
     Attributes:
@@ -35,7 +39,6 @@ class Taught:
         answers: (texts, classes) its logits for the lesson.
         parameters: numbers that were learned; 0 if that is not known.
         curve: (step, loss) of its training; empty for a file.
-        network: empty for a file.
     """
 
     content: bytes
@@ -43,50 +46,48 @@ class Taught:
     answers: NDArray[np.float32]
     parameters: int = 0
     curve: tuple[tuple[int, float], ...] = ()
-    network: nn.Module | None = None
 
 
-def network_of(model: nn.Module | Teacher, classes: int, seed: int, folder: Path) -> nn.Module:
+def network_of(
+    model: nn.Module | TeacherSource, classes: int, seed: int, folder: Path
+) -> nn.Module:
     """Return the network of a teacher, with its first weights.
 
+    Args:
+        model: the network, or where to get one.
+        classes: number of labels.
+        seed: of fresh weights.
+        folder: that paths start from.
+
     Raises:
-        InputError: none of that name, or one that does not take (n, 32) numbers of words and give (n, classes) logits.
+        InputError: none of that name, or one that does not take (n, 32) numbers of words and give
+            (n, classes) logits.
     """
-    if isinstance(model, nn.Module):
-        network = model
-    elif ":" in model.network:
-        network = _made_by(model.network, classes, seed, folder)
-    elif model.network in TRAINERS:
-        network = build(model.network, classes, seed)
-    else:
-        raise InputError(
-            f"no network {model.network!r} for texts: expected {', '.join(TRAINERS)}, or package.module:factory"
-        )
-    if isinstance(model, Teacher) and model.checkpoint is not None:
-        load_weights(network, folder / model.checkpoint)
+    network = model if isinstance(model, nn.Module) else _made(model, classes, seed, folder)
     if hasattr(network, "inputs"):
-        what = "a trainer of `handheld text train`, but not the teacher of a family, which becomes a file itself"
         raise InputError(
-            f"{type(network).__name__} reads texts by an encoder of its own: it can be {what}"
+            f"{type(network).__name__} reads texts by an encoder of its own: it can be a trainer "
+            "of `handheld text train`, but not the teacher of a family, which becomes a file itself"
         )
     check(network, classes)
-    refuse_probabilities(torch.from_numpy(logits_of(network, None, ["a text", "another one", ""])))
+    logits = logits_of(network, None, _TEXTS)
+    refuse_probabilities(torch.from_numpy(logits))
     return network
 
 
-def _made_by(name: str, classes: int, seed: int, folder: Path) -> nn.Module:
-    make = factory(name, folder)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = make(
-            **{
-                key: classes
-                for key in inspect.signature(make).parameters
-                if key in ("classes", "num_classes")
-            }
+def _made(source: TeacherSource, classes: int, seed: int, folder: Path) -> nn.Module:
+    if ":" in source.network:
+        arguments = {"classes": classes, "num_classes": classes}
+        network = factory_network(source.network, folder, arguments, seed)
+    elif source.network in TRAINERS:
+        network = build(source.network, classes, seed)
+    else:
+        raise InputError(
+            f"no network {source.network!r} for texts: expected {', '.join(TRAINERS)}, "
+            "or package.module:factory"
         )
-    if not isinstance(network, nn.Module):
-        raise InputError(f"{name} gives a {type(network).__name__}, expected a torch module")
+    if source.checkpoint is not None:
+        load_weights(network, folder / source.checkpoint)
     return network
 
 
@@ -100,30 +101,33 @@ def learned(
     seed: int,
     save: Path,
     report: Report,
-) -> Taught:
+) -> TextTeacher:
     """Train a network, unless it is trained already, and compile it."""
     curve: Curve = []
     if not trained:
         schedule = replace(SCHEDULE, epochs=epochs)
         curve = teach(network, lesson, schedule=schedule, seed=seed, save=save, report=report).curve
-    words = torch.from_numpy(WORDS.of(["a text"]))
-    card = {"labels": list(classes), "text": WORDS.card(), "output": "logits"}
     content = to_tflite(
-        network.eval(), words, metadata=card, checks=[torch.from_numpy(WORDS.of(lesson.texts[:1]))]
+        network.eval(),
+        torch.from_numpy(WORDS.of(_TEXTS[:1])),
+        metadata={"labels": list(classes), "text": WORDS.card(), "output": "logits"},
+        checks=[torch.from_numpy(WORDS.of(lesson.texts[:1]))],
     ).content
-    count = sum(parameter.numel() for parameter in network.parameters())
-    return Taught(
+    return TextTeacher(
         content,
         "the trainer network",
         logits_of(network, None, lesson.texts),
-        count,
+        sum(parameter.numel() for parameter in network.parameters()),
         tuple(curve),
-        network,
     )
 
 
-def read_only(path: Path, lesson: TextLesson, classes: tuple[str, ...]) -> Taught:
-    """Let a text model that is only read answer. Raises :class:`InputError` for one with other labels."""
+def read_only(path: Path, lesson: TextLesson, classes: tuple[str, ...]) -> TextTeacher:
+    """Let a text model that is only read answer.
+
+    Raises:
+        InputError: it cannot be read, or has other labels.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -131,7 +135,8 @@ def read_only(path: Path, lesson: TextLesson, classes: tuple[str, ...]) -> Taugh
     with TextClassifier(Model.load(content, path=str(path))) as model:
         if model.labels != classes:
             raise InputError(
-                f"{path} has {len(model.labels)} labels, the data {len(classes)}: expected the same, in order"
+                f"{path} has {len(model.labels)} labels, the data {len(classes)}: "
+                "expected the same, in order"
             )
         answers = np.log(np.maximum(model.probabilities(lesson.texts), _LEAST))
-    return Taught(content, f"{path.name}, only read", answers)
+    return TextTeacher(content, f"{path.name}, only read", answers)

@@ -1,0 +1,165 @@
+"""Members of a family for texts, and their teacher, as drafts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from handheld.compress.drafts import UNTIMED, Draft, FamilyRequest
+from handheld.compress.family import Layer, Member, TechniqueStep
+from handheld.compress.targets import Target
+from handheld.compress.texts.teacher import TextTeacher
+from handheld.data import Dataset, Splits
+from handheld.engine import Model
+from handheld.projection import TextClassifier
+from handheld.projection.inputs import Bits, Parts, Reader, Rows
+from handheld.projection.judging import TextData, TextJudgement, judge
+from handheld.projection.training.lessons import TextLesson
+from handheld.projection.training.making import make_text_model
+from handheld.projection.training.plan import TextModel, TextModelPlan
+from handheld.projection.training.recipe import compiled, parts_of, recipe_for
+from handheld.projection.training.table import RowTable
+
+KINDS: Mapping[str, str] = {"nested": "rows", "projected": "signs"}
+"""What a target's kind reads; the kind that targets have unless they say another is a table."""
+
+LARGEST = 260_000
+"""Bytes of a file for a target that limits no size."""
+
+_CARD_BYTES = 128  # for what a member's card says beside a model's
+
+
+def teacher_draft(teacher: TextTeacher, data: Splits) -> Draft:
+    """Judge the teacher's file."""
+    judged = _judged(teacher.content, data.test)
+    member = Member(
+        name="teacher",
+        file="teacher.tflite",
+        how=teacher.how,
+        precision="float32" if teacher.curve else "as given",
+        size=len(teacher.content),
+        macs=0,
+        parameters=teacher.parameters,
+        latency=UNTIMED,
+        accuracy=judged.accuracy,
+        accuracy_float=judged.accuracy,
+        valid=_judged(teacher.content, data.valid).accuracy,
+        size_float=len(teacher.content),
+        latency_float=UNTIMED,
+        confusion=judged.confusion,
+        curve=teacher.curve,
+    )
+    return Draft(member, teacher.content, teacher.content, _card(teacher.content))
+
+
+def member_draft(
+    name: str,
+    target: Target,
+    max_size: float | None,
+    request: FamilyRequest,
+    lesson: TextLesson,
+    teacher: TextTeacher,
+    *,
+    state: Path,
+    progress: Callable[[str, float, str], None],
+) -> Draft:
+    """Train a member, and judge its files.
+
+    Args:
+        name: of the member.
+        target: what it is for.
+        max_size: bytes that its file may have; None: as many as :data:`LARGEST`.
+        request: what was asked for.
+        lesson: the training texts.
+        teacher: whose answers it learns from.
+        state: folder of states to go on from.
+        progress: called as it learns.
+    """
+    data = request.data
+    model = make_text_model(
+        TextData(data.train),
+        TextData(data.valid),
+        _plan(request, target, int(max_size or LARGEST) - _CARD_BYTES),
+        answers=teacher.answers,
+        state=state,
+        progress=progress,
+    )
+    content = model.content
+    in_float = compiled(model.networks, model.reader, lesson.texts, model.card, precision="float32")
+    judged = _judged(content, data.test)
+    is_table = not isinstance(model.reader, Bits)
+    layers = _layers(model)
+    int8_step = "four bits while learning" if is_table else "int8 weights"
+    member = Member(
+        name=name,
+        file=f"{name}.tflite",
+        how=_how(model.reader),
+        precision="int4" if is_table else "int8",
+        size=len(content),
+        macs=sum(layer.macs for layer in layers),
+        parameters=sum(_parameters(network) for network in model.networks),
+        latency=UNTIMED,
+        accuracy=judged.accuracy,
+        accuracy_float=_judged(in_float, data.test).accuracy,
+        valid=model.valid.accuracy,
+        size_float=len(in_float),
+        latency_float=UNTIMED,
+        target=str(target),
+        steps=(
+            TechniqueStep("float32 file", _judged(in_float, data.valid).accuracy, len(in_float)),
+            TechniqueStep(int8_step, model.valid.accuracy, len(content)),
+        ),
+        layers=layers,
+        confusion=judged.confusion,
+        curve=tuple(model.curves["model"]),
+    )
+    return Draft(member, content, in_float, _card(content), target)
+
+
+def _plan(request: FamilyRequest, target: Target, max_bytes: int) -> TextModelPlan:
+    recipe = recipe_for(KINDS[target.kind], max_bytes, len(request.data.classes))
+    epochs = request.settings.texts.members
+    if epochs is not None:
+        recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=epochs))
+    return TextModelPlan(max_bytes, recipe=recipe, seed=request.settings.seed)
+
+
+def _card(content: bytes) -> dict[str, Any]:
+    with Model.load(content) as model:
+        return dict(model.card)
+
+
+def _judged(content: bytes, data: Dataset) -> TextJudgement:
+    with TextClassifier(Model.load(content)) as model:
+        return judge(model, TextData(data))
+
+
+def _how(reader: Reader) -> str:
+    if isinstance(reader, Rows):
+        return f"a table of {reader.rows:,} rows"
+    if isinstance(reader, Parts):
+        return f"{len(reader.tables)} tables of {reader.tables[0].rows:,} rows each"
+    assert isinstance(reader, Bits)  # no recipe has another reader
+    return f"{reader.signs.size:,} signs of random projections, and layers on them"
+
+
+def _layers(model: TextModel) -> tuple[Layer, ...]:
+    """Return layers by their bytes; of a table each row that is read counts once."""
+    layers: list[Layer] = []
+    readers = parts_of(model.reader)
+    for number, (network, reader) in enumerate(zip(model.networks, readers, strict=True), 1):
+        for name, layer in network.named_modules():
+            if isinstance(layer, nn.Linear):
+                count = layer.weight.numel()  # bytes in eight bits, and products of one text
+                layers.append(Layer(f"{name} {number}", count, count))
+        if isinstance(network, RowTable) and isinstance(reader, Rows):
+            rows, width = network.table.shape
+            size = rows * width * network.bits // 8
+            layers.append(Layer(f"table {number}", size, reader.length * width))
+    return tuple(sorted(layers, key=lambda layer: -layer.size))
+
+
+def _parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,107 @@
+"""What a network costs as a function of the units that stay, without cutting it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import fx
+
+from handheld.errors import InputError
+from handheld.networks.structure import Channels, example_of, macs, products_of
+from handheld.networks.structure.layers import Normalisation
+from handheld.networks.structure.variables import Axes, Ids
+
+CostKind = Literal["macs", "parameters", "size"]
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkCost:
+    """A sum of products: each layer's cost is so much for each pair of a channel that it makes and
+    one that it reads.
+
+    Attributes:
+        units: number of units of the network.
+        terms: of each, the cost of one pair, and the units along each axis.
+    """
+
+    units: int
+    terms: tuple[tuple[float, tuple[Ids, ...]], ...]
+
+    def of(self, gone: Ids) -> float:
+        """Cost without some units, exactly that of the network after cutting them."""
+        stays = np.ones(self.units, bool)
+        stays[gone] = False
+        total = 0.0
+        for cost, axes in self.terms:
+            total += cost * float(np.prod([stays[ids].sum() for ids in axes]))
+        return total
+
+    @property
+    def total(self) -> float:
+        """Cost of the network as it is."""
+        return self.of(np.empty(0, np.int64))
+
+    def of_each(self) -> NDArray[np.float64]:
+        """(units,) how much the cost falls when this unit alone goes."""
+        falls = np.zeros(self.units)
+        for cost, axes in self.terms:
+            lengths = [float(len(ids)) for ids in axes]
+            # (axes, units) how long each axis is without the unit.
+            without = [len(ids) - np.bincount(ids, minlength=self.units) for ids in axes]
+            falls += cost * (np.prod(lengths) - np.prod(without, axis=0, dtype=float))
+        return falls
+
+
+def cost_of(network: fx.GraphModule, channels: Channels, of: CostKind) -> NetworkCost:
+    """Return the cost of a network.
+
+    Args:
+        network: with shapes.
+        channels: of it.
+        of: ``macs`` of one example, ``parameters``, or ``size``: the numbers in a compiled file,
+            where batch normalisation is folded into the layer before it and each such layer has a
+            bias.
+    """
+    if of not in get_args(CostKind):
+        raise InputError(f"no cost {of!r}: expected {', '.join(get_args(CostKind))}")
+    terms = {"macs": _macs, "parameters": _parameters, "size": _size}[of](network, channels)
+    return NetworkCost(channels.count, tuple(terms))
+
+
+Terms = Iterator[tuple[float, tuple[Ids, ...]]]
+
+
+def _macs(network: fx.GraphModule, channels: Channels) -> Terms:
+    layers = {name for name, _ in network.named_modules()}
+    for name, operations in macs(network).items():
+        if name in layers:
+            yield _term(channels.axes.get(f"{name}.weight", ()), operations)
+    batch = example_of(network).shape[0]
+    for node in network.graph.nodes:
+        products = products_of(node)
+        axes_of_each = channels.products.get(node.name, ((),) * len(products))
+        for operations, axes in zip(products, axes_of_each, strict=True):
+            yield _term(axes, operations / batch)
+
+
+def _parameters(network: fx.GraphModule, channels: Channels) -> Terms:
+    for name, parameter in network.named_parameters():
+        yield _term(channels.axes.get(name, ()), parameter.numel())
+
+
+def _size(network: fx.GraphModule, channels: Channels) -> Terms:
+    for name, parameter in network.named_parameters():
+        owner, _, attribute = name.rpartition(".")
+        layer = network.get_submodule(owner)
+        if isinstance(layer, Normalisation) or (owner in channels.made and attribute == "bias"):
+            continue
+        yield _term(channels.axes.get(name, ()), parameter.numel())
+    for units in channels.made.values():
+        yield 1.0, (units,)
+
+
+def _term(axes: Axes, total: float) -> tuple[float, tuple[Ids, ...]]:
+    held = tuple(ids for ids in axes if ids is not None)
+    return total / float(np.prod([len(ids) for ids in held])), held

@@ -1,0 +1,144 @@
+"""Channels that are removed: the network becomes smaller and faster by itself, in every runtime."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+
+from handheld.errors import InputError
+from handheld.networks.pruning.choice import ROUNDING, choose, least_units
+from handheld.networks.pruning.cost import CostKind, cost_of
+from handheld.networks.pruning.importance import Batches, Loss, Method, scores
+from handheld.networks.pruning.schedule import cubic
+from handheld.networks.structure import Channels, Slim, channels_of, slim, trace
+from handheld.networks.structure.slim import Places
+from handheld.training import device_of
+
+
+@dataclass(frozen=True, eq=False)
+class Pruned(Slim):
+    """A pruned network.
+
+    Attributes:
+        share: of the cost of the network that it was cut from.
+        met: whether that is at most what was asked for.
+        reason: why not, or an empty text.
+    """
+
+    share: float
+    met: bool
+    reason: str
+
+
+def prune(
+    network: nn.Module,
+    example: torch.Tensor,
+    *,
+    keep: float,
+    of: CostKind = "macs",
+    method: Method = "l2",
+    batches: Batches | None = None,
+    loss: Loss | None = None,
+    steps: int = 1,
+    fine_tune: Callable[[fx.GraphModule], None] | None = None,
+    minimum: float | None = None,
+    round_to: int = 1,
+) -> Pruned:
+    """Cut a network to a share of its cost, in rounds of scoring, cutting and training.
+
+    A goal that cannot be met is no error: the smallest network that was reached is returned and
+    says so.
+
+    Args:
+        network: not changed; the result is on its device.
+        example: (batch, ...) an input.
+        keep: of the network as given; see :func:`handheld.networks.pruning.choice.choose_units`, as
+            for ``of``, ``minimum`` and ``round_to``.
+        of: see there.
+        method: see :func:`handheld.networks.pruning.importance.scores`, as are ``batches`` and
+            ``loss``.
+        batches: an iterable that can be walked once a round.
+        loss: see there.
+        steps: rounds; what is removed after each follows
+            :func:`handheld.networks.pruning.schedule.cubic`.
+        fine_tune: trains the network that it is given, in place; called after each round but the
+            last, since the result is the caller's to train.
+        minimum: see there; by default half of the share of channels that an even cut of all layers
+            would keep, since training mends a network whose layers are in proportion.
+        round_to: see there.
+
+    Raises:
+        CompileError: the network cannot be traced.
+        InputError: an argument outside its range, or weights that are not finite.
+    """
+    _check_rounds(keep, minimum, steps)
+    if minimum is None:
+        minimum = keep**0.5 / 2
+    device = device_of(network)
+    now = Slim(trace(network, example).to(device), {})
+    channels = channels_of(now.network)
+    start = _total(now.network, channels, of)
+    cost = start
+    # Of the network as it was given, not less in each round.
+    least = least_units(channels, minimum)
+    for step in range(1, steps + 1):
+        importance = scores(now.network, channels, method, batches=batches, loss=loss)
+        share = min(1.0, (1 - cubic(1 - keep, step, steps)) * start / cost)
+        units = choose(now.network, channels, importance, share, of, least, round_to)
+        now = _after(now, slim(now.network, channels, units))
+        channels = channels_of(now.network)
+        cost = _total(now.network, channels, of)
+        if fine_tune is not None and step < steps:
+            fine_tune(now.network)
+            # Training may have moved it; the batches of the next scores are where it was.
+            now.network.to(device)
+    share = cost / start
+    # Twice: the goal and the cost are both products of floats.
+    met = share <= keep * (1 + 2 * ROUNDING)
+    reason = "" if met else _why(channels, of, share, minimum)
+    return Pruned(now.network, now.taken, share, met, reason)
+
+
+def _total(network: fx.GraphModule, channels: Channels, of: CostKind) -> float:
+    """Return what a network costs; one of no layers would cost nothing, and shares divide by it."""
+    return max(1.0, cost_of(network, channels, of).total)
+
+
+def _check_rounds(keep: float, minimum: float | None, steps: int) -> None:
+    if not 0 < keep <= 1:
+        raise InputError(f"expected keep in (0, 1], got {keep}")
+    if minimum is not None and not 0 <= minimum <= 1:
+        raise InputError(f"expected minimum in [0, 1], got {minimum}")
+    if steps < 1:
+        raise InputError(f"expected steps of 1 or more, got {steps}")
+
+
+def _after(first: Slim, second: Slim) -> Slim:
+    """What two cuts took, as one."""
+    taken: dict[str, Places] = dict(first.taken)
+    for name, later in second.taken.items():
+        pairs = zip(taken.get(name, (None,) * len(later)), later, strict=True)
+        taken[name] = tuple(_of(before, after) for before, after in pairs)
+    return Slim(second.network, taken)
+
+
+def _of(before: torch.Tensor | None, after: torch.Tensor | None) -> torch.Tensor | None:
+    if before is None or after is None:
+        return after if before is None else before
+    return before[after]
+
+
+def _why(channels: Channels, of: str, share: float, minimum: float) -> str:
+    reasons = [
+        f"layer {group.layers[0]!r} keeps its channels: {group.pinned}"
+        for group in channels.groups
+        if group.pinned
+    ]
+    pinned = "; ".join(reasons)
+    if not channels.free:
+        return f"no layer can lose channels. {pinned}"
+    return (
+        f"{share:.1%} of the {of} is the least that can be reached with at least {minimum:.0%} of "
+        f"each free group's channels and one of each layer. {pinned}"
+    )

@@ -1,0 +1,165 @@
+"""Single weights that are set to zero: the file shrinks when it is compressed; the network is as
+fast as before.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from handheld.errors import InputError
+from handheld.networks.pruning.importance import check_finite
+
+_LAYERS = (
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+    nn.Linear,
+)
+Scope = Literal["global", "layer"]
+
+_ROUNDING = 1e-9  # of a product of floats
+
+
+@dataclass(frozen=True, eq=False)
+class Masks:
+    """Which weights of a network stay.
+
+    To prune while training, make masks of a growing sparsity
+    (:func:`handheld.networks.pruning.schedule.cubic`) and :meth:`apply` the latest after each step
+    of the optimiser: weights at zero are the smallest, so they stay pruned.
+
+    Attributes:
+        network: whose weights are masked.
+        kept: for each masked weight, by its name, True where it stays; of its shape and on its
+            device.
+    """
+
+    network: nn.Module
+    kept: Mapping[str, torch.Tensor]
+
+    @classmethod
+    def of(
+        cls,
+        network: nn.Module,
+        sparsity: float,
+        *,
+        scope: Scope = "global",
+        skip: Collection[str] = (),
+    ) -> "Masks":
+        """Mask the smallest weights of the convolutions and dense layers; the network itself is not
+        yet changed.
+
+        Args:
+            network: any module.
+            sparsity: share in [0, 1) of the weights that go; the number is rounded down.
+            scope: ``layer`` ranks each layer's weights alone, ``global`` all together, though each
+                layer keeps its largest.
+            skip: names of layers that stay whole, such as :func:`ends`.
+
+        Raises:
+            InputError: an argument outside its range, a name that is no such layer, or weights that
+                are not finite.
+        """
+        if not 0 <= sparsity < 1:
+            raise InputError(f"expected a sparsity in [0, 1), got {sparsity}")
+        if scope not in ("global", "layer"):
+            raise InputError(f"expected the scope 'global' or 'layer', got {scope!r}")
+        sizes = {
+            name: weight.detach().abs().float().contiguous()
+            for name, weight in _weights(network, skip).items()
+        }
+        if scope == "layer":
+            masks = {
+                name: _largest(size.flatten(), sparsity).view_as(size)
+                for name, size in sizes.items()
+            }
+            return cls(network, masks)
+        for size in sizes.values():
+            # Each layer keeps its largest: one without any weight would pass nothing on.
+            size.view(-1)[size.argmax()] = torch.inf
+        all_sizes = torch.cat([torch.empty(0), *(size.flatten().cpu() for size in sizes.values())])
+        kept = torch.split(_largest(all_sizes, sparsity), [size.numel() for size in sizes.values()])
+        return cls(
+            network,
+            {
+                name: mask.view_as(size).to(size.device)
+                for (name, size), mask in zip(sizes.items(), kept, strict=True)
+            },
+        )
+
+    @classmethod
+    def n_of_m(
+        cls, network: nn.Module, n: int = 2, m: int = 4, *, skip: Collection[str] = ()
+    ) -> "Masks":
+        """Keep the ``n`` largest of every ``m`` weights in a row of an output channel; rows of
+        another length stay whole.
+
+        Mishra et al., arXiv 2104.08378, with two of four. Raises :class:`InputError` as :meth:`of`.
+        """
+        if not 0 < n <= m:
+            raise InputError(f"expected 0 < n <= m, got n = {n} and m = {m}")
+        kept: dict[str, torch.Tensor] = {}
+        for name, weight in _weights(network, skip).items():
+            if weight[0].numel() % m == 0:
+                sizes = weight.detach().abs().reshape(-1, m)
+                best = sizes.argsort(dim=1, descending=True, stable=True)[:, :n]
+                mask = torch.zeros_like(sizes, dtype=torch.bool).scatter_(1, best, True)
+                kept[name] = mask.view_as(weight)
+        return cls(network, kept)
+
+    @torch.no_grad()
+    def apply(self) -> None:
+        """Set the weights that are gone to zero."""
+        for name, kept in self.kept.items():
+            weight = self.network.get_parameter(name)
+            # Not a product: that of infinity and 0 is no number.
+            weight.masked_fill_(~kept.to(weight.device), 0.0)
+
+    @property
+    def sparsity(self) -> dict[str, float]:
+        """The share of zeros in each masked weight."""
+        return {name: 1 - kept.float().mean().item() for name, kept in self.kept.items()}
+
+
+def ends(network: nn.Module) -> tuple[str, ...]:
+    """Names of the first and the last layer with weights, which pruning hurts most for the little
+    that they hold.
+    """
+    names = [name.removesuffix(".weight") for name in _weights(network, ())]
+    return tuple(dict.fromkeys([*names[:1], *names[-1:]]))
+
+
+def _weights(network: nn.Module, skip: Collection[str]) -> dict[str, nn.Parameter]:
+    check_finite(network)
+    layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, _LAYERS)}
+    for name in skip:
+        if name not in layers:
+            raise InputError(
+                f"no convolution or dense layer {name!r} to skip; "
+                f"there are {', '.join(layers) or 'none'}"
+            )
+    parameters = dict(network.named_parameters())  # each tensor once, under its first name
+    weights = {}
+    for layer in layers:
+        name = f"{layer}.weight"
+        if layer not in skip and name in parameters:
+            weights[name] = parameters[name]
+    return weights
+
+
+def _largest(sizes: torch.Tensor, sparsity: float) -> torch.Tensor:
+    """True for all but the smallest; of equal ones, the first go."""
+    # A share such as 0.9 of 10 must be 9, which its float is a little below.
+    count = int(sparsity * len(sizes) + _ROUNDING)
+    if count == 0:
+        return torch.ones(len(sizes), dtype=torch.bool, device=sizes.device)
+    limit = sizes.kthvalue(count).values  # twenty times as fast as sorting ten million weights
+    kept = sizes >= limit
+    kept[torch.nonzero(sizes == limit).flatten()[: count - int((~kept).sum())]] = False
+    return kept

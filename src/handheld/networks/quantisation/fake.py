@@ -1,0 +1,158 @@
+"""A network that rounds as its int8 file will, and still has gradients.
+
+Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference", arXiv 1712.05877: weights by output channel and symmetric, activations by tensor and
+asymmetric, with moving ranges; gradients pass through the rounding.
+"""
+
+from collections.abc import Collection
+from copy import deepcopy
+
+import torch
+from torch import fx, nn
+from torch.func import functional_call
+
+from handheld.networks.quantisation.fold import layers_of
+from handheld.networks.structure.nodes import spelled
+from handheld.networks.structure.operators import CONCATENATIONS, PRODUCTS, SUMS
+
+_MOMENTUM = 0.05  # of activation ranges
+_JOINS = SUMS | PRODUCTS | CONCATENATIONS
+_RECTIFIERS = (nn.ReLU, nn.ReLU6)
+_RECTIFYING = spelled("relu", "relu6")
+_AVERAGES = (
+    nn.AdaptiveAvgPool2d,
+    nn.AvgPool2d,
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+)  # such as could not be folded
+_FAKE = "fake_"
+
+
+class FakeActivation(nn.Module):
+    """Rounds activations to 256 levels of the range seen so far, which always holds 0."""
+
+    low: torch.Tensor
+    high: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("low", torch.zeros(()))
+        self.register_buffer("high", torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Round, and widen the range while training."""
+        if self.training:
+            with torch.no_grad():
+                low, high = torch.aminmax(x.detach())
+                momentum = _MOMENTUM if bool(self.high > self.low) else 1.0
+                self.low.lerp_(low.clamp(max=0).float(), momentum)
+                self.high.lerp_(high.clamp(min=0).float(), momentum)
+        scale = ((self.high - self.low) / 255).clamp(min=1e-8)
+        zero = (-128 - self.low / scale).round().clamp(-128, 127).to(torch.int32)
+        return torch.fake_quantize_per_tensor_affine(x.float(), scale, zero, -128, 127)
+
+
+class FakeWeights(nn.Module):
+    """A layer that rounds its weights to 255 levels around 0, one scale for each output channel."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+        # Of the output channels.
+        self.axis = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the layer with rounded weights."""
+        y: torch.Tensor = functional_call(self.layer, {"weight": self.rounded()}, (x,))
+        return y
+
+    def rounded(self) -> torch.Tensor:
+        """Return the weights as the file has them."""
+        weight = self.layer.get_parameter("weight")
+        others = [axis for axis in range(weight.ndim) if axis != self.axis]
+        scale = (weight.detach().abs().amax(dim=others) / 127).clamp(min=1e-8)
+        zeros = torch.zeros_like(scale, dtype=torch.int32)
+        return torch.fake_quantize_per_channel_affine(weight, scale, zeros, self.axis, -127, 127)
+
+
+def fake_quantise(
+    network: fx.GraphModule, *, only: Collection[str] | None = None, skip: Collection[str] = ()
+) -> fx.GraphModule:
+    """Return a copy that rounds weights and activations.
+
+    Args:
+        network: from :func:`handheld.networks.quantisation.fold.fold`.
+        only: names of the layers to round, with their outputs; None: all, and the input.
+        skip: names of layers that stay as they are.
+    """
+    fake = deepcopy(network)
+    chosen = {
+        name for name in layers_of(fake) if (only is None or name in only) and name not in skip
+    }
+    rounded = [
+        node
+        for node in fake.graph.nodes
+        if _is_rounded(fake, node, chosen, everything=only is None)
+    ]
+    for node in rounded:
+        _round_after(fake, node)
+    for name in sorted(chosen):
+        _replace(fake, name, FakeWeights(fake.get_submodule(name)))
+    fake.recompile()
+    return fake
+
+
+def without_fakes(fake: fx.GraphModule) -> fx.GraphModule:
+    """Return a copy with the same weights that rounds nothing."""
+    plain = deepcopy(fake)
+    for name, layer in list(plain.named_modules()):
+        if isinstance(layer, FakeWeights):
+            _replace(plain, name, layer.layer)
+    for node in list(plain.graph.nodes):
+        if node.op == "call_module" and str(node.target).startswith(_FAKE):
+            node.replace_all_uses_with(node.args[0])
+            plain.graph.erase_node(node)
+    plain.delete_all_unused_submodules()
+    plain.recompile()
+    return plain
+
+
+def _is_rounded(
+    network: fx.GraphModule, node: fx.Node, chosen: Collection[str], *, everything: bool
+) -> bool:
+    """Whether the file rounds what a node gives: fused rectifiers round once, behind them."""
+    readers = list(node.users)
+    if len(readers) == 1 and _is_rectifier(network, readers[0]):
+        return False
+    if _is_rectifier(network, node):
+        node = node.all_input_nodes[0]
+    if node.op == "call_module":
+        return str(node.target) in chosen or (
+            everything and isinstance(_layer(network, node), _AVERAGES)
+        )
+    return everything and (node.op == "placeholder" or node.target in _JOINS)
+
+
+def _is_rectifier(network: fx.GraphModule, node: fx.Node) -> bool:
+    if node.op == "call_module":
+        return isinstance(_layer(network, node), _RECTIFIERS)
+    return node.target in _RECTIFYING
+
+
+def _layer(network: fx.GraphModule, node: fx.Node) -> nn.Module:
+    return network.get_submodule(str(node.target))
+
+
+def _replace(network: nn.Module, name: str, layer: nn.Module) -> None:
+    owner, _, attribute = name.rpartition(".")
+    setattr(network.get_submodule(owner), attribute, layer)
+
+
+def _round_after(network: fx.GraphModule, node: fx.Node) -> None:
+    name = f"{_FAKE}{node.name}"
+    network.add_module(name, FakeActivation())
+    with network.graph.inserting_after(node):
+        fake = network.graph.call_module(name, (node,))
+    node.replace_all_uses_with(fake)
+    fake.args = (node,)

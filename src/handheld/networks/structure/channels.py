@@ -1,0 +1,244 @@
+"""Which channels of a network belong together: what removing one of them takes with it.
+
+Every channel of every layer's output is a variable. An addition says that its operands' channels
+are pairwise the same variable, a depthwise convolution that its output's are its input's;
+concatenation, flattening and chunking only arrange them. What remains after these unions are the
+*units*: sets of channels that can only be removed together, through residual, depthwise and
+concatenated paths. Units that the same layers make form a *group*; a network is made narrower by
+keeping fewer units of its groups. An operator that is not known to treat channels one by one pins
+those it reads.
+
+After Fang et al., "DepGraph: Towards Any Structural Pruning", arXiv 2301.12900, with channels, not
+layers, as vertices: permutations and concatenations need no case of their own. A tensor may have
+channels along any of its axes: those of tokens are the last. Statistics over channels, of layer and
+group normalisation, are those of the channels that stay.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import fx, nn
+
+from handheld.networks.structure.dividing import DIVIDING, parts_of
+from handheld.networks.structure.layers import layer_axes
+from handheld.networks.structure.nodes import shape_of
+from handheld.networks.structure.operators import operator_axes
+from handheld.networks.structure.sizes import reads_number
+from handheld.networks.structure.variables import Axes, ChannelVariables, Ids, Length, Walk
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Units made by the same layers.
+
+    Attributes:
+        units: ids of its units, in the order of the channels of its first layer.
+        layers: names of the layers that make its channels.
+        pinned: why its channels must stay, or an empty text.
+    """
+
+    units: Ids
+    layers: tuple[str, ...]
+    pinned: str
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """The channels of a traced network.
+
+    Attributes:
+        count: number of units; their ids are 0 to count - 1.
+        axes: for each parameter and buffer with channels, the units along its first axes (None: an
+            axis without channels).
+        made: for each layer that makes channels, the unit of each of its output channels.
+        groups: all groups, in the order in which the network makes them.
+        lengths: numbers of channels among the arguments of nodes, by the node's name; their ids are
+            units.
+        products: for each product of two activations, by its node's name, the units along the axes
+            that are multiplied out.
+    """
+
+    count: int
+    axes: Mapping[str, Axes]
+    made: Mapping[str, Ids]
+    groups: tuple[Group, ...]
+    lengths: Mapping[str, tuple[Length, ...]]
+    products: Mapping[str, tuple[Axes, ...]]
+
+    @property
+    def free(self) -> tuple[Group, ...]:
+        """The groups that may lose channels."""
+        return tuple(group for group in self.groups if not group.pinned)
+
+
+def channels_of(network: fx.GraphModule) -> Channels:
+    """Find the units and groups of a network from :func:`handheld.networks.structure.trace.trace`."""
+    keys = _keys(network)
+    walk = Walk(keys)
+    layers = dict(network.named_modules())
+    for node in network.graph.nodes:
+        _visit(walk, node, layers)
+    units, pins = walk.variables.dense()
+
+    def dense(axes: Axes) -> Axes:
+        return tuple(None if ids is None else units[ids] for ids in axes)
+
+    axes = {name: dense(walk.axes[key]) for name, key in keys.items() if key in walk.axes}
+    made = {name: units[ids] for name, ids in walk.makers.items()}
+    lengths = {
+        node.name: tuple(length._replace(ids=units[length.ids]) for length in noted)
+        for node, noted in walk.lengths.items()
+    }
+    products = {node.name: tuple(map(dense, operands)) for node, operands in walk.products.items()}
+    return Channels(
+        int(units.max(initial=-1)) + 1, axes, made, _groups(made, pins), lengths, products
+    )
+
+
+def _keys(network: nn.Module) -> dict[str, str]:
+    """The first name of each parameter and buffer, by each of its names."""
+    first: dict[int, str] = {}
+    return {
+        name: first.setdefault(id(tensor), name) for name, tensor in tensors_of(network).items()
+    }
+
+
+def tensors_of(network: nn.Module) -> dict[str, torch.Tensor]:
+    """All parameters and buffers, by each of their names."""
+    return {
+        **dict(network.named_parameters(remove_duplicate=False)),
+        **dict(network.named_buffers(remove_duplicate=False)),
+    }
+
+
+def _visit(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None:
+    if node.op == "get_attr":
+        _constant(walk, node)
+    elif node.op == "placeholder":
+        _stays(walk, node, "it is an input of the network")
+    elif node.op == "output":
+        _pin_inputs(walk, node, "it is an output of the network")
+    elif not reads_number(walk, node):
+        _compute(walk, node, layers)
+
+
+def _compute(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None:
+    """Say which channels a node's tensors have that are computed from those of others."""
+    if node.target in DIVIDING:
+        parts = parts_of(walk, node)
+        if parts is not None:
+            walk.parts[node] = parts
+            return
+    is_layer = node.op == "call_module"
+    axes = _layer(walk, node, layers) if is_layer else operator_axes(walk, node)
+    if axes is None or not _fits(axes, shape_of(node)):
+        _unknown(walk, node, layers)
+        return
+    walk.known[node] = axes
+    _inherit(walk, node)
+
+
+def _constant(walk: Walk, node: fx.Node) -> None:
+    """A parameter or buffer: whatever meets it says which of its axes are of channels."""
+    name = str(node.target)
+    shape = shape_of(node)
+    if name not in walk.keys:
+        _stays(walk, node, f"{name!r} is no parameter or buffer")
+    elif shape is not None:
+        # An axis of one is stretched along others: it holds no channels of its own.
+        walk.known[node] = tuple(
+            walk.variables.new(length) if length > 1 else None for length in shape
+        )
+        walk.uses(name, walk.known[node])
+
+
+def _fits(axes: Axes, shape: torch.Size | None) -> bool:
+    if shape is None or len(axes) != len(shape):
+        return False
+    return all(ids is None or len(ids) == length for ids, length in zip(axes, shape, strict=True))
+
+
+def _layer(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> Axes | None:
+    if len(node.args) != 1 or node.kwargs:
+        return None
+    source = node.args[0]
+    if not isinstance(source, fx.Node) or source not in walk.known:
+        return None
+    before = shape_of(source)
+    after = shape_of(node)
+    if before is None or after is None:
+        return None
+    name = str(node.target)
+    return layer_axes(walk, name, layers[name], walk.known[source], tuple(before), tuple(after))
+
+
+def _unknown(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None:
+    """Pin all that a node reads and gives."""
+    layer = layers.get(str(node.target)) if node.op == "call_module" else None
+    reason = f"{_title(node, layer)} is not known to treat its channels one by one"
+    _pin_inputs(walk, node, reason)
+    for name in () if layer is None else tensors_of(layer):
+        walk.uses(f"{node.target}.{name}", (), reason)
+    _stays(walk, node, reason)
+
+
+def _stays(walk: Walk, node: fx.Node, reason: str) -> None:
+    shape = shape_of(node)
+    if shape is not None:
+        walk.known[node] = (None,) * len(shape)
+        walk.stays[node] = reason
+
+
+def _inherit(walk: Walk, node: fx.Node) -> None:
+    """What is computed from a tensor that stays, stays for the same reason."""
+    reasons = [walk.stays[source] for source in node.all_input_nodes if source in walk.stays]
+    if reasons:
+        walk.stays[node] = reasons[0]
+
+
+def _pin_inputs(walk: Walk, node: fx.Node, reason: str) -> None:
+    for source in node.all_input_nodes:
+        known = [
+            walk.known.get(source, ()),
+            walk.counts.get(source, ()),
+            *walk.parts.get(source, ()),
+        ]
+        for axes in known:
+            for ids in axes:
+                walk.variables.pin(ids, reason)
+
+
+def _title(node: fx.Node, layer: nn.Module | None) -> str:
+    if layer is not None:
+        return f"layer {node.target!s} ({type(layer).__name__})"
+    return f"operator {node.name} ({getattr(node.target, '__name__', node.target)!s})"
+
+
+def _groups(made: Mapping[str, Ids], pins: Mapping[int, str]) -> tuple[Group, ...]:
+    """Join the layers that share a unit; the first layer of a group is its root, so groups come in
+    the network's order.
+    """
+    # A union-find again, of layers in place of channels.
+    layers = ChannelVariables()
+    numbers = layers.new(len(made))
+    # Of each unit, the first layer that makes it.
+    first: dict[int, int] = {}
+    for number, units in enumerate(made.values()):
+        others = sorted({first.setdefault(unit, number) for unit in units.tolist()})
+        layers.same(numbers[others], np.full(len(others), number))
+    roots, _ = layers.dense()
+    names: dict[int, list[str]] = {root: [] for root in sorted(set(roots.tolist()))}
+    for name, root in zip(made, roots.tolist(), strict=True):
+        names[root].append(name)
+    return tuple(_group(group, made, pins) for group in names.values())
+
+
+def _group(layers: list[str], made: Mapping[str, Ids], pins: Mapping[int, str]) -> Group:
+    units = list(dict.fromkeys(np.concatenate([made[layer] for layer in layers]).tolist()))
+    return Group(
+        np.array(units, np.int64),
+        tuple(layers),
+        next((pins[unit] for unit in units if unit in pins), ""),
+    )

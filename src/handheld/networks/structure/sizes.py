@@ -1,0 +1,87 @@
+"""Numbers that a network reads from the shapes of its tensors: those that change when channels go."""
+
+import operator
+from typing import Any
+
+from torch import fx
+
+from handheld.networks.structure.nodes import argument, spelled
+from handheld.networks.structure.variables import Axes, Ids, Walk
+
+_WHOLE = slice(None)
+_RANKS = {"dim", "ndimension"}
+_ATTRIBUTES = {"ndim", "dtype", "device"}
+_SIZE = {"size", *spelled("sym_size")}
+_ARITHMETIC = {
+    operator.add,
+    operator.sub,
+    operator.mul,
+    operator.floordiv,
+    operator.truediv,
+    operator.mod,
+    operator.neg,
+    operator.getitem,
+    int,
+    round,
+    max,
+    min,
+}
+
+
+def reads_number(walk: Walk, node: fx.Node) -> bool:
+    """Whether a node is a shape, or numbers; which numbers of channels these are computed from is
+    written down.
+    """
+    counted = _counted(walk, node)
+    if counted is None:
+        return False
+    walk.numbers.add(node)
+    if counted:
+        walk.counts[node] = counted
+    return True
+
+
+def _counted(walk: Walk, node: fx.Node) -> tuple[Ids, ...] | None:
+    """The channels that a number depends on; None for what is no number."""
+    if node.target in _RANKS or (node.target is getattr and node.args[1] in _ATTRIBUTES):
+        return ()
+    tensor, index = _question(node)
+    if tensor is not None and tensor in walk.known:
+        return _along(walk.known[tensor], index)
+    sources = node.all_input_nodes
+    if node.target not in _ARITHMETIC or not sources:
+        return None
+    if not all(source in walk.numbers for source in sources):
+        return None
+    counted: list[Ids] = []
+    for source in sources:
+        counted += walk.counts.get(source, ())
+    return tuple(counted)
+
+
+def _along(axes: Axes, index: Any) -> tuple[Ids, ...]:
+    """The channels along one axis, or along a slice of them; along all where that is not known."""
+    if isinstance(index, slice):
+        axes = axes[index]
+    elif isinstance(index, int) and axes:
+        axes = (axes[index],)
+    return tuple(ids for ids in axes if ids is not None)
+
+
+def _question(node: fx.Node) -> tuple[fx.Node | None, Any]:
+    """The tensor whose shape a node reads, and which part of it."""
+    source = node.args[0] if node.args else None
+    if not isinstance(source, fx.Node):
+        return None, None
+    if node.target in _SIZE:
+        return source, argument(node, 1, "dim", _WHOLE)
+    if node.target is getattr:
+        return (source, _WHOLE) if node.args[1] == "shape" else (None, None)
+    if node.op != "call_function":
+        return None, None
+    # An entry of a shape that another node reads whole.
+    if source.target in _SIZE or source.target is getattr:
+        tensor, index = _question(source)
+        if index == _WHOLE:
+            return tensor, argument(node, 1, "index")
+    return None, None

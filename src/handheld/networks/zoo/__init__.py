@@ -1,0 +1,3 @@
+"""Small networks by name: ``pictures`` for families of classifiers, ``federated`` for learning
+across devices.
+"""

@@ -1,0 +1,196 @@
+"""Networks for pictures by name: teachers at their full width, students at a part of it.
+
+``residual`` is the small residual network of the DAWNBench entries (He et al., arXiv 1512.03385,
+cut to nine layers), ``mobile`` is built of inverted residuals (Sandler et al., arXiv 1801.04381),
+``plain`` of strided convolutions. Each halves a picture of 64 pixels or more before its first
+stage, and twice from 128 pixels on. ``projected`` has no convolutions.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from handheld.errors import InputError
+
+
+class PictureShape(NamedTuple):
+    """Channels, height and width of a network's input."""
+
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def side(self) -> int:
+        """The shorter side."""
+        return min(self.height, self.width)
+
+    def at_side(self, side: int) -> "PictureShape":
+        """Return the shape of the same pictures with another shorter side."""
+        scale = side / self.side
+        return PictureShape(self.channels, round(self.height * scale), round(self.width * scale))
+
+
+_SMALL = 14  # side of the picture that is projected, at most
+
+Factory = Callable[[PictureShape, int, int], nn.Module]
+
+
+def make(name: str, shape: PictureShape, classes: int, width: int, *, seed: int) -> nn.Module:
+    """Return a network of this package with fresh weights.
+
+    Args:
+        name: one of :data:`NETWORKS`.
+        shape: of its pictures.
+        classes: outputs (logits).
+        width: channels of its first layer; all others follow.
+        seed: of its weights.
+
+    Raises:
+        InputError: no network of that name, or a number below 1.
+    """
+    if name not in NETWORKS:
+        raise InputError(
+            f"no network {name!r}: expected {', '.join(NETWORKS)}, or package.module:factory"
+        )
+    if min(*shape, classes, width) < 1:
+        raise InputError(
+            f"{name}: expected a picture, classes and a width of 1 or more, got {tuple(shape)}, {classes}, {width}"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return NETWORKS[name](shape, classes, width)
+
+
+def convolution(
+    inputs: int, outputs: int, size: int = 3, stride: int = 1, *, groups: int = 1, act: bool = True
+) -> nn.Sequential:
+    """Return convolution, batch normalisation and, unless ``act`` is false, a rectifier."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+    ]
+    return nn.Sequential(*layers, *([nn.ReLU()] if act else []))
+
+
+class ResidualBlock(nn.Module):
+    """``x + f(x)``."""
+
+    def __init__(self, *layers: nn.Module):
+        super().__init__()
+        self.branch = nn.Sequential(*layers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Add the branch to its input."""
+        y: torch.Tensor = x + self.branch(x)
+        return y
+
+
+class Projection(nn.Module):
+    """Signs of sums along random directions that never learn (Ravi, "ProjectionNet", arXiv
+    1708.00630).
+    """
+
+    def __init__(self, inputs: int, bits: int):
+        super().__init__()
+        self.directions = nn.Linear(inputs, bits, bias=False)
+        self.directions.weight = nn.Parameter(
+            torch.randint(0, 2, (bits, inputs)).float() * 2 - 1, requires_grad=False
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (n, bits) of -1 and 1."""
+        return torch.sign(self.directions(x))
+
+
+def residual(shape: PictureShape, classes: int, width: int) -> nn.Module:
+    """Four stages of ``width`` times 1, 2, 4, 8 channels, two of them with a residual block."""
+    w = width
+    return nn.Sequential(
+        _stem(shape, w),
+        convolution(w, 2 * w),
+        nn.MaxPool2d(2),
+        ResidualBlock(convolution(2 * w, 2 * w), convolution(2 * w, 2 * w)),
+        convolution(2 * w, 4 * w),
+        nn.MaxPool2d(2),
+        convolution(4 * w, 8 * w),
+        nn.MaxPool2d(2),
+        ResidualBlock(convolution(8 * w, 8 * w), convolution(8 * w, 8 * w)),
+        *_head(8 * w, classes),
+    )
+
+
+def mobile(shape: PictureShape, classes: int, width: int) -> nn.Module:
+    """Inverted residuals that expand four times, in stages of ``width`` times 1, 2, 3, 4 channels."""
+    layers = [_stem(shape, width)]
+    inputs = width
+    for stage, blocks in ((1, 1), (2, 2), (3, 2), (4, 2)):
+        for block in range(blocks):
+            stride = 2 if block == 0 and stage > 1 else 1
+            layers.append(_inverted(inputs, stage * width, stride))
+            inputs = stage * width
+    return nn.Sequential(*layers, convolution(inputs, 8 * width, 1), *_head(8 * width, classes))
+
+
+def plain(shape: PictureShape, classes: int, width: int) -> nn.Module:
+    """Five strided or residual stages of ``width`` times 1, 2, 2, 4, 4 channels: few layers,
+    without pooling.
+    """
+    w = width
+    return nn.Sequential(
+        _stem(shape, w),
+        convolution(w, 2 * w, stride=2),
+        ResidualBlock(convolution(2 * w, 2 * w), convolution(2 * w, 2 * w)),
+        convolution(2 * w, 4 * w, stride=2),
+        convolution(4 * w, 4 * w),
+        *_head(4 * w, classes),
+    )
+
+
+def projected(shape: PictureShape, classes: int, width: int) -> nn.Module:
+    """Signs of ``width`` times 16 random projections of the small picture, then two linear layers:
+    a ProjectionNet.
+    """
+    pool = -(-min(shape.height, shape.width) // _SMALL)
+    inputs = shape.channels * (shape.height // pool) * (shape.width // pool)
+    return nn.Sequential(
+        nn.AvgPool2d(pool),
+        nn.Flatten(),
+        Projection(inputs, 16 * width),
+        nn.Linear(16 * width, 8 * width),
+        nn.ReLU(),
+        nn.Linear(8 * width, classes),
+    )
+
+
+def _inverted(inputs: int, outputs: int, stride: int) -> nn.Module:
+    middle = 4 * inputs
+    layers = (
+        convolution(inputs, middle, 1),
+        convolution(middle, middle, 3, stride, groups=middle),
+        convolution(middle, outputs, 1, act=False),
+    )
+    return ResidualBlock(*layers) if stride == 1 and inputs == outputs else nn.Sequential(*layers)
+
+
+def _stem(shape: PictureShape, width: int) -> nn.Module:
+    """Return the first layer; of larger pictures it makes small ones, so that all weights fit
+    pictures of any size.
+    """
+    side = min(shape.height, shape.width)
+    first = convolution(shape.channels, width, stride=2 if side >= 64 else 1)
+    return first.append(nn.MaxPool2d(2)) if side >= 128 else first
+
+
+def _head(features: int, classes: int) -> list[nn.Module]:
+    return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(features, classes)]
+
+
+NETWORKS: Mapping[str, Factory] = {
+    "residual": residual,
+    "mobile": mobile,
+    "plain": plain,
+    "projected": projected,
+}

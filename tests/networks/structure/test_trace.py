@@ -1,0 +1,111 @@
+"""Graphs, shapes and costs."""
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+
+from torch import nn  # noqa: E402
+
+from handheld.errors import CompileError  # noqa: E402
+from handheld.networks.structure import example_of, macs, shape_of, trace, with_shapes  # noqa: E402
+
+
+def test_the_copy_computes_the_same_and_the_module_stays_as_it_was(build):
+    module = build.lively(build.resnet()).train()
+    traced = trace(module, torch.randn(2, 3, 8, 8))
+    assert module.training
+    assert not traced.training
+    x = torch.randn(3, 3, 8, 8)
+    torch.testing.assert_close(traced(x), module.eval()(x))
+
+
+def test_nodes_know_their_shapes():
+    traced = trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()), torch.randn(2, 3, 8, 8))
+    assert [shape_of(node) and list(shape_of(node)) for node in traced.graph.nodes] == [
+        [2, 3, 8, 8],
+        [2, 4, 6, 6],
+        [2, 144],
+        [2, 144],
+    ]
+
+
+def test_shapes_follow_a_new_example_and_modes_stay():
+    traced = trace(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), torch.randn(2, 3, 8, 8)
+    ).train()
+    traced.get_submodule("1").eval()
+    with_shapes(traced, torch.randn(5, 3, 6, 6))
+    assert [shape_of(node) for node in traced.graph.nodes][1] == (5, 4, 4, 4)
+    assert [
+        traced.training,
+        traced.get_submodule("0").training,
+        traced.get_submodule("1").training,
+    ] == [True, True, False]
+    assert example_of(traced).shape == (5, 3, 6, 6)
+
+
+def test_whole_numbers_as_input():
+    traced = trace(
+        nn.Sequential(nn.Embedding(7, 4), nn.Flatten(), nn.Linear(12, 2)),
+        torch.zeros(2, 3, dtype=torch.int64),
+    )
+    assert example_of(traced).dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "expected"),
+    [
+        (nn.Conv2d(3, 4, 3, padding=1), (3, 8, 8), 4 * 3 * 9 * 64),
+        (nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=4), (4, 8, 8), 8 * 9 * 16),
+        (nn.Conv1d(5, 6, 3), (5, 16), 6 * 5 * 3 * 14),
+        (nn.ConvTranspose2d(3, 4, 2, 2), (3, 8, 8), 3 * 4 * 4 * 64),
+        (nn.Linear(5, 7), (5,), 35),
+        (nn.Linear(5, 7), (6, 5), 6 * 35),
+        (nn.BatchNorm2d(3), (3, 8, 8), 0),
+    ],
+)
+@pytest.mark.parametrize("batch", [1, 2])
+def test_multiply_accumulates_of_one_example(layer, shape, expected, batch):
+    assert sum(macs(trace(nn.Sequential(layer), torch.randn(batch, *shape))).values()) == expected
+
+
+def test_a_layer_used_twice_counts_twice():
+    layer = nn.Linear(4, 4)
+    assert macs(trace(nn.Sequential(layer, nn.ReLU(), layer), torch.randn(2, 4))) == {"0": 32}
+
+
+class Branching(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+class Looping(nn.Module):
+    def forward(self, x):
+        return sum(row.sum() for row in x)
+
+
+class TwoInputs(nn.Module):
+    def forward(self, x, y):
+        return x + y
+
+
+@pytest.mark.parametrize("module", [Branching(), Looping()])
+def test_control_flow_by_values_is_refused(module):
+    with pytest.raises(
+        CompileError, match=rf"{type(module).__name__} cannot be traced.*torch\.where"
+    ):
+        trace(module, torch.randn(2, 3))
+
+
+def test_an_example_that_does_not_fit_is_refused(capfd):
+    with pytest.raises(
+        CompileError,
+        match=r"fails on an input \[2, 4, 8, 8\].*expected input.* to have 3 channels.*Give an example",
+    ):
+        trace(nn.Sequential(nn.Conv2d(3, 4, 3)), torch.randn(2, 4, 8, 8))
+    assert capfd.readouterr().err == ""
+
+
+def test_two_inputs_are_refused():
+    with pytest.raises(CompileError, match=r"parameter y.*Give an example"):
+        trace(TwoInputs(), torch.randn(2, 3))
