@@ -24,7 +24,9 @@ def faults_of(site: Path) -> Iterator[str]:
     pages = {path.resolve(): _read(path) for path in files}
     for path, page in pages.items():
         name = path.relative_to(site.resolve())
-        yield from (f"{name}: loads {url} from elsewhere" for url in page.loaded if _is_elsewhere(url))
+        yield from (
+            f"{name}: loads {url} from elsewhere" for url in page.loaded if _is_elsewhere(url)
+        )
         for url in page.links:
             if not _is_elsewhere(url) and not _leads_somewhere(url, path, pages):
                 yield f"{name}: {url} leads nowhere"
@@ -68,4 +70,8 @@ def _leads_somewhere(url: str, path: Path, pages: dict[Path, _Page]) -> bool:
         target /= "index.html"
     if not target.is_file():
         return False
-    return not parts.fragment or target not in pages or unquote(parts.fragment) in pages[target].anchors
+    return (
+        not parts.fragment
+        or target not in pages
+        or unquote(parts.fragment) in pages[target].anchors
+    )

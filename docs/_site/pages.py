@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,7 +12,12 @@ from mkdocs.structure.pages import Page
 from public import Public, load
 
 _LINK = re.compile(r"(?<=\]\()(?P<path>[^)#:\s]+)(?P<anchor>#[^)\s]*)?(?=\))")
-_AT_THE_TOP = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+_AT_THE_TOP = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+}
+_FILES = ("benchmarks/", "examples/", "src/")  # where files stand that pages link to
 _LANGUAGES = {".py": "python", ".toml": "toml"}
 
 
@@ -36,20 +40,25 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, text in reference.pages(config.extra["reference"]):
         files.append(File.generated(config, path, content=text))
     for path in [*_AT_THE_TOP, *sorted(_linked(root))]:
-        files.append(File.generated(config, _place(path), content=_as_page(root / path)))
+        files.append(File.generated(config, place_of(path), content=_as_page(root / path)))
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Turn links between files of the repository into links between pages."""
-    root = Path(config.config_file_path).parent
-    source = _source(page.file.src_uri)
-    if not (root / source).is_file():  # a page of the reference
+    place = page.file.src_uri
+    if place.startswith("reference/"):
+        page.meta["search"] = {
+            "boost": 4
+        }  # a name leads to its description first, then to pages that use it
         return markdown
+    if place.startswith(_FILES):
+        page.meta["search"] = {"exclude": True}
+    source = source_of(place)
 
     def moved(match: re.Match[str]) -> str:
-        target = _target(source, match["path"])
-        there = os.path.relpath(_place(target), PurePosixPath(page.file.src_uri).parent)
+        target = target_of(source, match["path"])
+        there = os.path.relpath(place_of(target), PurePosixPath(place).parent)
         return there + (match["anchor"] or "")
 
     return _LINK.sub(moved, markdown)
@@ -64,7 +73,7 @@ def _linked(root: Path) -> set[str]:
         if not source.endswith(".md"):
             continue
         for match in _LINK.finditer((root / source).read_text("utf-8")):
-            target = _target(source, match["path"])
+            target = target_of(source, match["path"])
             known = target in paths or target in _AT_THE_TOP or target.startswith("docs/")
             if not known and (root / target).is_file():
                 paths.add(target)
@@ -72,12 +81,13 @@ def _linked(root: Path) -> set[str]:
     return paths
 
 
-def _target(source: str, link: str) -> str:
+def target_of(source: str, link: str) -> str:
+    """Return the file of the repository that a link in another one leads to."""
     return os.path.normpath(PurePosixPath(source).parent / link)
 
 
-def _place(path: str) -> str:
-    """Where the site has a file of the repository."""
+def place_of(path: str) -> str:
+    """Return where the site has a file of the repository."""
     if path in _AT_THE_TOP:
         return _AT_THE_TOP[path]
     if path.startswith("docs/"):
@@ -85,12 +95,12 @@ def _place(path: str) -> str:
     return path if path.endswith((".md", ".webp")) else f"{path}.md"
 
 
-def _source(place: str) -> str:
+def source_of(place: str) -> str:
     """The file of the repository that is at a place of the site."""
     for path, top in _AT_THE_TOP.items():
         if top == place:
             return path
-    return place if place.startswith(("benchmarks/", "examples/", "src/")) else f"docs/{place}"
+    return place if place.startswith(_FILES) else f"docs/{place}"
 
 
 def _as_page(path: Path) -> str:

@@ -33,7 +33,8 @@ class PublicModule:
     @property
     def page(self) -> str:
         """The file of its page, within the folder of the pages."""
-        return f"reference/{within(self.path)}.md"
+        room, _, inner = within(self.path).partition(".")
+        return f"reference/{room}/{inner or 'index'}.md"
 
 
 class Public:
@@ -47,9 +48,9 @@ class Public:
 
     Attributes:
         modules: sorted by path.
-        homes: the module whose page describes an object, of the path where that is defined: of several that offer it, the one that
-            it is defined in, or else the first.
-        anchors: the path by which the reference describes an object, of each path that the object goes by.
+        homes: the module whose page describes an object, by the path where that is defined. Of several modules that offer it, it
+            is the one that it is defined in, or else the first.
+        anchors: the path by which the reference describes an object, by each path that the object goes by.
     """
 
     def __init__(self, package: griffe.Module, texts: list[str]) -> None:

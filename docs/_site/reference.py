@@ -17,7 +17,7 @@ INDEX = "reference/index.md"
 def navigation(public: Public) -> list[Any]:
     """Return the pages as a navigation: rooms, and the modules within."""
     entries: list[Any] = [INDEX]
-    for room in ROOMS:
+    for room in sorted(ROOMS):
         modules = public.of_room(room.name)
         pages = [{within(module.path): module.page} for module in modules]
         entries.append({room.name: [modules[0].page, *pages[1:]]} if pages[1:] else pages[0])
@@ -38,7 +38,7 @@ def _index(public: Public) -> str:
         "",
         "Every public name, by room. `import handheld; handheld.graph.Graph` works without a further import.",
     ]
-    for room in ROOMS:
+    for room in sorted(ROOMS):
         lines += ["", f"## {room.name}", "", f"{room.line[0].upper()}{room.line[1:]}.", ""]
         for module in public.of_room(room.name):
             names = ", ".join(_link(public, module, name) for name in module.names)
@@ -54,7 +54,7 @@ def _page(public: Public, module: PublicModule) -> str:
         lines += ["", "| module | what it is for |", "|---|---|"]
     for other in inner:
         sentence = _first_sentence(public, public.module(other.path))
-        lines.append(f"| [`{other.path}`][{other.path}] | {sentence} |")
+        lines.append(f"| [`{within(other.path)}`][{other.path}] | {sentence} |")
     if module.names:
         lines += ["", "| name | what it is |", "|---|---|"]
     for name in module.names:
@@ -85,4 +85,8 @@ def _first_sentence(public: Public, described: griffe.Object) -> str:
 def _directive(path: str, **options: object) -> list[str]:
     """What makes mkdocstrings describe an object."""
     lines = [f"  {name}: {json.dumps(value)}" for name, value in options.items()]
-    return [f"::: {path}", "    options:", *(f"    {line}" for line in lines)] if lines else [f"::: {path}"]
+    return (
+        [f"::: {path}", "    options:", *(f"    {line}" for line in lines)]
+        if lines
+        else [f"::: {path}"]
+    )

@@ -13,7 +13,9 @@ from typing import Any
 import griffe
 from public import PACKAGE, Public
 
-_ROLE = re.compile(r":(?P<role>class|func|meth|mod|data|attr|exc|obj):`(?P<short>~?)(?P<target>[^`]+)`")
+_ROLE = re.compile(
+    r":(?P<role>class|func|meth|mod|data|attr|exc|obj):`(?P<short>~?)(?P<target>[^`]+)`"
+)
 _CALLED = {"func", "meth"}
 _DOCTEST = re.compile(r"^>>> .*(?:\n.+)*", re.MULTILINE)  # up to an empty line
 _SHARED_LINE = re.compile(
@@ -82,7 +84,7 @@ class Names:
     def _resolved(scope: griffe.Object, target: str) -> str:
         try:
             member = scope.modules_collection[scope.resolve(target)]
-            return member.canonical_path
+            return str(member.canonical_path)
         except (griffe.GriffeError, KeyError):
             return target
 

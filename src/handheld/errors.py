@@ -1,5 +1,7 @@
 """Every error that a person can cause, in one tree.
 
+Whoever catches the first of them catches all::
+
     HandheldError
     ├── MissingDependencyError   an optional package is not installed; says which extra brings it
     ├── FileError                a file that cannot be written: no such place, no permission, a full disk
