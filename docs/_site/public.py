@@ -48,8 +48,8 @@ class Public:
 
     Attributes:
         modules: sorted by path.
-        homes: the module whose page describes an object, by the path where that is defined. Of several modules that offer it, it
-            is the one that it is defined in, or else the first.
+        homes: the module whose page describes an object, by the path where that is defined. Of
+            several that offer it, it is the one that it is defined in, or else the first.
         anchors: the path by which the reference describes an object, by each path that the object goes by.
     """
 
