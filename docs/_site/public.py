@@ -57,8 +57,11 @@ class Public:
         self.package = package
         listed = [module.path for module in _packages(package) if module.exports is not None]
         paths = {f"{PACKAGE}.{room.name}" for room in ROOMS} | set(listed)
-        offered = {f"{path}.{name}" for path in paths for name in _names(self.module(path))}
-        paths |= {path for text in texts for path in self._modules_named(text)} - offered
+        offered: set[str] = set()
+        for path in paths:
+            offered.update(f"{path}.{name}" for name in _names(self.module(path)))
+        # What has the name of its file, such as handheld.data.load, is a name and no module.
+        paths |= set(self._modules_named("\n".join(texts))) - offered
         self.modules = [PublicModule(path, _names(self.module(path))) for path in sorted(paths)]
         self.homes = self._homes()
         self.anchors = self._anchors()
