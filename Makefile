@@ -12,8 +12,9 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 MADE := $(VENV)/.python-$(VERSION)
 DEMO := $(VENV)/.demo-$(subst $(comma),-,$(EXTRAS))
 DEV := $(VENV)/.dev
+DOCS := $(VENV)/.docs
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check docs bench clean
 
 demo: $(DEMO)
 	$(BIN)/python -m handheld.demo --out $(OUT) $(if $(VIDEO),--video "$(VIDEO)")
@@ -27,11 +28,16 @@ check: $(DEV)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py tests/test_exports.py
 
+# The theme's maker announces another program on each run; the variable is for those who have read it.
+docs: $(DOCS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "site/index.html"
+
 bench: $(DEV)
 	$(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) $(OUT)
+	rm -rf $(VENV) $(OUT) site
 
 $(DEMO): pyproject.toml constraints.txt | $(MADE)
 	$(PIP) ".[$(EXTRAS)]"
@@ -39,7 +45,11 @@ $(DEMO): pyproject.toml constraints.txt | $(MADE)
 
 $(DEV): pyproject.toml constraints.txt | $(MADE)
 	$(PIP) ".[dev]"
-	touch $@ $(VENV)/.demo-demo
+	touch $@ $(VENV)/.demo-demo $(DOCS)
+
+$(DOCS): pyproject.toml constraints.txt | $(MADE)
+	$(PIP) ".[docs]"
+	touch $@
 
 $(MADE):
 	@$(PYTHON) -c 'import sys; sys.exit("handheld needs Python 3.11 or later: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'

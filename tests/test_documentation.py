@@ -1,10 +1,14 @@
-"""What README and docs show in Python has the types that it says, so that it can be copied into a project under mypy."""
+"""What README and docs show can be copied: Python has the types that it says, under mypy too, and commands exist."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer.main
+
+from handheld.cli.app import app
 
 pytest.importorskip("mypy")
 pytest.importorskip("torch")
@@ -39,6 +43,10 @@ torch_dataset: torch.utils.data.TensorDataset
 """
 
 
+# A command within code, up to what a shell or a sentence has behind it.
+COMMAND = re.compile(r"(?:^|`|\\$ )handheld ([^`#|<>\n]+)", re.MULTILINE)
+
+
 def blocks_of(page):
     return [block.partition("```")[0] for block in page.read_text("utf-8").split("```python\n")[1:]]
 
@@ -57,3 +65,23 @@ def test_blocks_type_check(tmp_path):
     command = [sys.executable, "-m", "mypy", "--strict", *config, *sorted(tmp_path.glob("*.py"))]
     done = subprocess.run(command, cwd=ROOT / "src", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def command_of(words):
+    """Return the command that words begin with, or the group where they name no more, and take its words away."""
+    command = typer.main.get_command(app)
+    while (inner := getattr(command, "commands", {})) and words and not words[0].startswith("--"):
+        # "handheld compress FILE" is "handheld compress run FILE".
+        name = words.pop(0) if words[0] in inner else "run"
+        assert name in inner, f"{command.name} has no command {words[0]}"
+        command = inner[name]
+    return command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_and_their_options_exist(page):
+    for shown in COMMAND.findall(page.read_text("utf-8")):
+        words = shown.split()
+        options = {name for option in command_of(words).params for name in option.opts}
+        asked = {word.rstrip(",.;:)") for word in words if word.startswith("--")}
+        assert asked <= options, f"handheld {shown}: no such option"

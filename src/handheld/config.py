@@ -38,18 +38,15 @@ def factory(name: str, folder: Path) -> Callable[..., Any]:
 
 
 def find(path: str, folder: Path) -> Path:
-    """Return where a path of a configuration leads.
-
-    It begins at the configuration's folder, at ``HANDHELD_DATA``, or at the working folder.
-    """
-    data = Path(os.environ.get("HANDHELD_DATA", "../shared/data"))
-    # From the nearest on: a file beside the configuration is what its writer meant.
-    for candidate in (folder / path, data / path, Path(path)):
-        if candidate.exists():
-            return candidate
+    """Return where a path of a configuration leads: from its folder, from ``HANDHELD_DATA``, or from the working folder."""
+    data = os.environ.get("HANDHELD_DATA", "")
+    folders = [folder, Path(data), Path()] if data else [folder, Path()]
+    for start in folders:
+        if (start / path).exists():
+            return start / path
     raise InputError(
-        f"no {path} in {folder}, nor in HANDHELD_DATA ({data}), nor in the working folder "
-        f"({Path.cwd()}): name where it is"
+        f"no {path} in {folder}, nor in HANDHELD_DATA ({data or 'which is not set'}), "
+        f"nor in the working folder ({Path.cwd()}): name where it is"
     )
 
 

@@ -1,23 +1,25 @@
 """Every error that a person can cause, in one tree.
 
-HandheldError
-├── MissingDependencyError   an optional package is not installed; says which extra brings it
-├── FileError                a file that cannot be written: no such place, no permission, a full disk
-├── MediaError               a picture, video or camera that cannot be read or written
-│   └── TooManyPixelsError   a picture that is larger than memory is for
-├── ModelError               a model file that is corrupt, unsupported or of the wrong geometry
-├── CompileError             a network that cannot become a model file, or whose file does not agree with it
-├── TrainingError            training that cannot go on: a loss that is no number, a network that gives what it must not
-├── FetchError               something that could not be downloaded, or whose hash is not the expected one
-├── InputError               a value outside what a function accepts (shape, type, range)
-│   └── ArchiveError         an archive that is broken, hostile, or larger than its limits
-├── ServiceError             a server that cannot do what is asked of it (its database, its folder, its port)
-│   └── BusyError            a server that takes nothing more now: its queue or its disk is full
-└── GraphError
-    ├── GraphValidationError a graph that is wired wrongly, found before it runs
-    ├── TimestampError       a packet or bound that goes back in time, or a timestamp that may not be sent
-    ├── CalculatorError      a calculator raised; names the node and the timestamp, the cause is chained
-    └── GraphStuckError      a graph that cannot make progress; names who waits for what
+Whoever catches the first of them catches all::
+
+    HandheldError
+    ├── MissingDependencyError   an optional package is not installed; says which extra brings it
+    ├── FileError                a file that cannot be written: no such place, no permission, a full disk
+    ├── MediaError               a picture, video or camera that cannot be read or written
+    │   └── TooManyPixelsError   a picture that is larger than memory is for
+    ├── ModelError               a model file that is corrupt, unsupported or of the wrong geometry
+    ├── CompileError             a network that cannot become a model file, or whose file does not agree with it
+    ├── TrainingError            training that cannot go on: a loss that is no number, a network that gives what it must not
+    ├── FetchError               something that could not be downloaded, or whose hash is not the expected one
+    ├── InputError               a value outside what a function accepts (shape, type, range)
+    │   └── ArchiveError         an archive that is broken, hostile, or larger than its limits
+    ├── ServiceError             a server that cannot do what is asked of it (its database, its folder, its port)
+    │   └── BusyError            a server that takes nothing more now: its queue or its disk is full
+    └── GraphError
+        ├── GraphValidationError a graph that is wired wrongly, found before it runs
+        ├── TimestampError       a packet or bound that goes back in time, or a timestamp that may not be sent
+        ├── CalculatorError      a calculator raised; names the node and the timestamp, the cause is chained
+        └── GraphStuckError      a graph that cannot make progress; names who waits for what
 """
 
 from typing import Any

@@ -7,6 +7,7 @@ from PIL import Image
 from handheld.compress.config import named, read, targets
 from handheld.compress.settings import FamilySettings, TextEpochs
 from handheld.compress.targets import Target
+from handheld.config import find
 from handheld.data import Splits
 from handheld.errors import InputError
 
@@ -171,6 +172,18 @@ def test_data_that_is_not_there_is_looked_for_in_both_places(
     monkeypatch.setenv("HANDHELD_DATA", str(tmp_path / "data"))
     with pytest.raises(InputError, match="HANDHELD_DATA"):
         read(config(tmp_path, '[data]\npath = "none.npz"\n')).load()
+
+
+def test_without_handheld_data_no_folder_of_ours_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "shared" / "data").mkdir(parents=True)
+    (tmp_path / "shared" / "data" / "there.npz").touch()
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")  # from where ../shared/data was the default once
+    monkeypatch.delenv("HANDHELD_DATA", raising=False)
+    with pytest.raises(InputError, match="HANDHELD_DATA \\(which is not set\\)"):
+        find("there.npz", tmp_path / "work")
 
 
 def test_columns_are_those_that_are_named(tmp_path: Path):

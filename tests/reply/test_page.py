@@ -1,6 +1,6 @@
 import json
+import socket
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -29,16 +29,14 @@ QUIET = [
 def address(replier: Replier, tmp_path: Path) -> Iterator[str]:
     """Where the page is served."""
     app = create_app(replier, personal=tmp_path / "me.json")
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off")
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    server.should_exit = True
-    thread.join()
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+    # What listens already takes connections, which wait until the server has started.
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        server.should_exit = True
+        thread.join()
 
 
 def post(url: str, content: object, **headers: str) -> dict[str, object]:

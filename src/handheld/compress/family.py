@@ -90,7 +90,7 @@ class Member:
             good in the others.
         steps: what each technique contributed, in order.
         layers: by size.
-        confusion: [true class][answered class] counts on the test split.
+        confusion: ``[true class][answered class]`` counts on the test split.
         curve: (step, loss) of its last training.
         kept_float: layers that stayed in float32 where the precision is mixed, the most sensitive
             first.

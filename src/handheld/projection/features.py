@@ -49,7 +49,7 @@ class Features:
     Attributes:
         words: words in the longest n-gram; 1 to 5, or 0 for none.
         skips: words that may be left out between two words of an n-gram, as in "how going"; 0 to 3.
-        letters: lengths of n-grams of letters inside a word, its edges being letters too: "<ok>";
+        letters: lengths of n-grams of letters inside a word, its edges being letters too: ``<ok>``;
             each 1 to 8.
         folding: version of the case folding, 1 or 2: see
             :func:`handheld.projection.words.words_of`.

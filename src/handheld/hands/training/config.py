@@ -47,10 +47,14 @@ class ExampleConfig:
 
     @property
     def folder(self) -> Path:
-        """The folder of the data."""
+        """The folder of the data. Raises :class:`InputError` where neither ``data`` nor ``HANDHELD_DATA`` names it."""
         if self.data:
             return Path(self.data)
-        return Path(os.environ.get("HANDHELD_DATA", "../shared/data")) / "hands"
+        if "HANDHELD_DATA" not in os.environ:
+            raise InputError(
+                "examples.data: expected a folder of photos, or HANDHELD_DATA to be set"
+            )
+        return Path(os.environ["HANDHELD_DATA"]) / "hands"
 
 
 @dataclass(frozen=True)
