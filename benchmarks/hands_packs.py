@@ -1,6 +1,6 @@
 """Our hand pack beside MediaPipe's, in our tracker, on the sign-language clips: hands found, lost, jitter, time.
 
-    python benchmarks/hands_packs.py [--pack NAME_OR_FOLDER ...] [--redetect-every 10]
+    python benchmarks/hands_packs.py [--pack NAME_OR_FOLDER ...] [--redetect-every 2]
 
 A hand is lost when its id ends before the clip does. Jitter is how far a keypoint strays from its own straight
 line within a second in which the hand rests, with smoothing off, in palm lengths; only seconds in which the hand
@@ -28,8 +28,12 @@ VIDEO = Path(os.environ.get("HANDHELD_DATA", "../shared/data")) / "hands" / "vid
 SAME = 0.5
 """Palm lengths: two packs' hands nearer than this on average are one hand."""
 
-RESTING = 0.08
+RESTING = 0.2
 """Palm lengths that a resting hand's middle moves in a second at most."""
+
+
+_STEP = 5
+"""Frames between the beginnings of two windows of a second."""
 
 
 @dataclass
@@ -93,7 +97,7 @@ def jitters(clips: Sequence[Tracked]) -> list[list[float]]:
     first = clips[0]
     length = round(first.rate)
     found: list[list[float]] = [[] for _ in clips]
-    for start in range(0, len(first.hands) - length + 1, length):
+    for start in range(0, len(first.hands) - length + 1, _STEP):
         for hand in first.hands[start]:
             same = [hand, *(nearest(hand, clip.hands[start])[0] for clip in clips[1:])]
             tracks = [
@@ -130,7 +134,7 @@ def main() -> None:
     """Track every clip with every pack, in turns."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pack", action="append", help="default: ours and MediaPipe's two")
-    parser.add_argument("--redetect-every", type=int, default=10)
+    parser.add_argument("--redetect-every", type=int, default=2)
     options = parser.parse_args()
     packs = options.pack or ["handheld", "mediapipe-full", "mediapipe-lite"]
     clips = sorted(VIDEO.glob("*.mkv"))
@@ -167,7 +171,7 @@ def main() -> None:
             "hands lost": total["lost"],
             "lost more often on": ", ".join(worse[pack]) or "none",
             "jitter": f"{np.mean(jitter[pack]):.4f}",
-            "resting seconds": len(jitter[pack]),
+            "resting windows": len(jitter[pack]),
             "apart from mediapipe-full": f"{np.mean(apart[pack]):.3f}",
             "CPU ms a frame": total["us"] / 1000 / total["frames"],
         }
