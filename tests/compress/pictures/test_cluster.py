@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from dataclasses import asdict, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from handheld.compress.pictures.candidates import Builder, Candidate
 from handheld.compress.pictures.lesson import Finished, MemberLesson
 from handheld.compress.pictures.members import finish_members
 from handheld.compress.pictures.preparation import Preparation
+from handheld.compress.pictures.run import PictureRun
 from handheld.compress.pictures.training.answers import TeacherAnswers
 from handheld.compress.pictures.training.batches import Augmentation, PictureBatches
 from handheld.compress.run import compress
@@ -76,9 +78,13 @@ def run(tmp_path: Path):
     told = []
     (tmp_path / "family" / "run").mkdir(parents=True)
     space = RunFolder(tmp_path / "family")
-    return SimpleNamespace(
-        space=space, clock=StageClock(lambda stage, done, text: told.append(done)), told=told
-    )
+    return run_in(space, StageClock(lambda stage, done, text: told.append(done)), told=told)
+
+
+def run_in(space: RunFolder, clock: StageClock, **more) -> SimpleNamespace:
+    """All of a run that a backend asks for."""
+    files = partial(PictureRun.member_file, SimpleNamespace(space=space))
+    return SimpleNamespace(space=space, clock=clock, member_file=files, **more)
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +170,7 @@ def elsewhere(run) -> SimpleNamespace:
     """A run in another folder, where no member is kept."""
     space = RunFolder(run.space.folder / "elsewhere")
     space.state.mkdir(parents=True)
-    return SimpleNamespace(space=space, clock=run.clock)
+    return run_in(space, run.clock)
 
 
 def test_what_came_back_is_not_asked_for_again(run, lesson, started, monkeypatch) -> None:
