@@ -32,6 +32,7 @@ if (
         pictures,
         projection,
         propagation,
+        ranges,
         reply,
         reports,
         service,

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,12 +198,24 @@ def test_gradients_are_clipped():
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [{"epochs": -1}, {"epochs": 1, "batch": 0}, {"epochs": 1, "rate": 0}, {"epochs": 1, "rise": 1}],
+    ("name", "values", "expected"),
+    [
+        ("epochs", (-1, math.nan, math.inf), "a number in [0, inf)"),
+        ("batch", (0, -3, 2.5, True), "a whole number of 1 or more"),
+        ("rate", (0, -0.1, math.nan, math.inf), "a number in (0, inf)"),
+        ("rise", (1, -0.1, math.nan), "a number in [0, 1)"),
+        ("momentum", (7, 1, -0.1, math.nan), "a number in [0, 1)"),
+        ("decay", (-5, math.nan, math.inf), "a number in [0, inf)"),
+        ("clip", (-1, math.nan, math.inf), "a number in [0, inf)"),
+    ],
 )
-def test_impossible_schedules_are_refused(wrong: dict[str, float]):
-    with pytest.raises(InputError, match="expected epochs"):
-        Schedule(**wrong)
+def test_a_schedule_names_the_value_that_is_wrong(
+    name: str, values: tuple[float, ...], expected: str
+):
+    for value in values:
+        with pytest.raises(InputError) as caught:
+            Schedule(**{"epochs": 1, name: value})
+        assert str(caught.value) == f"{name}: expected {expected}, got {value!r}"
 
 
 def test_an_unknown_optimiser_is_refused():

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from handheld.errors import InputError, TrainingError
+from handheld.ranges import in_range, whole_in_range
 from handheld.training.state import load_state, save_state
 
 Report = Callable[[int, int, float], None]
@@ -34,6 +35,9 @@ class Schedule:
         decay: weight decay of convolutions and linear layers.
         clip: largest length of all gradients together; 0: any.
         optimiser: ``sgd``, or ``adam`` (Loshchilov and Hutter, arXiv 1711.05101), for tables of which a step touches few rows.
+
+    Raises:
+        InputError: names the value that is wrong.
     """
 
     epochs: float
@@ -46,10 +50,13 @@ class Schedule:
     optimiser: str = "sgd"
 
     def __post_init__(self) -> None:
-        if not (self.epochs >= 0 and self.batch >= 1 and self.rate > 0 and 0 <= self.rise < 1):
-            raise InputError(
-                f"expected epochs of 0 or more, a batch of 1 or more, a rate above 0 and a rise below 1, got {self}"
-            )
+        in_range("epochs", self.epochs, low=0)
+        whole_in_range("batch", self.batch, low=1)
+        in_range("rate", self.rate, low=0, low_open=True)
+        in_range("rise", self.rise, low=0, high=1, high_open=True)
+        in_range("momentum", self.momentum, low=0, high=1, high_open=True)
+        in_range("decay", self.decay, low=0)
+        in_range("clip", self.clip, low=0)
         if self.optimiser not in ("sgd", "adam"):
             raise InputError(f"no optimiser {self.optimiser!r}: expected sgd or adam")
 
