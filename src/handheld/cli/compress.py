@@ -129,7 +129,9 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8080,
     folder: Annotated[Path, typer.Option(help="Where jobs are kept.")] = Path("compress-jobs"),
     database: Annotated[
         str | None,
@@ -162,6 +164,7 @@ def serve(
     """Make families from what others upload, in pages and over HTTP; Ctrl-C stops it, and its jobs go on next time."""
     from handheld.compress.serving import CompressLimits, job_kind
     from handheld.errors import MissingDependencyError
+    from handheld.ranges import in_range
     from handheld.service import Limits
     from handheld.service import serve as answer
 
@@ -174,6 +177,16 @@ def serve(
             raise MissingDependencyError(package, "train", "making families")
     if token is None and host not in LOCAL:
         typer.echo("without --token, everybody who reaches this address may submit jobs", err=True)
+    for option, amount in (
+        ("--max-upload", max_upload),
+        ("--max-unpacked", max_unpacked),
+        ("--max-memory", 1 if max_memory is None else max_memory),
+        ("--max-epochs", max_epochs),
+        ("--hours", hours),
+        ("--keep-days", keep_days),
+    ):
+        # Typer's own min lets NaN through; more than a billion overflows somewhere later.
+        in_range(option, amount, low=0, high=10**9, low_open=True)
     gigabyte = 10**9
     kind = job_kind(
         CompressLimits(

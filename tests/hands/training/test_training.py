@@ -101,6 +101,13 @@ def test_minutes_become_steps_once(world, tmp_path):
     assert run(config, tmp_path / "run", minutes=50).plan["steps"] == steps
 
 
+@pytest.mark.parametrize("minutes", [0, -1.0, float("nan"), float("inf")])
+def test_minutes_that_are_no_time_are_named(world, tmp_path, minutes):
+    with pytest.raises(InputError, match=r"^minutes: expected a number in \(0, inf\)"):
+        run(landmark_config(world), tmp_path / "run", minutes=minutes)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_loss_that_is_no_number_ends_with_the_last_state_usable(world, tmp_path, monkeypatch):
     config = landmark_config(world)
     monkeypatch.setattr(loop, "_SAVE_SECONDS", -1.0)

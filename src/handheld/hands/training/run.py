@@ -15,6 +15,7 @@ from handheld.errors import FileError, InputError
 from handheld.files import atomic_path
 from handheld.hands.training.averaging import Learner
 from handheld.hands.training.config import LearnConfig
+from handheld.ranges import in_range
 from handheld.training import Schedule, device, fit, load_state
 from handheld.training.runs import Progress, locked, silent
 
@@ -130,10 +131,12 @@ def train(
         progress: told how far it is.
 
     Raises:
-        InputError: another run's folder, or broken examples.
+        InputError: another run's folder, broken examples, or minutes that are no time.
         TrainingError: the loss is no number; the last state stays.
         FileError: the disk is full; the last state stays.
     """
+    if minutes is not None:
+        in_range("minutes", minutes, low=0, low_open=True)
     torch.set_num_threads(learn.threads)
     with locked(folder.path, ".lock"):
         steps = learn.steps
