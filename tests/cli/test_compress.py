@@ -170,3 +170,14 @@ def test_a_port_that_cannot_be_is_a_wrong_call(room: str, port: str):
     refused = RUNNER.invoke(app, [room, "serve", "--port", port])
     assert refused.exit_code == 2
     assert "--port" in refused.output
+
+
+def test_a_member_is_not_copied_over_the_family(family: Family, tmp_path: Path):
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    pick = ["compress", "pick", str(tmp_path), "--max-size", "1GB"]
+    for name in ("family.json", *(one.file for one in family.members)):
+        RUNNER.invoke(app, [*pick, "--out", str(tmp_path / name)])
+        RUNNER.invoke(app, [*pick, "--out", str(tmp_path / "copy"), "--json", str(tmp_path / name)])
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "copy"}
+    assert after.keys() == before.keys()
+    assert all(after[name] == content for name, content in before.items())

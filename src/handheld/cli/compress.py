@@ -54,7 +54,9 @@ def run(
     from handheld.compress.run import compress
 
     output = Output(json=json, quiet=quiet)
+    output.reads(config)
     wanted = read(config)
+    output.reads(*wanted.files)
     data = wanted.load()
     for skipped in data.skipped:
         output.say(f"left out {skipped.name}: {skipped.reason}")
@@ -110,9 +112,15 @@ def pick(
         raise InputError("expected --max-size, --max-latency or --min-accuracy")
     made = Family.open(family)
     member = made.pick(Target.of(", ".join(limits)))
-    path = made.copy(member, out or Path(member.file))
+    target = out or Path(member.file)
+    target = target / member.file if target.is_dir() else target
+    output = Output(json=json, quiet=quiet, out=target)
+    # The picked file itself may be copied onto itself, as in the folder of the family.
+    others = [other.file for other in made.members if other is not member]
+    output.reads(*(made.folder / name for name in ("family.json", *others)))
+    path = made.copy(member, target)
     latency = member.latency.median * 1e3
-    Output(json=json, quiet=quiet).result(
+    output.result(
         f"{path}: {member.size:,} bytes, {latency:.3g} ms, {member.accuracy:.2%} of the test split right ({member.how})",
         {
             "file": path,

@@ -75,9 +75,11 @@ def simulate(
     from handheld.federated.simulator import simulate as run_plan
 
     output = Output(json=json, quiet=quiet)
+    output.reads(config)
     if tensorboard:
         require_tensorboard()
     wanted = read(config)
+    output.reads(*wanted.files)
     plan = wanted.plan if rounds is None else replace(wanted.plan, rounds=rounds)
     plan = plan if delta is None else replace(plan, delta=delta)
     folder, learner = out or wanted.out, wanted.learner()

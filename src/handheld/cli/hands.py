@@ -1,6 +1,5 @@
 """``handheld hands``: hands in videos, cameras and pictures."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,19 +76,13 @@ def track(
 
     if every_node and json is None:
         raise InputError("--every-node adds to the JSON lines: give --json FILE too")
-    for written in (out, json):
-        if (
-            written is not None
-            and written.is_file()
-            and os.path.realpath(written) == os.path.realpath(source)
-        ):
-            raise InputError(f"{written}: would be written over what is read")
+    output = Output(json=json, quiet=quiet, out=out)
+    output.reads(*_read_of(source), pack, gestures)
     frames = open_source(source, fps=fps)
     tracker = HandTracker(
         max_hands=max_hands, pack=pack, gestures=gestures, mirrored=mirrored, palms_only=palms_only, smoothing=smoothing,
         redetect_every=redetect_every, threads=threads,
     )  # fmt: skip
-    output = Output(quiet=quiet)
     with frames, tracker, _progress(output.console, source, frames.frames) as advance:
         recording = record(
             frames,
@@ -138,9 +131,11 @@ def detect(
     from handheld.hands import HandTracker, draw_hands
     from handheld.media import read_image, write_image
 
-    output = Output(quiet=quiet)
-    failed = 0
     names = _names_of_outputs(images)
+    drawn = [] if out is None else [out / name for name in names]
+    output = Output(json=json, quiet=quiet, out=drawn)
+    output.reads(*images, pack, gestures)
+    failed = 0
     tracker = HandTracker(
         max_hands=max_hands,
         pack=pack,
@@ -215,6 +210,16 @@ def _names_of_outputs(images: list[Path]) -> list[str]:
         used.add(name.casefold())
         names.append(name)
     return names
+
+
+def _read_of(source: str) -> list[Path]:
+    """Return the files that a source is read from: of a folder its pictures, as results may lie beside them."""
+    from handheld.pictures import SUFFIXES
+
+    path = Path(source)
+    if not path.is_dir():
+        return [path]
+    return [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
 
 
 @contextmanager

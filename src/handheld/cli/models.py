@@ -29,10 +29,11 @@ def fetch(
     from handheld.engine import store
     from handheld.errors import InputError
 
+    output = Output(json=json, quiet=quiet)
+    output.reads(from_file)
     bundles = _bundles()
     if name not in bundles:
         raise InputError(f"no bundle {name!r}; there are: {', '.join(bundles)}")
-    output = Output(json=json, quiet=quiet)
     if not store.is_stored(bundles[name]):
         output.say(f"fetching {bundles[name].requirement} ...")
     folder = store.fetch(bundles[name], wheel=from_file)

@@ -56,6 +56,7 @@ def propagate(
     from handheld.propagation import propagate as spread
 
     output = Output(json=json, quiet=quiet, out=out)
+    output.reads(graph, seeds)
     joined = Graph.read(graph, _weights(relation), directed=directed)
     given_labels, names = read_seeds(seeds, joined.nodes, joined.ids)
     columns = (

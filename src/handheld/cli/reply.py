@@ -45,9 +45,10 @@ def suggest(
 
     from handheld.reply.conversation import read_message
 
+    output = Output(json=json, quiet=quiet)
+    output.reads(bundle, personal)
     replier = _open(bundle, personal)
     found = replier.suggest([read_message(text) for text in messages], n=n, fallback=fallback)
-    output = Output(json=json, quiet=quiet)
     if found.reason:
         output.say(f"({found.reason})")
     output.result(_words(found, why=why), asdict(found))
@@ -117,9 +118,10 @@ def train(
 
     wanted = read(config)
     wanted = wanted if out is None else replace(wanted, out=out)
-    output = Output(json=json, quiet=quiet, out=wanted.out)
     wanted = wanted if base is None else replace(wanted, base=base)
     wanted = wanted if encoder is None else replace(wanted, encoder=encoder)
+    output = Output(json=json, quiet=quiet, out=wanted.out)
+    output.reads(config, *wanted.files)
     with output.stoppable(state_of(wanted)), stage_bars(output.console) as progress:
         bundle, pairs, skipped = make(wanted, progress=progress)
     for each in skipped:
@@ -163,7 +165,8 @@ def evaluate(
     from handheld.reply.judging import judge
     from handheld.reply.report import write_report
 
-    output = Output(json=json, quiet=quiet)
+    output = Output(json=json, quiet=quiet, out=out)
+    output.reads(bundle, conversations)
     replier = Replier.open(bundle)
     read = read_conversations(conversations)
     for each in read.skipped:

@@ -84,12 +84,13 @@ def train(
     from handheld.data.dataset import overlap_note
     from handheld.files import atomic_path
     from handheld.projection.judging import TextData
-    from handheld.projection.report import training_page
+    from handheld.projection.report import training_page, training_page_of
     from handheld.projection.training.making import make_text_model
     from handheld.projection.training.plan import TextModelPlan
     from handheld.projection.training.recipe import recipe_for
 
-    output = Output(json=json, quiet=quiet, out=out)
+    output = Output(json=json, quiet=quiet, out=[out, training_page_of(out)])
+    output.reads(texts, valid)
     limit = _bytes(max_size)
     columns = _Columns(label_column, tuple(text_column or ()))
     known = _read(texts, output, columns)
@@ -152,16 +153,18 @@ def evaluate(
     """Say how many texts a model labels right, and write a report of its mistakes."""
     from handheld.projection import TextClassifier
     from handheld.projection.judging import TextData, judge
-    from handheld.projection.report import evaluation_page
+    from handheld.projection.report import evaluation_page, evaluation_page_of
 
-    output = Output(json=json, quiet=quiet)
+    page = out or evaluation_page_of(model)
+    output = Output(json=json, quiet=quiet, out=page)
+    output.reads(model, texts)
     with TextClassifier.open(model) as classifier:
         columns = _Columns(label_column, tuple(text_column or ()))
         known = classifier.labels if oos is None else (*classifier.labels, oos)
         data = _read(texts, output, columns, known, keep_unknown=True)
         _tell_unknown(data, known, texts, output)
         judged = judge(classifier, TextData.of(data, oos))
-    page = evaluation_page(judged, model, texts, out)
+    evaluation_page(judged, model, texts, page)
     output.result(
         f"{model}: {_figures(judged)}", {"file": model, **_values(judged), "report": page}
     )
@@ -190,7 +193,9 @@ def predict(
     from handheld.files import open_lines
     from handheld.projection import TextClassifier
 
-    words = not Output(json=json, quiet=quiet).is_json
+    output = Output(json=json, quiet=quiet)
+    output.reads(model)
+    words = not output.is_json
     with (
         TextClassifier.open(model) as classifier,
         open_lines(json) if json else nullcontext() as lines,

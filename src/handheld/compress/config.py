@@ -99,6 +99,12 @@ class Config:
         )
         return replace(self.teacher, checkpoint=checkpoint, file=file)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files and folders that the run reads, those that are there."""
+        names = (self.data.path, self.teacher.checkpoint, self.teacher.file)
+        return tuple(find(name, self.folder) for name in names if name)
+
     def load(self) -> Splits:
         """Read the data. Raises :class:`InputError`."""
         size = self.data.size

@@ -197,6 +197,12 @@ class Config:
     made: Learner | None = None
     target_epsilon: float | None = None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file or folder of the data, where the configuration names one."""
+        named = self.data is not None and self.data.path
+        return (find(named, self.folder),) if named else ()
+
     def learner(self) -> Learner:
         """Read the data and make the network. Raises :class:`InputError`."""
         if self.data is None:

@@ -13,8 +13,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from handheld.errors import HandheldError, InputError
-from handheld.files import open_lines, uninterrupted
+from handheld.errors import HandheldError
+from handheld.files import ensure_apart, open_lines, uninterrupted
 from handheld.graph import Packet
 from handheld.hands.drawing import draw_hands
 from handheld.hands.result import HandResult, Palm, Region
@@ -91,12 +91,7 @@ def record(
         InputError: both files are the same.
         HandheldError: whatever the source, the tracker or a file that is written could not do.
     """
-    if (
-        video is not None
-        and jsonl is not None
-        and os.path.realpath(video) == os.path.realpath(jsonl)
-    ):
-        raise InputError(f"{video}: the video and the JSON lines cannot go to one file")
+    ensure_apart([video, jsonl])
     recording = Recording()
     failures: list[HandheldError] = []
     nodes: dict[str, Any] = {}

@@ -48,6 +48,16 @@ class Recall:
     taken_for: str
 
 
+def training_page_of(model: Path) -> Path:
+    """Return where the report of a model's training stands."""
+    return model.with_suffix(".training.html")
+
+
+def evaluation_page_of(model: Path) -> Path:
+    """Return where the report of a model's evaluation stands, if nothing else is said."""
+    return model.with_suffix(".evaluation.html")
+
+
 def training_page(made: "TextModel", model: Path) -> Path:
     """Write the report of a training beside the model and return its path. Raises :class:`FileError`."""
     about = {
@@ -56,7 +66,7 @@ def training_page(made: "TextModel", model: Path) -> Path:
     }
     about |= {"fit": {name: value for name, value in asdict(made.fit).items() if name != "choice"}}
     return _write(
-        model.with_suffix(".training.html"),
+        training_page_of(model),
         f"Training of {model.name}",
         made.valid,
         about,
@@ -75,7 +85,7 @@ def evaluation_page(
         "made_by": f"handheld {__version__}",
     }
     return _write(
-        out or model.with_suffix(".evaluation.html"),
+        out or evaluation_page_of(model),
         f"{model.name} on {texts.name}",
         judged,
         about,

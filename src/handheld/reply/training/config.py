@@ -160,6 +160,14 @@ class Config:
     encoder: Path | None
     settings: Settings
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files and folders that the run reads."""
+        texts = (self.intents, self.situations, self.tones, self.safety)
+        named = (self.words, self.judged, self.base, self.encoder)
+        conversations = (Path(source.path) for source in self.sources)
+        return (*conversations, *texts, *(path for path in named if path is not None))
+
 
 def read(path: str | os.PathLike[str]) -> Config:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
