@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -128,8 +128,12 @@ class Output:
                 if goes_on
                 else "nothing was written"
             )
-            self.say(f"stopped; {left}")
-            raise typer.Exit(INTERRUPTED) from None
+            self.stopped(left)
+
+    def stopped(self, left: str) -> NoReturn:
+        """Say in a line what Ctrl-C or a polite end leaves, and end with status 130."""
+        self.say(f"{STOPPED}; {left}")
+        raise typer.Exit(INTERRUPTED) from None
 
     def result(self, words: str, values: Any) -> None:
         """Print the results in words, write them as JSON, or both.

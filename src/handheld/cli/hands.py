@@ -69,7 +69,7 @@ def track(
 ) -> None:
     """Track hands through a video, from a camera, or through a folder of pictures. Ctrl-C ends it and keeps what was done."""
     from handheld.errors import InputError
-    from handheld.files import STANDARD_OUTPUT
+    from handheld.files import uninterrupted
     from handheld.hands import HandTracker
     from handheld.hands.recording import record
     from handheld.media import FrameSource, open_source
@@ -83,26 +83,43 @@ def track(
         max_hands=max_hands, pack=pack, gestures=gestures, mirrored=mirrored, palms_only=palms_only, smoothing=smoothing,
         redetect_every=redetect_every, threads=threads,
     )  # fmt: skip
-    with frames, tracker, _progress(output.console, source, frames.frames) as advance:
-        recording = record(
-            frames,
-            tracker,
-            video=out,
-            jsonl=json,
-            every_node=every_node,
-            fps=frames.fps,
-            keep=False,
-            on_frame=lambda recording, _frame, _hands: advance(recording),
-        )
-    latency = f"latency {recording.latency_percentile(50):.1f} ms median, {recording.latency_percentile(95):.1f} ms p95"
-    detector = f"detector ran {len(recording.detector_frames)} times"
-    output.say(f"{recording.frames} frames, {recording.fps:.1f} frames/s, {latency}, {detector}")
-    for written in (out, json):
-        if written is not None and str(written) != STANDARD_OUTPUT:
-            output.say(f"wrote {written}")
+    recording: Recording | None = None
+    try:
+        with frames, tracker, _progress(output.console, source, frames.frames) as advance:
+            recording = record(
+                frames,
+                tracker,
+                video=out,
+                jsonl=json,
+                every_node=every_node,
+                fps=frames.fps,
+                keep=False,
+                on_frame=lambda recording, _frame, _hands: advance(recording),
+            )
+    except KeyboardInterrupt:
+        # A second one, while all was closed: the files are whole if there is a recording.
+        if recording is None:
+            output.stopped("nothing was written")
+        recording.interrupted = True
+    with uninterrupted():
+        _tell_recording(output, recording, (out, json))
     is_camera = isinstance(frames, FrameSource) and frames.live
     if recording.interrupted and not is_camera:  # of a camera, Ctrl-C is the only end
         raise typer.Exit(INTERRUPTED)
+
+
+def _tell_recording(
+    output: Output, recording: "Recording", files: tuple[Path | None, Path | None]
+) -> None:
+    """Say how fast it was, and which files are there."""
+    from handheld.files import STANDARD_OUTPUT
+
+    latency = f"latency {recording.latency_percentile(50):.1f} ms median, {recording.latency_percentile(95):.1f} ms p95"
+    detector = f"detector ran {len(recording.detector_frames)} times"
+    output.say(f"{recording.frames} frames, {recording.fps:.1f} frames/s, {latency}, {detector}")
+    for written in files:
+        if written is not None and str(written) != STANDARD_OUTPUT:
+            output.say(f"wrote {written}")
 
 
 @app.command()
@@ -126,8 +143,8 @@ def detect(
     """Find hands in pictures; writes one JSON object a picture. A picture that cannot be read is named and skipped."""
     import json as coded
 
-    from handheld.errors import MediaError
-    from handheld.files import open_lines
+    from handheld.errors import HandheldError, MediaError
+    from handheld.files import open_lines, uninterrupted
     from handheld.hands import HandTracker, draw_hands
     from handheld.media import read_image, write_image
 
@@ -135,7 +152,9 @@ def detect(
     drawn = [] if out is None else [out / name for name in names]
     output = Output(json=json, quiet=quiet, out=drawn)
     output.reads(*images, pack, gestures)
+    done = 0
     failed = 0
+    stop: BaseException | None = None
     tracker = HandTracker(
         max_hands=max_hands,
         pack=pack,
@@ -145,20 +164,32 @@ def detect(
         threads=threads,
     )
     with tracker, open_lines(json) as lines:
-        for path, name in zip(images, names, strict=True):
-            try:
-                image = read_image(path)
-            except MediaError as error:
-                output.complain(str(error))
-                failed += 1
-                continue
-            hands = tracker.detect(image)
-            line = {"image": str(path), "hands": [hand.to_json() for hand in hands]}
-            lines.write(coded.dumps(line, ensure_ascii=False) + "\n")
-            if out is not None:
-                write_image(out / name, draw_hands(image, hands))
+        try:
+            for path, name in zip(images, names, strict=True):
+                try:
+                    image = read_image(path)
+                except MediaError as error:
+                    output.complain(str(error))
+                    failed += 1
+                    continue
+                hands = tracker.detect(image)
+                line = {"image": str(path), "hands": [hand.to_json() for hand in hands]}
+                with uninterrupted():  # a picture and its line are both there, or neither
+                    lines.write(coded.dumps(line, ensure_ascii=False) + "\n")
+                    if out is not None:
+                        write_image(out / name, draw_hands(image, hands))
+                done += 1
+        except (HandheldError, KeyboardInterrupt) as error:
+            stop = error
+    # Only now, when the lines are whole.
     if out is not None:
-        output.say(f"wrote {len(images) - failed} of {len(images)} pictures to {out}")
+        output.say(f"wrote {done} of {len(images)} pictures to {out}")
+    if isinstance(stop, KeyboardInterrupt):
+        output.stopped(
+            f"{done} of {len(images)} pictures were looked at, and {json} holds their lines"
+        )
+    if stop is not None:
+        raise stop
     if failed:
         raise typer.Exit(1)
 
@@ -185,7 +216,7 @@ def synth(
     output = Output(quiet=quiet)
     options = SceneOptions() if crops is None else CropOptions(size=crops)
     recipe = RenderRecipe(seed=seed, options=options, people=people)
-    with stage_bars(output.console) as show:
+    with output.stoppable(out), stage_bars(output.console) as show:
         counts = synthesise(
             out,
             recipe,

@@ -44,12 +44,13 @@ def landmarks(
     from handheld.hands.training.config import read_config
     from handheld.hands.training.landmark.trainee import LandmarkConfig
     from handheld.hands.training.landmark.training import export_landmarks, train_landmarks
+    from handheld.hands.training.run import TrainingFolder
 
     output = Output(json=json, quiet=quiet, out=_kept_in(run))
     output.reads(config)
     settings = read_config(LandmarkConfig, config).with_arm(arm)
     output.reads(*_read_by(settings))
-    with output.stoppable(run), stage_bars(output.console) as progress:
+    with output.stoppable(TrainingFolder(run).state), stage_bars(output.console) as progress:
         if export_only:
             done = export_landmarks(settings, run, progress=progress)
         else:
@@ -71,12 +72,13 @@ def palm(
     from handheld.hands.training.config import read_config
     from handheld.hands.training.palm.trainee import PalmConfig
     from handheld.hands.training.palm.training import export_palms, train_palms
+    from handheld.hands.training.run import TrainingFolder
 
     output = Output(json=json, quiet=quiet, out=_kept_in(run))
     output.reads(config)
     settings = read_config(PalmConfig, config)
     output.reads(*_read_by(settings))
-    with output.stoppable(run), stage_bars(output.console) as progress:
+    with output.stoppable(TrainingFolder(run).state), stage_bars(output.console) as progress:
         if export_only:
             done = export_palms(settings, run, progress=progress)
         else:

@@ -36,7 +36,8 @@ def fetch(
         raise InputError(f"no bundle {name!r}; there are: {', '.join(bundles)}")
     if not store.is_stored(bundles[name]):
         output.say(f"fetching {bundles[name].requirement} ...")
-    folder = store.fetch(bundles[name], wheel=from_file)
+    with output.stoppable():
+        folder = store.fetch(bundles[name], wheel=from_file)
     sizes = {folder / file: (folder / file).stat().st_size for file in bundles[name].files}
     output.result(
         "\n".join(f"{path}  {size:,} bytes" for path, size in sizes.items()),

@@ -158,7 +158,7 @@ def evaluate(
     page = out or evaluation_page_of(model)
     output = Output(json=json, quiet=quiet, out=page)
     output.reads(model, texts)
-    with TextClassifier.open(model) as classifier:
+    with output.stoppable(), TextClassifier.open(model) as classifier:
         columns = _Columns(label_column, tuple(text_column or ()))
         known = classifier.labels if oos is None else (*classifier.labels, oos)
         data = _read(texts, output, columns, known, keep_unknown=True)
@@ -196,6 +196,7 @@ def predict(
     output = Output(json=json, quiet=quiet)
     output.reads(model)
     words = not output.is_json
+    stopped = False
     with (
         TextClassifier.open(model) as classifier,
         open_lines(json) if json else nullcontext() as lines,
@@ -220,6 +221,10 @@ def predict(
                     sys.stdout.buffer.flush()  # so that whoever asks line by line is answered line by line
         except BrokenPipeError:
             _leave_quietly()
+        except KeyboardInterrupt:
+            stopped = True
+    if stopped:  # only now, when the lines are whole
+        output.stopped("all lines up to here are labelled")
 
 
 def _line(content: bytes, number: int) -> str:
