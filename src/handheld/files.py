@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
+from types import FrameType
 from typing import IO
 from zlib import crc32
 
@@ -216,15 +217,25 @@ def is_special(path: str | os.PathLike[str]) -> bool:
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until a block is done: what is half written is lost. In threads they never come anyway."""
+def uninterrupted(*, second: bool = False) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until a block is done: what is half written is lost. In threads they never come anyway.
+
+    Args:
+        second: whether a second one comes at once, for blocks that may hang.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     waiting: list[int] = []
-    before = {
-        number: signal.signal(number, lambda got, _: waiting.append(got)) for number in _INTERRUPTS
-    }
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        waiting.append(number)
+        handler = before[number]
+        if second and len(waiting) > 1 and callable(handler):
+            waiting.clear()
+            handler(number, frame)
+
+    before = {number: signal.signal(number, wait) for number in _INTERRUPTS}
     try:
         yield
     finally:

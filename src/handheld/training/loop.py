@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from handheld.errors import InputError, TrainingError
+from handheld.files import uninterrupted
 from handheld.ranges import in_range, whole_in_range
 from handheld.training.state import load_state, save_state
 
@@ -88,8 +89,10 @@ def fit(
         take_step: computes the gradients of a step, given its number, and returns its loss.
         schedule: of the learning rate.
         steps: to take in all.
-        save: file to go on from, written each minute and at the end; it holds one state, the last.
-        report: called after each step.
+        save: file to go on from; it holds one state, the last. Written each minute, at the end, and when Ctrl-C or SIGTERM
+            stops the run: they wait until the step is done. A second one comes at once, and then nothing is written.
+        report: called after each step, and before the first one of a run that goes on, since an interrupt may have cut off
+            what was to be done after the last one.
         seed: of whatever is random inside the network.
         after: called after each step, to put constraints on weights.
         clock: seconds, to decide when to save.
@@ -105,27 +108,43 @@ def fit(
     optimiser = _optimiser(network, schedule)
     start, curve, mean = _resume(save, network, optimiser, schedule, steps)
     saved = clock()
-    for step in range(start, steps):
-        for group in optimiser.param_groups:
-            group["lr"] = schedule.rate_at(step, steps)
-        torch.manual_seed(hash((seed, step)) % 2**63)
-        optimiser.zero_grad(set_to_none=True)
-        loss = take_step(step)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {loss} in step {step} of {steps}; lower the rate ({schedule.rate}), or look for broken data"
-            )
-        if schedule.clip:
-            nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
-        optimiser.step()
-        after()
-        mean = loss if step == 0 else _MEMORY * mean + (1 - _MEMORY) * loss
-        if step % max(1, steps // 100) == 0:
-            curve.append((step, round(mean, 5)))
-        report(step + 1, steps, mean)
-        if save is not None and writes and (step + 1 == steps or clock() - saved > _SAVE_SECONDS):
-            _keep(save, network, optimiser, schedule, steps, step + 1, curve, mean)
-            saved = clock()
+    kept = start
+    done = start
+    is_whole = True
+    try:
+        if start:
+            report(start, steps, mean)
+        for step in range(start, steps):
+            is_whole = False
+            with uninterrupted(second=True):
+                for group in optimiser.param_groups:
+                    group["lr"] = schedule.rate_at(step, steps)
+                torch.manual_seed(hash((seed, step)) % 2**63)
+                optimiser.zero_grad(set_to_none=True)
+                loss = take_step(step)
+                if not math.isfinite(loss):
+                    advice = f"lower the rate ({schedule.rate}), or look for broken data"
+                    raise TrainingError(f"the loss is {loss} in step {step} of {steps}; {advice}")
+                if schedule.clip:
+                    nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
+                optimiser.step()
+                after()
+                mean = loss if step == 0 else _MEMORY * mean + (1 - _MEMORY) * loss
+                if step % max(1, steps // 100) == 0:
+                    curve.append((step, round(mean, 5)))
+                done = step + 1
+                is_whole = True
+            report(done, steps, mean)
+            if save is not None and writes and (done == steps or clock() - saved > _SAVE_SECONDS):
+                _keep(save, network, optimiser, schedule, steps, done, curve, mean)
+                kept = done
+                saved = clock()
+    except KeyboardInterrupt:
+        # Within a step the weights, their means and the optimiser are not those of one moment.
+        if save is not None and writes and is_whole and done > kept:
+            with uninterrupted():
+                _keep(save, network, optimiser, schedule, steps, done, curve, mean)
+        raise
     return curve
 
 

@@ -76,6 +76,27 @@ def test_a_run_that_was_stopped_gives_the_same_weights_and_evaluations(
         assert torch.equal(value, expected[name]), name
 
 
+def test_an_evaluation_that_was_stopped_is_made_when_the_run_goes_on(world, tmp_path, monkeypatch):
+    """No minute is over, so nothing but the interrupt has saved the steps."""
+    config = landmark_config(world)
+    whole = run(config, tmp_path / "whole")
+
+    def interrupt(trainee, network):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LandmarkTrainee, "evaluate", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(config, tmp_path / "parts")
+    seen = []
+    resumed = run(config, tmp_path / "parts", progress=lambda *told: seen.append(told[2]))
+    assert seen[0].startswith("step 3,")
+    assert resumed.evaluations == whole.evaluations
+    expected = weights(whole.learner)
+    for name, value in weights(resumed.learner).items():
+        assert torch.equal(value, expected[name]), name
+
+
 def test_batches_made_by_a_worker_are_those_made_here(world, tmp_path):
     config = landmark_config(world, steps=2)
     here = run(config, tmp_path / "here")
