@@ -83,10 +83,12 @@ class TrainingFolder:
             return dict(wanted)
         stored = self.read_plan()
         for name, value in json.loads(json.dumps(wanted)).items():
-            if name not in _MAY_DIFFER and stored.get(name) != value:
+            # What a plan of an older version does not have cannot be compared.
+            may_differ = name in _MAY_DIFFER or name not in stored
+            if not may_differ and stored[name] != value:
                 message = f"was begun with {name} = {stored.get(name)!r}, not {value!r}"
                 raise InputError(
-                    f"{self.path}: {message}: use another folder, or the same configuration"
+                    f"{self.path}: {message}: use another folder, or the same configuration and data"
                 )
         return stored
 
