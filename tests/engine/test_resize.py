@@ -95,6 +95,28 @@ def test_only_open_axes_can_be_resized(fixtures):
         model.resize({})
 
 
+def test_a_length_that_is_not_whole_is_no_length():
+    with Model.load(structures.open_batch()) as model:
+        with pytest.raises(InputError, match=r"got \[1.7, 3\]"):
+            model.resize({0: (1.7, 3)})
+        model.resize({0: np.array([2, 3])})
+        assert model.inputs[0].shape == (2, 3)
+
+
+def test_the_other_byte_order_is_told_by_name():
+    with (
+        Model.load(structures.open_batch()) as model,
+        pytest.raises(InputError, match=r"got float32 of the other byte order \[1, 3\]"),
+    ):
+        model.run(np.ones((1, 3), np.dtype(np.float32).newbyteorder()))
+
+
+@pytest.mark.parametrize("isolated", ["yes", "", 0, 1.0])
+def test_a_word_says_nothing_about_isolation(isolated):
+    with pytest.raises(InputError, match="expected True, False, None or RunLimits"):
+        Model.load(structures.open_batch(), isolated=isolated)
+
+
 def test_a_length_of_zero_is_no_length():
     with (
         Model.load(structures.open_batch()) as model,
