@@ -230,7 +230,7 @@ def uninterrupted(*, second: bool = False) -> Iterator[None]:
 
     def wait(number: int, frame: FrameType | None) -> None:
         waiting.append(number)
-        handler = before[number]
+        handler = before[signal.Signals(number)]
         if second and len(waiting) > 1 and callable(handler):
             waiting.clear()
             handler(number, frame)

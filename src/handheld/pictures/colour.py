@@ -74,9 +74,9 @@ def _as_uint8(picture: NDArray[Any]) -> NDArray[np.uint8]:
     if kind == np.bool_:
         return picture.astype(np.uint8) * np.uint8(255)
     if kind == np.uint16:
-        high = int(picture.max())
-        if 0 < high < 2**8:  # these would all be black
-            problem = f"has 16 bits, of which {int(picture.min())} to {high} need 8 alone"
+        brightest = int(picture.max())
+        if 0 < brightest < 2**8:  # these would all be black
+            problem = f"has 16 bits, of which {int(picture.min())} to {brightest} need 8 alone"
             raise InputError(f"picture: {problem}, so white is not known: scale it first")
         return (picture >> 8).astype(np.uint8)
     if kind.kind == "f":
