@@ -14,7 +14,8 @@ from handheld.pictures import resize, to_grey
 
 _ODD = 0.01  # share of pictures of another size that are left out: more are no accident
 SAY_SIZE = "give size=(height, width), in a configuration size = [height, width] under [data]"
-_DARK = 128  # half of white: among many pictures some number is above it
+DARK = 128
+"""Half of white: among many pictures some number is above it."""
 _LOOK = (
     100  # pictures between two looks at their sizes; one odd picture of these is still an accident
 )
@@ -93,7 +94,7 @@ def notes_of(parts: Iterable[Dataset], reading: Reading) -> tuple[str, ...]:
     if not count:
         return ()
     brightest = max(int(array.max(initial=0)) for array in pictures)
-    notes = () if brightest >= _DARK else (_dark(brightest, count),)
+    notes = () if brightest >= DARK else (_dark(brightest, count),)
     if reading.grey or not all(_is_grey(array) for array in pictures):
         return notes
     return (

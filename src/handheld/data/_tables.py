@@ -33,8 +33,8 @@ def read_table(
 
     ============================  ================================================================================
     ``.csv``                      quoted fields, by a header or label first
-    ``.tsv``                      label TAB text, or by a header; fields are not quoted, a text may
-    hold tabs ``.jsonl``, ``.ndjson``       an object a line; ``.json``: a list of objects
+    ``.tsv``                      label TAB text, or by a header; fields are not quoted, a text may hold tabs
+    ``.jsonl``, ``.ndjson``       an object a line; ``.json``: a list of objects
     ``.txt``, ``.tsv``, ``.csv``  fastText's lines, ``__label__NAME text``
     ============================  ================================================================================
 
