@@ -146,9 +146,9 @@ def ensure_apart(
             continue
         output = present.get(_identity(path)) or _inside(present.values(), path)
         if output is not None:
-            raise InputError(
-                f"{output}: would be written over what is read ({path}): name another file for the result"
-            )
+            read = "" if str(path) == str(output) else f" ({path})"
+            problem = f"would be written over what is read{read}"
+            raise InputError(f"{output}: {problem}: name another file for the result")
 
 
 def _identity(path: _AnyPath) -> tuple[int, int]:
