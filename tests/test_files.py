@@ -9,8 +9,8 @@ from threading import Event
 
 import pytest
 
-from handheld.errors import FileError
-from handheld.files import atomic_folder, atomic_path, ensure_writable, open_lines
+from handheld.errors import FileError, InputError
+from handheld.files import atomic_folder, atomic_path, ensure_apart, ensure_writable, open_lines
 
 
 def test_a_file_appears_at_the_end_with_usual_permissions(tmp_path):
@@ -35,6 +35,41 @@ def test_what_cannot_be_written_is_known_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda _path, _mode: False)  # root may write anywhere
     with pytest.raises(FileError, match="no file can be made in"):
         ensure_writable(tmp_path / "new" / "a.txt")
+
+
+@pytest.fixture
+def photo(tmp_path):
+    (tmp_path / "photos").mkdir()
+    file = tmp_path / "photos" / "a.jpg"
+    file.write_text("a photo")
+    return file
+
+
+@pytest.mark.parametrize("link", [None, os.symlink, os.link], ids=["itself", "symlink", "hardlink"])
+def test_a_result_is_not_one_of_the_inputs_under_any_name(photo, tmp_path, link):
+    other = tmp_path / "b.jpg"
+    if link is None:
+        other = tmp_path / "photos" / ".." / "photos" / "a.jpg"
+    else:
+        link(photo, other)
+    with pytest.raises(InputError) as caught:
+        ensure_apart([None, tmp_path / "new.json", other], [None, tmp_path / "none", photo])
+    assert str(caught.value).startswith(f"{other}: would be written over what is read ({photo})")
+
+
+def test_a_result_is_no_file_of_a_folder_that_is_read(photo, tmp_path):
+    with pytest.raises(InputError, match="would be written over what is read"):
+        ensure_apart([photo], [tmp_path])
+    ensure_apart([photo.with_name("new.json")], [tmp_path])
+
+
+def test_what_holds_nothing_may_be_read_and_written(tmp_path):
+    ensure_apart(["-", "-", "/dev/null", Path("/dev/null")], ["-", "/dev/null"])
+
+
+def test_two_results_are_not_one_file(tmp_path):
+    with pytest.raises(InputError, match="two results cannot go to one file"):
+        ensure_apart([tmp_path / "a", tmp_path / "b" / ".." / "a"])
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ if (
         pictures,
         projection,
         propagation,
+        ranges,
         reply,
         reports,
         service,

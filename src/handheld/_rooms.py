@@ -23,6 +23,7 @@ _PICTURES = ("cv2", "av", "PIL")
 
 ROOMS = (
     Room("errors", 0, "every error that a person can cause"),
+    Room("ranges", 0, "numbers held to a range"),
     Room("untrusted", 0, "files and JSON of others, checked"),
     Room("files", 0, "files written whole or not at all"),
     Room("arrays", 0, "archives of arrays, bounded"),

@@ -15,14 +15,17 @@ import stat
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
+from types import FrameType
 from typing import IO
 from zlib import crc32
 
-from handheld.errors import FileError
+from handheld.errors import FileError, InputError
+
+_AnyPath = str | os.PathLike[str]
 
 STANDARD_OUTPUT = "-"
 """The name by which commands mean standard output."""
@@ -131,6 +134,57 @@ def ensure_writable(path: str | os.PathLike[str]) -> None:
         raise FileError(f"{path}: cannot be written: no file can be made in {folder}")
 
 
+def ensure_apart(
+    outputs: Iterable[_AnyPath | None], inputs: Iterable[_AnyPath | None] = ()
+) -> None:
+    """Say before any work that a result would be written over what is read, or over another result.
+
+    Links are followed. What is no regular file (a device, a pipe, ``-``) holds nothing that could be lost.
+
+    Args:
+        outputs: files to be written; None is left out.
+        inputs: files, or folders of which any file may be read; what is not there is left out, and so is None.
+
+    Raises:
+        InputError: names the output, and what it would be written over.
+    """
+    written: dict[str, _AnyPath] = {}
+    for output in outputs:
+        if output is None or str(output) == STANDARD_OUTPUT or is_special(output):
+            continue
+        target = os.path.realpath(output)
+        if target in written:
+            raise InputError(
+                f"{output}: two results cannot go to one file: name another for one of them"
+            )
+        written[target] = output
+    # By their numbers, not by each pair: there may be thousands of either.
+    present = {_identity(path): output for path, output in written.items() if os.path.exists(path)}
+    for path in inputs:
+        if path is None or not os.path.exists(path):
+            continue
+        output = present.get(_identity(path)) or _inside(present.values(), path)
+        if output is not None:
+            read = "" if str(path) == str(output) else f" ({path})"
+            problem = f"would be written over what is read{read}"
+            raise InputError(f"{output}: {problem}: name another file for the result")
+
+
+def _identity(path: _AnyPath) -> tuple[int, int]:
+    """What two names of one file have in common, hard links too."""
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def _inside(outputs: Iterable[_AnyPath], folder: _AnyPath) -> _AnyPath | None:
+    """Return the first of files that lie in a folder, however deep."""
+    if not os.path.isdir(folder):
+        return None
+    above = Path(os.path.realpath(folder))
+    inside = (output for output in outputs if above in Path(os.path.realpath(output)).parents)
+    return next(inside, None)
+
+
 @contextmanager
 def open_lines(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     """Open a file for lines of UTF-8 text that are seen as they come where somebody reads them.
@@ -185,18 +239,27 @@ def is_special(path: str | os.PathLike[str]) -> bool:
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
+def uninterrupted(*, second: bool = False) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM wait until a block is done: what is half written is lost.
 
     In threads they never come anyway.
+
+    Args:
+        second: whether a second one comes at once, for blocks that may hang.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     waiting: list[int] = []
-    before = {}
-    for number in _INTERRUPTS:
-        before[number] = signal.signal(number, lambda got, _: waiting.append(got))
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        waiting.append(number)
+        handler = before[signal.Signals(number)]
+        if second and len(waiting) > 1 and callable(handler):
+            waiting.clear()
+            handler(number, frame)
+
+    before = {number: signal.signal(number, wait) for number in _INTERRUPTS}
     try:
         yield
     finally:

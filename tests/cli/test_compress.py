@@ -146,3 +146,38 @@ def test_a_configuration_that_is_wrong_is_named(tmp_path: Path):
 
 def test_a_family_is_json(family: Family):
     assert json.loads((family.folder / "family.json").read_text())["format"] == 1
+
+
+@pytest.mark.parametrize("option", ["--max-upload", "--max-unpacked", "--max-memory"])
+@pytest.mark.parametrize("amount", ["nan", "inf", "0", "-1", "1e300"])
+def test_a_server_names_the_limit_that_is_no_amount(option: str, amount: str):
+    refused = RUNNER.invoke(app, ["compress", "serve", option, amount])
+    assert isinstance(refused.exception, InputError)
+    assert str(refused.exception).startswith(f"{option}: expected a number in (0, 1000000000]")
+
+
+@pytest.mark.parametrize("option", ["--max-epochs", "--hours", "--keep-days"])
+def test_a_server_takes_no_time_without_an_end(option: str):
+    for amount in ("nan", "inf"):
+        refused = RUNNER.invoke(app, ["compress", "serve", option, amount])
+        assert isinstance(refused.exception, InputError)
+        assert str(refused.exception).endswith(f"got {amount}")
+
+
+@pytest.mark.parametrize("room", ["compress", "reply"])
+@pytest.mark.parametrize("port", ["-1", "65536", "99999"])
+def test_a_port_that_cannot_be_is_a_wrong_call(room: str, port: str):
+    refused = RUNNER.invoke(app, [room, "serve", "--port", port])
+    assert refused.exit_code == 2
+    assert "--port" in refused.output
+
+
+def test_a_member_is_not_copied_over_the_family(family: Family, tmp_path: Path):
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    pick = ["compress", "pick", str(tmp_path), "--max-size", "1GB"]
+    for name in ("family.json", *(one.file for one in family.members)):
+        RUNNER.invoke(app, [*pick, "--out", str(tmp_path / name)])
+        RUNNER.invoke(app, [*pick, "--out", str(tmp_path / "copy"), "--json", str(tmp_path / name)])
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "copy"}
+    assert after.keys() == before.keys()
+    assert all(after[name] == content for name, content in before.items())

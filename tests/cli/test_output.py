@@ -75,6 +75,13 @@ def test_json_in_a_file_comes_beside_the_words(tmp_path):
     assert json.loads((tmp_path / "m.json").read_text())[0]["bundle"] == "mediapipe-hands"
 
 
+def test_words_do_not_stand_within_a_file_on_standard_output(capfd):
+    Output(out=Path("/dev/stdout")).result("3 of 4", {})
+    assert tuple(capfd.readouterr()) == ("", "3 of 4\n")
+    Output(out=Path("/dev/null")).result("3 of 4", {})
+    assert tuple(capfd.readouterr()) == ("3 of 4\n", "")
+
+
 def test_names_that_are_no_text_come_back_as_they_were(tmp_path):
     name = os.fsdecode(b"a\xff.png")
     Output(json=tmp_path / "a.json").result("", {"file": Path(name)})

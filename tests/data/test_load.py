@@ -565,6 +565,16 @@ def test_pictures_of_every_format_that_is_known_are_read(tmp_path):
     assert splits.skipped == ()
 
 
+def test_masks_of_0_and_1_in_arrays_are_told_and_can_be_made_white(tmp_path):
+    masks = RNG.integers(0, 2, (20, 4, 4), dtype=np.uint8)
+    np.savez(tmp_path / "m.npz", x=masks, y=np.arange(20) % 2)
+    (note,) = load(tmp_path / "m.npz").notes
+    assert "brightest of all 20 pictures has 1 of 255: white=1" in note
+    splits = load(tmp_path / "m.npz", white=1)
+    assert splits.notes == ()
+    assert splits.train.inputs.max() == 255
+
+
 def test_pictures_that_are_all_dark_are_told(tmp_path):
     for number in range(20):
         folder = tmp_path / ("a", "b")[number % 2]

@@ -228,6 +228,20 @@ def open_batch() -> bytes:
     return b.finish()
 
 
+def deep_batch(closing: str) -> bytes:
+    """Two dense layers whose batch is open, and ``closing`` of their result with itself."""
+    b = Builder()
+    tensor = b.input((1, 3), shapeSignature=[-1, 3])
+    for width in (4, 2):
+        weights = b.constant(np.ones((width, b.sub.tensors[tensor].shape[1])), FLOAT)
+        tensor = b.op("FULLY_CONNECTED", [tensor, weights, -1], (1, width))
+        b.sub.tensors[tensor].shapeSignature = [-1, width]
+    out = b.op(closing, [tensor, tensor], (1, 2))
+    b.sub.tensors[out].shapeSignature = [-1, 2]
+    b.output(out)
+    return b.finish()
+
+
 def shrinking() -> bytes:
     """A window of 4 over an open side that the file gives as 1: to be resized before it runs."""
     b = Builder()

@@ -5,6 +5,7 @@ import pytest
 import structures
 
 from handheld.engine import Model
+from handheld.engine._verify import shapes as rules
 from handheld.errors import InputError, ModelError
 
 BOTH = pytest.mark.parametrize("isolated", [False, True], ids=["here", "apart"])
@@ -25,6 +26,48 @@ def test_a_batch_of_any_length_runs_where_the_batch_is_open(isolated):
         with pytest.raises(InputError, match="got float64"):
             model.run(np.ones((3, 3)))
         np.testing.assert_array_equal(model.run(np.ones((2, 3), np.float32))[0], np.full((2, 2), 3))
+
+
+@BOTH
+@pytest.mark.parametrize("closing", ["ADD", "ATAN2"])
+def test_layers_one_behind_the_other_run_with_any_batch(closing, isolated):
+    """The delegate's inner tensors keep the file's shapes; that of ATAN2 is the runtime's own."""
+    with Model.load(structures.deep_batch(closing), isolated=isolated) as model:
+        x = np.arange(9, dtype=np.float32).reshape(3, 3)
+        (together,) = model.run(x)
+        alone = [model.run(x[row : row + 1])[0] for row in range(3)]
+        np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-6)
+        expected = [[24], [96], [168]] if closing == "ADD" else [[np.pi / 4]] * 3
+        np.testing.assert_allclose(together, np.repeat(expected, 2, axis=1), rtol=1e-6)
+
+
+def test_a_batch_gives_each_picture_what_it_gets_alone(real_file):
+    with Model.open(real_file, isolated=False) as model:
+        info = model.inputs[0]
+        if info.open_axes != (0,):
+            pytest.skip("its batch is not open")
+        rng = np.random.default_rng(0)
+        low, high = (-1, 1) if info.dtype.kind == "f" else (-128, 127)
+        x = rng.uniform(low, high, (3, *info.shape[1:])).astype(info.dtype)
+        together = model.run(x)
+        alone = [model.run(x[row : row + 1]) for row in range(3)]
+    for number, output in enumerate(together):
+        single = np.concatenate([outputs[number] for outputs in alone])
+        if output.dtype.kind == "f":
+            np.testing.assert_allclose(output, single, rtol=1e-4, atol=1e-6)
+        else:
+            np.testing.assert_array_equal(output, single)
+
+
+def test_a_resized_model_of_which_the_runtime_thinks_otherwise_is_refused(monkeypatch):
+    wrong = {"ADD": lambda call: [(7, 2)], "ATAN2": lambda call: [(7, 2)]}
+    for closing, rule in wrong.items():
+        with Model.load(structures.deep_batch(closing), isolated=False) as model:
+            monkeypatch.setitem(rules._RULES, closing, rule)
+            with pytest.raises(
+                ModelError, match=r"the runtime computes a shape of \[3, 2\] .* the file \[7, 2\]"
+            ):
+                model.resize({0: (3, 3)})
 
 
 @BOTH
@@ -50,6 +93,28 @@ def test_only_open_axes_can_be_resized(fixtures):
         assert model.run(np.ones((1, 4), "f4"), np.ones((1, 4), "f4"))[0].shape == (1, 4)
     with pytest.raises(InputError, match="closed"):
         model.resize({})
+
+
+def test_a_length_that_is_not_whole_is_no_length():
+    with Model.load(structures.open_batch()) as model:
+        with pytest.raises(InputError, match=r"got \[1.7, 3\]"):
+            model.resize({0: (1.7, 3)})
+        model.resize({0: np.array([2, 3])})
+        assert model.inputs[0].shape == (2, 3)
+
+
+def test_the_other_byte_order_is_told_by_name():
+    with (
+        Model.load(structures.open_batch()) as model,
+        pytest.raises(InputError, match=r"got float32 of the other byte order \[1, 3\]"),
+    ):
+        model.run(np.ones((1, 3), np.dtype(np.float32).newbyteorder()))
+
+
+@pytest.mark.parametrize("isolated", ["yes", "", 0, 1.0])
+def test_a_word_says_nothing_about_isolation(isolated):
+    with pytest.raises(InputError, match="expected True, False, None or RunLimits"):
+        Model.load(structures.open_batch(), isolated=isolated)
 
 
 def test_a_length_of_zero_is_no_length():

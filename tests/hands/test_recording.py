@@ -1,13 +1,15 @@
 import json
+import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 from made import frame
 
-from handheld.errors import InputError, MediaError, TimestampError
+from handheld.errors import FileError, InputError, MediaError, TimestampError
 from handheld.hands import HandTracker, draw_hands
 from handheld.hands.recording import annotate, record
-from handheld.media import PALETTE, Frame, MediaWarning, open_video
+from handheld.media import PALETTE, Frame, MediaWarning, VideoWriter, open_video
 
 
 @pytest.fixture
@@ -138,6 +140,49 @@ def test_a_failure_of_any_kind_in_the_middle_keeps_what_was_done(tracker, tmp_pa
         )
     assert len(lines_of(tmp_path / "out.jsonl")) == 3
     assert len(list(open_video(tmp_path / "out.mp4"))) == 3
+
+
+def test_a_video_that_fails_leaves_the_lines_whole(tracker, tmp_path, monkeypatch):
+    def fail_on_the_fourth(writer, image, t_us):
+        if t_us == FRAMES[3].t_us:
+            raise MediaError("the disk is full")
+        write(writer, image, t_us)
+
+    write = VideoWriter.write
+    monkeypatch.setattr(VideoWriter, "write", fail_on_the_fourth)
+    with pytest.raises(MediaError, match="the disk is full"):
+        record(FRAMES, tracker, video=tmp_path / "a.mp4", jsonl=tmp_path / "a.jsonl")
+    assert [line["frame"] for line in lines_of(tmp_path / "a.jsonl")] == [0, 1, 2]
+
+
+def test_a_video_that_cannot_be_finished_leaves_the_lines_whole(tracker, tmp_path, monkeypatch):
+    def fail(writer, error):
+        raise MediaError("cannot be finished")
+
+    monkeypatch.setattr(VideoWriter, "_finish", fail)
+    with pytest.raises(MediaError, match="cannot be finished"):
+        record(FRAMES, tracker, video=tmp_path / "a.mp4", jsonl=tmp_path / "a.jsonl")
+    assert len(lines_of(tmp_path / "a.jsonl")) == len(FRAMES)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_lines_that_fail_leave_the_video_whole(tracker, tmp_path):
+    with pytest.raises((FileError, OSError), match="No space left"):
+        record(FRAMES, tracker, video=tmp_path / "a.mkv", jsonl="/dev/full")
+    assert [one.t_us for one in open_video(tmp_path / "a.mkv")] == [FRAMES[0].t_us]
+
+
+def test_an_interrupt_while_files_are_finished_is_told(tracker, tmp_path, monkeypatch):
+    def interrupted_finish(writer, error):
+        signal.raise_signal(signal.SIGINT)
+        finish(writer, error)
+
+    finish = VideoWriter._finish
+    monkeypatch.setattr(VideoWriter, "_finish", interrupted_finish)
+    recording = record(FRAMES, tracker, video=tmp_path / "a.mkv", jsonl=tmp_path / "a.jsonl")
+    assert recording.interrupted
+    assert len(list(open_video(tmp_path / "a.mkv"))) == len(FRAMES)
+    assert len(lines_of(tmp_path / "a.jsonl")) == len(FRAMES)
 
 
 def test_frames_that_change_their_size_are_all_recorded(tracker, tmp_path):

@@ -1,3 +1,6 @@
+import errno
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -56,9 +59,22 @@ def test_a_truncated_picture(tmp_path):
 
 
 def test_an_unknown_suffix_or_folder_writes_nothing(tmp_path):
-    with pytest.raises(MediaError, match="cannot be written"):
-        write_image(tmp_path / "a.xyz", RGB)
+    for name, suffix in (("a.xyz", ".xyz"), ("noext", "")):
+        with pytest.raises(MediaError) as caught:
+            write_image(tmp_path / name, RGB)
+        said = f"no picture format has the suffix {suffix!r}; name a .png or .jpg"
+        assert str(caught.value) == f"{tmp_path / name}: cannot be written: {said}"
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match="cannot be written"):
         write_image(tmp_path / "file" / "a.png", RGB)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_is_told_with_the_name_that_was_asked_for(tmp_path, monkeypatch):
+    def fail(picture, path, **_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    with pytest.raises(MediaError) as caught:
+        write_image(tmp_path / "a.png", RGB)
+    assert str(caught.value) == f"{tmp_path / 'a.png'}: cannot be written: No space left on device"

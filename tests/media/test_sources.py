@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from handheld.errors import MediaError
+from handheld.errors import InputError, MediaError
 from handheld.media import (
     Frame,
     MediaWarning,
@@ -26,6 +26,16 @@ def test_arrays_get_steady_times():
         (2, 80_000, 30),
     ]
     assert len(list(source)) == 3
+
+
+@pytest.mark.parametrize("fps", [0, -10, float("nan"), float("inf"), 2_000_000, "25"])
+def test_a_rate_at_which_time_would_not_go_on_is_refused(tmp_path, fps):
+    write_image(tmp_path / "a.png", GREY[0])
+    for source in (GREY, tmp_path):
+        opener = open_arrays if source is GREY else open_source
+        with pytest.raises(InputError) as caught:
+            opener(source, fps=fps)
+        assert str(caught.value) == f"fps: expected a number in (0, 1000000], got {fps!r}"
 
 
 def test_a_folder_is_read_in_the_order_of_its_names(tmp_path):

@@ -198,3 +198,18 @@ def test_a_list_of_other_files_is_no_video(tmp_path, start):
     (tmp_path / "clip.mp4").write_bytes(start)
     with pytest.raises(MediaError, match="list of other files"):
         open_video(tmp_path / "clip.mp4")
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mjpeg"])
+def test_a_stream_without_times_begins_at_0(tmp_path, codec):
+    form = {"libx264": "h264", "mjpeg": "mjpeg"}[codec]
+    path = tmp_path / f"raw.{form}"
+    with av.open(str(path), "w", format=form) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height = 32, 32
+        stream.pix_fmt = "yuv420p" if form == "h264" else "yuvj420p"
+        for _ in range(3):
+            picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    assert [frame.t_us for frame in open_video(path)] == [0, 40_000, 80_000]

@@ -93,3 +93,10 @@ def test_pictures_of_pillow_are_read_as_files_are():
     assert as_rgb(PillowImage.new("CMYK", (1, 1), (0, 0, 0, 0))).tolist() == [[[255] * 3]]
     with pytest.raises(InputError, match=r"fractions in \[0, 1\], got 2 to 2"):
         as_rgb(PillowImage.new("F", (1, 1), 2.0))
+
+
+def test_numbers_of_8_bits_in_16_are_refused_as_those_of_a_file_are():
+    with pytest.raises(InputError, match="has 16 bits, of which 3 to 255 need 8 alone"):
+        as_rgb(np.array([[3, 255]], np.uint16))
+    assert not as_rgb(np.zeros((2, 2), np.uint16)).any()
+    assert as_rgb(np.array([[0, 256]], np.uint16))[0, :, 0].tolist() == [0, 1]

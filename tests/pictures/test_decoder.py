@@ -13,6 +13,7 @@ from handheld.errors import MediaError, TooManyPixelsError
 from handheld.pictures import (
     FORMATS,
     MAX_PIXELS,
+    as_rgb,
     decode,
     decode_animation,
     of_image,
@@ -49,6 +50,23 @@ def test_deep_pictures_are_scaled(content):
     picture = decode(content)
     assert picture.shape == (3, 4, 3)
     assert np.abs(picture[:, :, 0].astype(int) - np.linspace(0, 255, 12).reshape(3, 4)).max() <= 1
+
+
+def test_a_file_of_16_bits_that_counts_from_white_is_turned():
+    """TIFF 6.0, WhiteIsZero: 0 is white."""
+    file = io.BytesIO()
+    values = np.array([[0, 0xFFFF, 0x4000]], np.uint16)
+    Image.fromarray(values).save(file, "TIFF", tiffinfo={262: 0})
+    assert decode(file.getvalue())[0, :, 0].tolist() == [255, 0, 0xBF]
+    with Image.open(io.BytesIO(file.getvalue())) as opened:
+        assert as_rgb(opened)[0, :, 0].tolist() == [255, 0, 0xBF]
+
+
+def test_a_see_through_colour_of_16_bits_is_laid_on_white():
+    file = io.BytesIO()
+    values = np.array([[0, 1, 0x8000]], np.uint16)
+    Image.fromarray(values).save(file, "PNG", transparency=0)
+    assert decode(file.getvalue())[0, :, 0].tolist() == [255, 0, 0x80]
 
 
 def test_a_black_picture_of_16_bits_is_black():

@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from handheld.errors import InputError
+from handheld.service.server import run_app
+
 
 def job_of(server, url):
     return server.ask("GET", url).json
@@ -209,3 +212,10 @@ def test_archives_reach_the_job(start_server, until, content, state):
     assert job["state"] == state
     assert (job["error"] is None) == (state == "done")
     assert state == "done" or "leads out of it ('..'); nothing was unpacked" in job["error"]
+
+
+@pytest.mark.parametrize("port", [-1, 65536, 8080.0])
+def test_a_port_that_cannot_be_is_named(port):
+    with pytest.raises(InputError) as caught:
+        run_app(None, port=port)
+    assert str(caught.value) == f"port: expected a whole number from 0 to 65535, got {port!r}"

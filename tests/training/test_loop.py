@@ -1,3 +1,5 @@
+import math
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,10 +79,73 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path: Path, schedule
         report=lambda step, *_: steps.append(step),
         clock=every_step,
     )
-    assert steps[0] == 32
+    assert steps[:2] == [31, 32]
     assert curve == expected
     for one, other in zip(whole.weights(), resumed.weights(), strict=True):
         assert torch.equal(one, other)
+
+
+@BOTH
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_in_a_step_keeps_that_step(
+    tmp_path: Path, schedule: Schedule, number: signal.Signals
+):
+    """No minute is over, so nothing else has saved it."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    whole, save = Problem(), tmp_path / "state.pt"
+    expected = fit(whole.network, whole.step, schedule, 20, seed=3)
+    stopped = Problem()
+
+    def step(index: int) -> float:
+        if index == 6:
+            signal.raise_signal(number)
+        return stopped.step(index)
+
+    before = signal.signal(number, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(stopped.network, step, schedule, 20, seed=3, save=save)
+    finally:
+        signal.signal(number, before)
+    assert load_state(save)["done"] == 7
+    resumed = Problem()
+    assert fit(resumed.network, resumed.step, schedule, 20, seed=3, save=save) == expected
+    for one, other in zip(whole.weights(), resumed.weights(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_second_interrupt_ends_a_step_that_hangs_and_keeps_no_half_of_it(tmp_path: Path):
+    problem, save = Problem(), tmp_path / "state.pt"
+
+    def step(index: int) -> float:
+        if index == 3:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("the second one did not come")
+        return problem.step(index)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(problem.network, step, SCHEDULE, 10, save=save)
+    assert not save.exists()
+
+
+def test_what_an_interrupt_cut_off_after_a_step_is_done_when_the_run_goes_on(tmp_path: Path):
+    problem, save, seen = Problem(), tmp_path / "state.pt", []
+
+    def stop(step: int, steps: int, loss: float) -> None:
+        if step == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(problem.network, problem.step, SCHEDULE, 6, save=save, report=stop)
+    again = Problem()
+    fit(
+        again.network, again.step, SCHEDULE, 6, save=save, report=lambda *told: seen.append(told[0])
+    )
+    assert seen == [4, 5, 6]
 
 
 def test_a_finished_run_is_taken_from_its_state(tmp_path: Path):
@@ -197,17 +262,24 @@ def test_gradients_are_clipped():
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("name", "values", "expected"),
     [
-        {"epochs": -1},
-        {"epochs": 1, "batch": 0},
-        {"epochs": 1, "rate": 0},
-        {"epochs": 1, "warmup": 1},
+        ("epochs", (-1, math.nan, math.inf), "a number in [0, inf)"),
+        ("batch", (0, -3, 2.5, True), "a whole number of 1 or more"),
+        ("rate", (0, -0.1, math.nan, math.inf), "a number in (0, inf)"),
+        ("warmup", (1, -0.1, math.nan), "a number in [0, 1)"),
+        ("momentum", (7, 1, -0.1, math.nan), "a number in [0, 1)"),
+        ("decay", (-5, math.nan, math.inf), "a number in [0, inf)"),
+        ("clip", (-1, math.nan, math.inf), "a number in [0, inf)"),
     ],
 )
-def test_impossible_schedules_are_refused(wrong: dict[str, float]):
-    with pytest.raises(InputError, match="expected epochs"):
-        Schedule(**wrong)
+def test_a_schedule_names_the_value_that_is_wrong(
+    name: str, values: tuple[float, ...], expected: str
+):
+    for value in values:
+        with pytest.raises(InputError) as caught:
+            Schedule(**{"epochs": 1, name: value})
+        assert str(caught.value) == f"{name}: expected {expected}, got {value!r}"
 
 
 def test_an_unknown_optimiser_is_refused():

@@ -4,11 +4,12 @@ error.
 
 import json as coded
 import math
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -57,7 +58,7 @@ class Output:
     Args:
         json: file for the results, ``-`` for standard output, or None.
         quiet: whether notes and progress are left out.
-        out: another file that the command will write.
+        out: another file that the command will write, or several.
 
     Attributes:
         console: on standard error, for progress.
@@ -65,18 +66,25 @@ class Output:
     Raises:
         FileError: one of the files could not be written, which is known before the work for it
             begins.
+        InputError: two of them are one file.
     """
 
     def __init__(
-        self, *, json: Path | None = None, quiet: bool = False, out: Path | None = None
+        self,
+        *,
+        json: Path | None = None,
+        quiet: bool = False,
+        out: Path | Sequence[Path] | None = None,
     ) -> None:
         from rich.console import Console
 
-        from handheld.files import ensure_writable
+        from handheld.files import ensure_apart, ensure_writable
 
-        for path in (json, out):
-            if path is not None:
-                ensure_writable(path)
+        others = [out] if isinstance(out, Path) else list(out or ())
+        self._files = others if json is None else [json, *others]
+        for path in self._files:
+            ensure_writable(path)
+        ensure_apart(self._files)
         self._json = json
         self.console = Console(stderr=True, quiet=quiet)
 
@@ -86,6 +94,19 @@ class Output:
         from handheld.files import STANDARD_OUTPUT
 
         return str(self._json) == STANDARD_OUTPUT
+
+    def reads(self, *inputs: str | Path | None) -> None:
+        """Hear what the command reads, before it does anything.
+
+        Args:
+            inputs: files, or folders of which any file may be read; None is left out.
+
+        Raises:
+            InputError: a result would be written over one of them.
+        """
+        from handheld.files import ensure_apart
+
+        ensure_apart(self._files, inputs)
 
     def say(self, text: str) -> None:
         """Print a note, unless the command is quiet."""
@@ -111,11 +132,15 @@ class Output:
         try:
             yield
         except KeyboardInterrupt:
-            outcome = "nothing was written"
+            left = "nothing was written"
             if kept is not None and kept.exists():
-                outcome = f"the same command goes on from what {kept} keeps"
-            self.say(f"stopped; {outcome}")
-            raise typer.Exit(INTERRUPTED) from None
+                left = f"the same command goes on from what {kept} keeps"
+            self.stopped(left)
+
+    def stopped(self, left: str) -> NoReturn:
+        """Say in a line what Ctrl-C or a polite end leaves, and end with status 130."""
+        self.say(f"{STOPPED}; {left}")
+        raise typer.Exit(INTERRUPTED) from None
 
     def result(self, words: str, values: Any) -> None:
         """Print the results in words, write them as JSON, or both.
@@ -126,7 +151,8 @@ class Output:
                 finite becomes null.
         """
         if words and not self.is_json:
-            typer.echo(shown(words))
+            # Words would stand within a file that goes to standard output.
+            typer.echo(shown(words), err=any(map(_is_standard_output, self._files)))
         if self._json is None:
             return
         text = coded.dumps(_plain(values), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
@@ -138,6 +164,16 @@ class Output:
         with atomic_path(self._json) as temporary:
             # Names that are no text are escaped, as JSON writes them.
             temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def _is_standard_output(path: Path) -> bool:
+    """Whether a file is what standard output leads to, as /dev/stdout is."""
+    from handheld.files import is_special
+
+    try:
+        return is_special(path) and os.path.samestat(os.stat(path), os.fstat(1))
+    except OSError:
+        return False
 
 
 def table_of(head: list[str], rows: list[list[str]]) -> str:

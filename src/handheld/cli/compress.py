@@ -57,7 +57,9 @@ def run(
     from handheld.compress.run import compress
 
     output = Output(json=json, quiet=quiet)
+    output.reads(config)
     settings = read(config)
+    output.reads(*settings.files)
     data = settings.load()
     # Said before the hours that follow: what was left out may be what somebody meant to teach.
     for skipped in data.skipped:
@@ -122,9 +124,15 @@ def pick(
         raise InputError("expected --max-size, --max-latency or --min-accuracy")
     opened = Family.open(family)
     member = opened.pick(Target.of(", ".join(limits)))
-    path = opened.copy(member, out or Path(member.file))
+    target = out or Path(member.file)
+    target = target / member.file if target.is_dir() else target
+    output = Output(json=json, quiet=quiet, out=target)
+    # The picked file itself may be copied onto itself, as in the folder of the family.
+    others = [other.file for other in opened.members if other is not member]
+    output.reads(*(opened.folder / name for name in ("family.json", *others)))
+    path = opened.copy(member, target)
     latency = member.latency.median * 1e3
-    Output(json=json, quiet=quiet).result(
+    output.result(
         f"{path}: {member.size:,} bytes, {latency:.3g} ms, "
         f"{member.accuracy:.2%} of the test split right ({member.how})",
         {
@@ -142,7 +150,9 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8080,
     folder: Annotated[Path, typer.Option(help="Where jobs are kept.")] = Path("compress-jobs"),
     database: Annotated[
         str | None,
@@ -176,12 +186,23 @@ def serve(
     go on next time.
     """
     from handheld.compress.serving import CompressLimits, job_kind
+    from handheld.ranges import in_range
     from handheld.service import Limits
     from handheld.service import serve as answer
 
     _require_packages()
     if token is None and host not in LOCAL:
         typer.echo("without --token, everybody who reaches this address may submit jobs", err=True)
+    for option, amount in (
+        ("--max-upload", max_upload),
+        ("--max-unpacked", max_unpacked),
+        ("--max-memory", 1 if max_memory is None else max_memory),
+        ("--max-epochs", max_epochs),
+        ("--hours", hours),
+        ("--keep-days", keep_days),
+    ):
+        # Typer's own min lets NaN through; more than a billion overflows somewhere later.
+        in_range(option, amount, low=0, high=10**9, low_open=True)
     compress_limits = CompressLimits(
         epochs=max_epochs,
         width=max_width,

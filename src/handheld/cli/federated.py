@@ -85,10 +85,12 @@ def simulate(
     from handheld.federated.report import require_tensorboard, write_run
 
     output = Output(json=json, quiet=quiet)
+    output.reads(config)
     # Now, and not after the first round.
     if tensorboard:
         require_tensorboard()
     settings = read(config)
+    output.reads(*settings.files)
     folder = out or settings.out
     learner = settings.learner()
     plan = _with_options(settings.plan, rounds=rounds, delta=delta)

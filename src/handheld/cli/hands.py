@@ -1,6 +1,5 @@
 """``handheld hands``: hands in videos, cameras and pictures."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,15 +74,16 @@ def track(
     Ctrl-C ends it and keeps what was done.
     """
     from handheld.errors import InputError
+    from handheld.files import uninterrupted
     from handheld.hands import HandTracker
     from handheld.hands.recording import record
     from handheld.media import FrameSource, open_source
 
     if every_node and json is None:
         raise InputError("--every-node adds to the JSON lines: give --json FILE too")
-    files = [path for path in (out, json) if path is not None]
+    output = Output(json=json, quiet=quiet, out=out)
     # Before anything is opened: a video that is written would be empty by then.
-    _require_other_files(files, source)
+    output.reads(*_read_of(source), pack, gestures)
     frames = open_source(source, fps=fps)
     tracker = HandTracker(
         max_hands=max_hands,
@@ -95,35 +95,36 @@ def track(
         redetect_every=redetect_every,
         threads=threads,
     )
-    output = Output(quiet=quiet)
-    with frames, tracker, _progress(output.console, source, frames.frames) as advance:
-        recording = record(
-            frames,
-            tracker,
-            video=out,
-            jsonl=json,
-            every_node=every_node,
-            fps=frames.fps,
-            keep=False,  # an hour of frames does not fit into memory
-            on_frame=lambda recording, _frame, _hands: advance(recording),
-        )
-    _tell_recording(recording, files, output)
+    recording: Recording | None = None
+    try:
+        with frames, tracker, _progress(output.console, source, frames.frames) as advance:
+            recording = record(
+                frames,
+                tracker,
+                video=out,
+                jsonl=json,
+                every_node=every_node,
+                fps=frames.fps,
+                keep=False,  # an hour of frames does not fit into memory
+                on_frame=lambda recording, _frame, _hands: advance(recording),
+            )
+    except KeyboardInterrupt:
+        # A second one, while all was closed: the files are whole if there is a recording.
+        if recording is None:
+            output.stopped("nothing was written")
+        recording.interrupted = True
+    with uninterrupted():
+        _tell_recording(output, recording, (out, json))
     # Of a camera, Ctrl-C is the only end.
     is_camera = isinstance(frames, FrameSource) and frames.live
     if recording.interrupted and not is_camera:
         raise typer.Exit(INTERRUPTED)
 
 
-def _require_other_files(files: list[Path], source: str) -> None:
-    """Raise :class:`InputError` for a file that is read too."""
-    from handheld.errors import InputError
-
-    for path in files:
-        if path.is_file() and os.path.realpath(path) == os.path.realpath(source):
-            raise InputError(f"{path}: would be written over what is read")
-
-
-def _tell_recording(recording: "Recording", files: list[Path], output: Output) -> None:
+def _tell_recording(
+    output: Output, recording: "Recording", files: tuple[Path | None, Path | None]
+) -> None:
+    """Say how fast it was, and which files are there."""
     from handheld.files import STANDARD_OUTPUT
 
     median = recording.latency_percentile(50)
@@ -133,9 +134,9 @@ def _tell_recording(recording: "Recording", files: list[Path], output: Output) -
         f"latency {median:.1f} ms median, {high:.1f} ms p95, "
         f"detector ran {len(recording.detector_frames)} times"
     )
-    for path in files:
-        if str(path) != STANDARD_OUTPUT:
-            output.say(f"wrote {path}")
+    for written in files:
+        if written is not None and str(written) != STANDARD_OUTPUT:
+            output.say(f"wrote {written}")
 
 
 @app.command()
@@ -162,15 +163,18 @@ def detect(
     """
     import json as coded
 
-    from handheld.errors import MediaError
-    from handheld.files import open_lines
+    from handheld.errors import HandheldError, MediaError
+    from handheld.files import open_lines, uninterrupted
     from handheld.hands import HandTracker, draw_hands
     from handheld.media import read_image, write_image
 
-    output = Output(quiet=quiet)
-    # One that cannot be read must not lose the work on a thousand others.
-    failed = 0
     names = _names_of_outputs(images)
+    drawn = [] if out is None else [out / name for name in names]
+    output = Output(json=json, quiet=quiet, out=drawn)
+    output.reads(*images, pack, gestures)
+    done = 0
+    failed = 0
+    stop: BaseException | None = None
     tracker = HandTracker(
         max_hands=max_hands,
         pack=pack,
@@ -180,20 +184,32 @@ def detect(
         threads=threads,
     )
     with tracker, open_lines(json) as lines:
-        for path, name in zip(images, names, strict=True):
-            try:
-                image = read_image(path)
-            except MediaError as error:
-                output.complain(str(error))
-                failed += 1
-                continue
-            hands = tracker.detect(image)
-            line = {"image": str(path), "hands": [hand.to_json() for hand in hands]}
-            lines.write(coded.dumps(line, ensure_ascii=False) + "\n")
-            if out is not None:
-                write_image(out / name, draw_hands(image, hands))
+        try:
+            for path, name in zip(images, names, strict=True):
+                try:
+                    image = read_image(path)
+                except MediaError as error:
+                    output.complain(str(error))
+                    failed += 1
+                    continue
+                hands = tracker.detect(image)
+                line = {"image": str(path), "hands": [hand.to_json() for hand in hands]}
+                with uninterrupted():  # a picture and its line are both there, or neither
+                    lines.write(coded.dumps(line, ensure_ascii=False) + "\n")
+                    if out is not None:
+                        write_image(out / name, draw_hands(image, hands))
+                done += 1
+        except (HandheldError, KeyboardInterrupt) as error:
+            stop = error
+    # Only now, when the lines are whole.
     if out is not None:
-        output.say(f"wrote {len(images) - failed} of {len(images)} pictures to {out}")
+        output.say(f"wrote {done} of {len(images)} pictures to {out}")
+    if isinstance(stop, KeyboardInterrupt):
+        output.stopped(
+            f"{done} of {len(images)} pictures were looked at, and {json} holds their lines"
+        )
+    if stop is not None:
+        raise stop
     if failed:
         raise typer.Exit(1)
 
@@ -223,7 +239,7 @@ def synth(
     output = Output(quiet=quiet)
     options = SceneOptions() if crops is None else CropOptions(size=crops)
     recipe = RenderRecipe(seed=seed, options=options, people=people)
-    with stage_bars(output.console) as show:
+    with output.stoppable(out), stage_bars(output.console) as show:
         counts = synthesise(
             out,
             recipe,
@@ -251,6 +267,16 @@ def _names_of_outputs(images: list[Path]) -> list[str]:
         used.add(name.casefold())
         names.append(name)
     return names
+
+
+def _read_of(source: str) -> list[Path]:
+    """Return the files that a source is read from: of a folder its pictures, as results may lie beside them."""
+    from handheld.pictures import SUFFIXES
+
+    path = Path(source)
+    if not path.is_dir():
+        return [path]
+    return [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
 
 
 @contextmanager

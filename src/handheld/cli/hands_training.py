@@ -9,7 +9,9 @@ from handheld.cli._bars import stage_bars
 from handheld.cli._output import Json, Output, Quiet
 
 if TYPE_CHECKING:
+    from handheld.hands.training.landmark.trainee import LandmarkConfig
     from handheld.hands.training.pack import Training
+    from handheld.hands.training.palm.trainee import PalmConfig
 
 app = typer.Typer(help="Train the networks of a hand pack.", no_args_is_help=True)
 
@@ -45,10 +47,13 @@ def landmarks(
     from handheld.hands.training.config import read_config
     from handheld.hands.training.landmark.trainee import LandmarkConfig
     from handheld.hands.training.landmark.training import export_landmarks, train_landmarks
+    from handheld.hands.training.run import TrainingFolder
 
-    output = Output(json=json, quiet=quiet)
+    output = Output(json=json, quiet=quiet, out=_kept_in(run))
+    output.reads(config)
     settings = read_config(LandmarkConfig, config).with_arm(arm)
-    with output.stoppable(run), stage_bars(output.console) as progress:
+    output.reads(*_read_by(settings))
+    with output.stoppable(TrainingFolder(run).state), stage_bars(output.console) as progress:
         if export_only:
             done = export_landmarks(settings, run, progress=progress)
         else:
@@ -74,10 +79,13 @@ def palm(
     from handheld.hands.training.config import read_config
     from handheld.hands.training.palm.trainee import PalmConfig
     from handheld.hands.training.palm.training import export_palms, train_palms
+    from handheld.hands.training.run import TrainingFolder
 
-    output = Output(json=json, quiet=quiet)
+    output = Output(json=json, quiet=quiet, out=_kept_in(run))
+    output.reads(config)
     settings = read_config(PalmConfig, config)
-    with output.stoppable(run), stage_bars(output.console) as progress:
+    output.reads(*_read_by(settings))
+    with output.stoppable(TrainingFolder(run).state), stage_bars(output.console) as progress:
         if export_only:
             done = export_palms(settings, run, progress=progress)
         else:
@@ -87,6 +95,20 @@ def palm(
         f"recall {done.scores.recall:.3f}"
     )
     _tell(output, words, done)
+
+
+def _kept_in(run: Path) -> list[Path]:
+    """Return the files of a run that its training writes again and again."""
+    from handheld.hands.training.run import TrainingFolder
+
+    folder = TrainingFolder(run)
+    return [folder.state, folder.plan, folder.evaluations]
+
+
+def _read_by(settings: "LandmarkConfig | PalmConfig") -> list[str | Path | None]:
+    """Return what a training reads besides its configuration."""
+    photos = settings.examples.folder / "photos"
+    return [settings.examples.labels, photos, settings.learn.start or None]
 
 
 def _tell(output: Output, words: str, done: "Training[Any]") -> None:
@@ -122,7 +144,9 @@ def pseudo_label(
     from handheld.hands.training.examples.photos import read_photos
 
     output = Output(json=json, quiet=quiet, out=out)
+    output.reads(teacher)
     listed = read_photos(photos or ExampleConfig().folder / "photos")
+    output.reads(*(photo.path for photo in listed))
     total = 0
     with (
         output.stoppable(out),
@@ -194,9 +218,10 @@ def pack(
 ) -> None:
     """Make a pack of two trained networks, for --pack of the other commands."""
     from handheld.hands import load_pack
-    from handheld.hands.training.pack import assemble_pack
+    from handheld.hands.training.pack import PACK_FILES, assemble_pack
 
-    output = Output(json=json, quiet=quiet)
+    output = Output(json=json, quiet=quiet, out=[out / name for name in PACK_FILES])
+    output.reads(palm, landmarks)
     assemble_pack(palm, landmarks, out, precision=precision)
     # Opened once: a pack that cannot be used is told now.
     loaded = load_pack(out)

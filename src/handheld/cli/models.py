@@ -29,6 +29,8 @@ def fetch(
     from handheld.engine import store
     from handheld.errors import InputError
 
+    output = Output(json=json, quiet=quiet)
+    output.reads(from_file)
     bundles = _bundles()
     if name not in bundles:
         raise InputError(f"no bundle {name!r}; there are: {', '.join(bundles)}")
@@ -36,7 +38,8 @@ def fetch(
     # Said first, as a download is silent for some seconds.
     if not store.is_stored(bundles[name]):
         output.say(f"fetching {bundles[name].requirement} ...")
-    folder = store.fetch(bundles[name], wheel=from_file)
+    with output.stoppable():
+        folder = store.fetch(bundles[name], wheel=from_file)
     lines = []
     values = []
     for file in bundles[name].files:

@@ -56,6 +56,7 @@ def propagate(
     from handheld.propagation import propagate as spread
 
     output = Output(json=json, quiet=quiet, out=out)
+    output.reads(graph, seeds)
     edges = WeightedGraph.read(graph, _weights(relation), directed=directed)
     seed_labels, names = read_seeds(seeds, edges.nodes, edges.ids)
     columns = (

@@ -46,9 +46,10 @@ def suggest(
 
     from handheld.reply.conversation import read_message
 
+    output = Output(json=json, quiet=quiet)
+    output.reads(bundle, personal)
     replier = _open(bundle, personal)
     suggestions = replier.suggest(list(map(read_message, messages)), n=n, fallback=fallback)
-    output = Output(json=json, quiet=quiet)
     if suggestions.reason:
         output.say(f"({suggestions.reason})")
     output.result(_words(suggestions, why=why), asdict(suggestions))
@@ -138,6 +139,7 @@ def train(
         encoder=encoder or settings.encoder,
     )
     output = Output(json=json, quiet=quiet, out=settings.out)
+    output.reads(config, *settings.files)
     with output.stoppable(state_of(settings)), stage_bars(output.console) as progress:
         bundle, pairs, skipped = make(settings, progress=progress)
     for name, reason in skipped:
@@ -183,7 +185,8 @@ def evaluate(
     from handheld.reply.evaluation import evaluate as evaluate_replies
     from handheld.reply.report import write_report
 
-    output = Output(json=json, quiet=quiet)
+    output = Output(json=json, quiet=quiet, out=out)
+    output.reads(bundle, conversations)
     replier = Replier.open(bundle)
     read = read_conversations(conversations)
     for name, reason in read.skipped:

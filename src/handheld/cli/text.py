@@ -96,12 +96,13 @@ def train(
     from handheld.cli._bars import stage_bars
     from handheld.files import atomic_path
     from handheld.projection.judging import TextData
-    from handheld.projection.report import training_page
+    from handheld.projection.report import training_page, training_page_of
     from handheld.projection.training.making import make_text_model
     from handheld.projection.training.plan import TextModelPlan
     from handheld.projection.training.recipe import recipe_for
 
-    output = Output(json=json, quiet=quiet, out=out)
+    output = Output(json=json, quiet=quiet, out=[out, training_page_of(out)])
+    output.reads(texts, valid)
     # A wrong size is told before the data is read.
     limit = _bytes(max_size)
     columns = _Columns(label_column, tuple(text_column or ()))
@@ -184,17 +185,19 @@ def evaluate(
     """Say how many texts a model labels right, and write a report of its mistakes."""
     from handheld.projection import TextClassifier
     from handheld.projection.judging import TextData, judge
-    from handheld.projection.report import evaluation_page
+    from handheld.projection.report import evaluation_page, evaluation_page_of
 
-    output = Output(json=json, quiet=quiet)
-    with TextClassifier.open(model) as classifier:
+    page = out or evaluation_page_of(model)
+    output = Output(json=json, quiet=quiet, out=page)
+    output.reads(model, texts)
+    with output.stoppable(), TextClassifier.open(model) as classifier:
         columns = _Columns(label_column, tuple(text_column or ()))
         # In the model's order, so that its numbers mean the same; others come behind.
         known = classifier.labels if oos is None else (*classifier.labels, oos)
         data = _read(texts, output, columns, known, keep_unknown=True)
         _tell_unknown(data, known, texts, output)
         judged = judge(classifier, TextData.of(data, oos))
-    page = evaluation_page(judged, model, texts, out)
+    evaluation_page(judged, model, texts, page)
     output.result(
         f"{model}: {_figures(judged)}", {"file": model, **_values(judged), "report": page}
     )
@@ -226,7 +229,10 @@ def predict(
     from handheld.files import open_lines
     from handheld.projection import TextClassifier
 
-    with_words = not Output(json=json, quiet=quiet).is_json
+    output = Output(json=json, quiet=quiet)
+    output.reads(model)
+    with_words = not output.is_json
+    stopped = False
     lines_file = open_lines(json) if json else nullcontext()
     # The model first: a wrong path is told before a file is made.
     with TextClassifier.open(model) as classifier, lines_file as lines:
@@ -242,6 +248,10 @@ def predict(
                     sys.stdout.buffer.flush()
         except BrokenPipeError:
             _leave_quietly()
+        except KeyboardInterrupt:
+            stopped = True
+    if stopped:  # only now, when the lines are whole
+        output.stopped("all lines up to here are labelled")
 
 
 class _Answer(NamedTuple):

@@ -150,6 +150,12 @@ class FamilyConfig:
     def _found(self, path: str | None) -> str | None:
         return None if path is None else str(find(path, self.folder).resolve())
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files and folders that the run reads, those that are there."""
+        names = (self.data.path, self.teacher.checkpoint, self.teacher.file)
+        return tuple(find(name, self.folder) for name in names if name)
+
     def load(self) -> Splits:
         """Read the data. Raises :class:`InputError`."""
         return self.data.load(self.folder, self.settings.seed)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from handheld.arrays import read_npz as read_arrays
 from handheld.data._numbers import Labels, numbered
 from handheld.data._options import LoadOptions, RawSplits
+from handheld.data._pictures import DARK
 from handheld.data._pixels import bounds, channels_last, to_bytes, white_of
 from handheld.data._splits import by_split
 from handheld.data.dataset import Dataset, Skipped
@@ -63,7 +64,19 @@ def read_npz(path: Path, options: LoadOptions) -> RawSplits:
             data[split] = Dataset(inputs[split], labels[split], classes)
         except InputError as error:
             raise archive.error(str(error)) from error
-    return RawSplits(data, skipped, notes)
+    dark = () if options.white is not None else _dark_note(inputs)
+    return RawSplits(data, skipped, (*notes, *dark))
+
+
+def _dark_note(inputs: Arrays) -> tuple[str, ...]:
+    """Return what to say of pictures that are nearly black, as masks of 0 and 1 in uint8 are."""
+    pictures = [array for array in inputs.values() if array.dtype == np.uint8 and array.ndim == 4]
+    count = sum(map(len, pictures))
+    brightest = max((int(array.max(initial=0)) for array in pictures), default=0)
+    if not 0 < brightest < DARK:
+        return ()
+    what = f"the brightest of all {count} pictures has {brightest} of 255"
+    return (f"{what}: white={brightest} (white = {brightest} under [data]) makes that white",)
 
 
 def _read_archive(path: Path) -> _Archive:

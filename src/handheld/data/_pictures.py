@@ -14,7 +14,8 @@ from handheld.pictures import decode as decode_picture
 SAY_SIZE = "give size=(height, width), in a configuration size = [height, width] under [data]"
 
 _MAX_ODD = 0.01  # share of pictures of another size that are left out: more are no accident
-_DARK = 128  # half of white: among many pictures some number is above it
+DARK = 128
+"""Half of white: among many pictures some number is above it."""
 
 # Pictures between two looks at their sizes: one odd picture of these is still an accident, and
 # thousands of large ones are not decoded to be refused at the end.
@@ -105,7 +106,7 @@ def notes_of(splits: Iterable[Dataset], options: LoadOptions) -> tuple[str, ...]
         return ()
     notes = []
     brightest = max(int(array.max(initial=0)) for array in pictures)
-    if brightest < _DARK:
+    if brightest < DARK:
         notes.append(
             f"the brightest of all {count} pictures has {brightest} of 255: if their numbers have "
             "10 or 12 bits in files of 16, bring them to 16 first"

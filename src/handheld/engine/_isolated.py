@@ -245,6 +245,12 @@ class IsolatedProcess:
         return np.frombuffer(data, layout.dtype).reshape(layout.shape)
 
 
+def ensure_isolation(isolated: object) -> None:
+    """Refuse what says nothing about isolation, such as the text "no", which Python takes for true."""
+    if isolated is not None and not isinstance(isolated, bool | RunLimits):
+        raise InputError(f"isolated is {isolated!r}, expected True, False, None or RunLimits")
+
+
 class IsolatedRuntime:
     """The same face as ``_litert.Runtime``, of a model that runs in a child process.
 

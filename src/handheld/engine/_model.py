@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from handheld.engine._file import ModelFile, read, resized
-from handheld.engine._isolated import IsolatedRuntime, RunLimits
+from handheld.engine._isolated import IsolatedRuntime, RunLimits, ensure_isolation
 from handheld.engine._litert import Runtime
 from handheld.engine._packed import UNPACK_LIMIT, unpacked
 from handheld.engine._tensor_info import ModelSignature, TensorInfo
@@ -111,7 +111,7 @@ class Model:
         Raises:
             ModelError: it cannot be read, is corrupt, needs what the runtime does not have, or
                 crashes or hangs the process that opens it.
-            InputError: ``threads`` is less than 1.
+            InputError: ``threads`` is less than 1, or ``isolated`` is something else.
         """
         path = Path(path)
         if isolated is None and os.environ.get("HANDHELD_ISOLATED") == "1":
@@ -142,6 +142,7 @@ class Model:
         """
         if not isinstance(threads, Integral) or threads < 1:
             raise InputError(f"threads is {threads!r}, expected a whole number of 1 or more")
+        ensure_isolation(isolated)
         content = unpacked(content, str(path), unpack_limit)
         # Offsets of a FlatBuffer are of 32 bits, with a sign in places.
         if len(content) > MAX_BYTES:
@@ -326,7 +327,9 @@ class Model:
         return self.invoke()
 
     def _mismatch(self, subject: str, info: TensorInfo, array: np.ndarray) -> InputError:
-        got = f"got {array.dtype.name} {list(array.shape)}"
+        # Both byte orders have one name.
+        order = "" if array.dtype.isnative else " of the other byte order"
+        got = f"got {array.dtype.name}{order} {list(array.shape)}"
         return InputError(f"{self.path}: {subject} is {info}, {got}")
 
     def resize(self, shapes: Mapping[int | str, Sequence[int]]) -> None:
@@ -358,10 +361,11 @@ class Model:
     def _fitting(self, position: int, shape: Sequence[int]) -> tuple[int, ...]:
         """The shape, if the input can be given it."""
         info = self.inputs[position]
-        sides = tuple(map(int, shape))
-        if not info.takes(sides) or min(sides, default=1) < 1:
+        sides = tuple(shape)
+        are_whole = all(isinstance(side, Integral) for side in sides)
+        if not are_whole or not info.takes(sides) or min(sides, default=1) < 1:
             raise InputError(f"{self.path}: input {position} is {info}, got {list(sides)}")
-        return sides
+        return tuple(map(int, sides))
 
     def reset(self) -> None:
         """Make all variables what they were when the model was opened.

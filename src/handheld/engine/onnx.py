@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.engine._isolated import IsolatedSession, RunLimits
+from handheld.engine._isolated import IsolatedSession, RunLimits, ensure_isolation
 from handheld.engine._onnxruntime import Session
 from handheld.engine.onnx_fields import external_names
 from handheld.errors import InputError, MissingDependencyError, ModelError
@@ -132,6 +132,7 @@ def _limits(
     isolated: bool | RunLimits | None, seconds: float, files: dict[str, Path]
 ) -> RunLimits | None:
     """Limits of the model's own process; None: it runs in this one."""
+    ensure_isolation(isolated)
     if isinstance(isolated, RunLimits):
         return isolated
     if isolated is None:

@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handheld.config import from_table
+from handheld.config import find, from_table
 from handheld.errors import InputError
 from handheld.federated import choices
 from handheld.federated.choices import TableChoice
@@ -95,6 +95,12 @@ class FederatedConfig:
     folder: Path
     own_learner: PopulationLearner | None = None
     target_epsilon: float | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file or folder of the data, where the configuration names one."""
+        named = self.data is not None and self.data.path
+        return (find(named, self.folder),) if named else ()
 
     def learner(self) -> PopulationLearner:
         """Read the data and make the network. Raises :class:`InputError`."""

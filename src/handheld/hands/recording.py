@@ -6,15 +6,15 @@ import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
-from handheld.errors import HandheldError, InputError
-from handheld.files import open_lines, uninterrupted
+from handheld.errors import HandheldError
+from handheld.files import ensure_apart, open_lines, uninterrupted
 from handheld.graph import Packet
 from handheld.hands.drawing import draw_hands
 from handheld.hands.result import HandResult, Palm, Region
@@ -22,6 +22,8 @@ from handheld.hands.tracker import HandTracker
 from handheld.media import Frame, VideoWriter
 
 _TRACE_LENGTH = 20
+
+Output = TypeVar("Output")
 
 
 @dataclass
@@ -69,12 +71,14 @@ def record(
     every_node: bool = False,
     fps: float = 30.0,
     keep: bool = True,
-    on_frame: Callable[[Recording, Frame, list[HandResult]], None] | None = None,
+    on_frame: Callable[
+        [Recording, Frame, list[HandResult]], None
+    ] = lambda recording, frame, hands: None,
 ) -> Recording:
     """Track every frame of a new stream; draw into a video and write JSON lines if asked.
 
-    An interrupt (Ctrl-C) ends the stream as its end does, and so does an error of the source or of the tracker, which is
-    raised after what was done has been written.
+    An interrupt (Ctrl-C) ends the stream as its end does, and so does an error of the source, of the tracker or of one of
+    the files, which is raised after what was done has been written: the other file is whole.
 
     Args:
         frames: a video, folder or camera.
@@ -91,14 +95,9 @@ def record(
         InputError: both files are the same.
         HandheldError: whatever the source, the tracker or a file that is written could not do.
     """
-    if (
-        video is not None
-        and jsonl is not None
-        and os.path.realpath(video) == os.path.realpath(jsonl)
-    ):
-        raise InputError(f"{video}: the video and the JSON lines cannot go to one file")
+    ensure_apart([video, jsonl])
     recording = Recording()
-    failures: list[HandheldError] = []
+    failures: list[Exception] = []
     nodes: dict[str, Any] = {}
     observed = [
         ("palms" if tracker.options.palms_only else "detect", partial(_note_detection, recording))
@@ -106,10 +105,10 @@ def record(
     observed += [
         (stream, partial(_keep, nodes, stream)) for stream in tracker.streams if every_node
     ]
-    with _finished_in_any_case() as stack:
+    with _finished_in_any_case(recording) as stack:
         stack.enter_context(tracker.observing(observed))
-        writer = stack.enter_context(VideoWriter(video, fps=fps)) if video else None
-        lines = stack.enter_context(open_lines(jsonl)) if jsonl else None
+        writer = _opened(stack, VideoWriter(video, fps=fps), failures) if video else None
+        lines = _opened(stack, open_lines(jsonl), failures) if jsonl else None
         draw = _Drawer()
         try:
             for frame, hands in _tracked(frames, tracker, recording, failures, keep=keep):
@@ -118,18 +117,47 @@ def record(
                 if lines is not None:
                     _write_line(lines, frame, hands, nodes if every_node else None)
                 nodes.clear()
-                if on_frame is not None:
-                    on_frame(recording, frame, hands)
+                on_frame(recording, frame, hands)
         except KeyboardInterrupt:
             recording.interrupted = True
+        except _UNWRITABLE as error:
+            if not recording.frames:
+                raise
+            failures.append(error)
     if failures:  # only now, when the files are whole
         raise failures[0]
     return recording
 
 
+_UNWRITABLE = (HandheldError, OSError)
+
+
+def _opened(
+    stack: ExitStack, output: AbstractContextManager[Output], failures: list[Exception]
+) -> Output:
+    """Open a file that is finished with the stack, apart from others."""
+    return stack.enter_context(_finished_apart(output, failures))
+
+
 @contextmanager
-def _finished_in_any_case() -> Iterator[ExitStack]:
-    """Give a stack whose files are finished even where Ctrl-C comes a second time."""
+def _finished_apart(
+    output: AbstractContextManager[Output], failures: list[Exception]
+) -> Iterator[Output]:
+    """Give a file; where it cannot be finished, that is put into ``failures``, and others are finished all the same."""
+    is_open = False
+    try:
+        with output as file:
+            is_open = True
+            yield file
+    except _UNWRITABLE as error:
+        if not is_open:
+            raise
+        failures.append(error)
+
+
+@contextmanager
+def _finished_in_any_case(recording: Recording) -> Iterator[ExitStack]:
+    """Give a stack whose files are finished even where Ctrl-C comes a second time, which the recording then says."""
     stack = ExitStack()
     try:
         yield stack
@@ -138,15 +166,18 @@ def _finished_in_any_case() -> Iterator[ExitStack]:
             if not stack.__exit__(*sys.exc_info()):
                 raise
     else:
-        with uninterrupted():
-            stack.close()
+        try:
+            with uninterrupted():
+                stack.close()
+        except KeyboardInterrupt:
+            recording.interrupted = True
 
 
 def _tracked(
     frames: Iterable[Frame],
     tracker: HandTracker,
     recording: Recording,
-    failures: list[HandheldError],
+    failures: list[Exception],
     *,
     keep: bool,
 ) -> Iterator[tuple[Frame, list[HandResult]]]:

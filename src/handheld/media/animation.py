@@ -7,6 +7,7 @@ from itertools import pairwise
 from handheld.errors import MediaError
 from handheld.files import atomic_path
 from handheld.media.frame import Frame
+from handheld.media.images import ensure_picture_suffix, reason_of
 from handheld.pictures.pillow import Image as PillowImage
 
 _ALONE_MS = 1000  # a frame without another behind it: any time will do
@@ -31,6 +32,7 @@ def write_animation(
     frames = list(frames)
     if not frames:
         raise MediaError(f"{path}: no frame was given")
+    ensure_picture_suffix(path)
     # Of the first, whatever the others are: a file has one size.
     size = _scaled_size(frames[0], width)
     pictures = [
@@ -49,7 +51,7 @@ def write_animation(
                 method=_METHOD,
             )
         except (OSError, ValueError) as error:
-            raise MediaError(f"{path}: cannot be written: {error}") from error
+            raise MediaError(f"{path}: cannot be written: {reason_of(error)}") from error
 
 
 def _scaled_size(frame: Frame, width: int) -> tuple[int, int]:

@@ -28,11 +28,26 @@ def read_image(path: str | os.PathLike[str]) -> Image:
 def write_image(path: str | os.PathLike[str], image: Image) -> None:
     """Write a picture, in the format that the file's suffix names.
 
-    The file appears whole or not at all.
+    The file appears whole or not at all. Raises :class:`MediaError` for a suffix of no format, and
+    for what cannot be written.
     """
+    ensure_picture_suffix(path)
     with atomic_path(path) as temporary:
         try:
             PillowImage.fromarray(as_rgb(image)).save(temporary)
-        # ValueError: Pillow knows no format of this suffix.
+        # ValueError: Pillow reads this format, but does not write it.
         except (OSError, ValueError) as error:
-            raise MediaError(f"{path}: cannot be written: {error}") from error
+            raise MediaError(f"{path}: cannot be written: {reason_of(error)}") from error
+
+
+def ensure_picture_suffix(path: str | os.PathLike[str]) -> None:
+    """Raise :class:`MediaError` for a suffix of no picture format: Pillow would name a temporary file."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in PillowImage.registered_extensions():
+        problem = f"no picture format has the suffix {suffix!r}"
+        raise MediaError(f"{path}: cannot be written: {problem}; name a .png or .jpg")
+
+
+def reason_of(error: Exception) -> object:
+    """Return why, without the name of the temporary file, which a system's own message has."""
+    return getattr(error, "strerror", None) or error

@@ -15,6 +15,7 @@ from handheld.media.frame import Frame, Image
 from handheld.media.images import read_image
 from handheld.media.video_reader import MediaWarning, VideoReader, open_video
 from handheld.pictures import SUFFIXES, as_rgb, decode_animation
+from handheld.ranges import in_range
 
 # Read by Pillow: FFmpeg before 9 does not read animated WebP. It does read GIF, with a better
 # clock.
@@ -44,6 +45,8 @@ _CAMERA_TRIES = 5
 _USUAL_FPS = 30.0  # of cameras whose driver does not know
 _CAP_PROP_FPS = 5  # of OpenCV, which is not needed here where ``capture`` is passed
 
+# Frames a second: beyond, two would share a microsecond.
+_FASTEST = 1_000_000
 _SHOWN_NAMES = 3  # in a warning: one knows the folder by then
 
 
@@ -87,7 +90,16 @@ class FrameSource:
 
 
 def open_arrays(images: Iterable[Any], *, fps: float = 30.0) -> FrameSource:
-    """Give pictures (see :func:`as_rgb` for what they may be) times at a steady rate, from 0."""
+    """Give pictures times at a steady rate, from 0.
+
+    Args:
+        images: see :func:`as_rgb` for what they may be; they are read as frames are asked for.
+        fps: frames per second, in (0, 1,000,000].
+
+    Raises:
+        InputError: ``fps`` is out of its range.
+    """
+    _ensure_rate(fps)
     frames = len(images) if isinstance(images, Sized) else None
     # As they are asked for: a generator need not end.
     return FrameSource(lambda: _timed(map(as_rgb, images), fps), fps, frames)
@@ -102,11 +114,13 @@ def open_folder(folder: str | Path, *, fps: float = 30.0) -> FrameSource:
 
     Args:
         folder: with the pictures.
-        fps: frames per second.
+        fps: frames per second, in (0, 1,000,000].
 
     Raises:
         MediaError: there is no picture in it, or none can be read.
+        InputError: ``fps`` is out of its range.
     """
+    _ensure_rate(fps)
     files = sorted(path for path in Path(folder).iterdir() if _is_visible_file(path))
     pictures = [path for path in files if path.suffix.lower() in SUFFIXES]
     if not pictures:
@@ -259,6 +273,10 @@ def _shortened(names: list[str]) -> str:
     if len(names) > _SHOWN_NAMES:
         shown.append("...")
     return ", ".join(shown)
+
+
+def _ensure_rate(fps: float) -> None:
+    in_range("fps", fps, low=0, high=_FASTEST, low_open=True)
 
 
 def _timed(images: Iterable[Image], fps: float) -> Iterator[Frame]:

@@ -285,7 +285,8 @@ class _Timeline:
         return frame
 
     def _time_of(self, picture: Any) -> int:
-        next_us = self.last + self.step
+        # Streams without times of their own, such as raw H.264, begin at 0.
+        next_us = self.last + self.step if self.count else 0
         if picture.pts is None:
             return next_us
         stamped: int = round(picture.pts * picture.time_base / _MICROSECONDS)

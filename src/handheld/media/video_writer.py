@@ -15,6 +15,7 @@ from handheld.errors import InputError, MediaError
 from handheld.files import atomic_path, uninterrupted
 from handheld.media._pyav import av, usual_matrix
 from handheld.media.frame import Image
+from handheld.media.images import reason_of
 from handheld.media.video_reader import MediaWarning
 from handheld.pictures import as_rgb
 
@@ -126,7 +127,7 @@ class VideoWriter:
                 options=self._format.options,
             )
         except (av.error.FFmpegError, ValueError, OSError) as error:
-            failure = MediaError(f"{self.path}: cannot be written: {error}")
+            failure = MediaError(f"{self.path}: cannot be written: {reason_of(error)}")
             self._leave(failure)
             raise failure from error
         return self
@@ -151,7 +152,7 @@ class VideoWriter:
         except (av.error.FFmpegError, OSError) as failure:
             if self._is_broken:  # which was said when it happened
                 return
-            error = MediaError(f"{self.path}: cannot be finished: {failure}")
+            error = MediaError(f"{self.path}: cannot be finished: {reason_of(failure)}")
             raise error from failure
         except MediaError as failure:
             error = failure
@@ -206,7 +207,7 @@ class VideoWriter:
                 self._container.mux(self._stream.encode(frame))
         except (av.error.FFmpegError, OSError) as error:
             self._is_broken = True
-            raise MediaError(f"{self.path}: cannot be written: {error}") from error
+            raise MediaError(f"{self.path}: cannot be written: {reason_of(error)}") from error
 
     def _ensure_follows(self, t_us: int) -> None:
         """Refuse a time that the file could not give back."""

@@ -26,7 +26,7 @@ def as_rgb(array: Any) -> Picture:
             (h, w, 1), (h, w, 3) or (h, w, 4), the last being alpha; or a picture of Pillow.
 
     Raises:
-        InputError: any other type or shape, an empty picture, floats outside [0, 1] or NaN.
+        InputError: any other type or shape, an empty picture, floats outside [0, 1] or NaN, uint16 that needs 8 bits alone.
     """
     if hasattr(array, "getpixel"):  # a picture of Pillow
         return _of_pillow(array)
@@ -85,6 +85,10 @@ def _as_uint8(picture: NDArray[Any]) -> NDArray[np.uint8]:
     if dtype == np.bool_:
         return picture.astype(np.uint8) * np.uint8(255)
     if dtype == np.uint16:
+        brightest = int(picture.max())
+        if 0 < brightest < 2**8:  # these would all be black
+            problem = f"has 16 bits, of which {int(picture.min())} to {brightest} need 8 alone"
+            raise InputError(f"picture: {problem}, so white is not known: scale it first")
         return (picture >> 8).astype(np.uint8)
     if dtype.kind != "f":
         raise InputError(f"expected a picture of uint8, uint16, bool or float, got {dtype}")

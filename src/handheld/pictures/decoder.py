@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from handheld.errors import MediaError, TooManyPixelsError
 from handheld.pictures.formats import FORMATS, MAX_PIXELS, Picture
-from handheld.pictures.modes import to_rgb
+from handheld.pictures.modes import black_is_zero, to_rgb
 from handheld.pictures.pillow import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 _BROKEN = (OSError, ValueError, SyntaxError, RuntimeError)
@@ -113,7 +113,7 @@ def _loaded(picture: Any, name: str) -> Any:
     """Return a picture with its pixels, upright."""
     try:
         picture.load()
-        return ImageOps.exif_transpose(picture)
+        return black_is_zero(ImageOps.exif_transpose(picture), picture)
     except _BROKEN as error:
         raise MediaError(f"{name}: cannot be read as a picture: {error}") from error
 

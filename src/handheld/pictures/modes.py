@@ -11,6 +11,11 @@ from handheld.pictures.pillow import Image
 
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 _GREY = ("1", "L", "LA", "La", "I", "F", *_DEEP)
+# Tags of TIFF 6.0, and a value of the second.
+_BITS_PER_SAMPLE = 258
+_PHOTOMETRIC = 262
+_WHITE_IS_ZERO = 0
+_NO_COLOUR = -1
 _PREMULTIPLIED = {"RGBa": "RGBA", "La": "LA"}
 
 
@@ -31,9 +36,14 @@ def to_rgb(image: Any, name: str = "picture") -> Picture:
 
     Raises as :func:`of_image`.
     """
+    image = black_is_zero(image, image)
     mode = image.mode
     if mode == "I" or mode in _DEEP:
-        return _grey(_of_whole_numbers(np.asarray(image), name))
+        values = np.asarray(image)
+        grey = _grey(_of_whole_numbers(values, name))
+        # The colour of a PNG that is see-through; Pillow lays no such picture on white.
+        grey[values == image.info.get("transparency", _NO_COLOUR)] = 255
+        return grey
     if mode == "F":
         return _grey(_of_fractions(np.asarray(image), name))
     try:
@@ -45,6 +55,20 @@ def to_rgb(image: Any, name: str = "picture") -> Picture:
         return np.array(image.convert("RGB"))
     except ValueError as error:
         raise MediaError(f"{name}: pictures of mode {mode} cannot be read: {error}") from error
+
+
+def black_is_zero(image: Any, opened: Any) -> Any:
+    """Return a 16-bit picture whose white is 65,535: Pillow turns those of 8 bits alone where a TIFF file counts from white.
+
+    Args:
+        image: of Pillow's.
+        opened: the same as it was opened, with the tags of its file.
+    """
+    tags = getattr(opened, "tag_v2", {})
+    is_16_bit = image.mode in _DEEP and tags.get(_BITS_PER_SAMPLE) == (16,)
+    if not (is_16_bit and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO):
+        return image
+    return Image.fromarray(np.uint16(2**16 - 1) - np.asarray(image).astype(np.uint16))
 
 
 def to_grey(picture: Picture) -> NDArray[np.uint8]:

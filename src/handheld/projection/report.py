@@ -52,6 +52,16 @@ class Recall:
     taken_for: str
 
 
+def training_page_of(model: Path) -> Path:
+    """Return where the report of a model's training stands."""
+    return model.with_suffix(".training.html")
+
+
+def evaluation_page_of(model: Path) -> Path:
+    """Return where the report of a model's evaluation stands, if nothing else is said."""
+    return model.with_suffix(".evaluation.html")
+
+
 def training_page(trained: "TextModel", model: Path) -> Path:
     """Write the report of a training beside the model and return its path.
 
@@ -66,7 +76,7 @@ def training_page(trained: "TextModel", model: Path) -> Path:
         "text": trained.card["text"],
         "fit": fit,
     }
-    page = model.with_suffix(".training.html")
+    page = training_page_of(model)
     return _write(page, f"Training of {model.name}", trained.valid, about, trained.curves)
 
 
@@ -83,7 +93,7 @@ def evaluation_page(
         "texts": str(texts),
         "made_by": f"handheld {__version__}",
     }
-    page = out or model.with_suffix(".evaluation.html")
+    page = out or evaluation_page_of(model)
     return _write(page, f"{model.name} on {texts.name}", judged, about, {})
 
 

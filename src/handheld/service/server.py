@@ -7,6 +7,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from handheld.errors import InputError, MissingDependencyError, ServiceError
+from handheld.ranges import whole_in_range
 from handheld.service.jobs.kinds import JobKind
 from handheld.service.jobs.limits import Limits
 
@@ -114,8 +115,9 @@ def run_app(
     of first.
 
     ``on_start`` is called with the address; port 0 takes a free one. Raises :class:`ServiceError`
-    if the port cannot be used.
+    if the port cannot be used, and :class:`InputError` for a number that is none.
     """
+    whole_in_range("port", port, low=0, high=65535)
     try:
         import uvicorn
     except ImportError as error:

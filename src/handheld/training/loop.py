@@ -12,6 +12,8 @@ import torch
 from torch import nn
 
 from handheld.errors import InputError, TrainingError
+from handheld.files import uninterrupted
+from handheld.ranges import in_range, whole_in_range
 from handheld.training.state import load_state, save_state
 
 Report = Callable[[int, int, float], None]
@@ -42,6 +44,9 @@ class Schedule:
         clip: largest length of all gradients together; 0: any.
         optimiser: ``sgd``, or ``adam`` (Loshchilov and Hutter, arXiv 1711.05101), for tables of
             which a step touches few rows.
+
+    Raises:
+        InputError: names the value that is wrong.
     """
 
     epochs: float
@@ -54,12 +59,13 @@ class Schedule:
     optimiser: str = "sgd"
 
     def __post_init__(self) -> None:
-        is_possible = self.epochs >= 0 and self.batch >= 1 and self.rate > 0
-        if not is_possible or not 0 <= self.warmup < 1:
-            raise InputError(
-                "expected epochs of 0 or more, a batch of 1 or more, a rate above 0 and a warmup "
-                f"in [0, 1), got {self}"
-            )
+        in_range("epochs", self.epochs, low=0)
+        whole_in_range("batch", self.batch, low=1)
+        in_range("rate", self.rate, low=0, low_open=True)
+        in_range("warmup", self.warmup, low=0, high=1, high_open=True)
+        in_range("momentum", self.momentum, low=0, high=1, high_open=True)
+        in_range("decay", self.decay, low=0)
+        in_range("clip", self.clip, low=0)
         if self.optimiser not in ("sgd", "adam"):
             raise InputError(f"no optimiser {self.optimiser!r}: expected sgd or adam")
 
@@ -92,8 +98,10 @@ def fit(
         take_step: computes the gradients of a step, given its number, and returns its loss.
         schedule: of the learning rate.
         steps: to take in all.
-        save: file to go on from, written each minute and at the end; it holds one state, the last.
-        report: called after each step.
+        save: file to go on from; it holds one state, the last. Written each minute, at the end, and
+            when Ctrl-C or SIGTERM stops the run: they wait until the step is done. A second one
+            comes at once, and then nothing is written.
+        report: called after each step, and before the first one of a run that goes on.
         seed: of whatever is random inside the network, such as dropout.
         after: called after each step, to put constraints on weights.
         clock: seconds, to decide when to save.
@@ -111,29 +119,32 @@ def fit(
     if save is not None and os.path.exists(save):
         state.resume(save)
     saved = clock()
-    for step in range(state.done, steps):
-        state.set_rate(schedule.rate_at(step, steps))
-        # A seed for each step: a run that goes on draws what one that never stopped would have.
-        torch.manual_seed(hash((seed, step)) % 2**63)
-        state.optimiser.zero_grad(set_to_none=True)
-        loss = take_step(step)
-        # Before the step: the weights that were saved are still good.
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {loss} in step {step} of {steps}; lower the rate ({schedule.rate}), "
-                "or look for broken data"
-            )
-        if schedule.clip:
-            # All together, so that their direction stays.
-            nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
-        state.optimiser.step()
-        after()
-        state.record(step, loss)
-        report(step + 1, steps, state.mean)
-        is_due = step + 1 == steps or clock() - saved > _SAVE_SECONDS
-        if save is not None and writes and is_due:
-            state.save(save)
-            saved = clock()
+    kept = state.done
+    is_whole = True
+    try:
+        # An interrupt may have cut off what was to be done after the last step.
+        if state.done:
+            report(state.done, steps, state.mean)
+        for step in range(state.done, steps):
+            is_whole = False
+            with uninterrupted(second=True):
+                # A seed for each step: a run that goes on draws what one that never stopped would.
+                torch.manual_seed(hash((seed, step)) % 2**63)
+                state.take(step, take_step, schedule)
+                after()
+                is_whole = True
+            report(step + 1, steps, state.mean)
+            is_due = step + 1 == steps or clock() - saved > _SAVE_SECONDS
+            if save is not None and writes and is_due:
+                state.save(save)
+                kept = state.done
+                saved = clock()
+    except KeyboardInterrupt:
+        # Within a step the weights, their means and the optimiser are not those of one moment.
+        if save is not None and writes and is_whole and state.done > kept:
+            with uninterrupted():
+                state.save(save)
+        raise
     return state.curve
 
 
@@ -156,13 +167,25 @@ class _LoopState:
         self._steps = steps
         self._plan = {**asdict(schedule), "steps": steps}
 
-    def set_rate(self, rate: float) -> None:
-        """Learn by another rate."""
+    def take(self, step: int, take_step: Callable[[int], float], schedule: Schedule) -> None:
+        """Take a step. Raises :class:`TrainingError` where its loss is no number."""
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = schedule.rate_at(step, self._steps)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = take_step(step)
+        # Before the step: the weights that were saved are still good.
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {loss} in step {step} of {self._steps}; lower the rate "
+                f"({schedule.rate}), or look for broken data"
+            )
+        if schedule.clip:
+            # All together, so that their direction stays.
+            nn.utils.clip_grad_norm_(self._network.parameters(), schedule.clip)
+        self.optimiser.step()
+        self._record(step, loss)
 
-    def record(self, step: int, loss: float) -> None:
-        """Count a step."""
+    def _record(self, step: int, loss: float) -> None:
         self.done = step + 1
         self.mean = loss if step == 0 else _MEMORY * self.mean + (1 - _MEMORY) * loss
         if step % max(1, self._steps // _CURVE_POINTS) == 0:

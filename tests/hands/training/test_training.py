@@ -11,10 +11,12 @@ from handheld.errors import InputError, MediaError, TrainingError
 from handheld.hands import HandTracker
 from handheld.hands.training import pack
 from handheld.hands.training.config import ExampleConfig, LearnConfig
+from handheld.hands.training.landmark import training as landmark_training
 from handheld.hands.training.landmark.network import LandmarkShape
 from handheld.hands.training.landmark.trainee import LandmarkConfig, LandmarkTrainee
 from handheld.hands.training.landmark.training import export_landmarks, train_landmarks
 from handheld.hands.training.pack import assemble_pack
+from handheld.hands.training.palm import training as palm_training
 from handheld.hands.training.palm.network import PalmShape
 from handheld.hands.training.palm.trainee import PalmConfig
 from handheld.hands.training.palm.training import train_palms
@@ -76,6 +78,27 @@ def test_a_run_that_was_stopped_gives_the_same_weights_and_evaluations(
         assert torch.equal(value, expected[name]), name
 
 
+def test_an_evaluation_that_was_stopped_is_made_when_the_run_goes_on(world, tmp_path, monkeypatch):
+    """No minute is over, so nothing but the interrupt has saved the steps."""
+    config = landmark_config(world)
+    whole = run(config, tmp_path / "whole")
+
+    def interrupt(trainee, network):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LandmarkTrainee, "evaluate", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(config, tmp_path / "parts")
+    seen = []
+    resumed = run(config, tmp_path / "parts", progress=lambda *told: seen.append(told[2]))
+    assert seen[0].startswith("step 3,")
+    assert resumed.evaluations == whole.evaluations
+    expected = weights(whole.learner)
+    for name, value in weights(resumed.learner).items():
+        assert torch.equal(value, expected[name]), name
+
+
 def test_batches_made_by_a_worker_are_those_made_here(world, tmp_path):
     config = landmark_config(world, steps=2)
     here = run(config, tmp_path / "here")
@@ -93,12 +116,69 @@ def test_a_folder_keeps_its_plan(world, tmp_path):
     run(landmark_config(world, steps=1, evaluate_every=1), tmp_path / "run")
 
 
+def cut_labels(world):
+    lines = world.labels.read_text().splitlines(keepends=True)
+    world.labels.write_text("".join(lines[:-1]))
+
+
+def remove_a_negative(world):
+    next((world.data / "negatives").iterdir()).unlink()
+
+
+def add_a_photo(world):
+    photos = world.data / "photos" / "digits"
+    first = min(photos.iterdir())
+    (photos / "IMG_99999.png").write_bytes(first.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [(cut_labels, "labels"), (remove_a_negative, "negatives"), (add_a_photo, "photos")],
+)
+def test_a_run_does_not_go_on_with_other_data(world, tmp_path, change, name, monkeypatch):
+    for task in (landmark_training, palm_training):
+        monkeypatch.setattr(task, "_written", lambda *_: None)
+    landmarks = landmark_config(world, steps=1)
+    palms = PalmConfig(
+        rendered=0.0,
+        examples=examples(world),
+        learn=LearnConfig(steps=1, batch=2),
+        network=PalmShape(size=64, **TINY),
+    )
+    train_landmarks(landmarks, tmp_path / "landmarks")
+    train_palms(palms, tmp_path / "palms")
+    change(world)
+    with pytest.raises(InputError, match=rf"landmarks: was begun with {name} = "):
+        train_landmarks(landmarks, tmp_path / "landmarks")
+    with pytest.raises(InputError, match=rf"palms: was begun with {name} = "):
+        train_palms(palms, tmp_path / "palms")
+
+
+def test_photos_that_labels_name_and_that_are_gone_are_named(world, tmp_path):
+    names = sorted(path.name for path in (world.data / "photos" / "digits").iterdir())
+    for name in names[:2]:
+        (world.data / "photos" / "digits" / name).unlink()
+    with pytest.raises(InputError) as caught:
+        run(landmark_config(world), tmp_path / "run")
+    gone = ", ".join(f"digits/{name}" for name in names[:2])
+    assert f"2 of the photos that it labels are not in {world.data / 'photos'}: {gone}; " in str(
+        caught.value
+    )
+
+
 def test_minutes_become_steps_once(world, tmp_path):
     config = landmark_config(world, steps=1000)
     result = run(config, tmp_path / "run", minutes=0.002)
     steps = result.plan["steps"]
     assert 1 <= steps < 1000
     assert run(config, tmp_path / "run", minutes=50).plan["steps"] == steps
+
+
+@pytest.mark.parametrize("minutes", [0, -1.0, float("nan"), float("inf")])
+def test_minutes_that_are_no_time_are_named(world, tmp_path, minutes):
+    with pytest.raises(InputError, match=r"^minutes: expected a number in \(0, inf\)"):
+        run(landmark_config(world), tmp_path / "run", minutes=minutes)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_loss_that_is_no_number_ends_with_the_last_state_usable(world, tmp_path, monkeypatch):

@@ -63,8 +63,9 @@ def test_files_are_kept_under_names_of_ours():
             "'package.module:function', got 'os.system'",
         ),
         (lambda: JobKind(name="x/y", title="X", entry="a:b"), "a name of a-z"),
-        (lambda: Limits(running=0), "limit running: expected a positive number, got 0"),
+        (lambda: Limits(running=0), r"limit running: expected a number in \(0, inf\), got 0"),
         (lambda: Limits(seconds=math.nan), "limit seconds"),
+        (lambda: Limits(lease_seconds=math.inf), "limit lease_seconds"),
     ],
 )
 def test_what_cannot_be(make, message):

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, fields
 
 from handheld.errors import InputError
+from handheld.ranges import in_range
 
 GIGABYTE = 10**9
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompressLimits:
-    """The most that a job may have, each a positive number.
+    """The most that a job may have, each a finite number above 0.
 
     Attributes:
         epochs: of the joint training.
@@ -35,10 +36,7 @@ class CompressLimits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if not getattr(self, field.name) > 0:
-                raise InputError(
-                    f"limit {field.name}: expected a positive number, got {getattr(self, field.name)}"
-                )
+            in_range(f"limit {field.name}", getattr(self, field.name), low=0, low_open=True)
 
     def require(self, what: str, value: float, name: str) -> None:
         """Raise :class:`InputError` if ``value`` is more than the limit called ``name``."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from handheld.config import from_table
 from handheld.errors import InputError
+from handheld.ranges import in_range, whole_in_range
 
 Config = TypeVar("Config")
 
@@ -35,10 +36,9 @@ class ExampleConfig:
     mistakes: str = ""
 
     def __post_init__(self) -> None:
-        if self.workers < 0:
-            raise InputError(f"examples.workers: expected 0 or more, got {self.workers}")
-        if self.pool < 1:
-            raise InputError(f"examples.pool: expected 1 or more, got {self.pool}")
+        whole_in_range("examples.workers", self.workers, low=0)
+        whole_in_range("examples.pool", self.pool, low=1)
+        in_range("examples.disagreement", self.disagreement, low=0)
 
     @property
     def mistakes_file(self) -> Path | None:
@@ -89,10 +89,14 @@ class LearnConfig:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "threads", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"learn.{name}: expected 1 or more, got {getattr(self, name)}")
-        if not 0 <= self.average < 1:
-            raise InputError(f"learn.average: expected a number in [0, 1), got {self.average}")
+            whole_in_range(f"learn.{name}", getattr(self, name), low=1)
+        for name in ("decay", "clip"):
+            in_range(f"learn.{name}", getattr(self, name), low=0)
+        for name in ("average", "rise"):
+            in_range(f"learn.{name}", getattr(self, name), low=0, high=1, high_open=True)
+        in_range("learn.rate", self.rate, low=0, low_open=True)
+        # torch takes no other seeds.
+        whole_in_range("learn.seed", self.seed, low=0, high=2**63 - 1)
 
     def plan(self) -> dict[str, Any]:
         """Return what must be the same in all stretches of a run."""

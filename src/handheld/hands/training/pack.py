@@ -244,6 +244,10 @@ PACKED: tuple[Precision, ...] = ("float32", "float16", "int8_weights")
 """Precisions that a pack may hold: those whose inputs and outputs are float32."""
 
 
+PACK_FILES = ("palm.tflite", "landmark.tflite", "card.md", "pack.toml")
+"""What :func:`assemble_pack` writes into the folder of a pack."""
+
+
 def assemble_pack(palm: Path, landmark: Path, folder: Path, *, precision: str = "float32") -> None:
     """Make a pack for :func:`handheld.hands.load_pack` of two runs.
 

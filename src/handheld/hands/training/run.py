@@ -15,6 +15,7 @@ from handheld.errors import FileError, InputError
 from handheld.files import atomic_path
 from handheld.hands.training.averaging import Learner
 from handheld.hands.training.config import LearnConfig
+from handheld.ranges import in_range
 from handheld.training import Schedule, device, fit, load_state
 from handheld.training.runs import Progress, locked, silent
 
@@ -82,10 +83,12 @@ class TrainingFolder:
             return dict(wanted)
         stored = self.read_plan()
         for name, value in json.loads(json.dumps(wanted)).items():
-            if name not in _MAY_DIFFER and stored.get(name) != value:
+            # What a plan of an older version does not have cannot be compared.
+            may_differ = name in _MAY_DIFFER or name not in stored
+            if not may_differ and stored[name] != value:
                 message = f"was begun with {name} = {stored.get(name)!r}, not {value!r}"
                 raise InputError(
-                    f"{self.path}: {message}: use another folder, or the same configuration"
+                    f"{self.path}: {message}: use another folder, or the same configuration and data"
                 )
         return stored
 
@@ -130,10 +133,12 @@ def train(
         progress: told how far it is.
 
     Raises:
-        InputError: another run's folder, or broken examples.
+        InputError: another run's folder, broken examples, or minutes that are no time.
         TrainingError: the loss is no number; the last state stays.
         FileError: the disk is full; the last state stays.
     """
+    if minutes is not None:
+        in_range("minutes", minutes, low=0, low_open=True)
     torch.set_num_threads(learn.threads)
     with locked(folder.path, ".lock"):
         steps = learn.steps

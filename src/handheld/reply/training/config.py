@@ -166,6 +166,14 @@ class ReplyConfig:
     encoder: Path | None
     settings: ReplySettings
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files and folders that the run reads."""
+        texts = (self.intents, self.situations, self.tones, self.safety)
+        named = (self.words, self.judged, self.base, self.encoder)
+        conversations = (Path(source.path) for source in self.sources)
+        return (*conversations, *texts, *(path for path in named if path is not None))
+
 
 def read(path: str | os.PathLike[str]) -> ReplyConfig:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""

@@ -4,7 +4,8 @@ Step k of a seed is the same in every run, whoever makes it: batches are made in
 that was stopped goes on with the batch that it would have seen.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +49,7 @@ from handheld.hands.training.labels import LabelledHand
 from handheld.hands.training.render.sources import open_sources
 from handheld.hands.training.render.studio import CropOptions, Studio
 from handheld.media import Rect, read_image
+from handheld.training.runs import values_digest
 
 RENDERED_SHARE: dict[str, float] = {"mixed": 0.5, "real": 0.0, "rendered": 1.0}
 """Share of rendered crops among those that show a hand."""
@@ -56,6 +58,8 @@ _TRAINING, _JUDGING = range(2)
 """Purposes of the random numbers."""
 
 _MARGIN = 16
+
+_SHOWN = 3  # names of photos in a message: one knows the set by then
 
 RENDERED_JITTER = Jitter(shift=0.02, scale=0.06, turn=0.10)
 """Beside that of the renderer, so that a crop looks different each time."""
@@ -205,6 +209,7 @@ def read_photo_hands(
     limits = limits or LabelLimits()
     photos = read_photos(data / "photos")
     labelled = read_labels(labels)
+    _ensure_there(labels, labelled.keys() - {photo.name for photo in photos}, data / "photos")
     store = open_store(
         cache / "photos.pixels", [photo.name for photo in photos], lambda i: load_pixels(photos[i])
     )
@@ -248,10 +253,59 @@ def _scaled(region: Rect, scale: float) -> Rect:
     return Rect(region.x * scale, region.y * scale, side, side, region.angle)
 
 
-def _open_empty(data: Path, cache: Path) -> PixelStore:
-    paths = sorted(
+def _ensure_there(labels: Path, missing: Set[str], folder: Path) -> None:
+    """Refuse labels of photos that are gone: a run would learn from fewer without a word."""
+    if not missing:
+        return
+    names = sorted(missing)
+    shown = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
+    raise InputError(
+        f"{labels}: {len(names)} of the photos that it labels are not in {folder}: {shown}; "
+        "restore them, or take their lines out"
+    )
+
+
+def data_digests(data: Path, labels: Path) -> dict[str, str]:
+    """Return what tells the data of one run from those of another: a run goes on with the same only.
+
+    Args:
+        data: the folder with ``photos``, ``negatives`` and ``backgrounds``.
+        labels: JSON lines of ``pseudo_label``.
+
+    Returns:
+        Hexadecimal digits for ``labels`` (of the file's bytes), ``photos`` (their names, persons, boxes and tips, not
+        their pixels) and ``negatives`` (their names).
+
+    Raises:
+        InputError: the labels or the photos cannot be read.
+    """
+    try:
+        with labels.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise InputError(f"{labels}: cannot be read: {error}") from error
+    return {
+        "labels": digest,
+        "photos": values_digest(*map(_known_of, read_photos(data / "photos"))),
+        "negatives": values_digest(*(path.relative_to(data).as_posix() for path in _empty(data))),
+    }
+
+
+def _known_of(photo: Photo) -> tuple[object, ...]:
+    """What is known of a photo, in plain values."""
+    known = [None if array is None else array.tolist() for array in (photo.boxes, photo.tips)]
+    return photo.name, photo.person, photo.complete, *known
+
+
+def _empty(data: Path) -> list[Path]:
+    """Return the pictures without hands, in the order of their names."""
+    return sorted(
         path for folder in ("negatives", "backgrounds") for path in (data / folder).glob("*.jpg")
     )
+
+
+def _open_empty(data: Path, cache: Path) -> PixelStore:
+    paths = _empty(data)
     if not paths:
         raise InputError(f"{data}: no pictures without hands in negatives or backgrounds")
     names = [path.relative_to(data).as_posix() for path in paths]

@@ -1,6 +1,6 @@
 """What the landmark network is corrected for, where it is known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from handheld.hands.training.landmark.network import LandmarkOutput
+from handheld.ranges import in_range
 
 CLOSE = 0.15
 """Palm lengths: a keypoint nearer to the truth than this is right, for the confidence of each keypoint."""
@@ -42,6 +43,10 @@ class LossWeights:
     presence: float = 0.03
     handedness: float = 0.02
     confidence: float = 0.01
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            in_range(f"loss.{field.name}", getattr(self, field.name), low=0)
 
 
 def landmark_loss(output: LandmarkOutput, targets: LandmarkTargets, weights: LossWeights) -> Tensor:

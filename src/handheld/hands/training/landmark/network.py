@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from handheld.errors import InputError
 from handheld.hands.training.blocks import Backbone, Pyramid, convolution, initialise
+from handheld.ranges import whole_in_range
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ class LandmarkShape:
             raise InputError(
                 f"widths and depths: expected five each, got {self.widths} and {self.depths}"
             )
+        for width in self.widths:
+            whole_in_range("network.widths", width, low=1)
+        for depth in self.depths:
+            whole_in_range("network.depths", depth, low=0)
+        whole_in_range("network.pyramid", self.pyramid, low=1)
+        whole_in_range("network.hidden", self.hidden, low=1)
 
 
 class LandmarkOutput(NamedTuple):

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from handheld.errors import InputError
 from handheld.hands.training.batches import BatchStream
 from handheld.hands.training.blocks import to_unit
 from handheld.hands.training.config import ExampleConfig, LearnConfig
@@ -36,6 +35,7 @@ from handheld.hands.training.landmark.metrics import (
     landmark_scores,
 )
 from handheld.hands.training.landmark.network import LandmarkNetwork, LandmarkOutput, LandmarkShape
+from handheld.ranges import in_range
 from handheld.training import autocast, device_of
 
 _JUDGED_HANDS = 700
@@ -64,8 +64,7 @@ class LandmarkConfig:
     loss: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.empty < 1:
-            raise InputError(f"empty: expected a share in [0, 1), got {self.empty}")
+        in_range("empty", self.empty, low=0, high=1, high_open=True)
 
     def with_arm(self, arm: str | None) -> "LandmarkConfig":
         """Return the configuration with another arm, if one is named."""

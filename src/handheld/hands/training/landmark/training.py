@@ -6,6 +6,7 @@ from typing import cast
 import torch
 from torch import nn
 
+from handheld.hands.training.examples.mixture import data_digests
 from handheld.hands.training.landmark.metrics import LandmarkScores
 from handheld.hands.training.landmark.network import DeployedLandmarks, LandmarkNetwork
 from handheld.hands.training.landmark.trainee import LandmarkConfig, LandmarkTrainee
@@ -36,7 +37,7 @@ def train_landmarks(
     result = train(
         trainee,
         config.learn,
-        config.plan(),
+        config.plan() | data_digests(config.examples.folder, Path(config.examples.labels)),
         TrainingFolder(folder),
         minutes=minutes,
         progress=progress,

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from handheld.errors import InputError
 from handheld.hands.training.palm.network import PalmOutput
+from handheld.ranges import in_range
 
 _BETA = 0.05
 """Of a palm's side: errors beyond it count by their size, not by their square."""
@@ -49,6 +50,9 @@ class PalmLoss:
     def __post_init__(self) -> None:
         if self.scores not in LOSSES:
             raise InputError(f"loss.scores: expected {' or '.join(LOSSES)}, got {self.scores!r}")
+        in_range("loss.alpha", self.alpha, low=0, high=1)
+        in_range("loss.gamma", self.gamma, low=0)
+        in_range("loss.boxes", self.boxes, low=0)
 
     def __call__(self, output: PalmOutput, targets: PalmTargets) -> Tensor:
         """Return the loss of a batch, a number."""

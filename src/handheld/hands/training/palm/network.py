@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from handheld.errors import InputError
 from handheld.hands.palm import PalmGeometry
 from handheld.hands.training.blocks import Backbone, Pyramid, convolution, initialise
+from handheld.ranges import whole_in_range
 
 STRIDES = (8, 16, 32)
 """Pixels between the cells of the grids, finest first."""
@@ -50,6 +51,11 @@ class PalmShape:
             raise InputError(
                 f"widths and depths: expected five each, got {self.widths} and {self.depths}"
             )
+        for width in self.widths:
+            whole_in_range("network.widths", width, low=1)
+        for depth in self.depths:
+            whole_in_range("network.depths", depth, low=0)
+        whole_in_range("network.pyramid", self.pyramid, low=1)
 
     @property
     def geometry(self) -> PalmGeometry:

@@ -23,6 +23,7 @@ from handheld.hands.training.palm.loss import PalmLoss, PalmTargets
 from handheld.hands.training.palm.metrics import Detections, PalmScores, coco_library, palm_scores
 from handheld.hands.training.palm.network import DeployedPalms, PalmNetwork, PalmOutput, PalmShape
 from handheld.media import Rect
+from handheld.ranges import in_range
 from handheld.training import autocast, device_of
 
 BOXES = ("palm", "hand")
@@ -58,8 +59,7 @@ class PalmConfig:
     def __post_init__(self) -> None:
         if self.box not in BOXES:
             raise InputError(f"box: expected {' or '.join(BOXES)}, got {self.box!r}")
-        if not 0 <= self.rendered <= 1:
-            raise InputError(f"rendered: expected a share in [0, 1], got {self.rendered}")
+        in_range("rendered", self.rendered, low=0, high=1)
 
     def plan(self) -> dict[str, Any]:
         """Return what must be the same in all stretches of a run."""

@@ -6,6 +6,7 @@ from typing import cast
 import torch
 from torch import nn
 
+from handheld.hands.training.examples.mixture import data_digests
 from handheld.hands.training.pack import Training, written
 from handheld.hands.training.palm.metrics import PalmScores
 from handheld.hands.training.palm.network import DeployedPalms, PalmNetwork
@@ -32,7 +33,7 @@ def train_palms(
     result = train(
         trainee,
         config.learn,
-        config.plan(),
+        config.plan() | data_digests(config.examples.folder, Path(config.examples.labels)),
         TrainingFolder(folder),
         minutes=minutes,
         progress=progress,

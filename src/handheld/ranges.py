@@ -1,0 +1,91 @@
+"""Numbers that a person gives, held to a range: an error names the one that is wrong."""
+
+import math
+from numbers import Integral, Real
+
+from handheld.errors import InputError
+
+
+def in_range(
+    name: str,
+    value: object,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    low_open: bool = False,
+    high_open: bool = False,
+) -> None:
+    """Refuse what is no number of an interval; NaN lies in none, and True is no number.
+
+    >>> in_range("clip", 5.0, low=0)
+    >>> in_range("rise", 1.0, low=0, high=1, high_open=True)
+    Traceback (most recent call last):
+    handheld.errors.InputError: rise: expected a number in [0, 1), got 1.0
+
+    Args:
+        name: of the value, as the person knows it, such as ``learn.clip`` or ``--port``.
+        value: a number of Python or numpy.
+        low: the smallest; None: any finite number.
+        high: the largest; None: any finite number.
+        low_open: ``low`` itself is refused.
+        high_open: ``high`` itself is refused.
+
+    Raises:
+        InputError: names the value, the interval, and what came.
+    """
+    # An end that nobody names is infinity, which is outside.
+    bottom = -math.inf if low is None else low
+    top = math.inf if high is None else high
+    low_open = low_open or low is None
+    high_open = high_open or high is None
+    if _is_real(value) and _is_within(value, bottom, top):
+        at_open_end = (low_open and value == bottom) or (high_open and value == top)
+        if not at_open_end:
+            return
+    interval = f"{'(' if low_open else '['}{bottom}, {top}{')' if high_open else ']'}"
+    raise InputError(f"{name}: expected a number in {interval}, got {value!r}")
+
+
+def whole_in_range(
+    name: str, value: object, *, low: int | None = None, high: int | None = None
+) -> None:
+    """Refuse what is no whole number from ``low`` to ``high``, both included.
+
+    >>> whole_in_range("batch", 0, low=1)
+    Traceback (most recent call last):
+    handheld.errors.InputError: batch: expected a whole number of 1 or more, got 0
+
+    Args:
+        name: of the value, as the person knows it.
+        value: an integer of Python or numpy; True is none, and neither is 2.0.
+        low: the smallest; None: any.
+        high: the largest; None: any.
+
+    Raises:
+        InputError: names the value, the range, and what came.
+    """
+    bottom = -math.inf if low is None else low
+    top = math.inf if high is None else high
+    if isinstance(value, Integral) and _is_real(value) and _is_within(value, bottom, top):
+        return
+    raise InputError(f"{name}: expected a whole number{_span(low, high)}, got {value!r}")
+
+
+def _is_real(value: object) -> bool:
+    # A bool is an integer to Python, and hardly what was meant by a number of steps.
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_within(value: object, bottom: float, top: float) -> bool:
+    """Whether a number lies between two others or is one of them; NaN never does."""
+    return bool(bottom <= value <= top)  # type: ignore[operator]  # the caller knows a number
+
+
+def _span(low: int | None, high: int | None) -> str:
+    if low is not None and high is not None:
+        return f" from {low} to {high}"
+    if low is not None:
+        return f" of {low} or more"
+    if high is not None:
+        return f" of {high} or less"
+    return ""
