@@ -18,8 +18,8 @@ from _simulators_task import (
 )
 from numpy.typing import NDArray
 
-from handheld.federated.algorithms import State
-from handheld.federated.learning import Learned, Learner, Task, Work
+from handheld.federated.algorithms import ServerState
+from handheld.federated.learning import ClientTask, ClientWork, Learned, PopulationLearner
 from handheld.federated.simulator import Plan, simulate
 
 COHORTS, REPEATS, ROUNDS = (50, 100, 200, 400, 800, 1600), 5, 5
@@ -39,7 +39,7 @@ class Constant:
         return np.zeros(self.parameters, np.float32)
 
     def learn(
-        self, task: Task, users: Sequence[int], own: Sequence[Floats | None]
+        self, task: ClientTask, users: Sequence[int], own: Sequence[Floats | None]
     ) -> list[Learned]:
         weights = task.state.weights
         return [
@@ -47,7 +47,7 @@ class Constant:
             for user in users
         ]
 
-    def evaluate(self, state: State) -> Mapping[str, float]:
+    def evaluate(self, state: ServerState) -> Mapping[str, float]:
         return {}
 
 
@@ -60,13 +60,16 @@ def main() -> None:
         job.answer(watch, learner.start(), cohorts=COHORTS, seconds=by_cohort(learner))
         return
     plan = Plan(
-        rounds=job.rounds, cohort=job.cohort, work=Work(epochs=1, batch=BATCH, rate=RATE), seed=SEED
+        rounds=job.rounds,
+        cohort=job.cohort,
+        work=ClientWork(epochs=1, batch=BATCH, rate=RATE),
+        seed=SEED,
     )
     run = simulate(plan, learner, progress=lambda *_: watch.round_ends())
     job.answer(watch, run.state.weights)
 
 
-def real() -> Learner:
+def real() -> PopulationLearner:
     from handheld.data.users.partitions import Partition
     from handheld.federated.learning import Examples, Users
     from handheld.federated.learning.modules import ModuleLearner
@@ -76,12 +79,12 @@ def real() -> Learner:
     return ModuleLearner(network(), Users(Examples(inputs, targets), partition))
 
 
-def by_cohort(learner: Learner) -> NDArray[np.float64]:
+def by_cohort(learner: PopulationLearner) -> NDArray[np.float64]:
     """Return (repeats, cohorts) median seconds a round, the cohorts in turns."""
     return np.array([[seconds(learner, cohort) for cohort in COHORTS] for _ in range(REPEATS)])
 
 
-def seconds(learner: Learner, cohort: int) -> float:
+def seconds(learner: PopulationLearner, cohort: int) -> float:
     ends = [time.perf_counter()]
     simulate(
         Plan(rounds=1 + ROUNDS, cohort=cohort),

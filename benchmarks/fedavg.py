@@ -26,12 +26,12 @@ from handheld.data import load
 from handheld.data.users import partitions
 from handheld.data.users.letters import ALPHABET, plays, windows
 from handheld.federated.algorithms import FedAvg, FedSGD
-from handheld.federated.learning import Examples, Users, Work
-from handheld.federated.learning.evaluation import answers
+from handheld.federated.learning import ClientWork, Examples, Users
+from handheld.federated.learning.evaluation import evaluate_examples
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.networks import make
 from handheld.federated.simulator import Plan, simulate
-from handheld.federated.simulator.checkpoint import Row
+from handheld.federated.simulator.checkpoint import RoundFigures
 from handheld.federated.stages import Compressed, Stage
 from handheld.federated.updates import Eden
 from handheld.reports import Curve
@@ -61,8 +61,8 @@ class Tried:
 
     def plan(self, rate: float, most: int, every: int) -> Plan:
         algorithm = FedSGD() if self.name == "FedSGD" else FedAvg()
-        work = Work(epochs=self.epochs, batch=self.batch, rate=rate)
-        return Plan(most, self.cohort, algorithm, work, self.stages, judge_every=every)
+        work = ClientWork(epochs=self.epochs, batch=self.batch, rate=rate)
+        return Plan(most, self.cohort, algorithm, work, self.stages, eval_every=every)
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,8 @@ def best(
     _, rate, run, rounds = found
     up = sum(row["bytes_up"] for row in run.rows[: rounds and math.ceil(rounds)]) / 1e6
     learner = problem.learner
-    tested = answers(
-        learner.module,
-        learner.layout,
-        run.state.weights,
-        problem.test,
-        learner.loss,
-        statistics=run.state.statistics,
+    tested = evaluate_examples(
+        learner.model, run.state.weights, problem.test, statistics=run.state.statistics
     )
     return {
         "task": problem.title, "algorithm": tried.name + (", EDEN 1 bit" if tried.stages else ""),
@@ -153,11 +148,11 @@ def best(
     }, curve_of(run.rows)  # fmt: skip
 
 
-def ending(target: float, limit: int, leader: Curve) -> Callable[[Row], bool]:
+def ending(target: float, limit: int, leader: Curve) -> Callable[[RoundFigures], bool]:
     """Return what tells that a run is good enough, or too slow to come before the leader, whose curve is given."""
     best_so_far = 0.0
 
-    def ends(row: Row) -> bool:
+    def ends(row: RoundFigures) -> bool:
         nonlocal best_so_far
         best_so_far = max(best_so_far, row.get("test_accuracy", 0.0))
         passed = max(
@@ -174,7 +169,7 @@ def ending(target: float, limit: int, leader: Curve) -> Callable[[Row], bool]:
     return ends
 
 
-def curve_of(rows: Sequence[Row]) -> Curve:
+def curve_of(rows: Sequence[RoundFigures]) -> Curve:
     """Return the best accuracy so far, by rounds."""
     judged = [(row["round"], row["test_accuracy"]) for row in rows if "test_accuracy" in row]
     best_so_far = np.maximum.accumulate([accuracy for _, accuracy in judged])
@@ -183,7 +178,7 @@ def curve_of(rows: Sequence[Row]) -> Curve:
     ]
 
 
-def crossing(rows: Sequence[Row], target: float) -> float | None:
+def crossing(rows: Sequence[RoundFigures], target: float) -> float | None:
     """Return the round at which the best accuracy so far crosses the target, by straight lines between judged rounds."""
     before = (0.0, 0.0)
     for here in curve_of(rows):

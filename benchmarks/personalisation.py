@@ -22,15 +22,15 @@ from handheld.data.users import partitions
 from handheld.data.users.partitions import Partition
 from handheld.federated.algorithms import FedAvg
 from handheld.federated.device import Personalisation, personalise
-from handheld.federated.device.personal import luck
-from handheld.federated.learning import Examples, Users, Work
-from handheld.federated.learning.evaluation import answers
+from handheld.federated.device.personalisation import luck
+from handheld.federated.learning import ClientWork, Examples, Users
+from handheld.federated.learning.evaluation import evaluate_examples
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.networks import make
 from handheld.federated.simulator import Plan, simulate
 
 USERS, LEAST, TESTED = 100, 20, 0.2
-HOW = Personalisation(work=Work(epochs=5, batch=10, rate=0.05))
+HOW = Personalisation(work=ClientWork(epochs=5, batch=10, rate=0.05))
 
 
 def main() -> None:
@@ -68,17 +68,16 @@ def row_of(
     learner = ModuleLearner(
         make("small_convolutional", (1, 28, 28), 10, seed=0), Users(examples, rest)
     )
-    plan = Plan(given.rounds, 10, FedAvg(), Work(epochs=1, batch=10, rate=0.1))
+    plan = Plan(given.rounds, 10, FedAvg(), ClientWork(epochs=1, batch=10, rate=0.1))
     shared = simulate(
         plan, learner, out=given.cache / name.replace(" ", "_"), workers=given.workers
     ).state.weights
-    module, layout, loss = learner.module, learner.layout, learner.loss
     before, after, better, worse, kept = [], [], 0, 0, 0
     for user in track(range(USERS), description=name):
-        own = personalise(module, shared, examples.of(rest.of(user)), HOW, seed=user)
+        own = personalise(learner.module, shared, examples.of(rest.of(user)), HOW, seed=user)
         test = examples.of(tested.of(user))
-        ours = answers(module, layout, own.weights, test, loss)
-        theirs = answers(module, layout, shared, test, loss)
+        ours = evaluate_examples(learner.model, own.weights, test)
+        theirs = evaluate_examples(learner.model, shared, test)
         before.append(theirs.figures["accuracy"])
         after.append(ours.figures["accuracy"])
         better, worse, kept = (

@@ -18,7 +18,7 @@ import numpy as np
 from _report import show, write
 from numpy.typing import NDArray
 
-from handheld.federated.algorithms import State
+from handheld.federated.algorithms import ServerState
 from handheld.federated.audit import least_epsilon
 from handheld.federated.learning import Learned
 from handheld.federated.simulator import Devices, Plan, simulate
@@ -71,7 +71,7 @@ class Population:
             return self.sends
         return np.zeros(SIZE, np.float32)
 
-    def evaluate(self, state: State) -> dict[str, float]:
+    def evaluate(self, state: ServerState) -> dict[str, float]:
         return {}
 
 
@@ -106,14 +106,14 @@ CASES: dict[str, tuple[Plan, tuple[Any, Any]]] = {
     "5 of 20": (some(Clip(1.0), CentralNoise(0.5)), ONE_WAY),
     "Poisson, 5 of 20": (some(Clip(1.0), CentralNoise(0.5), sampling="poisson"), ONE_WAY),
     "10 of 20 asked, the fastest 5": (
-        some(Clip(1.0), CentralNoise(0.5), devices=Devices(asked=2, spread=1.0)),
+        some(Clip(1.0), CentralNoise(0.5), devices=Devices(over_selection=2, spread=1.0)),
         ONE_WAY,
     ),
     "ready at night": (
         some(Clip(1.0), CentralNoise(0.5), devices=Devices(ready=0.2, night=1.0, deadline=3600)),
         ONE_WAY,
     ),
-    "many leave": (some(Clip(1.0), CentralNoise(0.5), devices=Devices(gone=0.4)), ONE_WAY),
+    "many leave": (some(Clip(1.0), CentralNoise(0.5), devices=Devices(dropout_rate=0.4)), ONE_WAY),
 }
 
 

@@ -19,7 +19,7 @@ from handheld.data.users.partitions import by_quantity, by_user
 from handheld.data.users.sparse import clicks, read_libsvm
 from handheld.federated.convex.fsvrg import FSVRG
 from handheld.federated.convex.logistic import Logistic
-from handheld.federated.convex.simulation import Rounds, rounds, until
+from handheld.federated.convex.simulation import SparseAlgorithm, rounds, until
 from handheld.federated.convex.sparse_fedavg import SparseFedAvg
 
 COLUMNS = (
@@ -54,7 +54,7 @@ def main() -> None:
         for algorithm, momentum in tried:
             started = time.perf_counter()
             steps = rounds(problem, algorithm, momentum=momentum)
-            step = until(steps, partial(_is_near, problem, best), most=given.most)
+            step = until(steps, partial(_is_near, problem, best), max_rounds=given.most)
             rows.append({
                 "task": name, "algorithm": str(algorithm), "momentum": momentum, "central loss": round(best, 4),
                 "rounds": step.number if step else f"more than {given.most}",
@@ -68,10 +68,12 @@ def main() -> None:
     write("sparse", rows, COLUMNS)
 
 
-def tasks(users: int, features: int) -> Iterator[tuple[str, Logistic, list[tuple[Rounds, float]]]]:
+def tasks(
+    users: int, features: int
+) -> Iterator[tuple[str, Logistic, list[tuple[SparseAlgorithm, float]]]]:
     data, skipped = read_libsvm(find("federated/a9a.gz", Path()))
     assert not skipped
-    tried: list[tuple[Rounds, float]] = [
+    tried: list[tuple[SparseAlgorithm, float]] = [
         (FSVRG(5.0), 0.0),
         (FSVRG(1.0), 0.9),
         (SparseFedAvg(0.1, steps=1000, fade=5), 0.0),

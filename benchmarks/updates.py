@@ -15,9 +15,9 @@ from time import perf_counter
 import numpy as np
 from _report import show, write
 
-from handheld.federated.updates import Coded, Eden, Encoder, Largest, Stochastic, Subsample
+from handheld.federated.updates import Coded, Eden, Largest, Stochastic, Subsample, UpdateEncoder
 
-ENCODERS: Mapping[str, Encoder] = {
+ENCODERS: Mapping[str, UpdateEncoder] = {
     "EDEN, 1 bit (DRIVE)": Eden(1),
     "EDEN, 2 bits": Eden(2),
     "EDEN, 3 bits": Eden(3),
@@ -69,11 +69,11 @@ def main() -> None:
     write("updates", rows)
 
 
-def size(encoder: Encoder, x: np.ndarray) -> float:
+def size(encoder: UpdateEncoder, x: np.ndarray) -> float:
     return len(encoder.encode(x, 0)) / len(x)
 
 
-def error(encoder: Encoder, x: np.ndarray, clients: int) -> float:
+def error(encoder: UpdateEncoder, x: np.ndarray, clients: int) -> float:
     mean = np.zeros(len(x))
     for client in range(clients):
         seed = 1000 * clients + client

@@ -19,7 +19,7 @@ from handheld.data.users.sparse import read_libsvm
 from handheld.engine import Model
 from handheld.errors import HandheldError
 from handheld.federated.config import read as read_federated
-from handheld.federated.device import Store
+from handheld.federated.device import ExampleStore
 from handheld.hands.gestures import GestureTable
 from handheld.media import read_image
 from handheld.propagation import read_seeds
@@ -39,7 +39,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "a.png": read_image,
     "a.pt": load_state,
     "a.zip": lambda path: unpack(path, path.with_name("unpacked"), max_bytes=9, max_files=9),
-    "a.sqlite": partial(Store, most=9, megabytes=1, days=1, classes=2),
+    "a.sqlite": partial(ExampleStore, max_examples=9, megabytes=1, days=1, classes=2),
     "seeds.tsv": partial(read_seeds, nodes=3),
     "family.json": lambda path: Family.open(path.parent),
     "compress.toml": read_compress,

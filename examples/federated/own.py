@@ -1,7 +1,7 @@
 """Classes of one's own, each with its fields in a configuration: own.toml names the first three.
 
 A class is a dataclass, so that a run that goes on can tell its values from others; one that is not has a method
-``fingerprint()`` that returns plain values. What a class need not change it takes from ``FedAvg`` and ``Plain``.
+``fingerprint()`` that returns plain values. What a class need not change it takes from ``FedAvg`` and ``PlainStage``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.federated.algorithms import FedAvg, State, Total
-from handheld.federated.learning import Learned, Task
-from handheld.federated.stages import Facts, Memory, Plain, Seeds, Update
+from handheld.federated.algorithms import FedAvg, ServerState, Total
+from handheld.federated.learning import ClientTask, Learned
+from handheld.federated.stages import Memory, PlainStage, StageSeeds, Update, UpdateFacts
 
 
 @dataclass(frozen=True)
@@ -21,23 +21,25 @@ class Fading(FedAvg):
 
     half_life: float = 50.0
 
-    def apply(self, state: State, total: Total) -> State:
+    def apply(self, state: ServerState, total: Total) -> ServerState:
         """Return the state after a round."""
         rate = self.rate * 0.5 ** (state.round / self.half_life)
         return state.after((state.weights + rate * total.mean).astype(np.float32))
 
 
 @dataclass(frozen=True)
-class Forget(Plain):
+class Forget(PlainStage):
     """A stage: changes smaller than ``least`` are not sent, so that an encoder after it has less to tell."""
 
     least: float = 1e-4
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return what is known of updates after it: nothing becomes longer."""
         return facts.require("forget", whole=False)
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return the update without small changes."""
         return update.with_values(
             np.where(np.abs(update.values) < self.least, np.float32(0), update.values)
@@ -86,16 +88,16 @@ class Lines:
         return np.zeros(2, np.float32)
 
     def learn(
-        self, task: Task, users: Sequence[int], own: Sequence[NDArray[np.float32] | None]
+        self, task: ClientTask, users: Sequence[int], own: Sequence[NDArray[np.float32] | None]
     ) -> list[Learned]:
         """Let devices go down the gradient of their squared errors."""
         return [self._learned(task, user) for user in users]
 
-    def evaluate(self, state: State) -> Mapping[str, float]:
+    def evaluate(self, state: ServerState) -> Mapping[str, float]:
         """Return the mean squared error on all points."""
         return {"loss": float(np.mean((self._line(state.weights, self._x) - self._y) ** 2))}
 
-    def _learned(self, task: Task, user: int) -> Learned:
+    def _learned(self, task: ClientTask, user: int) -> Learned:
         here = task.state.weights.astype(np.float64)
         steps = 0
         errors = 0.0

@@ -8,7 +8,7 @@ pytest.importorskip("numba")
 
 from handheld.errors import InputError
 from handheld.federated import algorithms, stages, updates
-from handheld.federated.algorithms import State
+from handheld.federated.algorithms import ServerState
 from handheld.federated.config import read
 from handheld.federated.networks import NETWORKS, make
 from handheld.federated.simulator import simulate
@@ -39,7 +39,7 @@ encoder = { name = "subsample", share = 0.5, then = { name = "eden", bits = 4 } 
 name = "clip"
 length = 2
 [devices]
-gone = 0.1
+dropout_rate = 0.1
 """
 
 
@@ -97,7 +97,7 @@ def test_each_file_is_a_user(tmp_path: Path):
     text = '[data]\npath = "texts"\nsplit = "files"\nlength = 6\n[model]\nnetwork = "few_letters"'
     learner = read(config(tmp_path, text)).learner()
     assert learner.users.partition.names == ("ann", "bob")
-    assert learner.evaluate(State(learner.start()))["accuracy"] < 0.5
+    assert learner.evaluate(ServerState(learner.start()))["accuracy"] < 0.5
 
 
 def test_data_and_networks_may_come_from_functions(pictures: Path):
@@ -137,7 +137,7 @@ def test_data_and_networks_may_come_from_functions(pictures: Path):
             r"stages\.encoder: expected",
         ),
         ('sampling = "all"\n[data]\npath = "x"', "sampling: expected fixed or poisson, got 'all'"),
-        ('delta = 1.0\n[data]\npath = "x"', "delta: expected a number above 0, below 1"),
+        ('delta = 1.0\n[data]\npath = "x"', r"delta: expected a number in \(0, 1\)"),
         ('target_epsilon = "low"\n[data]\npath = "x"', "target_epsilon: expected a number above 0"),
         ('rounds = "ten"\n[data]\npath = "x"', "^rounds: expected int, got 'ten'"),
         ('out = 3\n[data]\npath = "x"', "out: expected the name of a folder, got 3"),
@@ -215,7 +215,7 @@ OWN = """
 import numpy as np
 from dataclasses import dataclass
 from handheld.federated.algorithms import FedAvg
-from handheld.federated.stages import Plain
+from handheld.federated.stages import PlainStage
 from handheld.federated.updates import Whole
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ class Bare(FedAvg):
         return self.rate
 
 @dataclass(frozen=True)
-class Stage(Plain):
+class Stage(PlainStage):
     by: int = 1
     def after(self, facts, memory):
         return facts
@@ -319,7 +319,7 @@ def test_a_label_that_is_a_large_number_is_named(pictures: Path):
 
 
 @pytest.mark.parametrize(
-    "entry", ["each = 0", "users = 0", "length = 0", "size = [3]", "size = [0, 3]"]
+    "entry", ["shards_per_user = 0", "users = 0", "length = 0", "size = [3]", "size = [0, 3]"]
 )
 def test_data_entries_out_of_range_are_named(pictures: Path, entry: str):
     with pytest.raises(InputError, match=r"data.*1 or more"):

@@ -11,18 +11,11 @@ pytest.importorskip("torch")
 pytest.importorskip("numba")
 pytest.importorskip("pyarrow")
 
-from handheld.federated.config import (
-    _PLAIN,
-    ALGORITHMS,
-    ENCODERS,
-    ROBUST,
-    STAGES,
-    STRUCTURES,
-    Model,
-    Source,
-)
-from handheld.federated.learning import Work
+from handheld.federated.choices import ALGORITHMS, ENCODERS, ROBUST, STAGES, STRUCTURES
+from handheld.federated.config import PLAIN_ENTRIES
+from handheld.federated.learning import ClientWork
 from handheld.federated.networks import NETWORKS
+from handheld.federated.population import NetworkConfig, UserDataConfig
 from handheld.federated.simulator import Devices
 
 PAGE = (Path(__file__).parents[2] / "docs" / "learn-across-devices.md").read_text()
@@ -58,8 +51,12 @@ def test_the_own_algorithm_is_that_of_the_examples(tmp_path):
 @pytest.mark.parametrize(
     "names",
     [
-        _PLAIN,
-        [field.name for kind in (Source, Model, Work, Devices) for field in fields(kind)],
+        PLAIN_ENTRIES,
+        [
+            field.name
+            for kind in (UserDataConfig, NetworkConfig, ClientWork, Devices)
+            for field in fields(kind)
+        ],
         [*ALGORITHMS, *ROBUST, *ENCODERS, *STRUCTURES, *NETWORKS],
         STAGES,
     ],

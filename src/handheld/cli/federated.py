@@ -10,9 +10,9 @@ from handheld.cli._output import INTERRUPTED, Json, Output, Quiet
 from handheld.errors import InputError
 
 if TYPE_CHECKING:
-    from handheld.federated.learning import Learner
+    from handheld.federated.learning import PopulationLearner
     from handheld.federated.learning.evaluation import PerUser
-    from handheld.federated.simulator import Run
+    from handheld.federated.simulator import SimulationRun
 
 _NAMED = 20  # rejected devices that are named one by one
 
@@ -39,7 +39,7 @@ def simulate(
         typer.Option(help="Rounds, instead of the configuration's; a run may become longer."),
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that learn.")] = 1,
-    engine: Annotated[
+    backend: Annotated[
         str, typer.Option(help="Where devices learn: local, or ray, on a cluster.")
     ] = "local",
     address: Annotated[
@@ -107,7 +107,7 @@ def simulate(
                 learner,
                 out=folder,
                 workers=workers,
-                engine=engine,
+                backend=backend,
                 address=address,
                 progress=show,
             )
@@ -169,7 +169,7 @@ def _figures(row: Mapping[str, float]) -> str:
     return "  ".join(told)
 
 
-def _own_examples(learner: "Learner", run: "Run") -> "PerUser":
+def _own_examples(learner: "PopulationLearner", run: "SimulationRun") -> "PerUser":
     from handheld.federated.learning.modules import ModuleLearner
 
     if not isinstance(learner, ModuleLearner):

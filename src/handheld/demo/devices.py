@@ -73,7 +73,7 @@ def _losses(runs: Mapping[str, Rows]) -> Figure:
 
 def _run(stages: "tuple[Stage, ...]") -> Rows:
     from handheld.federated.algorithms import FedAvg
-    from handheld.federated.learning import Examples, Users, Work
+    from handheld.federated.learning import ClientWork, Examples, Users
     from handheld.federated.learning.modules import ModuleLearner
     from handheld.federated.networks import make
     from handheld.federated.simulator import Plan, simulate
@@ -85,7 +85,7 @@ def _run(stages: "tuple[Stage, ...]") -> Rows:
         by_shards(data.train.labels, _DEVICES, seed=0),
     )
     learner = ModuleLearner(network, users, Examples(_flat(data.test.inputs), data.test.labels))
-    work = Work(epochs=5, batch=10)
+    work = ClientWork(epochs=5, batch=10)
     return simulate(
         Plan(rounds=_ROUNDS, cohort=_COHORT, algorithm=FedAvg(), work=work, stages=stages), learner
     ).rows

@@ -4,6 +4,7 @@ Jagielski, Ullman and Oprea, "Auditing Differentially Private Machine Learning" 
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from handheld.errors import InputError
 Scores = NDArray[np.float64]
 
 _THRESHOLDS = 200  # that are tried, between the extremes of the scores
+_TINY = 1e-300
 
 
 def least_epsilon(one: Scores, other: Scores, delta: float, *, confidence: float = 0.95) -> float:
@@ -27,8 +29,8 @@ def least_epsilon(one: Scores, other: Scores, delta: float, *, confidence: float
     Args:
         one: (n,) scores of runs with the first population, 4 or more.
         other: (m,) scores with the second.
-        delta: of the promise, 0 to 1, 1 excluded.
-        confidence: above 0, below 1.
+        delta: of the promise, in [0, 1).
+        confidence: in (0, 1).
 
     Returns:
         0 where the scores tell nothing.
@@ -41,37 +43,62 @@ def least_epsilon(one: Scores, other: Scores, delta: float, *, confidence: float
             f"scores: expected 4 or more of each population, got {len(one)} and {len(other)}"
         )
     if not 0 <= delta < 1:
-        raise InputError(f"delta: expected 0 to 1, 1 excluded, got {delta}")
+        raise InputError(f"delta: expected a number in [0, 1), got {delta}")
     if not 0 < confidence < 1:
-        raise InputError(f"confidence: expected a number above 0, below 1, got {confidence}")
+        raise InputError(f"confidence: expected a number in (0, 1), got {confidence}")
     # Scores that rise with the first population, and those that fall: an attacker may use either.
-    attacks = [(one, other), (other, one), (-one, -other), (-other, -one)]
-    best = max(attacks, key=lambda attack: _best(attack[0][::2], attack[1][::2], delta)[0])
-    threshold = _best(best[0][::2], best[1][::2], delta)[1]
-    right = best[0][1::2] > threshold
-    wrong = best[1][1::2] > threshold
-    level = (1 - confidence) / 2
-    at_least = _lower(int(right.sum()), len(right), level)
-    at_most = 1 - _lower(int((~wrong).sum()), len(wrong), level)
-    return max(0.0, math.log((at_least - delta) / at_most)) if at_least > delta else 0.0
+    attacks = [_Attack(one, other), _Attack(other, one)]
+    attacks += [_Attack(-one, -other), _Attack(-other, -one)]
+    best = max(attacks, key=lambda attack: attack.shown(delta)[0])
+    _, threshold = best.shown(delta)
+    return best.proven(threshold, delta, confidence)
 
 
-def _best(inside: Scores, outside: Scores, delta: float) -> tuple[float, float]:
-    """Return the largest epsilon that scores show, with a little taken off, and its threshold."""
-    low = min(inside.min(), outside.min())
-    high = max(inside.max(), outside.max())
-    thresholds = np.linspace(low, high, _THRESHOLDS, endpoint=False)
-    right = (inside[:, None] > thresholds).mean(axis=0)
-    wrong = (outside[:, None] > thresholds).mean(axis=0)
-    right = right - np.sqrt(right * (1 - right) / len(inside)) - 1 / len(inside) - delta
-    wrong = wrong + np.sqrt(wrong * (1 - wrong) / len(outside)) + 1 / len(outside)
-    shown = np.log(np.maximum(right, 1e-300) / wrong)
-    place = int(shown.argmax())
-    return float(shown[place]), float(thresholds[place])
+@dataclass(frozen=True, eq=False)
+class _Attack:
+    """Scores above a threshold are said to come of the first population.
+
+    Every second score chooses the threshold; the others count its errors.
+    """
+
+    inside: Scores
+    outside: Scores
+
+    def shown(self, delta: float) -> tuple[float, float]:
+        """Return the largest epsilon that every second score shows, and its threshold.
+
+        A deviation and one score are taken off, so that luck does not choose the threshold.
+        """
+        inside = self.inside[::2]
+        outside = self.outside[::2]
+        low = min(inside.min(), outside.min())
+        high = max(inside.max(), outside.max())
+        thresholds = np.linspace(low, high, _THRESHOLDS, endpoint=False)
+        right = (inside[:, None] > thresholds).mean(axis=0)
+        wrong = (outside[:, None] > thresholds).mean(axis=0)
+        right = right - np.sqrt(right * (1 - right) / len(inside)) - 1 / len(inside) - delta
+        wrong = wrong + np.sqrt(wrong * (1 - wrong) / len(outside)) + 1 / len(outside)
+        # No share is above 0 where nothing is shown: its logarithm is as low as floats go.
+        epsilons = np.log(np.maximum(right, _TINY) / wrong)
+        best = int(epsilons.argmax())
+        return float(epsilons[best]), float(thresholds[best])
+
+    def proven(self, threshold: float, delta: float, confidence: float) -> float:
+        """Return the epsilon that the other scores prove; 0 where they prove nothing."""
+        right = self.inside[1::2] > threshold
+        wrong = self.outside[1::2] > threshold
+        # Half of what may go wrong is for either share.
+        level = (1 - confidence) / 2
+        at_least = _lower(int(right.sum()), len(right), level)
+        at_most = 1 - _lower(int((~wrong).sum()), len(wrong), level)
+        if at_least <= delta:
+            return 0.0
+        return max(0.0, math.log((at_least - delta) / at_most))
 
 
 def _lower(successes: int, trials: int, level: float) -> float:
     """Return the Clopper-Pearson bound on a chance, which is less in ``level`` of all cases."""
+    # Imported here: nothing else in the room needs scipy's distributions.
     from scipy.stats import beta
 
     return float(beta.ppf(level, successes, trials - successes + 1)) if successes else 0.0

@@ -1,4 +1,7 @@
-"""What noise promises, as (epsilon, delta) and in words. The sums are those of Google's dp-accounting."""
+"""What noise promises, as (epsilon, delta) and in words.
+
+The sums are those of Google's dp-accounting.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -27,13 +30,16 @@ _IN_CLEAR = (
     " were late or sent what was not taken, whose that was, bytes and seconds are written in clear"
     " and not covered"
 )
-# Of privacy losses: pessimistic by less than 0.1 % of an epsilon above 0.5, 10 times as fast as 1e-4.
+# Of privacy losses: pessimistic by less than 0.1 % of an epsilon above 0.5, and 10 times as fast as
+# 1e-4.
 _INTERVAL = 1e-3
 _POINTS = 2e7  # of a distribution of privacy losses, at most: 160 MB
 _TOLERANCE = 1e-4  # relative, of a multiplier that is looked for
 _LEAST_SEARCHED = 0.01  # multiplier: an epsilon of ten thousands and more promises nothing
 _MOST_SEARCHED = 1e6  # no model is learned from anything beside such noise
 _ROOT = 1e-9  # what finding a root may have left below the true epsilon
+_LEAST_GAUSSIAN = 1e-3  # below, exact sums leave the range of floats, and epsilon is half a million
+_LEAST_POISSON = 0.02  # below, losses take too many points, and epsilon is in the thousands anyway
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def central(
         cohort: devices that are drawn for a round, 1 to ``population``; of Poisson samples, the
             number expected.
         population: devices in all.
-        delta: above 0, below 1, at most 1 / population: a larger one is promised by who publishes
+        delta: in (0, 1), at most 1 / population: a larger one is promised by who publishes
             one device's data.
         sampling: ``fixed``, ``poisson``, or ``unknown``, where drawing promises nothing more.
         relation: ``replace_one`` or, of Poisson samples only, ``add_or_remove_one``.
@@ -90,30 +96,27 @@ def central(
         InputError: a value outside of these; it is named.
     """
     _require_multiplier(multiplier)
-    _require_count("population", population)
+    _require_cohort(cohort, population)
     _require_delta(delta, population)
     _require_count("rounds", rounds)
-    _require_count("cohort", cohort)
-    if cohort > population:
-        raise InputError(f"cohort: expected at most the population of {population}, got {cohort}")
-    _require_one_of("sampling", sampling, SAMPLINGS)
-    _require_one_of("relation", relation, RELATIONS)
-    if relation == "add_or_remove_one" and sampling != "poisson":
-        raise InputError(
-            f"relation: {relation} is of Poisson samples; {sampling} ones promise replace_one"
-        )
-    moved = 2.0 if relation == "replace_one" else 1.0  # bounds by which one device moves a sum
+    _require_sampling(sampling, relation)
     if sampling == "unknown":
-        most = rounds if times is None else min(times, rounds)
-        _require_count("times", most)
-        epsilon = _gaussian(multiplier / (moved * math.sqrt(most)), delta)
+        rounds_of_one = rounds if times is None else min(times, rounds)
+        _require_count("times", rounds_of_one)
+        moved = _moved(relation) * math.sqrt(rounds_of_one)
+        epsilon = _gaussian(multiplier / moved, delta)
         drawn = (
-            f"no device takes part in more than {most} of them, and when devices answer tells nothing"
-            " of their data; nothing is gained by drawing them, as devices are not drawn alike"
+            f"no device takes part in more than {rounds_of_one} of them, and when devices answer"
+            " tells nothing of their data; nothing is gained by drawing them, as devices are not"
+            " drawn alike"
         )
     elif sampling == "poisson":
-        epsilon = _poisson(multiplier, rounds, cohort / population, relation, delta)
-        drawn = f"each of {population} devices is drawn for each round by a chance of its own, {cohort / population:.3g}"
+        chance = cohort / population
+        epsilon = _poisson(multiplier, rounds, chance, relation, delta)
+        drawn = (
+            f"each of {population} devices is drawn for each round by a chance of its own,"
+            f" {chance:.3g}"
+        )
     else:
         epsilon = _fixed(multiplier, rounds, cohort, population, delta)
         drawn = f"each round's {cohort} of {population} devices are drawn at random, all alike"
@@ -129,7 +132,7 @@ def local(multiplier: float, delta: float, *, times: int = 1) -> Guarantee:
     """Return what :class:`LocalNoise` promises of a device that takes part at most so many times.
 
     Raises:
-        InputError: a multiplier below 0, a delta outside of 0 to 1, or fewer than one time; it is
+        InputError: a multiplier below 0, a delta outside of (0, 1), or fewer than one time; it is
             named.
     """
     _require_multiplier(multiplier)
@@ -138,19 +141,22 @@ def local(multiplier: float, delta: float, *, times: int = 1) -> Guarantee:
     often = "the round" if times == 1 else f"all {times} rounds"
     words = (
         f"who sees a device's updates of {often} that it takes part in, the server too, cannot tell"
-        f" its data from any other (replace one); nobody needs to be trusted but the device{_IN_CLEAR}"
+        " its data from any other (replace one); nobody needs to be trusted but the device"
+        f"{_IN_CLEAR}"
     )
-    return Guarantee(_gaussian(multiplier / (2 * math.sqrt(times)), delta), delta, words)
+    moved = 2 * math.sqrt(times)
+    return Guarantee(_gaussian(multiplier / moved, delta), delta, words)
 
 
 def tree(multiplier: float, rounds: int, delta: float, *, times: int = 1) -> Guarantee:
     """Return what :class:`TreeNoise` promises of a device that takes part at most so many times.
 
-    A device's update is in one node of each level, so it moves their sum by the root of the levels (Kairouz et al., arXiv
-    2103.00039); taking part several times is counted as if all of them fell into the same nodes.
+    A device's update is in one node of each level, so it moves their sum by the root of the levels
+    (Kairouz et al., arXiv 2103.00039); taking part several times is counted as if all of them fell
+    into the same nodes.
 
     Raises:
-        InputError: a multiplier below 0, a delta outside of 0 to 1, fewer than one round or time;
+        InputError: a multiplier below 0, a delta outside of (0, 1), fewer than one round or time;
             it is named.
     """
     _require_multiplier(multiplier)
@@ -159,8 +165,8 @@ def tree(multiplier: float, rounds: int, delta: float, *, times: int = 1) -> Gua
     _require_count("times", times)
     often = "1 time" if times == 1 else f"{times} times"
     words = (
-        f"who sees the models of all {rounds} rounds {_OTHERS['replace_one']} (replace one), as long"
-        " as the server is trusted to add the noise and no device takes part more than"
+        f"who sees the models of all {rounds} rounds {_OTHERS['replace_one']} (replace one), as"
+        " long as the server is trusted to add the noise and no device takes part more than"
         f" {often}{_IN_CLEAR}"
     )
     moved = 2 * times * math.sqrt(rounds.bit_length())
@@ -194,17 +200,19 @@ def guarantees(
     """
     promised = []
     for stage in stages:
-        if isinstance(stage, LocalNoise | TreeNoise):
-            _require_delta(delta, population)
         if isinstance(stage, CentralNoise):
-            one = central(
+            guarantee = central(
                 stage.multiplier, rounds, cohort, population, delta, sampling=sampling, times=times
             )
-            promised.append(one)
         elif isinstance(stage, LocalNoise):
-            promised.append(local(stage.multiplier, delta, times=times))
+            _require_delta(delta, population)
+            guarantee = local(stage.multiplier, delta, times=times)
         elif isinstance(stage, TreeNoise):
-            promised.append(tree(stage.multiplier, rounds, delta, times=times))
+            _require_delta(delta, population)
+            guarantee = tree(stage.multiplier, rounds, delta, times=times)
+        else:
+            continue
+        promised.append(guarantee)
     return promised
 
 
@@ -233,8 +241,17 @@ def noise_multiplier(
     """
 
     def promised(multiplier: float) -> float:
-        drawn = {"sampling": sampling, "relation": relation, "times": times}
-        return central(multiplier, rounds, cohort, population, delta, **drawn).epsilon  # type: ignore[arg-type]
+        guarantee = central(
+            multiplier,
+            rounds,
+            cohort,
+            population,
+            delta,
+            sampling=sampling,
+            relation=relation,
+            times=times,
+        )
+        return guarantee.epsilon
 
     return smallest_multiplier(target_epsilon, promised)
 
@@ -263,7 +280,8 @@ def smallest_multiplier(target_epsilon: float, promised: Callable[[float], float
     while promised(low) <= target_epsilon:
         if low < _LEAST_SEARCHED:
             return low
-        low, high = low / 2, low
+        high = low
+        low = low / 2
     while high - low > _TOLERANCE * high:
         middle = (low + high) / 2
         if promised(middle) > target_epsilon:
@@ -285,7 +303,9 @@ def _fixed(multiplier: float, rounds: int, cohort: int, population: int, delta: 
     if multiplier == 0 or cohort == population:
         return everybody
     dp = _accounting()
+    # Replacing one device moves a sum by two bounds.
     orders, once = _renyi(multiplier / 2, cohort, population)
+    # Drawing never promises less than nothing drawn: each bound holds, so the smaller one does.
     return min(everybody, float(dp.rdp.compute_epsilon(orders, rounds * once, delta)[0]))
 
 
@@ -293,7 +313,10 @@ def _fixed(multiplier: float, rounds: int, cohort: int, population: int, delta: 
 def _renyi(
     multiplier: float, cohort: int, population: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return orders, and one round's Renyi divergences at these; more rounds have their multiples."""
+    """Return orders, and one round's Renyi divergences at these.
+
+    More rounds have their multiples.
+    """
     dp = _accounting()
     fine = [1 + step / 10 for step in range(1, 100)]
     orders = np.array([*fine, *range(11, 64), 128, 256, 512, 1024])
@@ -305,22 +328,17 @@ def _renyi(
 
 @lru_cache(maxsize=4096)
 def _poisson(multiplier: float, rounds: int, chance: float, relation: str, delta: float) -> float:
-    moved = 2.0 if relation == "replace_one" else 1.0
-    everybody = _gaussian(multiplier / (moved * math.sqrt(rounds)), delta)
+    everybody = _gaussian(multiplier / (_moved(relation) * math.sqrt(rounds)), delta)
     if chance == 1 or multiplier < _LEAST_POISSON:
         return everybody
     once = _losses(multiplier, chance, relation, _interval(multiplier, rounds))
     return min(everybody, float(once.self_compose(rounds).get_epsilon_for_delta(delta)))
 
 
-_LEAST_GAUSSIAN = (
-    1e-3  # below, the exact sums leave the range of floats, and epsilon is half a million
-)
-_LEAST_POISSON = 0.02  # below, losses take too many points, and epsilon is in the thousands anyway
-
-
 def _interval(multiplier: float, rounds: int) -> float:
-    """Return how finely losses are told apart, so that all rounds' distribution fits into memory."""
+    """Return how finely losses are told apart, so that their distribution fits into memory."""
+    # The end of one round's losses, as of replace-one without drawing: their mean is 2 / z^2 and
+    # their deviation 2 / z, of which eight are taken.
     spread = 2 / multiplier**2 + 16 / multiplier
     return max(_INTERVAL, spread * rounds / _POINTS)
 
@@ -343,15 +361,18 @@ def _gaussian(multiplier: float, delta: float) -> float:
     if multiplier == 0:
         return math.inf
     if multiplier < _LEAST_GAUSSIAN:
-        bound = 1 / (
-            2 * multiplier**2
-        )  # zero-concentrated privacy (Bun and Steinke, arXiv 1605.02065)
+        # Zero-concentrated privacy (Bun and Steinke, arXiv 1605.02065).
+        bound = 1 / (2 * multiplier**2)
         return bound + 2 * math.sqrt(bound * math.log(1 / delta))
-    with np.errstate(
-        divide="ignore"
-    ):  # of very much noise the logarithm of delta is minus infinity, as it should be
+    # Of very much noise the logarithm of delta is minus infinity, as it should be.
+    with np.errstate(divide="ignore"):
         epsilon = float(_accounting().get_epsilon_gaussian(multiplier, delta))
     return epsilon * (1 + _ROOT) + _ROOT
+
+
+def _moved(relation: str) -> float:
+    """Return by how many bounds one device moves a sum: its data leaves, and other data comes."""
+    return 2.0 if relation == "replace_one" else 1.0
 
 
 def _require_multiplier(multiplier: float) -> None:
@@ -361,17 +382,34 @@ def _require_multiplier(multiplier: float) -> None:
 
 def _require_delta(delta: float, population: int | None = None) -> None:
     if not 0 < delta < 1:
-        raise InputError(f"delta: expected a delta above 0, below 1, got {delta}")
+        raise InputError(f"delta: expected a delta in (0, 1), got {delta}")
     if population is not None and delta > 1 / population:
         raise InputError(
-            f"delta: expected at most one over the {population} devices, {1 / population:.2g}, got {delta:g}:"
-            " so much is promised by who publishes one device's data"
+            f"delta: expected at most one over the {population} devices, {1 / population:.2g}, got"
+            f" {delta:g}: so much is promised by who publishes one device's data"
         )
 
 
 def _require_count(name: str, number: int) -> None:
     if not (number >= 1 and number == int(number)):
         raise InputError(f"{name}: expected a whole number of 1 or more, got {number}")
+
+
+def _require_cohort(cohort: int, population: int) -> None:
+    _require_count("population", population)
+    _require_count("cohort", cohort)
+    if cohort > population:
+        raise InputError(f"cohort: expected at most the population of {population}, got {cohort}")
+
+
+def _require_sampling(sampling: str, relation: str) -> None:
+    _require_one_of("sampling", sampling, SAMPLINGS)
+    _require_one_of("relation", relation, RELATIONS)
+    # Of a cohort of a fixed size, one device less is another device more.
+    if relation == "add_or_remove_one" and sampling != "poisson":
+        raise InputError(
+            f"relation: {relation} is of Poisson samples; {sampling} ones promise replace_one"
+        )
 
 
 def _require_one_of(name: str, value: str, values: Sequence[str]) -> None:
@@ -382,7 +420,7 @@ def _require_one_of(name: str, value: str, values: Sequence[str]) -> None:
 def _accounting() -> Any:
     try:
         import dp_accounting
-        from dp_accounting import pld, rdp  # noqa: F401
+        from dp_accounting import pld, rdp  # noqa: F401  # attributes of it from then on
     except ImportError as error:
         raise MissingDependencyError(
             "dp-accounting", "federated", "saying what noise promises"

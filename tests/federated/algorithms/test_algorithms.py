@@ -71,16 +71,15 @@ def test_averaging_drifts_where_devices_differ_and_scaffold_does_not():
 
 
 def test_a_pull_keeps_devices_near():
-    assert run(FedProx(pull=0.0), 3, steps=20)[-1].weights == pytest.approx(
+    assert run(FedProx(mu=0.0), 3, steps=20)[-1].weights == pytest.approx(
         run(FedAvg(), 3, steps=20)[-1].weights
     )
     moved = [
-        np.abs(run(FedProx(pull=pull), 1, steps=20)[-1].weights).sum() for pull in (0.0, 1.0, 5.0)
+        np.abs(run(FedProx(mu=pull), 1, steps=20)[-1].weights).sum() for pull in (0.0, 1.0, 5.0)
     ]
     assert moved[0] > moved[1] > moved[2]
     drifts = [
-        np.abs(run(FedProx(pull=pull), 500, steps=20)[-1].weights - BEST).max()
-        for pull in (0.0, 5.0)
+        np.abs(run(FedProx(mu=pull), 500, steps=20)[-1].weights - BEST).max() for pull in (0.0, 5.0)
     ]
     assert drifts[1] < drifts[0] / 2
 
@@ -95,7 +94,7 @@ def test_momentum_adds_up():
 
 @pytest.mark.parametrize("kind", [FedAdam, FedYogi])
 def test_rates_of_each_weight_by_hand(kind):
-    algorithm = kind(rate=0.1, momentum=0.9, decay=0.99, least=0.01)
+    algorithm = kind(rate=0.1, beta1=0.9, beta2=0.99, tau=0.01)
     states = run(algorithm, 3)
     moved, squares, w = np.zeros(2), np.full(2, 1e-4), np.zeros(2)
     for state in states[1:]:
@@ -143,9 +142,9 @@ def test_krum_keeps_one_that_is_there():
     "wrong",
     [
         lambda: FedAvg(rate=0.0),
-        lambda: FedProx(pull=-1.0),
+        lambda: FedProx(mu=-1.0),
         lambda: FedAvgM(momentum=1.0),
-        lambda: FedAdam(least=0.0),
+        lambda: FedAdam(tau=0.0),
         lambda: Scaffold(population=0),
         lambda: TrimmedMean(0.5),
         lambda: Krum(-1),

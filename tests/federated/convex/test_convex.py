@@ -85,7 +85,7 @@ def test_devices_together_reach_what_one_machine_would(algorithm, momentum, most
     step = until(
         rounds(made, algorithm, momentum=momentum),
         lambda weights: made.loss(weights) < 1.01 * best,
-        most=most,
+        max_rounds=most,
     )
     assert step is not None
     assert step.number > 1
@@ -116,7 +116,7 @@ def test_devices_without_examples_take_no_part():
 
 def test_what_makes_no_sense_is_refused():
     made = problem(users=5)
-    with pytest.raises(InputError, match="momentum of 0 to 1"):
+    with pytest.raises(InputError, match=r"momentum in \[0, 1\)"):
         next(rounds(made, FSVRG(), momentum=1.0))
     with pytest.raises(InputError, match="rate above 0"):
         FSVRG(0)
@@ -125,5 +125,5 @@ def test_what_makes_no_sense_is_refused():
     with pytest.raises(InputError, match="l2 of 0 or more"):
         Logistic(made.data, made.partition, -1.0)
     with pytest.raises(TrainingError, match="not finite"), np.errstate(all="ignore"):
-        until(rounds(made, FSVRG(1e9), momentum=0.99), lambda weights: False, most=500)
-    assert until(rounds(made, FSVRG()), lambda weights: False, most=2) is None
+        until(rounds(made, FSVRG(1e9), momentum=0.99), lambda weights: False, max_rounds=500)
+    assert until(rounds(made, FSVRG()), lambda weights: False, max_rounds=2) is None

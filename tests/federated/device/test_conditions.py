@@ -3,11 +3,11 @@ import time
 import pytest
 
 from handheld.errors import InputError
-from handheld.federated.device import Conditions, Gate, Situation
+from handheld.federated.device import DeviceConditions, DeviceSituation, LearningGate
 from handheld.federated.device import machine as machines
 from handheld.federated.device.machine import MachineSensors, bus_property
 
-GOOD = Situation(idle=True, charging=True, unmetered=True)
+GOOD = DeviceSituation(idle=True, charging=True, unmetered=True)
 
 
 class Given:
@@ -23,34 +23,34 @@ class Given:
     ("situation", "unmet"),
     [
         (GOOD, ()),
-        (Situation(idle=False, charging=True, unmetered=True), ("not idle",)),
-        (Situation(idle=True, charging=False), ("not charging", "not known to be unmetered")),
+        (DeviceSituation(idle=False, charging=True, unmetered=True), ("not idle",)),
+        (DeviceSituation(idle=True, charging=False), ("not charging", "not known to be unmetered")),
         (
-            Situation(),
+            DeviceSituation(),
             ("not known to be idle", "not known to be charging", "not known to be unmetered"),
         ),
     ],
 )
 def test_all_conditions_must_be_known_to_hold(situation, unmet):
-    assert Conditions().unmet(situation) == unmet
-    assert Gate(Given(situation)).unmet() == unmet
+    assert DeviceConditions().unmet(situation) == unmet
+    assert LearningGate(Given(situation)).unmet() == unmet
 
 
 def test_conditions_can_be_dropped():
-    assert Conditions(idle=False, unmetered=False).unmet(Situation(charging=True)) == ()
+    assert DeviceConditions(idle=False, unmetered=False).unmet(DeviceSituation(charging=True)) == ()
 
 
 def test_sensors_are_asked_again_only_after_a_while():
     seconds = iter([0.0, 0.5, 1.0, 1.5])
-    sensors = Given(GOOD, Situation(idle=False, charging=True, unmetered=True))
-    gate = Gate(sensors, every=1.0, clock=lambda: next(seconds))
+    sensors = Given(GOOD, DeviceSituation(idle=False, charging=True, unmetered=True))
+    gate = LearningGate(sensors, every=1.0, clock=lambda: next(seconds))
     assert [gate.unmet() for _ in range(4)] == [(), (), ("not idle",), ("not idle",)]
     assert sensors.asked == 2
 
 
 def test_a_gate_that_looks_back_in_time_is_refused():
     with pytest.raises(InputError, match="seconds"):
-        Gate(Given(GOOD), every=-1)
+        LearningGate(Given(GOOD), every=-1)
 
 
 class Battery:
@@ -93,7 +93,7 @@ def test_a_machine_is_idle_when_only_we_work(monkeypatch, others, hint, idle):
 
         def cpu_times(self):
             return type(
-                "Here",
+                "LocalBackend",
                 (),
                 {"user": ours, "system": 0.0, "children_user": 0.0, "children_system": 0.0},
             )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handheld.errors import InputError
-from handheld.federated.device import Store
+from handheld.federated.device import ExampleStore
 
 
 def picture(number):
@@ -19,10 +19,10 @@ class Clock:
 
 
 def test_what_was_added_comes_back_in_another_process(tmp_path):
-    store = Store(tmp_path / "own" / "examples.sqlite")
+    store = ExampleStore(tmp_path / "own" / "examples.sqlite")
     for number in range(5):
         store.add(picture(number), number % 3)
-    found = Store(tmp_path / "own" / "examples.sqlite").examples()
+    found = ExampleStore(tmp_path / "own" / "examples.sqlite").examples()
     assert found.inputs.dtype == np.uint8
     assert found.inputs[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
     assert found.targets.tolist() == [0, 1, 2, 0, 1]
@@ -30,7 +30,7 @@ def test_what_was_added_comes_back_in_another_process(tmp_path):
 
 
 def test_the_oldest_go_first_and_leave_no_trace(tmp_path):
-    store = Store(tmp_path / "examples.sqlite", most=3)
+    store = ExampleStore(tmp_path / "examples.sqlite", max_examples=3)
     for number in range(40, 45):
         store.add(np.full(400, number, np.uint8), 0)
     assert store.examples().inputs[:, 0].tolist() == [42, 43, 44]
@@ -40,7 +40,7 @@ def test_the_oldest_go_first_and_leave_no_trace(tmp_path):
 
 
 def test_all_together_are_no_larger_than_allowed(tmp_path):
-    store = Store(tmp_path / "examples.sqlite", megabytes=0.0025)
+    store = ExampleStore(tmp_path / "examples.sqlite", megabytes=0.0025)
     for number in range(6):
         store.add(np.full(992, number, np.uint8), 0)
     assert store.examples().inputs[:, 0].tolist() == [4, 5]
@@ -51,7 +51,7 @@ def test_all_together_are_no_larger_than_allowed(tmp_path):
 
 def test_examples_age(tmp_path):
     clock = Clock()
-    store = Store(tmp_path / "examples.sqlite", days=2, clock=clock)
+    store = ExampleStore(tmp_path / "examples.sqlite", days=2, clock=clock)
     store.add(picture(1), 0)
     clock.now += 1.5 * 86_400
     store.add(picture(2), 0)
@@ -75,7 +75,7 @@ def test_examples_age(tmp_path):
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_is_lost(tmp_path, value, target, why):
-    store = Store(tmp_path / "examples.sqlite")
+    store = ExampleStore(tmp_path / "examples.sqlite")
     store.add(picture(1), 0)
     with pytest.raises(InputError, match=why):
         store.add(value, target)
@@ -84,7 +84,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_lost(tmp_path, value, targe
 
 @pytest.mark.parametrize("label", [3, -2, 2**40])
 def test_a_label_that_is_no_class_is_refused(tmp_path, label):
-    store = Store(tmp_path / "examples.sqlite", classes=3)
+    store = ExampleStore(tmp_path / "examples.sqlite", classes=3)
     for fits in (0, 2, -1):
         store.add(picture(1), fits)
     with pytest.raises(
@@ -97,7 +97,7 @@ def test_a_label_that_is_no_class_is_refused(tmp_path, label):
 
 def test_records_that_were_damaged_are_left_out_with_a_word(tmp_path, caplog):
     path = tmp_path / "examples.sqlite"
-    store = Store(path)
+    store = ExampleStore(path)
     for number in range(4):
         store.add(np.full(2, number, np.float32), number)
     with sqlite3.connect(path) as connection:
@@ -117,7 +117,7 @@ def test_records_that_were_damaged_are_left_out_with_a_word(tmp_path, caplog):
 
 
 def test_forgetting_forgets_everything(tmp_path):
-    store = Store(tmp_path / "examples.sqlite")
+    store = ExampleStore(tmp_path / "examples.sqlite")
     store.add(np.full(100, 77, np.uint8), 0)
     store.forget()
     assert len(store) == 0
@@ -130,7 +130,7 @@ def test_a_damaged_file_is_named_and_left_as_it_is(tmp_path):
     path = tmp_path / "examples.sqlite"
     path.write_bytes(b"no database, " * 100)
     with pytest.raises(InputError, match=r"examples\.sqlite cannot be used"):
-        Store(path)
+        ExampleStore(path)
     assert path.read_bytes() == b"no database, " * 100
 
 
@@ -139,15 +139,15 @@ def test_another_database_is_refused(tmp_path):
         connection.execute("create table examples (id integer)")
     connection.close()
     with pytest.raises(InputError, match="cannot be used"):
-        Store(tmp_path / "other.sqlite")
+        ExampleStore(tmp_path / "other.sqlite")
 
 
 @pytest.mark.parametrize(
-    "limits", [{"most": 0}, {"megabytes": 0}, {"days": np.nan}, {"classes": 0}]
+    "limits", [{"max_examples": 0}, {"megabytes": 0}, {"days": np.nan}, {"classes": 0}]
 )
 def test_limits_that_make_no_sense(tmp_path, limits):
     with pytest.raises(InputError, match="limits"):
-        Store(tmp_path / "examples.sqlite", **limits)
+        ExampleStore(tmp_path / "examples.sqlite", **limits)
     assert not list(tmp_path.iterdir())
 
 
@@ -156,4 +156,4 @@ def test_a_place_where_nothing_can_be_is_named(tmp_path, place):
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match="cannot be used as a store of examples"):
-        Store(tmp_path / place)
+        ExampleStore(tmp_path / place)

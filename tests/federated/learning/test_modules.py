@@ -8,8 +8,8 @@ from torch.nn.utils import prune
 
 from handheld.data.users.partitions import by_quantity
 from handheld.errors import InputError
-from handheld.federated.algorithms import FedProx, Scaffold, State
-from handheld.federated.learning import Examples, Task, Users, Work
+from handheld.federated.algorithms import FedProx, Scaffold, ServerState
+from handheld.federated.learning import ClientTask, ClientWork, Examples, Users
 from handheld.federated.learning.copies import copied
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.learning.vectors import Vector, load
@@ -29,12 +29,12 @@ def learner(module=None, at_once=0, count=60, users=5):
 @pytest.mark.parametrize(
     "work",
     [
-        Work(epochs=2, batch=4),
-        Work(batch=None, rate=1.0),
-        Work(epochs=3, batch=7, steps=5, decay=0.9),
+        ClientWork(epochs=2, batch=4),
+        ClientWork(batch=None, rate=1.0),
+        ClientWork(epochs=3, batch=7, steps=5, decay=0.9),
     ],
 )
-@pytest.mark.parametrize("algorithm", [FedProx(pull=0.5), Scaffold(population=5)])
+@pytest.mark.parametrize("algorithm", [FedProx(mu=0.5), Scaffold(population=5)])
 def test_side_by_side_is_what_each_learns_alone(work, algorithm):
     together, alone = learner(at_once=5), learner(at_once=1)
     state = algorithm.init(together.start())
@@ -45,7 +45,7 @@ def test_side_by_side_is_what_each_learns_alone(work, algorithm):
         np.full(len(state.weights), 0.01 * user, np.float32) if algorithm.corrects else None
         for user in range(5)
     ]
-    task = Task(state, algorithm, work, seed=4)
+    task = ClientTask(state, algorithm, work, seed=4)
     one, other = (
         together.learn(task, range(5), own),
         [each for u in range(5) for each in alone.learn(task, [u], own[u : u + 1])],
@@ -70,10 +70,10 @@ def test_small_modules_go_side_by_side_and_others_alone():
 def test_learning_depends_on_the_task_alone():
     made = learner(nn.Sequential(nn.Linear(5, 8), nn.Dropout(), nn.Linear(8, 3)))
     before = made.start()
-    task = Task(FedProx().init(before), FedProx(), Work(epochs=2, batch=4), seed=1)
+    task = ClientTask(FedProx().init(before), FedProx(), ClientWork(epochs=2, batch=4), seed=1)
     first = made.learn(task, [1], [None])[0].change
     made.learn(task, [2], [None])
-    made.evaluate(State(first))
+    made.evaluate(ServerState(first))
     assert (made.learn(task, [1], [None])[0].change == first).all()
     assert (pickle.loads(pickle.dumps(made)).learn(task, [1], [None])[0].change == first).all()
     assert (made.start() == before).all()
@@ -82,7 +82,7 @@ def test_learning_depends_on_the_task_alone():
 def test_a_device_without_examples_learns_nothing():
     made = learner(at_once=2)
     made.users.partition.offsets[1] = made.users.partition.offsets[0]
-    task = Task(FedProx().init(made.start()), FedProx(), Work(), seed=1)
+    task = ClientTask(FedProx().init(made.start()), FedProx(), ClientWork(), seed=1)
     for users in ([0], [0, 3]):
         nothing = made.learn(task, users, [None] * len(users))[0]
         assert (nothing.weight, nothing.distance, np.abs(nothing.change).max()) == (0, 0, 0)
@@ -94,8 +94,8 @@ def with_norm():
 
 
 def task_of(made, **work):
-    state = State(made.start(), statistics=made.statistics())
-    return Task(state, FedProx(), Work(**work), seed=1)
+    state = ServerState(made.start(), statistics=made.statistics())
+    return ClientTask(state, FedProx(), ClientWork(**work), seed=1)
 
 
 def test_means_that_layers_keep_are_apart_from_the_weights():
@@ -122,33 +122,35 @@ def test_pictures_one_by_one_have_statistics_of_their_own():
     made = ModuleLearner(module, Users(examples, by_quantity(6, 1, seed=0)))
     learned = made.learn(task_of(made, batch=1, rate=1e-9), [0], [None])[0]
     expected = nn.Sequential(module[0], module[1]).train()
-    order = made.users.partition.of(0)[next(Work(batch=6).batches(6, task_of(made).random(0)))]
+    order = made.users.partition.of(0)[
+        next(ClientWork(batch=6).batches(6, task_of(made).random(0)))
+    ]
     with torch.no_grad():
         for row in order:
             expected(torch.from_numpy(examples.inputs[row : row + 1]).float())
     assert learned.statistics[:2] == pytest.approx(module[1].running_mean.numpy(), abs=1e-6)
     assert learned.statistics[2:4] == pytest.approx(module[1].running_var.numpy(), abs=1e-6)
     assert learned.statistics[4] == 6
-    made.check_work(Work(batch=1))
+    made.check_work(ClientWork(batch=1))
 
 
-@pytest.mark.parametrize("work", [Work(batch=1), Work(batch=1, steps=3)])
+@pytest.mark.parametrize("work", [ClientWork(batch=1), ClientWork(batch=1, steps=3)])
 def test_batches_that_would_never_have_statistics_are_refused_by_the_layer(work):
     why = r"1 \(BatchNorm1d\) is given one number a channel in batches of one example, which has no variance: .*GroupNorm"
     with pytest.raises(InputError, match=why):
         learner(with_norm()).check_work(work)
     with pytest.raises(InputError, match=why):
         simulate(Plan(rounds=1, cohort=2, work=work), learner(with_norm()))
-    learner(with_norm()).check_work(Work(batch=2))
+    learner(with_norm()).check_work(ClientWork(batch=2))
     learner().check_work(work)
 
 
 def test_devices_of_one_example_each_would_never_have_statistics_either():
     made = learner(with_norm(), count=5, users=5)
     with pytest.raises(InputError, match=r"BatchNorm1d.*one example"):
-        made.check_work(Work(batch=None))
+        made.check_work(ClientWork(batch=None))
     fixed = ModuleLearner(with_norm(), made.users, freeze_statistics=True)
-    fixed.check_work(Work(batch=None))
+    fixed.check_work(ClientWork(batch=None))
 
 
 def test_sequences_are_asked_at_each_place_but_where_nothing_is():
@@ -167,12 +169,15 @@ def test_sequences_are_asked_at_each_place_but_where_nothing_is():
     users = Users(examples, by_quantity(8, 2, seed=0))
     one, other = (ModuleLearner(Next(), users, examples, at_once=n) for n in (1, 2))
     other.first = one.first
-    task = Task(FedProx().init(one.start()), FedProx(), Work(epochs=60, batch=2, rate=2.0), seed=0)
+    task = ClientTask(
+        FedProx().init(one.start()), FedProx(), ClientWork(epochs=60, batch=2, rate=2.0), seed=0
+    )
     changes = [one.learn(task, [user], [None])[0].change for user in (0, 1)]
     beside = [each.change for each in other.learn(task, [0, 1], [None, None])]
     assert np.stack(beside) == pytest.approx(np.stack(changes), abs=1e-4)
     assert (
-        one.evaluate(State(one.start() + changes[int(np.argmax(one.examples))]))["accuracy"] > 0.9
+        one.evaluate(ServerState(one.start() + changes[int(np.argmax(one.examples))]))["accuracy"]
+        > 0.9
     )
 
 
@@ -210,11 +215,11 @@ def test_what_cannot_learn_is_refused():
 )
 def test_work_that_makes_no_sense(values):
     with pytest.raises(InputError, match="expected"):
-        Work(**values)
+        ClientWork(**values)
 
 
 def test_each_pass_takes_each_example_once():
-    work = Work(epochs=2.5, batch=4)
+    work = ClientWork(epochs=2.5, batch=4)
     batches = list(work.batches(10, np.random.default_rng(0)))
     assert [len(rows) for rows in batches] == [4, 4, 2, 4, 4, 2, 4, 4]
     assert (
@@ -222,7 +227,11 @@ def test_each_pass_takes_each_example_once():
         == sorted(np.concatenate(batches[3:6]))
         == list(range(10))
     )
-    assert (work.steps_of(10), work.steps_of(0), Work(steps=1, batch=1).steps_of(9)) == (8, 0, 1)
+    assert (work.steps_of(10), work.steps_of(0), ClientWork(steps=1, batch=1).steps_of(9)) == (
+        8,
+        0,
+        1,
+    )
 
 
 def pruned(layer):
@@ -242,8 +251,11 @@ def test_modules_that_compute_weights_in_hooks_learn_and_can_be_copied_again(by_
     assert not learned.error
     assert np.abs(learned.change).max() > 0.01
     assert len(copied(made.module)[0].weight) == 8  # after it has learned
-    moved = made.evaluate(State(made.start() + learned.change, statistics=learned.statistics))
-    assert moved["loss"] < made.evaluate(State(made.start(), statistics=made.statistics()))["loss"]
+    moved = made.evaluate(ServerState(made.start() + learned.change, statistics=learned.statistics))
+    assert (
+        moved["loss"]
+        < made.evaluate(ServerState(made.start(), statistics=made.statistics()))["loss"]
+    )
 
 
 def test_a_module_that_cannot_be_copied_is_refused_in_one_line():

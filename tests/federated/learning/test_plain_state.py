@@ -7,9 +7,9 @@ from torch import nn
 
 from handheld.data.users.partitions import evenly
 from handheld.errors import InputError
-from handheld.federated.algorithms import FedAvg, State
-from handheld.federated.learning import Examples, Users, Work
-from handheld.federated.learning.learner import Task
+from handheld.federated.algorithms import FedAvg, ServerState
+from handheld.federated.learning import ClientWork, Examples, Users
+from handheld.federated.learning.learner import ClientTask
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.learning.plain_state import PlainState
 
@@ -51,8 +51,8 @@ def learner_of(module, **options):
 
 
 def task_of(learner):
-    state = State(learner.start(), statistics=learner.statistics())
-    return Task(state, FedAvg(), Work(epochs=2, batch=5, rate=0.1), seed=0)
+    state = ServerState(learner.start(), statistics=learner.statistics())
+    return ClientTask(state, FedAvg(), ClientWork(epochs=2, batch=5, rate=0.1), seed=0)
 
 
 def changes(learner, users):

@@ -104,8 +104,12 @@ def test_words_and_sums():
     assert dict(totals(ROWS))["answered in time"] == "40"
     assert dict(totals(ROWS))["simulated hours"] == "10"
     assert "right" not in summary(Plan(), [{"bytes_up": 0}], 1, 1)
-    told = dict(settings(Plan(devices=Devices(gone=0.25))))
-    assert (told["algorithm"], told["devices.gone"], told["stages"]) == ("FedAvg", "0.25", "none")
+    told = dict(settings(Plan(devices=Devices(dropout_rate=0.25))))
+    assert (told["algorithm"], told["devices.dropout_rate"], told["stages"]) == (
+        "FedAvg",
+        "0.25",
+        "none",
+    )
 
 
 def test_tensorboard_gets_each_figure(tmp_path):
@@ -250,7 +254,7 @@ def test_ctrl_c_says_where_the_run_stopped(tmp_path, monkeypatch):
 def test_the_sentence_says_how_many_updates_a_step_applied():
     row = [{"bytes_up": 0}] * 6
     assert "6 steps of 3 updates each, 6 of 25 devices learning at any time" in summary(
-        Plan(cohort=6, buffer=3), row, 25, 1
+        Plan(cohort=6, buffer_size=3), row, 25, 1
     )
     assert "6 rounds with 6 of 25 devices each on average" in summary(
         Plan(cohort=6, sampling="poisson"), row, 25, 1

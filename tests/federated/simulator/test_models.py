@@ -18,9 +18,9 @@ from torch.nn import functional
 from handheld.data.users.partitions import evenly, of_parts
 from handheld.errors import HandheldError, InputError
 from handheld.federated.algorithms import FedAdam, Median
-from handheld.federated.learning import Examples, Users, Work
+from handheld.federated.learning import ClientWork, Examples, Users
 from handheld.federated.learning.modules import ModuleLearner
-from handheld.federated.learning.structured import RandomMask
+from handheld.federated.learning.subspaces import RandomMask
 from handheld.federated.report import write_run
 from handheld.federated.simulator import Plan, StoppedRunError, simulate
 from handheld.federated.simulator import rounds as simulating
@@ -34,7 +34,7 @@ from handheld.federated.stages import (
 )
 from handheld.federated.updates import Eden
 
-WORK = Work(epochs=2, batch=8, rate=0.1)
+WORK = ClientWork(epochs=2, batch=8, rate=0.1)
 PLAN = Plan(rounds=3, cohort=6, work=WORK)
 NOISY = replace(PLAN, uniform=True, stages=(Clip(1.0), CentralNoise(1.0)))
 
@@ -122,7 +122,7 @@ def test_statistics_are_the_mean_over_devices_by_their_examples_reference():
     users, _ = points()
     made = ModuleLearner(nn.Sequential(nn.BatchNorm1d(5), nn.Linear(5, 3)), users)
     run = simulate(
-        Plan(rounds=1, cohort=12, algorithm=FedAdam(rate=0.5), work=Work(batch=None)), made
+        Plan(rounds=1, cohort=12, algorithm=FedAdam(rate=0.5), work=ClientWork(batch=None)), made
     )
     sizes = users.partition.sizes
     inputs = [
@@ -519,7 +519,7 @@ def test_a_batch_of_one_in_a_users_own_layer_is_one_rejected_device():
 @pytest.mark.parametrize("at_once", [1, 4])
 @pytest.mark.parametrize("rate", [1e20, 1e38])
 def test_a_huge_rate_ends_the_run_and_says_why(rate, at_once, tmp_path):
-    plan = Plan(rounds=20, cohort=4, work=Work(epochs=2, batch=8, rate=rate))
+    plan = Plan(rounds=20, cohort=4, work=ClientWork(epochs=2, batch=8, rate=rate))
     seen = []
     made = learner(lambda: nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3)), at_once)
     with pytest.raises(HandheldError) as raised:
@@ -602,7 +602,7 @@ def test_averaged_statistics_are_the_weighted_mean_and_stay_within_those_of_devi
     users = len(own)
     made = Keeping(users=users, at_once=at_once, sizes=dict(enumerate(sizes)), own=own)
     stages = (Compressed(Eden(1)),) if encoded else ()
-    run = simulate(Plan(rounds=2, cohort=users, stages=stages, heaviest=1e9), made)
+    run = simulate(Plan(rounds=2, cohort=users, stages=stages, max_weight=1e9), made)
     expected = np.average(own, axis=0, weights=sizes[:users])
     assert run.state.statistics == pytest.approx(expected, rel=1e-12, abs=1e-12)
     assert (run.state.statistics >= own.min(axis=0) * (1 - 1e-12)).all()

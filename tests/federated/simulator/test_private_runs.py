@@ -59,7 +59,7 @@ def test_the_denominator_is_the_number_that_is_expected():
         cohort=20,
         uniform=True,
         stages=(Clip(100.0), CentralNoise(1e-9)),
-        devices=Devices(gone=0.5),
+        devices=Devices(dropout_rate=0.5),
     )
     run = simulate(plan, Steady(users=40))
     answered = np.array([row["answered"] for row in run.rows])
@@ -72,12 +72,12 @@ def test_the_denominator_is_the_number_that_is_expected():
     [
         ({}, 10),
         ({"cohort": 100}, 50),
-        ({"devices": Devices(gone=0.2)}, 8),
-        ({"devices": Devices(gone=0.2, asked=1.2)}, 9.6),
-        ({"devices": Devices(gone=0.2, asked=2.0)}, 10),
+        ({"devices": Devices(dropout_rate=0.2)}, 8),
+        ({"devices": Devices(dropout_rate=0.2, over_selection=1.2)}, 9.6),
+        ({"devices": Devices(dropout_rate=0.2, over_selection=2.0)}, 10),
         ({"devices": Devices(ready=0.1)}, 5),
         ({"sampling": "poisson"}, 10),
-        ({"sampling": "poisson", "devices": Devices(gone=0.2, ready=0.5)}, 4),
+        ({"sampling": "poisson", "devices": Devices(dropout_rate=0.2, ready=0.5)}, 4),
     ],
 )
 def test_how_many_are_expected_to_answer(values, expected):
@@ -149,11 +149,11 @@ def test_an_empty_poisson_cohort_is_hidden_by_noise_too():
     ("devices", "drawn", "sampling"),
     [
         (Devices(), 20, "fixed"),
-        (Devices(gone=0.5, spread=1.0, deadline=60), 20, "fixed"),
-        (Devices(asked=2, spread=0.8), 40, "fixed"),
+        (Devices(dropout_rate=0.5, spread=1.0, deadline=60), 20, "fixed"),
+        (Devices(over_selection=2, spread=0.8), 40, "fixed"),
         (Devices(ready=0.1), 20, "fixed"),
         (Devices(ready=0.1, night=1, deadline=60), 20, "unknown"),
-        (Devices(ready=0.1, night=1, deadline=60, asked=1.3), 26, "unknown"),
+        (Devices(ready=0.1, night=1, deadline=60, over_selection=1.3), 26, "unknown"),
     ],
 )
 def test_what_devices_do_to_the_chance_of_being_drawn_is_in_the_promise(devices, drawn, sampling):
@@ -170,13 +170,16 @@ def test_what_devices_do_to_the_chance_of_being_drawn_is_in_the_promise(devices,
 def test_of_poisson_cohorts_too_hours_of_their_own_promise_nothing_by_drawing():
     plan = replace(ALL, sampling="poisson", devices=Devices(ready=0.5, night=0.5, deadline=60))
     assert plan.drawing == "unknown"
-    assert replace(plan, devices=Devices(ready=0.5, gone=0.5, deadline=60)).drawing == "poisson"
+    assert (
+        replace(plan, devices=Devices(ready=0.5, dropout_rate=0.5, deadline=60)).drawing
+        == "poisson"
+    )
 
 
 def test_in_poisson_cohorts_nobody_waits_for_others():
     """Each device answers by its own chance, 0.2 * 0.1, alone or not: with waiting it would be more."""
     plan = Plan(
-        rounds=2000, cohort=1, sampling="poisson", devices=Devices(ready=0.1), judge_every=2000
+        rounds=2000, cohort=1, sampling="poisson", devices=Devices(ready=0.1), eval_every=2000
     )
     run = simulate(plan, Steady(users=5))
     assert run.times.sum() == pytest.approx(2000 * 5 * 0.02, rel=0.25)
@@ -185,7 +188,10 @@ def test_in_poisson_cohorts_nobody_waits_for_others():
 
 def test_who_sends_an_update_too_late_took_part():
     plan = replace(
-        ALL, cohort=10, devices=Devices(asked=2.0, spread=1.0), stages=(Clip(1.0), LocalNoise(1.0))
+        ALL,
+        cohort=10,
+        devices=Devices(over_selection=2.0, spread=1.0),
+        stages=(Clip(1.0), LocalNoise(1.0)),
     )
     run = simulate(plan, Steady(users=20))
     assert run.times.tolist() == [1] * 20
@@ -193,7 +199,12 @@ def test_who_sends_an_update_too_late_took_part():
 
 
 @pytest.mark.parametrize(
-    "devices", [Devices(asked=2, spread=0.8), Devices(ready=0.1), Devices(gone=0.3, spread=1)]
+    "devices",
+    [
+        Devices(over_selection=2, spread=0.8),
+        Devices(ready=0.1),
+        Devices(dropout_rate=0.3, spread=1),
+    ],
 )
 def test_no_device_is_drawn_more_often_than_the_promise_counts_on(devices):
     """Of 100 devices the chance of the luckiest: in 400 rounds within five deviations of what the promise takes."""
@@ -222,18 +233,27 @@ def test_how_much_one_device_has_does_not_change_who_is_asked_at_night(sampling)
     ("values", "why"),
     [
         (
-            {"sampling": "poisson", "devices": Devices(asked=1.5)},
-            r"devices\.asked: expected 1 with poisson",
+            {"sampling": "poisson", "devices": Devices(over_selection=1.5)},
+            r"devices\.over_selection: expected 1 with poisson",
         ),
-        ({"sampling": "poisson", "buffer": 3, "stages": ()}, "poisson cohorts are those of rounds"),
-        ({"sampling": "half"}, "sampling: expected fixed or poisson, got 'half'"),
-        ({"delta": 0.0}, "delta: expected a number above 0"),
-        ({"devices": Devices(least=0.5, deadline=60)}, r"devices\.least: expected 0 with noise"),
         (
-            {"devices": Devices(least=0.5), "sampling": "poisson"},
-            r"devices\.least: expected 0 with noise",
+            {"sampling": "poisson", "buffer_size": 3, "stages": ()},
+            "poisson cohorts are those of rounds",
         ),
-        ({"devices": Devices(gone=1.0)}, r"devices\.gone: expected less than 1 with noise"),
+        ({"sampling": "half"}, "sampling: expected fixed or poisson, got 'half'"),
+        ({"delta": 0.0}, r"delta: expected a number in \(0, 1\)"),
+        (
+            {"devices": Devices(min_report_fraction=0.5, deadline=60)},
+            r"devices\.min_report_fraction: expected 0 with noise",
+        ),
+        (
+            {"devices": Devices(min_report_fraction=0.5), "sampling": "poisson"},
+            r"devices\.min_report_fraction: expected 0 with noise",
+        ),
+        (
+            {"devices": Devices(dropout_rate=1.0)},
+            r"devices\.dropout_rate: expected less than 1 with noise",
+        ),
         (
             {"devices": Devices(ready=0.5, night=0.5)},
             r"devices\.deadline: expected one with noise and hours of their own",
@@ -342,7 +362,9 @@ def test_a_longer_run_that_would_break_its_target_says_what_can_be_done(tmp_path
 def test_noise_of_a_tree_cancels_though_not_all_answer():
     """After 16 rounds one node covers all of them; with another denominator in each round the noise of 15 would stay."""
     stages = (Clip(1.0), TreeNoise(1.0))
-    plan = Plan(rounds=16, cohort=10, uniform=True, stages=stages, devices=Devices(gone=0.3))
+    plan = Plan(
+        rounds=16, cohort=10, uniform=True, stages=stages, devices=Devices(dropout_rate=0.3)
+    )
     silent = {user: np.zeros(WIDE, np.float32) for user in range(20)}
     run = simulate(plan, Steady(size=WIDE, broken=silent))
     assert len({row["answered"] for row in run.rows}) > 2
@@ -363,9 +385,9 @@ def test_bytes_of_private_updates_do_not_tell_who_has_data():
         ("cohort", 1.49),
         ("rounds", 3.5),
         ("seed", 1.5),
-        ("judge_every", 1.5),
+        ("eval_every", 1.5),
         ("cohort", True),
-        ("buffer", 2.5),
+        ("buffer_size", 2.5),
     ],
 )
 def test_what_is_counted_is_a_whole_number(name, value):

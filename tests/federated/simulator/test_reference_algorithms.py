@@ -18,12 +18,12 @@ from handheld.federated.algorithms import (
     FedYogi,
     Scaffold,
 )
-from handheld.federated.learning import Learned, Work
+from handheld.federated.learning import ClientWork, Learned
 from handheld.federated.simulator import Devices, Plan, simulate
 
 USERS, SIZE, STEPS, RATE = 20, 4, 5, 0.05
 SIZES = 5 * 2 ** (np.arange(USERS) % 4)  # 5 to 40 examples
-WORK = Work(epochs=STEPS, batch=None, rate=RATE)
+WORK = ClientWork(epochs=STEPS, batch=None, rate=RATE)
 
 
 def data(user):
@@ -117,10 +117,10 @@ def adaptive(rate, beta1, beta2, tau, *, yogi):
 CASES = {
     "fedavg": (FedAvg(), lambda mean, kept: mean, 0.0),
     "fedavg, rate 0.5": (FedAvg(rate=0.5), lambda mean, kept: 0.5 * mean, 0.0),
-    "fedprox": (FedProx(pull=0.7), lambda mean, kept: mean, 0.7),
+    "fedprox": (FedProx(mu=0.7), lambda mean, kept: mean, 0.7),
     "fedavgm": (FedAvgM(rate=0.5, momentum=0.8), momentum(0.5, 0.8), 0.0),
-    "fedadam": (FedAdam(rate=0.1, least=1e-2), adaptive(0.1, 0.9, 0.99, 1e-2, yogi=False), 0.0),
-    "fedyogi": (FedYogi(rate=0.1, least=1e-2), adaptive(0.1, 0.9, 0.99, 1e-2, yogi=True), 0.0),
+    "fedadam": (FedAdam(rate=0.1, tau=1e-2), adaptive(0.1, 0.9, 0.99, 1e-2, yogi=False), 0.0),
+    "fedyogi": (FedYogi(rate=0.1, tau=1e-2), adaptive(0.1, 0.9, 0.99, 1e-2, yogi=True), 0.0),
 }
 
 
@@ -164,7 +164,9 @@ def test_reference_of_scaffold(algorithm):
 
 def test_reference_of_scaffold_where_devices_leave():
     learner = Regression()
-    plan = Plan(rounds=20, cohort=8, algorithm=Scaffold(), work=WORK, devices=Devices(gone=0.4))
+    plan = Plan(
+        rounds=20, cohort=8, algorithm=Scaffold(), work=WORK, devices=Devices(dropout_rate=0.4)
+    )
     run = simulate(plan, learner)
     w, c = scaffold(learner.cohorts())
     assert run.state.weights == pytest.approx(w, rel=1e-4, abs=1e-5)
@@ -202,8 +204,8 @@ def fedbuff(arrivals, buffer):
 @pytest.mark.parametrize("buffer", [1, 3])
 def test_reference_of_fedbuff(buffer):
     learner = Regression()
-    devices = Devices(spread=1.0, learns=1.0)
-    plan = Plan(rounds=30, cohort=8, buffer=buffer, uniform=True, work=WORK, devices=devices)
+    devices = Devices(spread=1.0, examples_per_second=1.0)
+    plan = Plan(rounds=30, cohort=8, buffer_size=buffer, uniform=True, work=WORK, devices=devices)
     run = simulate(plan, learner)
     assert len(set(learner.log)) == len(learner.log) == 30 * buffer  # no answer counts twice
     assert max(row["stale"] for row in run.rows) > 1

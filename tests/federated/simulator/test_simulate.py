@@ -17,9 +17,9 @@ from handheld.federated.algorithms import (
     Scaffold,
     TrimmedMean,
 )
-from handheld.federated.learning import Work
+from handheld.federated.learning import ClientWork
 from handheld.federated.learning.modules import ModuleLearner
-from handheld.federated.learning.structured import LowRank, RandomMask
+from handheld.federated.learning.subspaces import LowRank, RandomMask
 from handheld.federated.simulator import Devices, Plan, simulate
 from handheld.federated.simulator import rounds as simulating
 from handheld.federated.simulator.checkpoint import kept_noise
@@ -34,7 +34,7 @@ from handheld.federated.stages import (
 )
 from handheld.federated.updates import Eden, Largest, Stochastic
 
-WORK = Work(epochs=2, batch=8, rate=0.1)
+WORK = ClientWork(epochs=2, batch=8, rate=0.1)
 NOISY = Plan(
     rounds=6,
     cohort=6,
@@ -53,20 +53,26 @@ PLANS = {
         NOISY, algorithm=FedAvg(), stages=(Clip(1.0), TreeNoise(0.1), WholeNumbers(6))
     ),
     "fed back": Plan(
-        rounds=6, cohort=6, work=WORK, stages=(Compressed(Largest(0.2)),), feedback=True
+        rounds=6, cohort=6, work=WORK, stages=(Compressed(Largest(0.2)),), error_feedback=True
     ),
     "structured": Plan(rounds=6, cohort=6, work=WORK, stages=(Structured(LowRank(1), Eden(8)),)),
     "without rounds": Plan(
-        rounds=6, cohort=5, buffer=3, work=WORK, devices=Devices(ready=0.7, gone=0.2, spread=1)
+        rounds=6,
+        cohort=5,
+        buffer_size=3,
+        work=WORK,
+        devices=Devices(ready=0.7, dropout_rate=0.2, spread=1),
     ),
     "poisson": replace(
-        NOISY, sampling="poisson", devices=Devices(gone=0.2, ready=0.7, night=0.5, deadline=600)
+        NOISY,
+        sampling="poisson",
+        devices=Devices(dropout_rate=0.2, ready=0.7, night=0.5, deadline=600),
     ),
     "devices": Plan(
         rounds=6,
         cohort=6,
         work=WORK,
-        devices=Devices(ready=0.7, night=0.5, gone=0.2, spread=1, asked=1.3),
+        devices=Devices(ready=0.7, night=0.5, dropout_rate=0.2, spread=1, over_selection=1.3),
     ),
 }
 
@@ -117,7 +123,7 @@ def test_any_number_of_workers_gives_the_same_bits(workers):
 def test_a_cluster_gives_the_same_bits():
     pytest.importorskip("ray")
     same(
-        simulate(PLANS["corrected"], learner(), engine="ray"),
+        simulate(PLANS["corrected"], learner(), backend="ray"),
         simulate(PLANS["corrected"], learner()),
     )
 
@@ -131,7 +137,7 @@ def test_a_cluster_gives_the_same_statistics():
     users, test = points()
     made = ModuleLearner(network, users, test)
     plan = Plan(rounds=3, cohort=6, work=WORK)
-    one, other = simulate(plan, made, engine="ray"), simulate(plan, made)
+    one, other = simulate(plan, made, backend="ray"), simulate(plan, made)
     same(one, other)
     assert (one.state.statistics == other.state.statistics).all()
     assert len(one.state.statistics) == 9
@@ -206,7 +212,9 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
 
 
 def test_one_round_of_all_devices_is_a_step_along_the_gradient():
-    plan = Plan(rounds=1, cohort=12, algorithm=FedSGD(rate=0.3), work=Work(batch=None, rate=1.0))
+    plan = Plan(
+        rounds=1, cohort=12, algorithm=FedSGD(rate=0.3), work=ClientWork(batch=None, rate=1.0)
+    )
     made = learner()
     weights = simulate(plan, made).state.weights
     module = torch.nn.Linear(5, 3)
@@ -221,7 +229,7 @@ def test_one_round_of_all_devices_is_a_step_along_the_gradient():
 
 
 @pytest.mark.parametrize(
-    "work", [Work(epochs=5, rate=1.0), Work(batch=10), Work(batch=10, steps=2)]
+    "work", [ClientWork(epochs=5, rate=1.0), ClientWork(batch=10), ClientWork(batch=10, steps=2)]
 )
 def test_federated_sgd_of_several_steps_is_refused_by_its_name(work):
     with pytest.raises(InputError, match=r"algorithm: FedSGD.*one step.*got epochs.*take FedAvg"):
@@ -229,7 +237,13 @@ def test_federated_sgd_of_several_steps_is_refused_by_its_name(work):
 
 
 @pytest.mark.parametrize(
-    "work", [Work(), Work(epochs=5, steps=1), Work(batch=10, steps=1), Work(epochs=0.3)]
+    "work",
+    [
+        ClientWork(),
+        ClientWork(epochs=5, steps=1),
+        ClientWork(batch=10, steps=1),
+        ClientWork(epochs=0.3),
+    ],
 )
 def test_federated_sgd_of_one_step(work):
     assert Plan(algorithm=FedSGD(), work=work).work is work
@@ -237,7 +251,7 @@ def test_federated_sgd_of_one_step(work):
 
 def test_it_learns():
     run = simulate(
-        Plan(rounds=30, cohort=4, work=WORK, judge_every=10),
+        Plan(rounds=30, cohort=4, work=WORK, eval_every=10),
         learner(64),
         until=lambda row: row["round"] == 20,
     )
@@ -279,14 +293,18 @@ def test_a_round_in_which_nothing_counts_leaves_the_model():
 
 
 def test_half_of_the_devices_leave():
-    run = simulate(Plan(rounds=40, cohort=20, devices=Devices(gone=0.5)), Steady())
+    run = simulate(Plan(rounds=40, cohort=20, devices=Devices(dropout_rate=0.5)), Steady())
     assert run.state.weights.tolist() == [40.0] * 6
     assert 300 < sum(row["gone"] for row in run.rows) < 500
     assert all(row["gone"] + row["answered"] == row["asked"] == 20 for row in run.rows)
 
 
 def test_too_few_answers_give_a_round_up():
-    plan = Plan(rounds=10, cohort=10, devices=Devices(gone=0.9, least=0.8, deadline=60))
+    plan = Plan(
+        rounds=10,
+        cohort=10,
+        devices=Devices(dropout_rate=0.9, min_report_fraction=0.8, deadline=60),
+    )
     learner = Steady()
     run = simulate(plan, learner)
     assert run.state.weights.tolist() == [0.0] * 6
@@ -297,7 +315,7 @@ def test_too_few_answers_give_a_round_up():
 
 def test_a_device_of_a_million_examples_does_not_drown_the_others():
     heavy = {0: np.full(6, 100, np.float32)}
-    plan = Plan(rounds=1, cohort=20, heaviest=2.0)
+    plan = Plan(rounds=1, cohort=20, max_weight=2.0)
     run = simulate(plan, Steady(sizes={0: 10_000_000}, broken=heavy))
     assert run.state.weights == pytest.approx([(19 * 10 + 20 * 100) / 210] * 6)
     assert simulate(
@@ -319,7 +337,7 @@ def test_weights_that_are_not_finite_end_the_run_and_keep_what_was_before(tmp_pa
 
 
 def test_more_are_asked_than_wanted_and_the_slowest_come_too_late():
-    plan = Plan(rounds=5, cohort=10, devices=Devices(asked=1.5, spread=1.0))
+    plan = Plan(rounds=5, cohort=10, devices=Devices(over_selection=1.5, spread=1.0))
     run = simulate(plan, Steady())
     assert [(row["asked"], row["answered"], row["late"]) for row in run.rows] == [(15, 10, 5)] * 5
 
@@ -334,7 +352,7 @@ def test_bytes_are_those_that_travel():
 
 
 @pytest.mark.parametrize(
-    "values", [{"rounds": 0}, {"cohort": 0}, {"judge_every": 0}, {"heaviest": 0.5}, {"seed": -1}]
+    "values", [{"rounds": 0}, {"cohort": 0}, {"eval_every": 0}, {"max_weight": 0.5}, {"seed": -1}]
 )
 def test_plans_that_make_no_sense(values):
     ((name, value),) = values.items()
@@ -355,16 +373,19 @@ def test_robust_means_need_to_see_updates():
     assert len(simulate(Plan(rounds=1, robust=Median(), stages=(Clip(1.0),)), Steady()).rows) == 1
 
 
-@pytest.mark.parametrize(("engine", "workers"), [("cloud", 1), ("local", 0)])
-def test_engines_that_are_none(engine, workers):
-    with pytest.raises(InputError, match="local or ray"):
-        simulate(Plan(), Steady(), engine=engine, workers=workers)
+@pytest.mark.parametrize(
+    ("backend", "workers", "why"),
+    [("cloud", 1, "backend: expected local or ray"), ("local", 0, "workers: expected 1 or more")],
+)
+def test_backends_that_are_none(backend, workers, why):
+    with pytest.raises(InputError, match=why):
+        simulate(Plan(), Steady(), backend=backend, workers=workers)
 
 
 def test_without_rounds_nobody_waits_for_the_slowest():
-    devices = Devices(spread=2.0, learns=1.0)
+    devices = Devices(spread=2.0, examples_per_second=1.0)
     waiting = simulate(Plan(rounds=20, cohort=10, devices=devices), Steady())
-    going = simulate(Plan(rounds=20, cohort=10, buffer=10, devices=devices), Steady())
+    going = simulate(Plan(rounds=20, cohort=10, buffer_size=10, devices=devices), Steady())
     assert going.rows[-1]["seconds"] < waiting.rows[-1]["seconds"] / 2
     assert [row["answered"] for row in going.rows] == [10] * 20
     assert going.rows[0]["stale"] == 0 < max(row["stale"] for row in going.rows)
@@ -375,7 +396,9 @@ def test_without_rounds_nobody_waits_for_the_slowest():
 
 def test_who_learns_from_an_older_model_makes_a_shorter_step():
     learner = Steady(users=2, sizes={0: 1000}, broken={0: np.full(6, 10, np.float32)})
-    plan = Plan(rounds=150, cohort=2, buffer=1, devices=Devices(learns=1.0), uniform=True)
+    plan = Plan(
+        rounds=150, cohort=2, buffer_size=1, devices=Devices(examples_per_second=1.0), uniform=True
+    )
     run = simulate(plan, learner)
     steps = np.diff([0.0, *(row["test_mean"] for row in run.rows)])
     for step, row in zip(steps, run.rows, strict=True):
@@ -388,30 +411,32 @@ def test_who_learns_from_an_older_model_makes_a_shorter_step():
 @pytest.mark.parametrize("cohort", [5, 20])
 def test_a_device_answers_once_from_each_model(cohort):
     learner = Steady()
-    simulate(Plan(rounds=60, cohort=cohort, buffer=5, devices=Devices(spread=1.5)), learner)
+    simulate(Plan(rounds=60, cohort=cohort, buffer_size=5, devices=Devices(spread=1.5)), learner)
     assert len(learner.learned) == len(set(learner.learned)) == 300
 
 
 def test_a_buffer_larger_than_the_population_is_applied_when_all_have_answered():
-    run = simulate(Plan(rounds=3, cohort=4, buffer=50), Steady(users=4))
+    run = simulate(Plan(rounds=3, cohort=4, buffer_size=50), Steady(users=4))
     assert [row["answered"] for row in run.rows] == [4, 4, 4]
 
 
 def test_half_of_the_devices_leave_without_rounds():
-    run = simulate(Plan(rounds=40, cohort=10, buffer=5, devices=Devices(gone=0.5)), Steady())
+    run = simulate(
+        Plan(rounds=40, cohort=10, buffer_size=5, devices=Devices(dropout_rate=0.5)), Steady()
+    )
     assert [row["answered"] for row in run.rows] == [5] * 40
     assert 120 < sum(row["gone"] for row in run.rows) < 280
 
 
 def test_a_buffer_that_nobody_fills_is_refused():
-    with pytest.raises(InputError, match=r"devices\.gone: expected less than 1"):
-        Plan(buffer=3, devices=Devices(gone=1.0))
+    with pytest.raises(InputError, match=r"devices\.dropout_rate: expected less than 1"):
+        Plan(buffer_size=3, devices=Devices(dropout_rate=1.0))
 
 
 def test_too_few_for_a_robust_mean_give_the_round_up():
     for robust in (TrimmedMean(0.1), Krum(2)):
         run = simulate(
-            Plan(rounds=40, cohort=8, robust=robust, devices=Devices(gone=0.5)), Steady()
+            Plan(rounds=40, cohort=8, robust=robust, devices=Devices(dropout_rate=0.5)), Steady()
         )
         given_up = sum(row["given_up"] for row in run.rows)
         assert 0 < given_up < 40
@@ -424,15 +449,21 @@ def test_too_few_for_a_robust_mean_give_the_round_up():
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"ready": 0.0}, r"devices\.ready: expected a share above 0, at most 1, got 0"),
-        ({"night": 1.5}, r"devices\.night: expected a share of 0 to 1, got 1.5"),
-        ({"gone": -0.1}, r"devices\.gone: .* got -0.1"),
-        ({"least": math.nan}, r"devices\.least: .* got nan"),
-        ({"learns": 0.0}, r"devices\.learns: expected a speed above 0, got 0"),
-        ({"uploads": math.inf}, r"devices\.uploads: .* got inf"),
+        ({"ready": 0.0}, r"devices\.ready: expected a share in \(0, 1\], got 0"),
+        ({"night": 1.5}, r"devices\.night: expected a share in \[0, 1\], got 1.5"),
+        ({"dropout_rate": -0.1}, r"devices\.dropout_rate: .* got -0.1"),
+        ({"min_report_fraction": math.nan}, r"devices\.min_report_fraction: .* got nan"),
+        (
+            {"examples_per_second": 0.0},
+            r"devices\.examples_per_second: expected a speed above 0, got 0",
+        ),
+        ({"upload_bytes_per_second": math.inf}, r"devices\.upload_bytes_per_second: .* got inf"),
         ({"spread": -1.0}, r"devices\.spread: .* got -1"),
         ({"deadline": 0.0}, r"devices\.deadline: expected seconds above 0, got 0"),
-        ({"asked": 0.5}, r"devices\.asked: expected a number of 1 or more, got 0.5"),
+        (
+            {"over_selection": 0.5},
+            r"devices\.over_selection: expected a number of 1 or more, got 0.5",
+        ),
     ],
 )
 def test_the_one_value_of_devices_that_is_wrong_is_named(values, why):
@@ -450,9 +481,17 @@ def test_a_round_waits_until_somebody_is_ready():
 
 
 def test_who_is_too_late_has_sent_an_update_all_the_same():
-    run = simulate(Plan(rounds=1, cohort=10, devices=Devices(asked=1.5, spread=1.0)), Steady())
+    run = simulate(
+        Plan(rounds=1, cohort=10, devices=Devices(over_selection=1.5, spread=1.0)), Steady()
+    )
     assert run.rows[0]["bytes_up"] == 15 * 24
-    slow = Devices(least=1.0, deadline=5e-5, learns=1e6, spread=1.0, uploads=1e6)
+    slow = Devices(
+        min_report_fraction=1.0,
+        deadline=5e-5,
+        examples_per_second=1e6,
+        spread=1.0,
+        upload_bytes_per_second=1e6,
+    )
     row = simulate(Plan(rounds=1, cohort=20, devices=slow), Steady()).rows[0]
     assert (row["given_up"], row["bytes_up"]) == (1, 20 * 24)
 
@@ -476,21 +515,25 @@ def test_ctrl_c_keeps_the_last_round(tmp_path):
 
 @pytest.mark.parametrize(
     "values",
-    [{"buffer": 0}, {"buffer": 2, "robust": Median()}, {"buffer": 2, "algorithm": Scaffold()}],
+    [
+        {"buffer_size": 0},
+        {"buffer_size": 2, "robust": Median()},
+        {"buffer_size": 2, "algorithm": Scaffold()},
+    ],
 )
 def test_asynchronous_averaging_that_makes_no_sense(values):
     with pytest.raises(InputError, match="asynchronous averaging has"):
         Plan(**values)
     with pytest.raises(InputError, match="without rounds nobody is late"):
-        Plan(buffer=2, devices=Devices(asked=1.5))
+        Plan(buffer_size=2, devices=Devices(over_selection=1.5))
     with pytest.raises(InputError, match="weigh uniformly"):
-        simulate(Plan(buffer=2, uniform=True, stages=(Clip(1.0), CentralNoise(1.0))), Steady())
+        simulate(Plan(buffer_size=2, uniform=True, stages=(Clip(1.0), CentralNoise(1.0))), Steady())
 
 
 def test_what_compression_leaves_out_is_sent_later():
     plan = Plan(rounds=12, cohort=20, stages=(Compressed(Largest(1 / 6)),))
     lost, sent = (
-        simulate(replace(plan, feedback=on), Steady()).state.weights for on in (False, True)
+        simulate(replace(plan, error_feedback=on), Steady()).state.weights for on in (False, True)
     )
     assert np.sort(lost).tolist() == [
         0,
@@ -509,7 +552,7 @@ def test_what_compression_leaves_out_is_sent_later():
         {"stages": ()},
         {"stages": (Clip(1.0),)},
         {"algorithm": Scaffold(population=12)},
-        {"buffer": 2},
+        {"buffer_size": 2},
     ],
 )
 def test_feedback_is_refused_where_it_makes_no_sense(values):

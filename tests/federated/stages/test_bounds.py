@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import FedAvg, Total
-from handheld.federated.learning.structured import LowRank, RandomMask
+from handheld.federated.learning.subspaces import LowRank, RandomMask
 from handheld.federated.stages import (
     AdaptiveClip,
     CentralNoise,
     Clip,
     Compressed,
     LocalNoise,
-    Plain,
-    Seeds,
-    Stages,
+    PlainStage,
+    StageChain,
+    StageSeeds,
     Structured,
     TreeNoise,
     Update,
@@ -114,7 +114,7 @@ UPDATES = st.builds(
 
 def admitted(stages):
     try:
-        return Stages(stages, FedAvg(), SHAPES, equal=True, clients=10)
+        return StageChain(stages, FedAvg(), SHAPES, equal=True, clients=10)
     except InputError:
         return None
 
@@ -132,7 +132,7 @@ def added(stages, x, seed):
         for number, stage in enumerate(stages.stages)
         if isinstance(stage, CentralNoise | TreeNoise)
     ]
-    seeds = Seeds(seed, seed + 1, seed + 2)
+    seeds = StageSeeds(seed, seed + 1, seed + 2)
     sent = stages.on_update(Update.of(x), facts, memory, seeds)
     sums = []
     for values in (sent.values, np.zeros_like(sent.values)):
@@ -180,28 +180,28 @@ NOISE_LAST = [
 @pytest.mark.parametrize(("order", "bound"), NOISE_LAST, ids=lambda value: str(value)[:60])
 def test_noise_has_the_deviation_of_the_last_bound(order, bound):
     """Adaptive clipping's marks are the last of its numbers; noise falls on them as on all others."""
-    stages = Stages(order, FedAvg(), SHAPES, equal=True, clients=10)
+    stages = StageChain(order, FedAvg(), SHAPES, equal=True, clients=10)
     assert stages.facts(stages.start())[-1].bound == pytest.approx(bound, rel=0.01)
     memory = stages.start()
     update = stages.on_update(
-        Update.of(np.zeros(COUNT, np.float32)), stages.facts(memory), memory, Seeds(0, 0)
+        Update.of(np.zeros(COUNT, np.float32)), stages.facts(memory), memory, StageSeeds(0, 0)
     )
     noise = []
     for seed in range(20):
         whole = np.zeros_like(update.values)
         total = Total(whole if whole.dtype == np.uint32 else whole.astype(float), 3.0, 3)
-        noise.append(stages.on_sum(total, memory, Seeds(0, seed))[0].change)
+        noise.append(stages.on_sum(total, memory, StageSeeds(0, seed))[0].change)
     assert np.std(noise) == pytest.approx(bound, rel=0.03)
 
 
 def test_devices_do_not_get_the_seed_of_the_tree():
-    stages = Stages((AdaptiveClip(), CentralNoise(1.0)), FedAvg(), SHAPES, equal=True)
+    stages = StageChain((AdaptiveClip(), CentralNoise(1.0)), FedAvg(), SHAPES, equal=True)
     assert "length" in stages.public(stages.start())[0]
-    stages = Stages((Clip(1.0), TreeNoise(1.0)), FedAvg(), SHAPES, equal=True)
+    stages = StageChain((Clip(1.0), TreeNoise(1.0)), FedAvg(), SHAPES, equal=True)
     assert stages.public(stages.start()) == ({}, {})
 
 
-class Peek(Plain):
+class Peek(PlainStage):
     """A stage of one's own that keeps what the sum is."""
 
     def after(self, facts, memory):
@@ -216,7 +216,7 @@ class Peek(Plain):
 
 def test_a_stage_that_reads_sums_before_they_have_noise_is_refused():
     with pytest.raises(InputError, match="Peek after it works on sums before they have noise"):
-        Stages((Clip(1.0), CentralNoise(1.0), Peek()), FedAvg(), [(5,)], True)
-    Stages(
+        StageChain((Clip(1.0), CentralNoise(1.0), Peek()), FedAvg(), [(5,)], True)
+    StageChain(
         (Clip(1.0), Peek(), CentralNoise(1.0)), FedAvg(), [(5,)], True
     )  # it reads what has noise

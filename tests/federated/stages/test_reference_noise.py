@@ -10,8 +10,8 @@ from handheld.federated.stages import (
     AdaptiveClip,
     CentralNoise,
     Clip,
-    Seeds,
-    Stages,
+    StageChain,
+    StageSeeds,
     TreeNoise,
     Update,
     WholeNumbers,
@@ -34,10 +34,10 @@ def clipped(stages, cohort, rounds, seed=0):
             x = np.zeros(COUNT, np.float32)
             x[0] = math.exp(SPREAD * rng.normal())
             change = change + stages.on_update(
-                Update.of(x), facts, memory, Seeds(0, 0)
+                Update.of(x), facts, memory, StageSeeds(0, 0)
             ).values.astype(float)
         total = Total(change, float(cohort), cohort)
-        _, memory = stages.on_sum(total, memory, Seeds(number, 1000 * seed + number))
+        _, memory = stages.on_sum(total, memory, StageSeeds(number, 1000 * seed + number))
     return np.array(lengths)
 
 
@@ -60,7 +60,7 @@ def andrew(quantile, cohort, z, rounds, seed=0):
 
 def private(quantile, cohort, z=1.0):
     stages = (AdaptiveClip(quantile=quantile), CentralNoise(z))
-    return Stages(stages, FedAvg(), ((COUNT,),), equal=True, clients=cohort)
+    return StageChain(stages, FedAvg(), ((COUNT,),), equal=True, clients=cohort)
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_reference_of_the_noise_budget(cohort, z):
 
 def test_reference_of_a_share_that_is_not_cut_off():
     """One round by hand: mark 0.2, sum of marks -3 * 0.2 * 0.1 over 10 devices: a share of 0.5 - 0.3."""
-    stages = Stages((AdaptiveClip(mark=0.2),), FedAvg(), ((COUNT,),), equal=True)
+    stages = StageChain((AdaptiveClip(mark=0.2),), FedAvg(), ((COUNT,),), equal=True)
     for marks, share in ((-3, 0.2), (9, 1.4), (-8, -0.3)):
         change = np.array([0.0] * COUNT + [marks * 0.2 * 0.1])
-        _, memory = stages.on_sum(Total(change, 10.0, 10), stages.start(), Seeds(0, 0))
+        _, memory = stages.on_sum(Total(change, 10.0, 10), stages.start(), StageSeeds(0, 0))
         assert float(memory[0]["length"]) == pytest.approx(0.1 * math.exp(-0.2 * (share - 0.5)))
 
 
@@ -115,11 +115,11 @@ def nodes(rounds):
 
 def test_reference_of_noise_from_a_tree():
     count, rounds = 3000, 13
-    stages = Stages((Clip(1.0), TreeNoise(0.5)), FedAvg(), ((count,),), equal=True)
+    stages = StageChain((Clip(1.0), TreeNoise(0.5)), FedAvg(), ((count,),), equal=True)
     memory, prefix, prefixes = stages.start(), np.zeros(count), []
     for number in range(rounds):
         total = Total(np.zeros(count), 1.0, 1)
-        summed, memory = stages.on_sum(total, memory, Seeds(number, number))
+        summed, memory = stages.on_sum(total, memory, StageSeeds(number, number))
         prefix = prefix + summed.change
         prefixes.append(prefix)
     for one in range(rounds):
@@ -133,7 +133,7 @@ def test_reference_of_noise_from_a_tree():
 @pytest.mark.parametrize("count", [1, 1000, 5000])
 def test_reference_of_how_much_rounding_lengthens(bits, count):
     """Kairouz, Liu and Steinke (arXiv 2102.06387), with beta = exp(-1/2); the grid's end is at 4 / sqrt(d)."""
-    stages = Stages((Clip(1.0), WholeNumbers(9, bits=bits)), FedAvg(), ((count,),), equal=True)
+    stages = StageChain((Clip(1.0), WholeNumbers(9, bits=bits)), FedAvg(), ((count,),), equal=True)
     d = 1024 if count <= 1024 else 4096 + 1024
     gamma = 4 / math.sqrt(d) / (2 ** (bits - 1) - 1)
     conditional = 1 + gamma**2 * d / 4 + math.sqrt(2 * 0.5) * gamma * (1 + gamma * math.sqrt(d) / 2)

@@ -11,8 +11,8 @@ from handheld.federated.stages import (
     Clip,
     Compressed,
     LocalNoise,
-    Seeds,
-    Stages,
+    StageChain,
+    StageSeeds,
     TreeNoise,
     Update,
     WholeNumbers,
@@ -34,16 +34,16 @@ def through(stages, given, memory=None, round_=0):
     facts, adder, size = stages.facts(memory), Adder(), 0
     for client, x in enumerate(given):
         update = stages.on_update(
-            Update.of(x), facts, memory, Seeds(round_, 1000 * round_ + client)
+            Update.of(x), facts, memory, StageSeeds(round_, 1000 * round_ + client)
         )
         adder.add(update.values)
         size += update.size
-    total, memory = stages.on_sum(adder.total, memory, Seeds(round_, 7 + round_))
+    total, memory = stages.on_sum(adder.total, memory, StageSeeds(round_, 7 + round_))
     return total, memory, size
 
 
 def alike(*stages):
-    return Stages(stages, FedAvg(), SHAPES, equal=True)
+    return StageChain(stages, FedAvg(), SHAPES, equal=True)
 
 
 def test_without_stages_the_sum_is_that_of_the_updates():
@@ -157,9 +157,9 @@ def test_orders_that_make_no_sense_are_refused(stages, why):
 )
 def test_what_promises_something_of_each_device_needs_them_alike(stage):
     with pytest.raises(InputError, match="weigh uniformly"):
-        Stages((Clip(1.0), stage), FedAvg(), SHAPES)
+        StageChain((Clip(1.0), stage), FedAvg(), SHAPES)
     with pytest.raises(InputError, match="send more than an update"):
-        Stages((Clip(1.0), stage), Scaffold(), SHAPES, equal=True)
+        StageChain((Clip(1.0), stage), Scaffold(), SHAPES, equal=True)
 
 
 def test_compressing_may_come_before_a_bound():

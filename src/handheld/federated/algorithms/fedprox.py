@@ -12,22 +12,22 @@ from handheld.federated.algorithms.fedavg import FedAvg
 
 @dataclass(frozen=True)
 class FedProx(FedAvg):
-    """To a device's loss is added ``pull`` / 2 times its squared distance from the server's model.
+    """To a device's loss is added ``mu`` / 2 times its squared distance from the server's model.
 
     Attributes:
-        pull: mu in the paper, 0 or more; 0 is federated averaging.
+        mu: how strong that pull is, 0 or more; 0 is federated averaging.
 
     Raises:
-        InputError: a pull below 0.
+        InputError: a mu below 0.
     """
 
-    pull: float = 0.01
+    mu: float = 0.01
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.pull < float("inf"):
-            raise InputError(f"expected a pull of 0 or more, got {self.pull}")
+        if not 0 <= self.mu < float("inf"):
+            raise InputError(f"expected a mu of 0 or more, got {self.mu}")
 
-    def adjust(self, gradient: Any, here: Any, state: Any, own: Any) -> Any:
+    def adjust(self, gradient: Any, here: Any, state: Any, device_state: Any) -> Any:
         """Return the gradient of the loss and the pull."""
-        return gradient + self.pull * (here - state.weights)
+        return gradient + self.mu * (here - state.weights)

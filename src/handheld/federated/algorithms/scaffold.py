@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 
 from handheld.errors import InputError
-from handheld.federated.algorithms.algorithm import Floats, State
+from handheld.federated.algorithms.algorithm import Floats, ServerState
 from handheld.federated.algorithms.fedavg import FedAvg
 from handheld.federated.algorithms.total import Total
 
 
 @dataclass(frozen=True)
 class Scaffold(FedAvg):
-    """Devices correct their gradients by how their data differs from everybody's, which they learn round by round (option II).
+    """Devices correct their gradients by how their data differs from everybody's.
+
+    They learn that round by round (option II of the paper).
 
     Devices keep as many numbers as the model has, and send as many besides. As in the paper, all
     devices count alike, however many examples they have: simulations see to that.
@@ -35,21 +37,23 @@ class Scaffold(FedAvg):
         if self.population is not None and self.population < 1:
             raise InputError(f"expected a population of 1 or more, got {self.population}")
 
-    def init(self, weights: Floats) -> State:
+    def init(self, weights: Floats) -> ServerState:
         """Return the state before the first round."""
-        return State(weights, kept={"correction": np.zeros_like(weights)})
+        return ServerState(weights, kept={"correction": np.zeros_like(weights)})
 
-    def adjust(self, gradient: Any, here: Any, state: Any, own: Any) -> Any:
+    def adjust(self, gradient: Any, here: Any, state: Any, device_state: Any) -> Any:
         """Return the corrected gradient."""
-        return gradient - own + state.kept["correction"]
+        return gradient - device_state + state.kept["correction"]
 
-    def keep(self, change: Floats, distance: float, state: State, own: Floats) -> Floats:
+    def keep(
+        self, change: Floats, distance: float, state: ServerState, device_state: Floats
+    ) -> Floats:
         """Return the device's correction after a round: the mean gradient of its way."""
         return np.asarray(
-            own - state.kept["correction"] - change / np.float32(distance), np.float32
+            device_state - state.kept["correction"] - change / np.float32(distance), np.float32
         )
 
-    def apply(self, state: State, total: Total) -> State:
+    def apply(self, state: ServerState, total: Total) -> ServerState:
         """Return the state after a round."""
         if total.extra is None:
             raise InputError("expected how devices' corrections changed, got none")

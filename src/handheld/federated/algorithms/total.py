@@ -17,8 +17,9 @@ class Total:
     """What the devices of a round send, added up; nothing else of a device is known here.
 
     Attributes:
-        change: (n,) float64 sum of weight times change, a change being a device's weights after less those before; uint32, of
-            whole numbers that are added modulo 2^32, where a stage made it so.
+        change: (n,) float64 sum of weight times change, a change being a device's weights after
+            less those before; uint32, of whole numbers that are added modulo 2^32, where a stage
+            made it so.
         weight: by which the sum is divided: that of the weights, or where noise is promised a
             number that was fixed before.
         clients: how many answered.
@@ -39,17 +40,16 @@ class Total:
         """Return what one device sends. Raises :class:`InputError` for a weight that is none."""
         if not (np.isfinite(weight) and weight > 0):
             raise InputError(f"expected a weight above 0, got {weight}")
+        # What is added modulo 2^32 counts once.
         if change.dtype == np.uint32:
             return cls(change.copy(), weight, 1)
-        return cls(
-            change * np.float64(weight),
-            weight,
-            1,
-            None if extra is None else extra * np.float64(weight),
-        )
+        factor = np.float64(weight)
+        return cls(change * factor, weight, 1, None if extra is None else extra * factor)
 
     def __add__(self, other: "Total") -> "Total":
-        extra = None if self.extra is None or other.extra is None else self.extra + other.extra
+        extra = None
+        if self.extra is not None and other.extra is not None:
+            extra = self.extra + other.extra
         return Total(
             self.change + other.change,
             self.weight + other.weight,
@@ -64,7 +64,10 @@ class Total:
 
 
 class Adder:
-    """A running sum: it takes the memory of one update, however many are added. The order of additions is that of the calls."""
+    """A running sum: it takes the memory of one update, however many are added.
+
+    The order of additions is that of the calls.
+    """
 
     def __init__(self) -> None:
         self.total: Total | None = None
@@ -74,10 +77,12 @@ class Adder:
     ) -> None:
         """Add what one device sends. Raises :class:`InputError` for a weight that is none."""
         before = self.total
-        if before is None or change.dtype == np.uint32 or not np.isfinite(weight) or weight <= 0:
-            one = Total.of(change, weight, extra)
-            self.total = one if before is None else before + one
+        is_weight = np.isfinite(weight) and weight > 0
+        if before is None or change.dtype == np.uint32 or not is_weight:
+            total = Total.of(change, weight, extra)
+            self.total = total if before is None else before + total
             return
+        # In place: a sum of large models would be copied for each device otherwise.
         _kernels.add_weighted(change, weight, before.change)
         if before.extra is not None and extra is not None:
             _kernels.add_weighted(extra, weight, before.extra)

@@ -1,7 +1,10 @@
-"""Sparse convex models on very many uneven devices: logistic regression over few of very many features.
+"""Sparse convex models on very many uneven devices.
 
-``Logistic`` is the population, ``FSVRG`` and ``SparseFedAvg`` are the algorithms, and ``rounds`` runs one of them. They count
-what travels, and are apart from ``algorithms``, whose devices may learn any model.
+Logistic regression over few of very many features.
+
+``Logistic`` is the population, ``FSVRG`` and ``SparseFedAvg`` are the algorithms, and ``rounds``
+runs one of them. They count what travels, and are apart from ``algorithms``, whose devices may
+learn any model.
 """
 
 from handheld.federated.convex.fsvrg import FSVRG

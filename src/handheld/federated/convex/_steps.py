@@ -1,7 +1,8 @@
 """Steps over the few features of an example, compiled.
 
-What all weights do after a step follows one rule, so it is made up for when a weight is next seen: with u its change so far,
-each step takes u to shrink * u - push, m steps to shrink^m * u - push * (1 + shrink + ... + shrink^(m-1)).
+What all weights do after a step follows one rule, so it is made up for when a weight is next seen:
+with u its change so far, each step takes u to shrink * u - push, m steps to shrink^m * u - push *
+(1 + shrink + ... + shrink^(m-1)).
 """
 
 from typing import Any
@@ -23,6 +24,7 @@ def _later(u: Any, push: Any, shrink: Any, steps: int) -> Any:
     if steps == 0:
         return u
     power = shrink**steps
+    # The sum of a geometric series, which for a factor of 1 has no quotient.
     sums = float(steps) if shrink == 1.0 else (1.0 - power) / (1.0 - shrink)
     return power * u - push * sums
 
@@ -33,21 +35,33 @@ def gradient(offsets: Any, columns: Any, values: Any, labels: Any, weights: Any,
     loss = 0.0
     for row in range(len(labels)):
         margin = 0.0
-        for place in range(offsets[row], offsets[row + 1]):
-            margin += values[place] * weights[columns[place]]
-        slope, signed = _slope(labels[row], margin), -labels[row] * margin
+        for entry in range(offsets[row], offsets[row + 1]):
+            margin += values[entry] * weights[columns[entry]]
+        slope = _slope(labels[row], margin)
+        signed = -labels[row] * margin
+        # log(1 + exp(signed)), which would overflow.
         loss += max(signed, 0.0) + np.log1p(np.exp(-abs(signed)))
-        for place in range(offsets[row], offsets[row + 1]):
-            out[columns[place]] += slope * values[place]
+        for entry in range(offsets[row], offsets[row + 1]):
+            out[columns[entry]] += slope * values[entry]
     return loss
 
 
 @kernel()
 def descend(
-    offsets: Any, columns: Any, values: Any, labels: Any, order: Any, weights: Any, push: Any, scale: Any, shrink: Any,
-    rate: Any, reduced: bool, change: Any,
-) -> None:  # fmt: skip
-    """Go one step for each example in ``order``, and write how the weights changed, by local column.
+    offsets: Any,
+    columns: Any,
+    values: Any,
+    labels: Any,
+    order: Any,
+    weights: Any,
+    push: Any,
+    scale: Any,
+    shrink: Any,
+    rate: Any,
+    reduced: bool,
+    change: Any,
+) -> None:
+    """Go one step for each example in ``order``, and write how the weights changed, by column.
 
     Args:
         offsets, columns, values, labels: the examples.
@@ -64,19 +78,22 @@ def descend(
     change[:] = 0
     for step in range(len(order)):
         row = order[step]
-        margin, before = 0.0, 0.0
-        for place in range(offsets[row], offsets[row + 1]):
-            column = columns[place]
+        margin = 0.0
+        before = 0.0
+        for entry in range(offsets[row], offsets[row + 1]):
+            column = columns[entry]
             change[column] = _later(
                 change[column], push[column], shrink[column], step - seen[column]
             )
             seen[column] = step
-            before += values[place] * weights[column]
-            margin += values[place] * (weights[column] + change[column])
-        slope = _slope(labels[row], margin) - (_slope(labels[row], before) if reduced else 0.0)
-        for place in range(offsets[row], offsets[row + 1]):
-            column = columns[place]
-            change[column] -= rate * scale[column] * slope * values[place]
+            before += values[entry] * weights[column]
+            margin += values[entry] * (weights[column] + change[column])
+        slope = _slope(labels[row], margin)
+        if reduced:
+            slope -= _slope(labels[row], before)
+        for entry in range(offsets[row], offsets[row + 1]):
+            column = columns[entry]
+            change[column] -= rate * scale[column] * slope * values[entry]
     for column in range(len(weights)):
         change[column] = _later(
             change[column], push[column], shrink[column], len(order) - seen[column]

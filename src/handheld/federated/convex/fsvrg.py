@@ -1,7 +1,7 @@
 """Federated stochastic variance-reduced gradient: for sparse convex models on many uneven devices.
 
-Konečný et al., "Federated Optimization: Distributed Machine Learning for On-Device Intelligence", arXiv 1610.02527,
-algorithm 4.
+Konečný et al., "Federated Optimization: Distributed Machine Learning for On-Device Intelligence",
+arXiv 1610.02527, algorithm 4.
 """
 
 from dataclasses import dataclass
@@ -10,15 +10,19 @@ import numpy as np
 
 from handheld.errors import InputError
 from handheld.federated.convex import _steps
-from handheld.federated.convex.logistic import Doubles, Logistic, Traffic, examples_of
+from handheld.federated.convex.logistic import Doubles, Logistic, SparseDevice, Traffic, examples_of
 
 
 @dataclass(frozen=True)
 class FSVRG:
-    """A round: the gradient over all devices, then each goes through its examples by steps of ``rate`` over their number.
+    """Devices go down a gradient whose noise the gradient over all of them takes away.
 
-    An example's slope counts less on features that are commoner on the device than elsewhere, and what devices found is scaled
-    up where few of them hold a feature. What happens to a feature that a device does not hold, the server knows without it.
+    In a round the server takes the gradient over all devices; then each goes through its examples
+    by steps of ``rate`` over their number.
+
+    An example's slope counts less on features that are commoner on the device than elsewhere, and
+    what devices found is scaled up where few of them hold a feature. What happens to a feature that
+    a device does not hold, the server knows without it.
 
     Attributes:
         rate: h in the paper, above 0.
@@ -41,24 +45,55 @@ class FSVRG:
             weights: (features,) before.
             seed: of the round: in which order devices go through their examples.
         """
-        slopes, _ = problem.gradient(weights)
-        change, known, everywhere = np.zeros_like(weights), np.zeros_like(weights), 0.0
+        gradient, _ = problem.gradient(weights)
+        change = np.zeros_like(weights)
+        # How far a weight goes along the whole gradient: by devices that hold it, and by all.
+        held = np.zeros_like(weights)
+        everywhere = 0.0
         for number, device in enumerate(problem.devices):
             count = len(device.rows)
-            own, rate = device.touched, self.rate / count
-            shrink, share = 1 - rate * problem.l2, count / len(problem.data)
-            found = np.empty(len(own))
-            order = np.random.default_rng((seed, number)).permutation(count)
-            shrinks = np.full(len(own), shrink)
-            scale = problem.shares[own] * count / device.occurrences
-            _steps.descend(
-                *examples_of(device.rows), order, weights[own], rate * slopes[own], scale, shrinks, rate, True, found
-            )  # fmt: skip
-            change[own] += share * found
-            alone = share * rate * (count if shrink == 1 else (1 - shrink**count) / (1 - shrink))
-            known[own] += alone
+            touched = device.touched
+            rate = self.rate / count
+            share = count / len(problem.data)
+            steps = self._descended(problem, device, weights, gradient, (seed, number))
+            change[touched] += share * steps
+            alone = share * rate * _geometric_sum(1 - rate * problem.l2, count)
+            held[touched] += alone
             everywhere += alone
-        change -= slopes * (everywhere - known)
+        change -= gradient * (everywhere - held)
+        devices = len(problem.devices)
         sent = sum(len(device.touched) for device in problem.devices)
-        traffic = Traffic(2 * sent, 2 * sent, 2 * len(weights) * len(problem.devices))
-        return weights + change * len(problem.devices) / np.maximum(problem.holders, 1), traffic
+        # Gradients travel before weights do: two numbers each way.
+        traffic = Traffic(2 * sent, 2 * sent, 2 * len(weights) * devices)
+        return weights + change * devices / np.maximum(problem.holders, 1), traffic
+
+    def _descended(
+        self,
+        problem: Logistic,
+        device: SparseDevice,
+        weights: Doubles,
+        gradient: Doubles,
+        seed: tuple[int, int],
+    ) -> Doubles:
+        """Return (t,) how a device's steps change the weights that it touches."""
+        touched = device.touched
+        count = len(device.rows)
+        rate = self.rate / count
+        change = np.empty(len(touched))
+        _steps.descend(
+            *examples_of(device.rows),
+            np.random.default_rng(seed).permutation(count),
+            weights[touched],
+            rate * gradient[touched],
+            problem.shares[touched] * count / device.occurrences,
+            np.full(len(touched), 1 - rate * problem.l2),
+            rate,
+            True,
+            change,
+        )
+        return change
+
+
+def _geometric_sum(factor: float, count: int) -> float:
+    """Return 1 + factor + ... + factor^(count - 1)."""
+    return count if factor == 1 else (1 - factor**count) / (1 - factor)

@@ -15,7 +15,7 @@ Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Device:
+class SparseDevice:
     """What one device holds: examples whose features have numbers of its own.
 
     Attributes:
@@ -34,7 +34,7 @@ class Device:
 
 @dataclass(frozen=True, eq=False)
 class Logistic:
-    """The mean logistic loss over all devices' examples, plus ``l2`` / 2 times the squared length of the weights.
+    """The mean logistic loss over all examples, plus ``l2`` / 2 times the weights' squared length.
 
     Attributes:
         data: all examples.
@@ -50,32 +50,33 @@ class Logistic:
     l2: float = 0.0
 
     def __post_init__(self) -> None:
-        if not len(self.data) or not 0 <= self.l2 < np.inf:
-            raise InputError(
-                f"expected examples, and an l2 of 0 or more, got {len(self.data)} and {self.l2}"
-            )
+        if not len(self.data):
+            raise InputError("expected an example or more, got none")
+        if not 0 <= self.l2 < np.inf:
+            raise InputError(f"expected an l2 of 0 or more, got {self.l2}")
 
     @cached_property
-    def devices(self) -> tuple[Device, ...]:
+    def devices(self) -> tuple[SparseDevice, ...]:
         """What each device holds."""
-        own = [self.data.subset(self.partition.of(user)) for user in range(len(self.partition))]
-        return tuple(_device(rows) for rows in own if len(rows))
+        users = range(len(self.partition))
+        rows_of_users = (self.data.subset(self.partition.of(user)) for user in users)
+        return tuple(_device(rows) for rows in rows_of_users if len(rows))
 
     @cached_property
     def holders(self) -> NDArray[np.int64]:
         """(features,) on how many devices each occurs."""
-        found = np.zeros(self.data.features, np.int64)
+        holders = np.zeros(self.data.features, np.int64)
         for device in self.devices:
-            found[device.touched] += 1
-        return found
+            holders[device.touched] += 1
+        return holders
 
     @cached_property
     def held(self) -> Doubles:
         """(features,) how many examples the devices have on which each occurs."""
-        found = np.zeros(self.data.features)
+        held = np.zeros(self.data.features)
         for device in self.devices:
-            found[device.touched] += len(device.rows)
-        return found
+            held[device.touched] += len(device.rows)
+        return held
 
     @cached_property
     def shares(self) -> Doubles:
@@ -87,15 +88,20 @@ class Logistic:
         return self.gradient(weights)[1]
 
     def gradient(self, weights: Doubles) -> tuple[Doubles, float]:
-        """Return (features,) the gradient, and the loss: sums to which each device adds what it touches."""
-        total, count = np.zeros(self.data.features), len(self.data)
-        loss = float(_steps.gradient(*examples_of(self.data), weights, total))
-        return total / count + self.l2 * weights, loss / count + self.l2 / 2 * float(
-            weights @ weights
-        )
+        """Return (features,) the gradient, and the loss.
+
+        Both are sums to which each device adds what it touches.
+        """
+        count = len(self.data)
+        total = np.zeros(self.data.features)
+        losses = float(_steps.gradient(*examples_of(self.data), weights, total))
+        penalty = self.l2 / 2 * float(weights @ weights)
+        return total / count + self.l2 * weights, losses / count + penalty
 
     def central(self, *, rounds: int = 1000) -> tuple[Doubles, float]:
-        """Return the best weights and their loss, as one machine with all examples finds them: L-BFGS.
+        """Return the best weights and their loss, as one machine with all examples finds them.
+
+        It goes by L-BFGS.
 
         Raises:
             MissingDependencyError: the extra ``train`` is not installed.
@@ -106,11 +112,15 @@ class Logistic:
             raise MissingDependencyError(
                 "scipy", "graphs", "central logistic regression"
             ) from error
-        found = minimize(
-            lambda weights: self.gradient(weights)[::-1], np.zeros(self.data.features), jac=True, method="L-BFGS-B",
+        result = minimize(
+            lambda weights: self.gradient(weights)[::-1],
+            np.zeros(self.data.features),
+            jac=True,
+            method="L-BFGS-B",
+            # Far below what a federated run comes to, which is measured against this.
             options={"maxiter": rounds, "ftol": 1e-12, "gtol": 1e-9},
-        )  # fmt: skip
-        return np.asarray(found.x), float(found.fun)
+        )
+        return np.asarray(result.x), float(result.fun)
 
 
 @dataclass(frozen=True)
@@ -134,7 +144,8 @@ def examples_of(
     return rows.offsets, rows.columns, rows.values, rows.labels
 
 
-def _device(rows: Sparse) -> Device:
+def _device(rows: Sparse) -> SparseDevice:
     touched, columns = np.unique(rows.columns, return_inverse=True)
-    own = Sparse(rows.offsets, columns.astype(np.int32), rows.values, rows.labels, len(touched))
-    return Device(touched.astype(np.int64), own)
+    local_columns = columns.astype(np.int32)
+    local_rows = Sparse(rows.offsets, local_columns, rows.values, rows.labels, len(touched))
+    return SparseDevice(touched.astype(np.int64), local_rows)

@@ -10,7 +10,7 @@ from handheld.errors import InputError, TrainingError
 from handheld.federated.convex.logistic import Doubles, Logistic, Traffic
 
 
-class Rounds(Protocol):
+class SparseAlgorithm(Protocol):
     """FSVRG, or federated averaging of sparse models."""
 
     def round(self, problem: Logistic, weights: Doubles, seed: int) -> tuple[Doubles, Traffic]:
@@ -18,7 +18,7 @@ class Rounds(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class SparseRound:
     """A round.
 
     Attributes:
@@ -32,38 +32,44 @@ class Step:
     traffic: Traffic
 
 
-def rounds(problem: Logistic, algorithm: Rounds, *, momentum: float = 0.0) -> Iterator[Step]:
+def rounds(
+    problem: Logistic, algorithm: SparseAlgorithm, *, momentum: float = 0.0
+) -> Iterator[SparseRound]:
     """Yield round after round, without end.
 
     Args:
         problem: whose loss falls.
         algorithm: what a round is.
-        momentum: share of the last change that the server goes on by, 0 to 1, 1 excluded; devices know nothing of it.
+        momentum: share of the last change that the server goes on by, in [0, 1); devices
+            know nothing of it.
 
     Raises:
         InputError: another momentum.
         TrainingError: weights that are not finite.
     """
     if not 0 <= momentum < 1:
-        raise InputError(f"expected a momentum of 0 to 1, 1 excluded, got {momentum}")
+        raise InputError(f"expected a momentum in [0, 1), got {momentum}")
     weights = moved = np.zeros(problem.data.features)
     number = 0
     while True:
-        found, traffic = algorithm.round(problem, weights, number)
-        moved = momentum * moved + (found - weights)
-        weights, number = weights + moved, number + 1
+        after, traffic = algorithm.round(problem, weights, number)
+        moved = momentum * moved + (after - weights)
+        weights = weights + moved
+        number += 1
         if not np.isfinite(weights).all():
             raise TrainingError(
                 f"after round {number} weights are not finite: take a lower rate or less momentum"
             )
-        yield Step(number, weights, traffic)
+        yield SparseRound(number, weights, traffic)
 
 
-def until(steps: Iterator[Step], enough: Callable[[Doubles], bool], *, most: int) -> Step | None:
-    """Return the first round after which it is enough; None if it is not after ``most`` rounds."""
+def until(
+    steps: Iterator[SparseRound], enough: Callable[[Doubles], bool], *, max_rounds: int
+) -> SparseRound | None:
+    """Return the first round after which it is enough; None if ``max_rounds`` are too few."""
     for step in steps:
         if enough(step.weights):
             return step
-        if step.number >= most:
+        if step.number >= max_rounds:
             return None
     return None

@@ -1,4 +1,7 @@
-"""Federated averaging of sparse convex models: only weights of features that a device holds travel, either way."""
+"""Federated averaging of sparse convex models.
+
+Only weights of features that a device holds travel, either way.
+"""
 
 from dataclasses import dataclass
 
@@ -6,16 +9,17 @@ import numpy as np
 
 from handheld.errors import InputError
 from handheld.federated.convex import _steps
-from handheld.federated.convex.logistic import Doubles, Logistic, Traffic, examples_of
+from handheld.federated.convex.logistic import Doubles, Logistic, SparseDevice, Traffic, examples_of
 
 
 @dataclass(frozen=True)
 class SparseFedAvg:
-    """Devices learn from their examples; a weight becomes the mean over those that hold its feature, by their examples.
+    """A weight becomes the mean over the devices that hold its feature, by their examples.
 
-    Two things keep the best weights where one machine would find them: all devices go as many steps, so that none counts for
-    more than its examples do (Wang et al., "FedNova", arXiv 2007.07481); and a weight that few hold is drawn to zero by each of
-    them as strongly as all devices together would.
+    Two things keep the best weights where one machine would find them: all devices go as many
+    steps, so that none counts for more than its examples do (Wang et al., "FedNova", arXiv
+    2007.07481); and a weight that few hold is drawn to zero by each of them as strongly as all
+    devices together would.
 
     Attributes:
         rate: of the first round's steps, above 0.
@@ -40,33 +44,44 @@ class SparseFedAvg:
         Args:
             problem: whose loss falls.
             weights: (features,) before.
-            seed: number of the round, from 0: sets its rate, and in which order devices go through their examples.
+            seed: number of the round, from 0: sets its rate, and in which order devices go through
+                their examples.
         """
-        rate = self.rate * self.fade / (self.fade + seed)
-        change, held = np.zeros_like(weights), problem.held
+        change = np.zeros_like(weights)
         for number, device in enumerate(problem.devices):
-            count, own = len(device.rows), device.touched
             rng = np.random.default_rng((seed, number))
-            order = np.concatenate(
-                [rng.permutation(count) for _ in range(-(-self.steps // count))]
-            )[: self.steps]
-            found, shrink = (
-                np.empty(len(own)),
-                1 / (1 + rate * problem.l2 * len(problem.data) / held[own]),
-            )
-            push = (1 - shrink) * weights[own]
-            _steps.descend(
-                *examples_of(device.rows),
-                order,
-                weights[own],
-                push,
-                np.ones(len(own)),
-                shrink,
-                rate,
-                False,
-                found,
-            )
-            change[own] += count * found
+            count = len(device.rows)
+            change[device.touched] += count * self._descended(problem, device, weights, seed, rng)
         sent = sum(len(device.touched) for device in problem.devices)
         traffic = Traffic(sent, sent, len(weights) * len(problem.devices))
-        return weights + change / np.maximum(held, 1), traffic
+        return weights + change / np.maximum(problem.held, 1), traffic
+
+    def _descended(
+        self,
+        problem: Logistic,
+        device: SparseDevice,
+        weights: Doubles,
+        number: int,
+        rng: np.random.Generator,
+    ) -> Doubles:
+        """Return (t,) how a device's steps of a round change the weights that it touches."""
+        touched = device.touched
+        count = len(device.rows)
+        rate = self.rate * self.fade / (self.fade + number)
+        passes = -(-self.steps // count)
+        order = np.concatenate([rng.permutation(count) for _ in range(passes)])
+        # A weight is drawn to zero as strongly as all devices that hold it would: see the class.
+        shrink = 1 / (1 + rate * problem.l2 * len(problem.data) / problem.held[touched])
+        change = np.empty(len(touched))
+        _steps.descend(
+            *examples_of(device.rows),
+            order[: self.steps],
+            weights[touched],
+            (1 - shrink) * weights[touched],
+            np.ones(len(touched)),
+            shrink,
+            rate,
+            False,
+            change,
+        )
+        return change

@@ -1,16 +1,33 @@
-"""What runs on a user's device: when it may learn, from what, and the model that serves its user at once.
+"""What runs on a user's device.
 
-``Gate`` asks ``Sensors`` whether the device is idle, charging and on free wireless; ``Store`` keeps examples in SQLite within
-limits; ``Device`` learns what a server asks while the gate is open; ``personalise`` fits the shared model to its user, and
-keeps the result only where it is better on examples that it has not seen.
+When it may learn, from what, and the model that serves its user at once.
+
+``LearningGate`` asks ``DeviceSensors`` whether the device is idle, charging and on free wireless;
+``ExampleStore`` keeps examples in SQLite within limits; ``ClientDevice`` learns what a server asks
+while the gate is open; ``personalise`` fits the shared model to its user, and keeps the result only
+where it is better on examples that it has not seen.
 """
 
-from handheld.federated.device.conditions import Conditions, Gate, Sensors, Situation
-from handheld.federated.device.device import Budget, Device, Outcome
-from handheld.federated.device.personal import Personal, Personalisation, personalise
-from handheld.federated.device.store import Store
+from handheld.federated.device.conditions import (
+    DeviceConditions,
+    DeviceSensors,
+    DeviceSituation,
+    LearningGate,
+)
+from handheld.federated.device.device import ClientDevice, LearningBudget, LearningOutcome
+from handheld.federated.device.personalisation import Personalisation, PersonalModel, personalise
+from handheld.federated.device.store import ExampleStore
 
 __all__ = [
-    "Budget", "Conditions", "Device", "Gate", "Outcome", "Personal", "Personalisation", "Sensors", "Situation", "Store",
+    "ClientDevice",
+    "DeviceConditions",
+    "DeviceSensors",
+    "DeviceSituation",
+    "ExampleStore",
+    "LearningBudget",
+    "LearningGate",
+    "LearningOutcome",
+    "PersonalModel",
+    "Personalisation",
     "personalise",
 ]  # fmt: skip

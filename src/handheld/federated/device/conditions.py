@@ -9,7 +9,7 @@ from handheld.errors import InputError
 
 
 @dataclass(frozen=True)
-class Situation:
+class DeviceSituation:
     """What a device is doing; None where nobody knows.
 
     Attributes:
@@ -23,15 +23,15 @@ class Situation:
     unmetered: bool | None = None
 
 
-class Sensors(Protocol):
+class DeviceSensors(Protocol):
     """Tell what a device is doing; ``machine.MachineSensors`` asks the system."""
 
-    def read(self) -> Situation:
+    def read(self) -> DeviceSituation:
         """Return what it is doing now; quick enough to be called several times a second."""
 
 
 @dataclass(frozen=True)
-class Conditions:
+class DeviceConditions:
     """What must be so for a device to learn. What is not known is not so.
 
     Attributes:
@@ -44,18 +44,21 @@ class Conditions:
     charging: bool = True
     unmetered: bool = True
 
-    def unmet(self, situation: Situation) -> tuple[str, ...]:
+    def unmet(self, situation: DeviceSituation) -> tuple[str, ...]:
         """Return what should be so and is not, in words."""
-        return tuple(
-            f"not known to be {name}" if getattr(situation, name) is None else f"not {name}"
-            for name in ("idle", "charging", "unmetered")
-            if getattr(self, name) and getattr(situation, name) is not True
-        )
+        unmet = []
+        for name in ("idle", "charging", "unmetered"):
+            is_so: bool | None = getattr(situation, name)
+            if getattr(self, name) and is_so is not True:
+                unmet.append(f"not known to be {name}" if is_so is None else f"not {name}")
+        return tuple(unmet)
 
 
 @dataclass
-class Gate:
-    """Says whether a device may learn. Sensors are asked at most every so often; an open gate needs a fresh answer.
+class LearningGate:
+    """Says whether a device may learn.
+
+    Sensors are asked at most every so often; an open gate needs a fresh answer.
 
     Attributes:
         sensors: of the device.
@@ -67,8 +70,9 @@ class Gate:
         InputError: another number of seconds.
     """
 
-    sensors: Sensors
-    conditions: Conditions = field(default_factory=Conditions)
+    sensors: DeviceSensors
+    conditions: DeviceConditions = field(default_factory=DeviceConditions)
+    # Asking the system takes some milliseconds, and steps may be as short.
     every: float = 0.2
     clock: Callable[[], float] = time.monotonic
     _asked: float = field(default=float("-inf"), init=False)
@@ -84,5 +88,6 @@ class Gate:
         """Return why the device may not learn now; nothing if it may."""
         now = self.clock()
         if now - self._asked >= self.every:
-            self._asked, self._unmet = now, self.conditions.unmet(self.sensors.read())
+            self._unmet = self.conditions.unmet(self.sensors.read())
+            self._asked = now
         return self._unmet

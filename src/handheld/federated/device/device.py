@@ -10,36 +10,37 @@ import numpy as np
 from torch import nn
 
 from handheld.errors import InputError
-from handheld.federated.algorithms import State
-from handheld.federated.device.conditions import Gate
-from handheld.federated.device.fitting import Fitting
+from handheld.federated.algorithms import ServerState
+from handheld.federated.device.conditions import LearningGate
+from handheld.federated.device.fitting import ExampleFitting
 from handheld.federated.device.machine import resident_megabytes
-from handheld.federated.device.personal import (
-    Personal,
+from handheld.federated.device.personalisation import (
     Personalisation,
+    PersonalModel,
     layout_of,
     load,
     personalise,
     save,
 )
-from handheld.federated.device.store import Store
+from handheld.federated.device.store import ExampleStore
 from handheld.federated.learning.copies import copied
-from handheld.federated.learning.descent import Loss, cross_entropy, descend
-from handheld.federated.learning.learner import Doubles, Floats, Learned, Task
+from handheld.federated.learning.descent import Descent
+from handheld.federated.learning.learner import ClientTask, Doubles, Floats, Learned
+from handheld.federated.learning.trainable import Loss, TrainableModule, cross_entropy
 from handheld.federated.learning.users import Examples
-from handheld.federated.learning.vectors import Layout, Vector
+from handheld.federated.learning.vectors import ModuleLayout, Vector
 from handheld.federated.learning.vectors import load as set_weights
 
 
 @dataclass(frozen=True)
-class Budget:
+class LearningBudget:
     """What learning may cost a device in a round.
 
     Attributes:
         seconds: after which it ends.
         megabytes: that the process may take in all.
-        keep: share of the steps that must be done, 0 to 1, for work that ended early to be kept; of
-            1 it is dropped.
+        keep: share of the steps that must be done, in [0, 1], for work that ended early to be kept;
+            of 1 it is dropped.
 
     Raises:
         InputError: values outside of these.
@@ -50,14 +51,14 @@ class Budget:
     keep: float = 0.5
 
     def __post_init__(self) -> None:
-        if not (self.seconds > 0 and self.megabytes > 0 and 0 <= self.keep <= 1):
-            raise InputError(
-                f"expected seconds and megabytes above 0 and a share to keep of 0 to 1, got {self}"
-            )
+        if not (self.seconds > 0 and self.megabytes > 0):
+            raise InputError(f"expected seconds and megabytes above 0, got {self}")
+        if not 0 <= self.keep <= 1:
+            raise InputError(f"expected a share to keep in [0, 1], got {self.keep}")
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class LearningOutcome:
     """What came of a task.
 
     Attributes:
@@ -74,7 +75,7 @@ class Outcome:
     left_out: int = 0
 
 
-class Device:
+class ClientDevice:
     """One device: its examples, and when it may learn from them.
 
     Args:
@@ -89,26 +90,30 @@ class Device:
     def __init__(
         self,
         module: nn.Module,
-        store: Store,
+        store: ExampleStore,
         *,
-        gate: Gate | None = None,
-        budget: Budget | None = None,
+        gate: LearningGate | None = None,
+        budget: LearningBudget | None = None,
         loss: Loss = cross_entropy,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._given = copied(module)  # never run: a forward pass in training moves statistics
+        # Never run: a forward pass in training moves statistics.
+        self._original = copied(module)
         self.module = copied(module)
         self.store = store
         self.gate = gate
-        self.budget = budget or Budget()
+        self.budget = budget or LearningBudget()
         self.vector = Vector(self.module)
         self.loss = loss
         self._clock = clock
 
-    def learn(self, task: Task, *, number: int = 0) -> Outcome:
-        """Learn as a server asks; between two steps the gate and the budget are looked at, so a step is the longest delay.
+    def learn(self, task: ClientTask, *, number: int = 0) -> LearningOutcome:
+        """Learn as a server asks.
 
-        An example that does not fit the model (its loss raises, or is no finite number) is left out.
+        Between two steps the gate and the budget are looked at, so a step is the longest delay.
+
+        An example that does not fit the model (its loss raises, or is no finite number) is left
+        out.
 
         Args:
             task: of the round; algorithms whose devices keep a state are refused.
@@ -118,33 +123,37 @@ class Device:
             InputError: a task for another model, or a store without examples, or without any that
                 fits.
         """
-        if task.state.weights.shape != (len(self.vector),) or task.algorithm.corrects:
-            raise InputError(
-                f"expected a task for {len(self.vector):,} weights and devices without a state of their own"
-            )
-        may = self._may_go_on()
-        if not may():
-            return Outcome(None, 0.0, may.stopped)
+        self._require_task(task)
+        may_go_on = self._may_go_on()
+        if not may_go_on():
+            return LearningOutcome(None, 0.0, may_go_on.stopped)
         examples = self.store.examples()
-        layout = self._layout()
-        if task.state.statistics.shape != (len(layout.statistics),):
+        model = self._model()
+        statistics = len(model.layout.statistics)
+        if task.state.statistics.shape != (statistics,):
             raise InputError(
-                f"expected a task with {len(layout.statistics):,} statistics of the model, got {len(task.state.statistics):,}"
-            )
-        fitting = Fitting(self.module, layout, task.state, self.loss, self.store.path)
-
-        def learn(some: Examples) -> Learned:
-            places = np.arange(len(some))
-            return descend(
-                self.module, layout, some, places, task, number, loss=self.loss, goes_on=may
+                f"expected a task with {statistics:,} statistics of the model, got"
+                f" {len(task.state.statistics):,}"
             )
 
-        learned, used = fitting.made(
-            learn, examples, lambda learned: bool(np.isfinite(learned.change).all())
-        )
+        def learn(some_examples: Examples) -> Learned:
+            rows = np.arange(len(some_examples))
+            return Descent(model, task, number).learn(some_examples, rows, may_go_on)
+
+        fitting = ExampleFitting(model, task.state, self.store.path)
+        learned, used = fitting.result_of(learn, examples, _is_finite)
+        # The distance tells how many steps were done, however many the task asks for.
         done = learned.distance / task.rate / task.work.steps_of(len(used))
-        kept = learned if done and (not may.stopped or done >= self.budget.keep) else None
-        return Outcome(kept, done, may.stopped, len(examples) - len(used))
+        is_enough = done > 0 and (not may_go_on.stopped or done >= self.budget.keep)
+        left_out = len(examples) - len(used)
+        return LearningOutcome(learned if is_enough else None, done, may_go_on.stopped, left_out)
+
+    def _require_task(self, task: ClientTask) -> None:
+        count = len(self.vector)
+        if task.state.weights.shape != (count,) or task.algorithm.corrects:
+            raise InputError(
+                f"expected a task for {count:,} weights and devices without a state of their own"
+            )
 
     def personalise(
         self,
@@ -153,8 +162,10 @@ class Device:
         *,
         statistics: Doubles | None = None,
         seed: int = 0,
-    ) -> Personal:
-        """Fit a shared model to this device's user, and keep what came of it; see :func:`personalise`.
+    ) -> PersonalModel:
+        """Fit a shared model to this device's user, and keep what came of it.
+
+        See :func:`personalise`.
 
         Without the shared model's statistics (m,), such as running means, those of the module are
         taken.
@@ -162,78 +173,99 @@ class Device:
         Work that ends early is dropped, and an own model that is there already stays. Examples that
         do not fit are left out, as by :meth:`learn`.
         """
-        may = self._may_go_on()
+        may_go_on = self._may_go_on()
         examples = self.store.examples()
-        layout = self._layout()
-        first = layout.statistics.of(self._given) if statistics is None else statistics
-        fitting = Fitting(
-            self.module, layout, State(weights, statistics=first), self.loss, self.store.path
-        )
+        model = self._model()
+        if statistics is None:
+            statistics = model.layout.statistics.of(self._original)
 
-        def fit(some: Examples) -> Personal:
+        def fit(some_examples: Examples) -> PersonalModel:
             return personalise(
                 self.module,
                 weights,
-                some,
+                some_examples,
                 personalisation,
-                statistics=first,
+                statistics=statistics,
                 loss=self.loss,
                 seed=seed,
-                goes_on=may,
+                goes_on=may_go_on,
             )
 
-        found, _ = fitting.made(
-            fit, examples, lambda found: math.isfinite(found.before.get("loss", 0.0))
-        )
-        if not may.stopped:
-            save(self._own, found, weights)
-        return found
+        shared = ServerState(weights, statistics=statistics)
+        fitting = ExampleFitting(model, shared, self.store.path)
+        personal, _ = fitting.result_of(fit, examples, _has_finite_loss)
+        if not may_go_on.stopped:
+            save(self._personal_path, personal, weights)
+        return personal
 
     def model(self, weights: Floats, *, statistics: Doubles | None = None) -> nn.Module:
-        """Return the network that serves the user, with the user's own weights if those came of these shared ones.
+        """Return the network that serves the user.
+
+        It has the user's own weights if those came of these shared ones.
 
         Without the shared model's statistics (m,) those of the module are taken.
         """
-        served = copied(self._given).eval()
+        served = copied(self._original).eval()
         set_weights(served, weights)
-        own = load(self._own, weights)
-        values = statistics if own is None else own[1]
-        if own is not None:
-            set_weights(served, own[0])
-        if values is not None and len(values):
-            self._layout().statistics.put(served, values)
+        personal = load(self._personal_path, weights)
+        if personal is not None:
+            personal_weights, statistics = personal
+            set_weights(served, personal_weights)
+        if statistics is not None and len(statistics):
+            self._layout().statistics.put(served, statistics)
         return served
 
-    def _layout(self) -> Layout:
+    def _model(self) -> TrainableModule:
+        return TrainableModule(self.module, self._layout(), self.loss)
+
+    def _layout(self) -> ModuleLayout:
         if not len(self.store):
-            return Layout.of(self._given)
-        return layout_of(self._given, self.store.examples())
+            return ModuleLayout.of(self._original)
+        return layout_of(self._original, self.store.examples())
 
     def forget(self) -> None:
         """Remove all examples and the user's own model."""
         self.store.forget()
-        self._own.unlink(missing_ok=True)
+        self._personal_path.unlink(missing_ok=True)
 
     @property
-    def _own(self) -> Path:
+    def _personal_path(self) -> Path:
         return self.store.path.with_suffix(".own.npz")
 
-    def _may_go_on(self) -> "_May":
-        return _May(self.gate, self.budget, self._clock() + self.budget.seconds, self._clock)
+    def _may_go_on(self) -> "_MayGoOn":
+        return _MayGoOn(self.gate, self.budget, self._clock)
 
 
-class _May:
+def _is_finite(learned: Learned) -> bool:
+    return bool(np.isfinite(learned.change).all())
+
+
+def _has_finite_loss(personal: PersonalModel) -> bool:
+    # Work that was stopped has no loss, and no example is to blame for that.
+    return math.isfinite(personal.before.get("loss", 0.0))
+
+
+class _MayGoOn:
     """Says whether to go on, and remembers why not."""
 
-    def __init__(self, gate: Gate | None, budget: Budget, until: float, clock: Callable[[], float]):
-        self.gate, self.budget, self.until, self.clock = gate, budget, until, clock
+    def __init__(
+        self, gate: LearningGate | None, budget: LearningBudget, clock: Callable[[], float]
+    ):
+        self._gate = gate
+        self._budget = budget
+        self._clock = clock
+        self._until = clock() + budget.seconds
         self.stopped: tuple[str, ...] = ()
 
     def __call__(self) -> bool:
-        if self.clock() >= self.until:
-            self.stopped = (f"{self.budget.seconds:g} seconds are over",)
-        elif self.budget.megabytes < np.inf and resident_megabytes() > self.budget.megabytes:
-            self.stopped = (f"more than {self.budget.megabytes:g} MB are in use",)
-        else:
-            self.stopped = self.gate.unmet() if self.gate else ()
+        self.stopped = self._reasons()
         return not self.stopped
+
+    def _reasons(self) -> tuple[str, ...]:
+        budget = self._budget
+        if self._clock() >= self._until:
+            return (f"{budget.seconds:g} seconds are over",)
+        # Asking for the memory takes longer than many a step: not where there is no limit.
+        if budget.megabytes < np.inf and resident_megabytes() > budget.megabytes:
+            return (f"more than {budget.megabytes:g} MB are in use",)
+        return () if self._gate is None else self._gate.unmet()

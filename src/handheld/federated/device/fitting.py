@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from torch import nn
 
 from handheld.errors import InputError
-from handheld.federated.algorithms import State
-from handheld.federated.learning.descent import Loss
-from handheld.federated.learning.evaluation import answers
+from handheld.federated.algorithms import ServerState
+from handheld.federated.learning.evaluation import evaluate_examples
+from handheld.federated.learning.trainable import TrainableModule
 from handheld.federated.learning.users import Examples
-from handheld.federated.learning.vectors import Layout
-from handheld.federated.own_code import said
+from handheld.federated.user_code import said
 
 T = TypeVar("T")
 
@@ -23,85 +21,79 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Fitting:
+class ExampleFitting:
     """Leaves out examples that do not fit a model, once one of them has been in the way.
 
     Attributes:
-        module: whose weights and statistics are changed.
-        layout: of the module.
+        model: whose weights and statistics are changed.
         shared: weights and statistics by which examples are looked at.
-        loss: of what the module says.
         path: of the store, for messages.
     """
 
-    module: nn.Module
-    layout: Layout
-    shared: State
-    loss: Loss
+    model: TrainableModule
+    shared: ServerState
     path: Path
 
-    def made(
-        self, make: Callable[[Examples], T], examples: Examples, is_whole: Callable[[T], bool]
+    def result_of(
+        self, function: Callable[[Examples], T], examples: Examples, is_usable: Callable[[T], bool]
     ) -> tuple[T, Examples]:
         """Return what comes of examples, and of which.
 
         Args:
-            make: what is wanted, of examples.
+            function: called with examples, a second time with those that fit.
             examples: all there are.
-            is_whole: whether what was made can be used.
+            is_usable: whether what came of them can be used.
 
         Raises:
             InputError: no example fits.
         """
         try:
-            found = make(examples)
+            result = function(examples)
         except MemoryError:
             raise
-        except Exception:
-            fit = self._fit(examples)
-            if len(fit) == len(examples):
+        except Exception:  # whatever a module or a loss raises
+            fitting = self._fitting(examples)
+            if len(fitting) == len(examples):
                 raise
-            return make(fit), fit
-        if is_whole(found):
-            return found, examples
-        fit = self._fit(examples)
-        return (found if len(fit) == len(examples) else make(fit)), fit
+            return function(fitting), fitting
+        if is_usable(result):
+            return result, examples
+        # Each example is looked at only now: most devices have none that is in the way.
+        fitting = self._fitting(examples)
+        if len(fitting) < len(examples):
+            result = function(fitting)
+        return result, fitting
 
-    def _fit(self, examples: Examples) -> Examples:
+    def _fitting(self, examples: Examples) -> Examples:
         """Return the examples that fit, all of them as they are."""
-        why = [self._unfit(examples.of(np.array([place]))) for place in range(len(examples))]
-        fits = np.array([not reason for reason in why])
+        reasons = [self._problem(examples.of(np.array([row]))) for row in range(len(examples))]
+        fits = np.array([not reason for reason in reasons])
         if fits.all():
             return examples
-        first = next(reason for reason in why if reason)
+        first = next(reason for reason in reasons if reason)
         if not fits.any():
             raise InputError(
-                f"none of the {len(examples)} examples of {self.path} fits the model ({first}): forget() removes them"
+                f"none of the {len(examples)} examples of {self.path} fits the model ({first}):"
+                " forget() removes them"
             )
-        left_out = int((~fits).sum())
         _LOG.warning(
             "%s: %d of %d examples left out, the first: %s",
             self.path,
-            left_out,
+            int((~fits).sum()),
             len(examples),
             first,
         )
         return examples.of(np.flatnonzero(fits))
 
-    def _unfit(self, example: Examples) -> str:
+    def _problem(self, example: Examples) -> str:
         """Return why an example does not fit; nothing if it does."""
         state = self.shared
         try:
-            answered = answers(
-                self.module,
-                self.layout,
-                state.weights,
-                example,
-                self.loss,
-                statistics=state.statistics,
+            scores = evaluate_examples(
+                self.model, state.weights, example, statistics=state.statistics
             )
         except MemoryError:
             raise
         except Exception as error:  # whatever a module or a loss raises
             return said(error)
-        return "" if np.isfinite(answered.losses).all() else f"its loss is {answered.losses[0]}"
+        return "" if np.isfinite(scores.losses).all() else f"its loss is {scores.losses[0]}"

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,25 +17,71 @@ from handheld.errors import InputError
 from handheld.federated.learning.users import Examples
 from handheld.untrusted import require_file
 
+# Table "kind" holds the type and shape of all inputs, and of all targets.
 _TABLES = """
-create table if not exists kind (what text primary key, type text not null, shape text not null) strict;
-create table if not exists examples
-    (id integer primary key autoincrement, added real not null, input blob not null, target blob not null) strict;
+create table if not exists kind
+    (what text primary key, type text not null, shape text not null) strict;
+create table if not exists examples (
+    id integer primary key autoincrement,
+    added real not null,
+    input blob not null,
+    target blob not null
+) strict;
 create index if not exists by_age on examples (added);
 """
 _LOG = logging.getLogger(__name__)
 _NAMES = ("input", "target")
-_KINDS = "biuf"  # of numbers: whether, whole, without sign, with a point
+_NUMBERS = "biuf"  # numpy's letters for yes or no, whole, without a sign, with a point
+_DAY = 86_400  # seconds
+_LOCK_SECONDS = 30  # for another process to end what it writes
 
 
-class Store:
-    """Examples in an SQLite file, within limits of age, number and size; the oldest go first, and leave no trace in the file.
+@dataclass(frozen=True)
+class _Form:
+    """The type and shape that all inputs have, or all targets.
+
+    Attributes:
+        dtype: numpy's name of it, with its byte order.
+        shape: lengths with commas between them.
+    """
+
+    dtype: str
+    shape: str
+
+    @classmethod
+    def of(cls, array: NDArray[np.generic]) -> "_Form":
+        """Return that of an array."""
+        return cls(array.dtype.str, ",".join(map(str, array.shape)))
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The shape as numbers."""
+        return tuple(int(length) for length in self.shape.split(",") if length)
+
+    def is_whole(self, blob: bytes) -> bool:
+        """Whether bytes hold as many numbers, all of them finite."""
+        dtype = np.dtype(self.dtype)
+        if len(blob) != dtype.itemsize * math.prod(self.lengths):
+            return False
+        return dtype.kind != "f" or bool(np.isfinite(np.frombuffer(blob, dtype)).all())
+
+    def stacked(self, blobs: Sequence[bytes]) -> NDArray[np.generic]:
+        """Return the arrays that bytes hold as one, with a first dimension more."""
+        numbers = np.frombuffer(b"".join(blobs), np.dtype(self.dtype))
+        # A copy, as bytes cannot be written to, and torch warns of that.
+        return numbers.reshape(len(blobs), *self.lengths).copy()
+
+
+class ExampleStore:
+    """Examples in an SQLite file, within limits of age, number and size.
+
+    The oldest go first, and leave no trace in the file.
 
     All inputs have the type and shape of the first, and all targets.
 
     Args:
         path: of the file, made if it is not there. Only its owner may read it.
-        most: examples that are kept, 1 or more.
+        max_examples: that are kept, 1 or more.
         megabytes: of all inputs and targets together, above 0.
         days: that an example is kept, above 0.
         classes: that targets are numbers of, 1 or more: others are refused; None: targets are not
@@ -42,35 +89,38 @@ class Store:
         clock: seconds since 1970.
 
     Raises:
-        InputError: limits that make no sense, or a file that is not such a store; it is left as it is.
+        InputError: limits that make no sense, or a file that is not such a store; it is left as it
+            is.
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        most: int = 10_000,
+        max_examples: int = 10_000,
         megabytes: float = 50.0,
         days: float = 90.0,
         classes: int | None = None,
         clock: Callable[[], float] = time.time,
     ):
-        if most < 1 or not (megabytes > 0 and days > 0):
-            raise InputError(
-                f"expected limits above 0, got {most} examples, {megabytes} MB and {days} days"
-            )
-        if classes is not None and classes < 1:
-            raise InputError(f"expected limits above 0, got {classes} classes")
+        for name, limit in (
+            ("max_examples", max_examples),
+            ("megabytes", megabytes),
+            ("days", days),
+            ("classes", 1 if classes is None else classes),
+        ):
+            # "Not above 0": what is no number is neither.
+            if not limit > 0:
+                raise InputError(f"expected limits above 0, got {name} {limit}")
         self.classes = classes
-        self.path, self.most, self.bytes, self.seconds = (
-            Path(path),
-            most,
-            megabytes * 1e6,
-            days * 86_400,
-        )
+        self.path = Path(path)
+        self.max_examples = max_examples
+        self.bytes = megabytes * 1e6
+        self.seconds = days * _DAY
         self._clock = clock
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Its owner's alone from the first moment on: SQLite would make it for all to read.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             require_file(self.path)
         except OSError as error:
@@ -81,7 +131,7 @@ class Store:
             connection.executescript(_TABLES)
 
     def __len__(self) -> int:
-        """Return how many examples there are, the aged ones counted until something is added or read."""
+        """Return how many examples there are, the aged ones counted until the next use."""
         with self._open() as connection:
             return int(connection.execute("select count(*) from examples").fetchone()[0])
 
@@ -96,58 +146,49 @@ class Store:
             InputError: another type or shape than those before, numbers that are not finite, a
                 target that is no class, or more than all that may be kept.
         """
-        wanted = [np.asarray(value), np.asarray(target)]
-        for name, array in zip(_NAMES, wanted, strict=True):
-            if array.dtype.kind not in _KINDS or (
-                array.dtype.kind == "f" and not np.isfinite(array).all()
-            ):
-                raise InputError(f"{name}: expected an array of finite numbers, got {array.dtype}")
-        self._require_classes(wanted[1])
-        if sum(array.nbytes for array in wanted) > self.bytes:
-            raise InputError(
-                f"an example of {sum(array.nbytes for array in wanted):,} bytes is more than may be kept in all"
-            )
+        arrays = (np.asarray(value), np.asarray(target))
+        for name, array in zip(_NAMES, arrays, strict=True):
+            _require_numbers(name, array)
+        self._require_classes(arrays[1])
+        size = sum(array.nbytes for array in arrays)
+        if size > self.bytes:
+            raise InputError(f"an example of {size:,} bytes is more than may be kept in all")
+        blobs = [np.ascontiguousarray(array).tobytes() for array in arrays]
         with self._open() as connection:
-            for name, array in zip(_NAMES, wanted, strict=True):
-                self._expect(connection, name, array)
-            row = (self._clock(), *(np.ascontiguousarray(array).tobytes() for array in wanted))
-            connection.execute("insert into examples (added, input, target) values (?, ?, ?)", row)
+            for name, array in zip(_NAMES, arrays, strict=True):
+                _require_form(connection, name, _Form.of(array))
+            connection.execute(
+                "insert into examples (added, input, target) values (?, ?, ?)",
+                (self._clock(), *blobs),
+            )
             self._limit(connection)
 
     def examples(self) -> Examples:
-        """Return all examples, the oldest first; those that are damaged or not finite are left out, and logged.
+        """Return all examples, the oldest first.
+
+        Those that are damaged or not finite are left out, and logged.
 
         Raises :class:`InputError` if there are none, or the file is damaged.
         """
         with self._open() as connection:
             self._limit(connection)
-            kinds = {
-                what: (kind, shape)
-                for what, kind, shape in connection.execute("select what, type, shape from kind")
-            }
+            forms = _forms(connection)
             rows = connection.execute("select input, target from examples order by id").fetchall()
         if not rows:
             raise InputError(f"{self.path} holds no examples yet")
-        whole = [
-            row
-            for row in rows
-            if all(_is_whole(blob, *kinds[name]) for name, blob in zip(_NAMES, row, strict=True))
-        ]
+        inputs, targets = (forms[name] for name in _NAMES)
+        whole = [row for row in rows if inputs.is_whole(row[0]) and targets.is_whole(row[1])]
         if not whole:
             raise InputError(f"{self.path} holds no examples that are whole: forget() empties it")
         if len(whole) < len(rows):
-            left_out = len(rows) - len(whole)
             _LOG.warning(
                 "%s: %d of %d examples left out: damaged, or not finite",
                 self.path,
-                left_out,
+                len(rows) - len(whole),
                 len(rows),
             )
         return Examples(
-            *(
-                _stacked(blobs, *kinds[name])
-                for name, blobs in zip(_NAMES, zip(*whole, strict=True), strict=True)
-            )
+            inputs.stacked([row[0] for row in whole]), targets.stacked([row[1] for row in whole])
         )
 
     def forget(self) -> None:
@@ -159,45 +200,37 @@ class Store:
     def _require_classes(self, target: NDArray[np.generic]) -> None:
         if self.classes is None:
             return
-        wrong = target[(target < -1) | (target >= self.classes)]  # type: ignore[operator]
-        if target.dtype.kind == "f" or wrong.size:
-            got = target.dtype if target.dtype.kind == "f" else wrong.flat[0]
-            raise InputError(
-                f"target: expected classes 0 to {self.classes - 1}, or -1 where nothing is asked, got {got}"
-            )
+        last = self.classes - 1
+        expected = f"target: expected classes 0 to {last}, or -1 where nothing is asked"
+        if target.dtype.kind == "f":
+            raise InputError(f"{expected}, got {target.dtype}")
+        is_wrong = (target < -1) | (target > last)  # type: ignore[operator]  # whole numbers here
+        wrong = target[is_wrong]
+        if wrong.size:
+            raise InputError(f"{expected}, got {wrong.flat[0]}")
 
     def _limit(self, connection: sqlite3.Connection) -> None:
+        """Remove what is too old, and the oldest of what is too much."""
         connection.execute("delete from examples where added < ?", (self._clock() - self.seconds,))
+        # All are of one size.
         size = connection.execute(
             "select length(input) + length(target) from examples limit 1"
         ).fetchone()
-        most = (
-            min(self.most, int(self.bytes // max(1, size[0]))) if size else 0
-        )  # all are of one size
+        if size is None:
+            return
+        count = min(self.max_examples, int(self.bytes // max(1, size[0])))
         connection.execute(
-            "delete from examples where id not in (select id from examples order by id desc limit ?)",
-            (most,),
+            "delete from examples"
+            " where id not in (select id from examples order by id desc limit ?)",
+            (count,),
         )
-
-    def _expect(
-        self, connection: sqlite3.Connection, what: str, array: NDArray[np.generic]
-    ) -> None:
-        found = (array.dtype.str, ",".join(map(str, array.shape)))
-        known = connection.execute(
-            "select type, shape from kind where what = ?", (what,)
-        ).fetchone()
-        if known is None:
-            connection.execute("insert into kind values (?, ?, ?)", (what, *found))
-        elif known != found:
-            raise InputError(
-                f"{what}: expected {known[0]} of shape ({known[1]}), as before, got {found[0]} ({found[1]})"
-            )
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """Give a connection whose changes are kept together, or not at all."""
-        connection = sqlite3.connect(self.path, timeout=30)
+        connection = sqlite3.connect(self.path, timeout=_LOCK_SECONDS)
         try:
+            # What is removed is overwritten with zeros: nothing of it stays in the file.
             connection.execute("pragma secure_delete = on")
             with connection:
                 yield connection
@@ -209,18 +242,24 @@ class Store:
             connection.close()
 
 
-def _stacked(blobs: Sequence[bytes], kind: str, shape: str) -> NDArray[np.generic]:
-    return (
-        np.frombuffer(b"".join(blobs), np.dtype(kind)).reshape(len(blobs), *_lengths(shape)).copy()
-    )
+def _require_numbers(name: str, array: NDArray[np.generic]) -> None:
+    is_finite = array.dtype.kind != "f" or bool(np.isfinite(array).all())
+    if array.dtype.kind not in _NUMBERS or not is_finite:
+        raise InputError(f"{name}: expected an array of finite numbers, got {array.dtype}")
 
 
-def _is_whole(blob: bytes, kind: str, shape: str) -> bool:
-    dtype = np.dtype(kind)
-    if len(blob) != dtype.itemsize * math.prod(_lengths(shape)):
-        return False
-    return dtype.kind != "f" or bool(np.isfinite(np.frombuffer(blob, dtype)).all())
+def _require_form(connection: sqlite3.Connection, name: str, form: _Form) -> None:
+    """Raise :class:`InputError` for a form other than that of earlier examples."""
+    known = _forms(connection).get(name)
+    if known is None:
+        connection.execute("insert into kind values (?, ?, ?)", (name, form.dtype, form.shape))
+    elif known != form:
+        raise InputError(
+            f"{name}: expected {known.dtype} of shape ({known.shape}), as before,"
+            f" got {form.dtype} ({form.shape})"
+        )
 
 
-def _lengths(shape: str) -> tuple[int, ...]:
-    return tuple(int(length) for length in shape.split(",") if length)
+def _forms(connection: sqlite3.Connection) -> dict[str, _Form]:
+    rows = connection.execute("select what, type, shape from kind")
+    return {name: _Form(dtype, shape) for name, dtype, shape in rows}

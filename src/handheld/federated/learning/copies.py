@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from handheld.errors import InputError
-from handheld.federated.own_code import said
+from handheld.federated.user_code import said
 
 
 def copied(module: nn.Module) -> nn.Module:

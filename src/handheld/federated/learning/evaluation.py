@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from handheld.data.users.partitions import Partition
 from handheld.errors import InputError
-from handheld.federated.learning.descent import Loss, batch_of, of_each
 from handheld.federated.learning.learner import Floats
+from handheld.federated.learning.trainable import Loss, TrainableModule, batch_of, of_each
 from handheld.federated.learning.users import Examples
-from handheld.federated.learning.vectors import Doubles, Layout
+from handheld.federated.learning.vectors import Doubles
 
-_AT_ONCE = 500
+_AT_ONCE = 500  # examples: memory does not grow with how many there are
 
 Metrics = Mapping[str, Loss]
 """Figures by name: each takes (batch, ...) outputs and targets, and returns (batch,) numbers.
@@ -25,7 +24,7 @@ The figure is their mean.
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class ExampleScores:
     """How good a module is on each of some examples.
 
     Attributes:
@@ -41,20 +40,23 @@ class Answers:
     others: Mapping[str, Doubles] = field(default_factory=dict)
 
     @staticmethod
-    def join(parts: Sequence["Answers"]) -> "Answers":
+    def join(scores: Sequence["ExampleScores"]) -> "ExampleScores":
         """Return all of them as one."""
-        names = parts[0].others
-        return Answers(
-            np.concatenate([part.losses for part in parts]),
-            np.concatenate([part.right for part in parts]),
-            np.concatenate([part.asked for part in parts]),
-            {name: np.concatenate([part.others[name] for part in parts]) for name in names},
+        others = {
+            name: np.concatenate([some.others[name] for some in scores])
+            for name in scores[0].others
+        }
+        return ExampleScores(
+            np.concatenate([some.losses for some in scores]),
+            np.concatenate([some.right for some in scores]),
+            np.concatenate([some.asked for some in scores]),
+            others,
         )
 
-    def of(self, rows: NDArray[np.int64]) -> "Answers":
+    def of(self, rows: NDArray[np.int64]) -> "ExampleScores":
         """Return some of them."""
         others = {name: values[rows] for name, values in self.others.items()}
-        return Answers(self.losses[rows], self.right[rows], self.asked[rows], others)
+        return ExampleScores(self.losses[rows], self.right[rows], self.asked[rows], others)
 
     @property
     def figures(self) -> dict[str, float]:
@@ -65,16 +67,14 @@ class Answers:
         return figures | {name: float(values.mean()) for name, values in self.others.items()}
 
 
-def answers(
-    module: nn.Module,
-    layout: Layout,
+def evaluate_examples(
+    model: TrainableModule,
     weights: Floats,
     examples: Examples,
-    loss: Loss,
     *,
     statistics: Doubles | None = None,
     metrics: Metrics | None = None,
-) -> Answers:
+) -> ExampleScores:
     """Evaluate a module with weights (n,) and statistics (m,); it holds them afterwards.
 
     Without statistics the module's are used as they are.
@@ -84,28 +84,37 @@ def answers(
     """
     if not len(examples):
         raise InputError("expected an example or more to evaluate on, got none")
-    values = layout.statistics.of(module) if statistics is None else statistics
-    zeros = torch.zeros(len(layout.weights))
-    layout.bind(module.eval(), torch.from_numpy(weights.copy()), zeros, values)
-    losses = np.zeros(len(examples))
-    right = np.zeros(len(examples), np.int64)
-    asked = np.zeros(len(examples), np.int64)
-    others = {name: np.zeros(len(examples)) for name in metrics or {}}
+    model.begin_evaluation(weights, statistics)
+    scores = []
     with torch.no_grad():
         for start in range(0, len(examples), _AT_ONCE):
-            rows = slice(start, start + _AT_ONCE)
-            inputs, targets = batch_of(examples, rows)
-            outputs = module(inputs)
-            losses[rows] = of_each(loss(outputs, targets), len(targets), loss).numpy()
-            for name, metric in (metrics or {}).items():
-                others[name][rows] = of_each(
-                    metric(outputs, targets), len(targets), metric, "metric"
-                ).numpy()
-            if not targets.is_floating_point() and outputs.shape[:-1] == targets.shape:
-                hits = outputs.argmax(dim=-1) == targets
-                right[rows] = hits.view(len(targets), -1).sum(dim=1).numpy()
-                asked[rows] = (targets >= 0).view(len(targets), -1).sum(dim=1).numpy()
-    return Answers(losses, right, asked, others)
+            batch = batch_of(examples, slice(start, start + _AT_ONCE))
+            scores.append(_scores(model, *batch, metrics or {}))
+    return ExampleScores.join(scores)
+
+
+def _scores(
+    model: TrainableModule, inputs: torch.Tensor, targets: torch.Tensor, metrics: Metrics
+) -> ExampleScores:
+    """Return how good a module is on a batch."""
+    count = len(targets)
+    outputs = model.module(inputs)
+    losses = _as_doubles(model.losses(outputs, targets))
+    others = {}
+    for name, metric in metrics.items():
+        others[name] = _as_doubles(of_each(metric(outputs, targets), count, metric, "metric"))
+    right = np.zeros(count, np.int64)
+    asked = np.zeros(count, np.int64)
+    # Classes, as many as outputs say: numbers are not right or wrong.
+    if not targets.is_floating_point() and outputs.shape[:-1] == targets.shape:
+        hits = outputs.argmax(dim=-1) == targets
+        right = hits.view(count, -1).sum(dim=1).numpy()
+        asked = (targets >= 0).view(count, -1).sum(dim=1).numpy()
+    return ExampleScores(losses, right, asked, others)
+
+
+def _as_doubles(values: torch.Tensor) -> Doubles:
+    return values.numpy().astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +143,7 @@ class PerUser:
         }
 
 
-def per_user(evaluated: Answers, partition: Partition) -> PerUser:
+def per_user(evaluated: ExampleScores, partition: Partition) -> PerUser:
     """Return figures of each device from those of all examples.
 
     Raises :class:`InputError` where no device has any.
@@ -143,6 +152,8 @@ def per_user(evaluated: Answers, partition: Partition) -> PerUser:
     if not len(users):
         raise InputError("no device has examples to evaluate on")
     rows = [evaluated.of(partition.of(int(user))).figures for user in users]
-    names = dict.fromkeys(name for row in rows for name in row)
+    names: dict[str, None] = {}  # in the order of the figures
+    for row in rows:
+        names.update(dict.fromkeys(row))
     figures = {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
     return PerUser(users, figures)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.federated.algorithms import Algorithm, State
+from handheld.federated.algorithms import Algorithm, ServerState
 from handheld.federated.updates.encoder import seed_of
 
 Floats = NDArray[np.float32]
@@ -19,7 +19,7 @@ _SUBSPACE = 17
 
 
 @dataclass(frozen=True)
-class Work:
+class ClientWork:
     """Stochastic gradient descent on a device's own examples.
 
     Attributes:
@@ -61,6 +61,11 @@ class Work:
         )
         return steps if self.steps is None else min(steps, self.steps)
 
+    def examples_seen(self, examples: int) -> float:
+        """Return how many examples a device with so many goes through, each as often as it does."""
+        batch = examples if self.batch is None else min(self.batch, examples)
+        return float(self.steps_of(examples) * batch)
+
     def batches(self, examples: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
         """Yield which examples each step takes, in a new order in each pass."""
         left = self.steps_of(examples)
@@ -78,7 +83,7 @@ class Subspace(Protocol):
     """Vectors that a few coordinates tell."""
 
     def coordinates(self, x: Floats) -> Floats:
-        """Return (dimensions,) the coordinates of the vector in it that is nearest to ``x`` (n,)."""
+        """Return (dimensions,) the coordinates of the vector that is nearest to ``x`` (n,)."""
 
     def expand(self, coordinates: Floats) -> Floats:
         """Return (n,) the vector."""
@@ -92,7 +97,7 @@ class Structure(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class ClientTask:
     """What a server asks of devices in a round.
 
     Attributes:
@@ -104,9 +109,9 @@ class Task:
         structure: where each device's change may lie; None: anywhere.
     """
 
-    state: State
+    state: ServerState
     algorithm: Algorithm
-    work: Work
+    work: ClientWork
     seed: int = 0
     structure: Structure | None = None
 
@@ -159,7 +164,7 @@ class Learned:
         return cls(np.empty(0, np.float32), 0.0, 0.0, 0.0, error=error)
 
 
-class Learner(Protocol):
+class PopulationLearner(Protocol):
     """A population of devices, each with its examples and a model that they share.
 
     Four methods more are asked where a learner has them: ``statistics()`` gives (m,) float64 that
@@ -179,13 +184,16 @@ class Learner(Protocol):
 
     @property
     def at_once(self) -> int:
-        """Devices that learn in one go; it does not depend on the machine, so that results do not."""
+        """Devices that learn in one go.
+
+        It does not depend on the machine, so that results do not.
+        """
 
     def start(self) -> Floats:
         """Return (n,) the weights before the first round."""
 
     def learn(
-        self, task: Task, users: Sequence[int], own: Sequence[Floats | None]
+        self, task: ClientTask, users: Sequence[int], own: Sequence[Floats | None]
     ) -> Sequence[Learned]:
         """Let devices learn.
 
@@ -195,24 +203,27 @@ class Learner(Protocol):
             own: each one's state, as the algorithm keeps it; None where it keeps none.
         """
 
-    def evaluate(self, state: State) -> Mapping[str, float]:
+    def evaluate(self, state: ServerState) -> Mapping[str, float]:
         """Return how good a model is on examples that no device has, such as its ``loss``.
 
         A ``loss`` that is no finite number ends the run.
         """
 
 
-def statistics_of(learner: Learner) -> Doubles:
+def statistics_of(learner: PopulationLearner) -> Doubles:
     """Return (m,) the statistics before the first round, if a learner has any."""
     statistics: Callable[[], Doubles] | None = getattr(learner, "statistics", None)
     return np.empty(0) if statistics is None else statistics()
 
 
-def check(learner: Learner, work: Work) -> None:
-    """Let a learner say what is wrong with it, or with the work, if it can. Raises :class:`InputError`."""
+def check(learner: PopulationLearner, work: ClientWork) -> None:
+    """Let a learner say what is wrong with it, or with the work, if it can.
+
+    Raises :class:`InputError`.
+    """
     checks: Callable[[], None] | None = getattr(learner, "check", None)
     if checks is not None:
         checks()
-    checks_work: Callable[[Work], None] | None = getattr(learner, "check_work", None)
+    checks_work: Callable[[ClientWork], None] | None = getattr(learner, "check_work", None)
     if checks_work is not None:
         checks_work(work)

@@ -20,8 +20,9 @@ _DEEPEST = 4  # values within values that are compared; beyond, they count as th
 class PlainState:
     """Plain attributes that change while a module runs, and what they were before.
 
-    One module learns for one device after another. A mean or a counter that it keeps for itself, and not as a buffer, would
-    bring what one device had to the next: results would depend on who learned where, and noise would not hide it.
+    One module learns for one device after another. A mean or a counter that it keeps for itself,
+    and not as a buffer, would bring what one device had to the next: results would depend on who
+    learned where, and noise would not hide it.
     """
 
     def __init__(self, before: Mapping[tuple[str, str], Any]) -> None:
@@ -29,7 +30,10 @@ class PlainState:
 
     @classmethod
     def of(cls, module: nn.Module, forward: Callable[[nn.Module], None]) -> Self:
-        """Find out what changes when a copy of a module runs; nothing, where it raises: who tries it next says so."""
+        """Find out what changes when a copy of a module runs.
+
+        Nothing, where it raises: who tries it next says so.
+        """
         tried = copied(module).train()
         before = _attributes(tried, copy=True)
         try:

@@ -1,10 +1,9 @@
 """What a torch module holds, as four things: weights, frozen weights, statistics and constants.
 
 Weights are what training moves along gradients; they alone are clipped, compressed and noised.
-Statistics are what a forward
-pass in training moves, such as the running means of batch normalisation: they are averaged apart.
-    Frozen weights and constant
-buffers never move, so they never travel after the start.
+Statistics are what a forward pass in training moves, such as the running means of batch
+normalisation: they are averaged apart. Frozen weights and constant buffers never move, so they
+never travel after the start.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -162,7 +161,7 @@ class Constants:
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class ModuleLayout:
     """The four things that a module holds; frozen weights are the parameters in none of these.
 
     Attributes:

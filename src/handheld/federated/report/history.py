@@ -2,12 +2,14 @@
 
 import importlib.util
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from handheld.errors import MissingDependencyError
 from handheld.files import atomic_path
 
+# Columns of whole numbers.
 _COUNTS = (
     "round",
     "asked",
@@ -34,19 +36,22 @@ def write_parquet(path: Path, rows: Sequence[Mapping[str, float]]) -> Path:
         from pyarrow import parquet
     except ImportError as error:
         raise MissingDependencyError("pyarrow", "graphs", "writing Parquet") from error
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    kinds = {name: pa.int64() if name in _COUNTS else pa.float64() for name in names}
-    columns = {
-        name: pa.array([_as(kinds[name], row.get(name)) for row in rows], kinds[name])
-        for name in names
-    }
+    names = list(dict.fromkeys(chain.from_iterable(rows)))
+    columns = {}
+    for name in names:
+        values = [row.get(name) for row in rows]
+        if name in _COUNTS:
+            whole = [None if value is None else int(value) for value in values]
+            columns[name] = pa.array(whole, pa.int64())
+        else:
+            columns[name] = pa.array(values, pa.float64())
     with atomic_path(path) as temporary:
         parquet.write_table(pa.table(columns), temporary)
     return path
 
 
 def require_tensorboard() -> None:
-    """Raise :class:`MissingDependencyError` where TensorBoard is not installed, before rounds are learned."""
+    """Raise :class:`MissingDependencyError`, before rounds are learned, without TensorBoard."""
     if importlib.util.find_spec("tensorboard") is None:
         raise MissingDependencyError("tensorboard", "federated", "writing for TensorBoard")
 
@@ -56,7 +61,8 @@ class TensorBoard:
 
     Args:
         folder: of event files.
-        start: the first round that is to come; what an earlier run wrote from there on is forgotten.
+        start: the first round that is to come; what an earlier run wrote from there on is
+            forgotten.
 
     Raises:
         MissingDependencyError: TensorBoard is not installed.
@@ -77,7 +83,3 @@ class TensorBoard:
     def close(self) -> None:
         """Write what is left."""
         self._writer.close()
-
-
-def _as(kind: Any, value: float | None) -> float | int | None:
-    return value if value is None or str(kind) == "double" else int(value)

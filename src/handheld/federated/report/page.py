@@ -1,7 +1,7 @@
 """A run as one page that needs no other file and no network."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
 from itertools import accumulate, chain
@@ -34,6 +34,15 @@ Rows = Sequence[Mapping[str, float]]
 _WIDTH = 528
 _HEIGHT = 280
 _ROUND = AxisWords("round", count_text)
+_COUNTS = (
+    ("asked", "devices asked"),
+    ("answered", "answered in time"),
+    ("gone", "left"),
+    ("late", "were too late"),
+    ("rejected", "sent updates that were not taken"),
+    ("given_up", "rounds given up"),
+)
+_BYTES = (("bytes_up", "bytes up"), ("bytes_down", "bytes down"))
 
 
 def write_report(
@@ -82,49 +91,71 @@ def write_report(
 
 def summary(plan: Plan, rows: Rows, population: int, weights: int) -> str:
     """Return the run in one sentence."""
-    judged = [row for row in rows if "test_accuracy" in row]
-    best = f", {percent(judged[-1]['test_accuracy'])} of the test examples right" if judged else ""
-    if plan.buffer is not None:
-        took_part = (
-            f"{len(rows)} steps of {plan.buffer} updates each, "
+    size = size_text(sum(row["bytes_up"] for row in rows))
+    return (
+        f"{_took_part(plan, len(rows), population)}, a model of {weights:,} weights{_best(rows)},"
+        f" {size} up."
+    )
+
+
+def _took_part(plan: Plan, rounds: int, population: int) -> str:
+    if plan.buffer_size is not None:
+        return (
+            f"{rounds} steps of {plan.buffer_size} updates each, "
             f"{plan.cohort} of {population:,} devices learning at any time"
         )
-    elif plan.sampling == "poisson":
-        took_part = (
-            f"{len(rows)} rounds with {plan.cohort} of {population:,} devices each on average"
-        )
-    else:
-        took_part = f"{len(rows)} rounds with {plan.cohort} of {population:,} devices each"
-    size = size_text(sum(row["bytes_up"] for row in rows))
-    return f"{took_part}, a model of {weights:,} weights{best}, {size} up."
+    on_average = " on average" if plan.sampling == "poisson" else ""
+    return f"{rounds} rounds with {plan.cohort} of {population:,} devices each{on_average}"
+
+
+def _best(rows: Rows) -> str:
+    accuracies = [row["test_accuracy"] for row in rows if "test_accuracy" in row]
+    return f", {percent(accuracies[-1])} of the test examples right" if accuracies else ""
 
 
 def figures(rows: Rows) -> list[Figure]:
     """Draw how good the model was against rounds, bytes up and down, and simulated hours."""
-    kinds: tuple[tuple[str, Callable[[float], str], list[float]], ...] = (
-        ("round", count_text, [row["round"] for row in rows]),
-        ("bytes up", size_text, list(accumulate(row["bytes_up"] for row in rows))),
-        ("bytes down", size_text, list(accumulate(row["bytes_down"] for row in rows))),
-        ("simulated hours", lambda hours: f"{hours:.3g}", [row["seconds"] / 3600 for row in rows]),
-    )
-    metric = next(
-        (one for one in ("test_accuracy", "loss") if any(one in row for row in rows)), "test_loss"
-    )
+    return [*_promised(rows), *_progress(rows), *_losses(rows), *_devices(rows)]
+
+
+def _progress(rows: Rows) -> Iterator[Figure]:
+    metric = _metric(rows)
     name = metric.replace("_", " ")
-    up = (lambda share: percent(share, 1)) if metric == "test_accuracy" else LOSS.write
-    found = [*_promised(rows)]
-    for along, write, places in kinds:
-        points = _finite(zip(places, (row.get(metric, math.nan) for row in rows), strict=True))
+    up = AxisWords(name, _accuracy_text if metric == "test_accuracy" else LOSS.write)
+    costs = (
+        (_ROUND, [row["round"] for row in rows]),
+        (AxisWords("bytes up", size_text), accumulate(row["bytes_up"] for row in rows)),
+        (AxisWords("bytes down", size_text), accumulate(row["bytes_down"] for row in rows)),
+        (AxisWords("simulated hours", _short_text), [row["seconds"] / 3600 for row in rows]),
+    )
+    values = [row.get(metric, math.nan) for row in rows]
+    for across, positions in costs:
+        points = _finite(zip(positions, values, strict=True))
         if points and points[-1][0] > 0:
-            title = f"{name} against {along}"
-            found.append(
-                _figure({name: points}, title, AxisWords(along, write), AxisWords(name, up))
-            )
-    return [*found, *_losses(rows), *_devices(rows)]
+            yield _figure({name: points}, f"{name} against {across.title}", across, up)
+
+
+def _metric(rows: Rows) -> str:
+    """Return by which figure a run is shown: the first that there is."""
+    for metric in ("test_accuracy", "loss"):
+        if any(metric in row for row in rows):
+            return metric
+    return "test_loss"
+
+
+def _accuracy_text(share: float) -> str:
+    return percent(share, 1)
+
+
+def _short_text(value: float) -> str:
+    return f"{value:.3g}"
 
 
 def _losses(rows: Rows) -> list[Figure]:
-    """Draw how the losses of learning and on the test's examples go; where they part, devices learn by heart."""
+    """Draw how the losses of learning and on the test's examples go.
+
+    Where they part, devices learn by heart.
+    """
     if not any("test_loss" in row for row in rows):
         return []
     names = {"devices, while they learn": "loss", "test": "test_loss"}
@@ -141,6 +172,7 @@ def _devices(rows: Rows) -> list[Figure]:
 
 
 def _against_rounds(curves: Mapping[str, Curve], title: str, up: str) -> list[Figure]:
+    # One round is no curve.
     if not any(curves.values()) or len(_rounds_of(curves)) < 2:
         return []
     write = LOSS.write if up == "loss" else count_text
@@ -171,38 +203,27 @@ def _promised(rows: Rows) -> Iterator[Figure]:
         points = [(row["round"], row[column]) for row in rows if column in row]
         if len({value for _, value in points}) > 1:
             title = f"{name} against round"
-            up = AxisWords(name, lambda value: f"{value:.3g}")
+            up = AxisWords(name, _short_text)
             yield _figure({name: points}, title, _ROUND, up)
 
 
 def skewed(users: Users) -> tuple[list[tuple[str, str]], Markup]:
     """Return how unevenly examples are dealt out: in words, and drawn."""
-    targets, partition = users.examples.targets, users.partition
-    classes = targets.ndim == 1 and targets.dtype.kind in "iu" and targets.min(initial=0) >= 0
-    labels = targets.astype(np.int64) if classes else None
-    return skew.facts(partition, labels), in_two_widths(
-        partial(skew.picture, partition, labels), _WIDTH
-    )
+    targets = users.examples.targets
+    partition = users.partition
+    # Numbers are no classes, and -1 asks for nothing.
+    has_classes = targets.ndim == 1 and targets.dtype.kind in "iu" and targets.min(initial=0) >= 0
+    labels = targets.astype(np.int64) if has_classes else None
+    draw = partial(skew.picture, partition, labels)
+    return skew.facts(partition, labels), in_two_widths(draw, _WIDTH)
 
 
 def totals(rows: Rows) -> list[tuple[str, str]]:
     """Return what all rounds come to."""
-    counts = ("asked", "answered", "gone", "late", "rejected", "given_up")
-    words = (
-        "devices asked",
-        "answered in time",
-        "left",
-        "were too late",
-        "sent updates that were not taken",
-        "rounds given up",
-    )
-    found = [
-        (word, f"{sum(row[name] for row in rows):,.0f}")
-        for name, word in zip(counts, words, strict=True)
-    ]
-    found += [("of those not taken", told) for told in reasons(rows)]
-    sizes = [(word, size_text(sum(row[name] for row in rows))) for name, word in _BYTES]
-    return [*found, *sizes, ("simulated hours", f"{rows[-1]['seconds'] / 3600:.3g}")]
+    lines = [(words, f"{sum(row[name] for row in rows):,.0f}") for name, words in _COUNTS]
+    lines += [("of those not taken", reason) for reason in reasons(rows)]
+    lines += [(words, size_text(sum(row[name] for row in rows))) for name, words in _BYTES]
+    return [*lines, ("simulated hours", f"{rows[-1]['seconds'] / 3600:.3g}")]
 
 
 def spreads(per_user: PerUser) -> list[tuple[str, str]]:
@@ -210,33 +231,30 @@ def spreads(per_user: PerUser) -> list[tuple[str, str]]:
     lines = []
     for name in per_user.figures:
         spread = per_user.spread(name)
-        told = (
+        text = (
             f"mean {spread['mean']:.4g}, deviation {spread['std']:.3g}, "
             f"a tenth of the devices below {spread['p10']:.4g}, half above {spread['median']:.4g}, "
             f"a tenth above {spread['p90']:.4g}"
         )
-        lines.append((name, told))
+        lines.append((name, text))
     return [("devices with examples", f"{len(per_user.users):,}"), *lines]
-
-
-_BYTES = (("bytes_up", "bytes up"), ("bytes_down", "bytes down"))
 
 
 def settings(plan: Plan) -> list[tuple[str, str]]:
     """Return everything that was set, by name."""
-    found = []
-    for each in fields(plan):
-        value = getattr(plan, each.name)
-        values = value if isinstance(value, tuple) else (value,)
-        if not (is_dataclass(value) and not isinstance(value, type)) or not fields(value):
-            found.append((each.name, ", ".join(map(str, values)) or "none"))
-            continue
-        found.append((each.name, type(value).__name__))
-        found += [
-            (f"{each.name}.{inner.name}", str(getattr(value, inner.name)))
-            for inner in fields(value)
-        ]
-    return found
+    lines = []
+    for entry in fields(plan):
+        value = getattr(plan, entry.name)
+        inner = fields(value) if is_dataclass(value) else ()
+        if inner:
+            lines.append((entry.name, type(value).__name__))
+            lines += [
+                (f"{entry.name}.{field.name}", str(getattr(value, field.name))) for field in inner
+            ]
+        else:
+            values = value if isinstance(value, tuple) else (value,)
+            lines.append((entry.name, ", ".join(map(str, values)) or "none"))
+    return lines
 
 
 def _figure(curves: Mapping[str, Curve], title: str, across: AxisWords, up: AxisWords) -> Figure:

@@ -7,26 +7,26 @@ import numpy as np
 
 from handheld.errors import InputError
 from handheld.federated.learning.evaluation import PerUser
-from handheld.federated.learning.learner import Learner
+from handheld.federated.learning.learner import PopulationLearner
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.privacy import Guarantee
 from handheld.federated.report.history import write_parquet
 from handheld.federated.report.page import write_report
-from handheld.federated.simulator import Plan, Run
+from handheld.federated.simulator import Plan, SimulationRun
 from handheld.files import atomic_path
 
 
 def write_run(
     folder: Path,
     plan: Plan,
-    learner: Learner,
-    run: Run,
+    learner: PopulationLearner,
+    run: SimulationRun,
     *,
     delta: float | None = None,
     problem: str = "",
     users: PerUser | None = None,
 ) -> list[Guarantee]:
-    """Write ``model.safetensors``, ``rounds.parquet`` and ``report.html``; return what noise promises.
+    """Write ``model.safetensors``, ``rounds.parquet`` and ``report.html``; return the promises.
 
     The model file holds a module's ``state_dict``; of a learner that is not a
     :class:`ModuleLearner`, arrays ``weights`` (n,) and ``statistics`` (m,).
@@ -42,15 +42,18 @@ def write_run(
             ``ModuleLearner.evaluate_users``.
 
     Raises:
-        InputError: a delta outside of 0 to 1, or ``users`` of a plan whose noise promises that nothing of them is told.
+        InputError: a delta outside of (0, 1), or ``users`` of a plan whose noise promises that
+            nothing of them is told.
         FileError: files cannot be written.
     """
     if users is not None and plan.promises:
         raise InputError(
-            "users: how good the model is for each device tells of its own examples, without noise: leave it out"
+            "users: how good the model is for each device tells of its own examples, without noise:"
+            " leave it out"
         )
     population = len(learner.examples)
-    plan = plan if delta is None else replace(plan, delta=delta)
+    if delta is not None:
+        plan = replace(plan, delta=delta)
     promised = plan.promised(population, len(run.rows), int(run.times.max(initial=0)))
     folder.mkdir(parents=True, exist_ok=True)
     _write_model(folder / "model.safetensors", learner, run)
@@ -71,20 +74,24 @@ def write_run(
     return promised
 
 
-def _write_model(path: Path, learner: Learner, run: Run) -> None:
-    if isinstance(learner, ModuleLearner):
-        from safetensors.torch import save
+def _write_model(path: Path, learner: PopulationLearner, run: SimulationRun) -> None:
+    # Bytes, as safetensors' own way to write replaces the file by one that nobody else may read.
+    content = _module_bytes(learner, run) if isinstance(learner, ModuleLearner) else _bytes(run)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
 
-        module = learner.fresh()
-        learner.layout.load(module, run.state.weights, run.state.statistics)
-        with atomic_path(path) as temporary:
-            # safetensors' own way to write replaces the file, by one that nobody else may read
-            temporary.write_bytes(
-                save({name: value.clone() for name, value in module.state_dict().items()})
-            )
-        return
-    from safetensors.numpy import save as save_arrays
+
+def _module_bytes(learner: ModuleLearner, run: SimulationRun) -> bytes:
+    from safetensors.torch import save
+
+    module = learner.fresh()
+    learner.layout.load(module, run.state.weights, run.state.statistics)
+    # Copies, as tensors that share memory are refused.
+    return save({name: value.clone() for name, value in module.state_dict().items()})
+
+
+def _bytes(run: SimulationRun) -> bytes:
+    from safetensors.numpy import save
 
     statistics = np.asarray(run.state.statistics, np.float64)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(save_arrays({"weights": run.state.weights, "statistics": statistics}))
+    return save({"weights": run.state.weights, "statistics": statistics})

@@ -15,34 +15,34 @@ _BARS = 90  # pixels of the highest bar
 
 def facts(partition: Partition, labels: NDArray[np.int64] | None) -> list[tuple[str, str]]:
     """Return how unevenly examples are dealt out, in words."""
-    found = skew_of(partition, labels)
-    said = [
-        ("users with examples", f"{found.users:,}"),
-        ("examples", f"{found.examples:,}"),
-        ("of a user", f"{found.fewest:,} to {found.most:,}, median {found.median:,.0f}"),
-        ("the richest tenth has", f"{found.richest:.0%}"),
+    skew = skew_of(partition, labels)
+    lines = [
+        ("users with examples", f"{skew.users:,}"),
+        ("examples", f"{skew.examples:,}"),
+        ("of a user", f"{skew.fewest:,} to {skew.most:,}, median {skew.median:,.0f}"),
+        ("the richest tenth has", f"{skew.richest:.0%}"),
     ]
-    if found.classes is not None and found.distance is not None:
-        said += [
-            ("classes of a user, mean", f"{found.classes:.1f}"),
-            (
-                "distance from all users' classes",
-                f"{found.distance:.2f} (total variation: 0 alike, 1 nothing in common)",
-            ),
+    if skew.classes is not None and skew.distance is not None:
+        distance = f"{skew.distance:.2f} (total variation: 0 alike, 1 nothing in common)"
+        lines += [
+            ("classes of a user, mean", f"{skew.classes:.1f}"),
+            ("distance from all users' classes", distance),
         ]
-    return said
+    return lines
 
 
 def picture(partition: Partition, labels: NDArray[np.int64] | None, width: int) -> Markup:
-    """Draw bars of how many examples users have, the richest first, and below each the shares of its classes.
+    """Draw how many examples users have, the richest first, and the shares of their classes.
 
-    Of many users some are shown, evenly from the richest to the poorest; of many classes the commonest.
+    Of many users some are shown, evenly from the richest to the poorest; of many classes the
+    commonest.
     """
     ranked = np.argsort(-partition.sizes, kind="stable")
     ranked = ranked[partition.sizes[ranked] > 0]
     if not len(ranked):
         return Markup("")
-    shown = ranked[np.linspace(0, len(ranked) - 1, min(_MOST, len(ranked))).round().astype(int)]
+    ranks = np.linspace(0, len(ranked) - 1, min(_MOST, len(ranked))).round().astype(int)
+    shown = ranked[ranks]
     bars = [ChartBar(size, f"{size:,} examples") for size in partition.sizes[shown].tolist()]
     up = AxisWords(f"examples of {len(shown)} users", "{:,.0f}".format)
     rows = [] if labels is None else _classes(partition, labels, shown)
@@ -53,7 +53,8 @@ def _classes(
     partition: Partition, labels: NDArray[np.int64], shown: NDArray[np.int64]
 ) -> list[HeatRow]:
     """Return a row of shares for each class."""
-    names, codes = np.unique(labels, return_inverse=True)  # labels may be any numbers
+    # Labels may be any numbers.
+    names, codes = np.unique(labels, return_inverse=True)
     counts = partition.counts(codes, len(names))
     commonest = np.sort(np.argsort(-counts.sum(axis=0), kind="stable")[:_CLASSES])
     rows = []

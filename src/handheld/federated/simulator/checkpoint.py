@@ -1,4 +1,7 @@
-"""What a run keeps on disk: the newest state and the one before, so that a damaged file loses some rounds and no more."""
+"""What a run keeps on disk.
+
+The newest state and the one before, so that a damaged file loses some rounds and no more.
+"""
 
 import json
 import sys
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 
 from handheld.arrays import read_npz
 from handheld.errors import InputError
-from handheld.federated.algorithms import State
+from handheld.federated.algorithms import ServerState
 from handheld.federated.learning.learner import Floats
 from handheld.federated.stages import CentralNoise, Memory
 from handheld.files import atomic_path
@@ -22,14 +25,20 @@ from handheld.untrusted import read_json
 LOCK = ".lock"
 """The file that a run holds while it lasts."""
 
-_NEWEST, _BEFORE = "state.npz", "state_before.npz"
+_NEWEST = "state.npz"
+_BEFORE = "state_before.npz"
+# What a checkpoint must have at least: others' keys depend on the plan.
+_ABOUT = {"identity", "round", "clock", "rows", "stages", "flights", "started", "versions"}
+_ARRAYS = {"weights", "times", "statistics"}
 
-Row = dict[str, float]
+RoundFigures = dict[str, float]
 """Figures of a round."""
 
 
 class Flight(NamedTuple):
-    """A device that learns while others do, of asynchronous averaging; they are ordered by when they end.
+    """A device that learns while others do, of asynchronous averaging.
+
+    They are ordered by when they end.
 
     Attributes:
         ends: seconds on the simulated clock.
@@ -53,7 +62,7 @@ class Checkpoint:
     Attributes:
         state: the server's.
         memory: what each stage keeps.
-        own: devices' states, by number.
+        states: of devices, by number.
         times: (users,) how often each device took part.
         rows: figures of the rounds so far.
         clock: simulated seconds so far.
@@ -62,14 +71,14 @@ class Checkpoint:
         started: how many ever did.
     """
 
-    state: State
+    state: ServerState
     memory: tuple[Memory, ...]
-    own: Mapping[int, Floats]
+    states: Mapping[int, Floats]
     times: NDArray[np.int32]
-    rows: Sequence[Row] = ()
+    rows: Sequence[RoundFigures] = ()
     clock: float = 0.0
     flights: tuple[Flight, ...] = ()
-    versions: Mapping[int, State] = field(default_factory=dict)
+    versions: Mapping[int, ServerState] = field(default_factory=dict)
     started: int = 0
 
 
@@ -93,20 +102,6 @@ def save(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Plain]) ->
         checkpoint: what the next round needs.
         identity: of the run, by which :func:`load` tells it from others.
     """
-    arrays: dict[str, NDArray[Any]] = {
-        "times": checkpoint.times,
-        **_arrays_of(checkpoint.state, ""),
-    }
-    arrays |= {
-        f"stage.{i}.{name}": array
-        for i, each in enumerate(checkpoint.memory)
-        for name, array in each.items()
-    }
-    if checkpoint.own:
-        arrays |= {
-            "users": np.array(list(checkpoint.own)),
-            "own": np.stack(list(checkpoint.own.values())),
-        }
     about = {
         "identity": identity,
         "round": checkpoint.state.round,
@@ -117,8 +112,7 @@ def save(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Plain]) ->
         "started": checkpoint.started,
         "versions": list(checkpoint.versions),
     }
-    for version, state in checkpoint.versions.items():
-        arrays |= _arrays_of(state, f"version.{version}.")
+    arrays = _arrays_of(checkpoint)
     # Bytes, as an array of letters takes four for each.
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     with atomic_path(folder / _NEWEST) as temporary:
@@ -155,20 +149,24 @@ def load(folder: Path, identity: Mapping[str, Plain], size: int) -> Checkpoint |
             held = len(arrays["weights"])
             raise InputError(f"{folder} holds a model of {held:,} weights, expected {size:,}")
         try:
-            return _checkpoint(about, arrays)
+            return _checkpoint_of(about, arrays)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"{folder}: its checkpoint is damaged ({error}): delete it to begin again"
             ) from error
     if any((folder / name).exists() for name in (_NEWEST, _BEFORE)):
         raise InputError(
-            f"{folder}: no checkpoint in it is whole: delete it to begin again, or name another folder"
+            f"{folder}: no checkpoint in it is whole: delete it to begin again,"
+            " or name another folder"
         )
     return None
 
 
 def kept_noise(folder: Path) -> KeptNoise | None:
-    """Return the central noise of the run that a folder holds; None if it holds none with such noise."""
+    """Return the central noise of the run that a folder holds.
+
+    None if it holds none with such noise.
+    """
     for about, _ in _whole(folder):
         try:
             return _noise(about)
@@ -196,54 +194,77 @@ def _whole(folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     arrays = read_npz(path, sys.maxsize)
     about = read_json(arrays.pop("about").tobytes())
-    known = {"identity", "round", "clock", "rows", "stages", "flights", "started", "versions"}
-    is_whole = (
-        isinstance(about, dict) and known <= about.keys() and isinstance(about["identity"], dict)
-    )
-    if not is_whole or not {"weights", "times", "statistics"} <= arrays.keys():
+    if not isinstance(about, dict) or not about.keys() >= _ABOUT:
+        raise ValueError("not all of a checkpoint")
+    if not isinstance(about["identity"], dict) or not arrays.keys() >= _ARRAYS:
         raise ValueError("not all of a checkpoint")
     return about, arrays
 
 
-def _checkpoint(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Checkpoint:
-    memory: dict[int, dict[str, NDArray[Any]]] = {}
-    for name, array in arrays.items():
-        if name.startswith("stage."):
-            _, number, what = name.split(".", 2)
-            memory.setdefault(int(number), {})[what] = array
-    own = (
-        dict(zip(arrays["users"].tolist(), arrays["own"], strict=True)) if "users" in arrays else {}
-    )
-    stages = tuple(memory.get(number, {}) for number in range(int(about["stages"])))
+def _checkpoint_of(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Checkpoint:
+    states: dict[int, Floats] = {}
+    if "users" in arrays:
+        states = dict(zip(arrays["users"].tolist(), arrays["own"], strict=True))
     versions = {
-        int(version): _state(arrays, int(version), f"version.{version}.")
+        int(version): _state_of(arrays, int(version), _version_prefix(version))
         for version in about["versions"]
     }
-    flights = tuple(Flight(*each) for each in about["flights"])
-    state = _state(arrays, about["round"], "")
     return Checkpoint(
-        state,
-        stages,
-        own,
-        arrays["times"],
-        about["rows"],
-        about["clock"],
-        flights,
-        versions,
-        about["started"],
+        state=_state_of(arrays, about["round"], ""),
+        memory=_memory_of(arrays, int(about["stages"])),
+        states=states,
+        times=arrays["times"],
+        rows=about["rows"],
+        clock=about["clock"],
+        flights=tuple(Flight(*values) for values in about["flights"]),
+        versions=versions,
+        started=about["started"],
     )
 
 
-def _state(arrays: Mapping[str, NDArray[Any]], version: int, prefix: str) -> State:
-    before = f"{prefix}kept."
+def _memory_of(arrays: Mapping[str, NDArray[Any]], stages: int) -> tuple[Memory, ...]:
+    memory: list[dict[str, NDArray[Any]]] = [{} for _ in range(stages)]
+    for name, array in arrays.items():
+        if name.startswith("stage."):
+            _, number, inner_name = name.split(".", 2)
+            memory[int(number)][inner_name] = array
+    return tuple(memory)
+
+
+def _state_of(arrays: Mapping[str, NDArray[Any]], version: int, prefix: str) -> ServerState:
+    kept_prefix = f"{prefix}kept."
     kept = {
-        name.removeprefix(before): array
+        name.removeprefix(kept_prefix): array
         for name, array in arrays.items()
-        if name.startswith(before)
+        if name.startswith(kept_prefix)
     }
-    return State(arrays[f"{prefix}weights"], version, kept, arrays[f"{prefix}statistics"])
+    return ServerState(arrays[f"{prefix}weights"], version, kept, arrays[f"{prefix}statistics"])
 
 
-def _arrays_of(state: State, prefix: str) -> dict[str, NDArray[Any]]:
-    kept = {f"{prefix}kept.{name}": array for name, array in state.kept.items()}
-    return {f"{prefix}weights": state.weights, f"{prefix}statistics": state.statistics, **kept}
+def _arrays_of(checkpoint: Checkpoint) -> dict[str, NDArray[Any]]:
+    """Return all arrays of a checkpoint by the names that a file has them by."""
+    arrays: dict[str, NDArray[Any]] = {"times": checkpoint.times}
+    arrays |= _arrays_of_state(checkpoint.state, "")
+    for number, memory in enumerate(checkpoint.memory):
+        for name, array in memory.items():
+            arrays[f"stage.{number}.{name}"] = array
+    if checkpoint.states:
+        arrays["users"] = np.array(list(checkpoint.states))
+        arrays["own"] = np.stack(list(checkpoint.states.values()))
+    for version, state in checkpoint.versions.items():
+        arrays |= _arrays_of_state(state, _version_prefix(version))
+    return arrays
+
+
+def _arrays_of_state(state: ServerState, prefix: str) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {
+        f"{prefix}weights": state.weights,
+        f"{prefix}statistics": state.statistics,
+    }
+    for name, array in state.kept.items():
+        arrays[f"{prefix}kept.{name}"] = array
+    return arrays
+
+
+def _version_prefix(version: int) -> str:
+    return f"version.{version}."

@@ -1,14 +1,16 @@
 """Who is asked in a round, and who answers in time."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.federated.learning.learner import Task, Work
-from handheld.federated.simulator.devices import Devices
+from handheld.federated.learning.learner import ClientTask
+from handheld.federated.simulator.devices import Devices, Payload
+from handheld.federated.simulator.setup import RunSetup
 
-_CHOICE = 16  # one of several uses of random numbers
+_CHOICE_SEED = 16  # use of random numbers, apart from all others of this room
 _MINUTE = 60.0  # seconds after which a server looks again who is ready
 _PATIENCE = 86_400.0  # a day: who is not ready at any hour of it will not be
 
@@ -21,8 +23,6 @@ class Cohort:
         asked: (m,) numbers of those who got the model.
         answering: (k,) numbers of those who answer in time, by number.
         sent: (s,) numbers of all who send an update, in time or not.
-        gone: how many left.
-        late: how many would have answered too late.
         seconds: how long the round took, with the time in which nobody was ready.
         enough: whether as many answered as must.
     """
@@ -30,78 +30,84 @@ class Cohort:
     asked: NDArray[np.int64]
     answering: NDArray[np.int64]
     sent: NDArray[np.int64]
-    gone: int
-    late: int
     seconds: float
     enough: bool
 
+    @property
+    def gone(self) -> int:
+        """How many left."""
+        return len(self.asked) - len(self.sent)
 
-def choose(
-    task: Task,
-    devices: Devices,
-    examples: NDArray[np.int64],
-    wanted: int,
-    clock: float,
-    down: float,
-    up: float,
-    *,
-    poisson: bool = False,
-    whole: bool = False,
-) -> Cohort:
+    @property
+    def late(self) -> int:
+        """How many sent an update too late."""
+        return len(self.sent) - len(self.answering)
+
+    @property
+    def users(self) -> NDArray[np.int64]:
+        """(k,) numbers of those whose updates count: nobody where a round is given up."""
+        return self.answering if self.enough else self.answering[:0]
+
+
+def choose(setup: RunSetup, task: ClientTask, clock: float, payload: Payload) -> Cohort:
     """Ask devices, and find out who answers in time.
 
     Args:
+        setup: of the run.
         task: of the round; its seed and round decide.
-        devices: what they are like.
-        examples: (users,) of each.
-        wanted: how many should answer.
         clock: simulated seconds since the run began.
-        down: bytes that a device gets.
-        up: bytes that it sends.
-        poisson: whether each device is drawn by a chance of its own, and all who were drawn may
-            answer.
-        whole: whether the round lasts until the deadline, whoever answers before.
+        payload: what a device gets and sends.
     """
-    rng = np.random.default_rng((task.seed, task.state.round, _CHOICE))
-    if poisson:
-        drawn = np.flatnonzero(rng.random(len(examples)) < wanted / len(examples))
+    plan = setup.plan
+    devices = plan.devices
+    rng = np.random.default_rng((task.seed, task.state.round, _CHOICE_SEED))
+    asked, waited = _asked(setup, clock, rng)
+    leaves = rng.random(len(asked)) < devices.dropout_rate
+    sent = asked[~leaves]
+    seconds = np.array([setup.seconds(int(user), payload) for user in sent])
+    # Of a Poisson cohort all who were drawn may answer.
+    most_answers = len(asked) if plan.sampling == "poisson" else plan.cohort
+    # Stable: of devices that take as long, the same are first on every machine.
+    fastest = np.argsort(seconds, kind="stable")
+    in_time = fastest[seconds[fastest] <= devices.deadline][:most_answers]
+    is_full = len(in_time) >= min(most_answers, len(asked))
+    # Where noise hides devices' data, the clock, and who is ready by it, must not tell of it: then
+    # each round lasts until the deadline.
+    until_deadline = plan.promises and devices.own_hours
+    lasts = devices.deadline
+    if devices.deadline == math.inf or (is_full and not until_deadline):
+        lasts = float(seconds[in_time].max(initial=0.0))
+    return Cohort(
+        asked,
+        np.sort(sent[in_time]),
+        sent,
+        waited + lasts,
+        len(in_time) >= round(devices.min_report_fraction * plan.cohort),
+    )
+
+
+def _asked(
+    setup: RunSetup, clock: float, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], float]:
+    """Return who gets the model, and for how long nobody was ready."""
+    plan = setup.plan
+    devices = plan.devices
+    population = setup.population
+    count = round(devices.over_selection * plan.cohort)
+    if plan.sampling == "poisson":
+        drawn = np.flatnonzero(rng.random(population) < plan.cohort / population)
         # Nobody waits for others to be ready: whether one device is drawn must change nothing
         # about who else answers.
         asked = drawn[devices.are_ready(drawn, clock, rng)]
-        waited = 0.0 if len(asked) else _MINUTE
-    elif devices.ready >= 1:
-        count = min(round(devices.asked * wanted), len(examples))
-        asked = rng.choice(len(examples), count, replace=False).astype(np.int64)
-        waited = 0.0
-    else:
-        order = rng.permutation(len(examples)).astype(np.int64)
-        asked, waited = _ready(devices, order, round(devices.asked * wanted), clock, rng)
-    leaves = rng.random(len(asked)) < devices.gone
-    stay = asked[~leaves]
-    passed = np.array(
-        [
-            devices.seconds(int(u), seen(task.work, int(examples[u])), down, up, task.seed)
-            for u in stay
-        ]
-    )
-    order = np.argsort(passed, kind="stable")
-    most = len(asked) if poisson else wanted
-    intime = order[passed[order] <= devices.deadline][:most]
-    enough = len(intime) >= round(devices.least * wanted)
-    full = len(intime) >= min(most, len(asked)) and not whole
-    last = float(passed[intime].max(initial=0.0))
-    seconds = waited + (last if full or devices.deadline == np.inf else devices.deadline)
-    late = len(stay) - len(intime)
-    return Cohort(asked, np.sort(stay[intime]), stay, int(leaves.sum()), late, seconds, enough)
+        return asked, 0.0 if len(asked) else _MINUTE
+    if devices.ready >= 1:
+        asked = rng.choice(population, min(count, population), replace=False)
+        return asked.astype(np.int64), 0.0
+    order = rng.permutation(population).astype(np.int64)
+    return _first_ready(devices, order, count, clock, rng)
 
 
-def seen(work: Work, examples: int) -> float:
-    """Return how many examples a device goes through in a round."""
-    batch = examples if work.batch is None else min(work.batch, examples)
-    return float(work.steps_of(examples) * batch)
-
-
-def _ready(
+def _first_ready(
     devices: Devices, users: NDArray[np.int64], count: int, clock: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], float]:
     """Return the first devices that are ready, ``count`` at most, and for how long nobody was.

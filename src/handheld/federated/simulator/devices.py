@@ -9,29 +9,51 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 
 _DAY = 24 * 3600.0
-_TRAITS = 7  # of a device's random numbers, apart from those of rounds
+# Use of the run's seed for what devices are like, apart from those of rounds.
+_TRAITS_SEED = 7
+# The golden ratio's fraction: its multiples lie more evenly on a circle than those of any other.
+_GOLDEN = 0.6180339887498949
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What travels between a server and a device in a round.
+
+    Attributes:
+        down: bytes that the device gets.
+        up: bytes that it sends.
+    """
+
+    down: float
+    up: float
 
 
 @dataclass(frozen=True)
 class Devices:
-    """A made-up population of devices. What a device is like comes from the run's seed and its number.
+    """A made-up population of devices.
 
-    Speeds are medians; they spread by a log-normal distribution, each apart from the others. The defaults of sending are those
-    of mobile networks, of learning those of a small network on a phone.
+    What a device is like comes from the run's seed and its number.
+
+    Speeds are medians; they spread by a log-normal distribution, each apart from the others. The
+    defaults of sending are those of mobile networks, of learning those of a small network on a
+    phone.
 
     Attributes:
-        ready: share of the day that a device is idle, charging and on free wireless, above 0, at most 1.
+        ready: share of the day that a device is idle, charging and on free wireless, above 0, at
+            most 1.
         night: how much of that falls into its night: 0 (any hour alike) to 1.
-        gone: chance that a device that was asked leaves before it answers, 0 to 1.
-        learns: examples a second.
-        downloads: bytes a second.
-        uploads: bytes a second.
+        dropout_rate: chance that a device that was asked leaves before it answers, in [0, 1].
+        examples_per_second: examples a second.
+        download_bytes_per_second: bytes a second.
+        upload_bytes_per_second: bytes a second.
         spread: standard deviation of the logarithms of these speeds, 0 or more; 0: all alike.
         deadline: seconds after which a round ends; needed where noise is promised and devices are
             ready at hours of their own: each round lasts until then, so that the clock, and by it
             who is ready next, does not depend on how much data devices have.
-        asked: devices asked for each that is wanted, 1 or more; a round ends when as many as wanted have answered.
-        least: share of the devices wanted that must answer by the deadline, or the round is given up.
+        over_selection: devices asked for each that is wanted, 1 or more; a round ends when as many
+            as wanted have answered.
+        min_report_fraction: share of the devices wanted that must answer by the deadline, or the
+            round is given up.
 
     Raises:
         InputError: values outside of these.
@@ -39,24 +61,26 @@ class Devices:
 
     ready: float = 1.0
     night: float = 0.0
-    gone: float = 0.0
-    learns: float = 500.0
-    downloads: float = 2e6
-    uploads: float = 5e5
+    dropout_rate: float = 0.0
+    examples_per_second: float = 500.0
+    download_bytes_per_second: float = 2e6
+    upload_bytes_per_second: float = 5e5
     spread: float = 0.0
     deadline: float = math.inf
-    asked: float = 1.0
-    least: float = 0.0
+    over_selection: float = 1.0
+    min_report_fraction: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("ready", "night", "gone", "least"):
-            self._require(name, 0 <= getattr(self, name) <= 1, "a share of 0 to 1")
-        self._require("ready", self.ready > 0, "a share above 0, at most 1")
-        for name in ("learns", "downloads", "uploads"):
+        for name in ("ready", "night", "dropout_rate", "min_report_fraction"):
+            self._require(name, 0 <= getattr(self, name) <= 1, "a share in [0, 1]")
+        self._require("ready", self.ready > 0, "a share in (0, 1]")
+        for name in ("examples_per_second", "download_bytes_per_second", "upload_bytes_per_second"):
             self._require(name, 0 < getattr(self, name) < math.inf, "a speed above 0")
         self._require("spread", 0 <= self.spread < math.inf, "a number of 0 or more")
         self._require("deadline", self.deadline > 0, "seconds above 0")
-        self._require("asked", 1 <= self.asked < math.inf, "a number of 1 or more")
+        self._require(
+            "over_selection", 1 <= self.over_selection < math.inf, "a number of 1 or more"
+        )
 
     def _require(self, name: str, fits: bool, expected: str) -> None:
         if not fits:
@@ -73,18 +97,33 @@ class Devices:
         """Return which devices are ready at a time of the simulated clock."""
         if self.ready >= 1:
             return np.ones(len(users), np.bool_)
-        hour = 2 * np.pi * (seconds / _DAY + _fractions(users))
-        chance = self.ready * (1 + self.night * np.cos(hour))
+        angle = 2 * np.pi * (seconds / _DAY + _longitudes(users))
+        # Over a day the cosine's mean is 0: a device is ready for its share of the day in all.
+        chance = self.ready * (1 + self.night * np.cos(angle))
         return rng.random(len(users)) < np.minimum(1, chance)
 
-    def seconds(self, user: int, examples: float, down: float, up: float, seed: int) -> float:
-        """Return how long a device takes for a round: to get ``down`` bytes, learn from examples, and send ``up`` bytes."""
+    def seconds(self, user: int, examples: float, payload: Payload, seed: int) -> float:
+        """Return how long a device takes for a round.
+
+        Args:
+            user: its number.
+            examples: that it goes through, each as often as it does.
+            payload: what it gets and sends.
+            seed: of the run.
+        """
+        learning = examples / self.examples_per_second
+        downloading = payload.down / self.download_bytes_per_second
+        uploading = payload.up / self.upload_bytes_per_second
         if self.spread == 0:
-            return examples / self.learns + down / self.downloads + up / self.uploads
-        slow = np.exp(self.spread * np.random.default_rng((seed, user, _TRAITS)).standard_normal(3))
-        return float(slow @ (examples / self.learns, down / self.downloads, up / self.uploads))
+            return learning + downloading + uploading
+        traits = np.random.default_rng((seed, user, _TRAITS_SEED)).standard_normal(3)
+        slowness = np.exp(self.spread * traits)
+        return float(slowness @ (learning, downloading, uploading))
 
 
-def _fractions(users: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return where on Earth a device is, as a share of the day: spread evenly, the same in every run."""
-    return np.asarray(users * 0.6180339887498949 % 1, np.float64)
+def _longitudes(users: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return where on Earth devices are, as shares of the day.
+
+    They are spread evenly, the same in every run.
+    """
+    return np.asarray(users * _GOLDEN % 1, np.float64)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import TrainingError
-from handheld.federated.algorithms import State
-from handheld.federated.simulator.checkpoint import Row
+from handheld.federated.algorithms import ServerState
+from handheld.federated.simulator.checkpoint import RoundFigures
 from handheld.federated.simulator.plan import Plan
 
 _PATIENCE = 3  # rounds: in one, with few devices, all may be broken by chance
@@ -27,7 +27,7 @@ _REASONS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class SimulationRun:
     """What came of a simulation.
 
     Attributes:
@@ -46,8 +46,8 @@ class Run:
             saw.
     """
 
-    state: State
-    rows: tuple[Row, ...]
+    state: ServerState
+    rows: tuple[RoundFigures, ...]
     times: NDArray[np.int32]
     rejected: dict[int, str]
 
@@ -64,12 +64,12 @@ class StoppedRunError(TrainingError):
     ``run`` is what came of it, that round included.
     """
 
-    def __init__(self, message: str, run: Run | None = None) -> None:
+    def __init__(self, message: str, run: SimulationRun | None = None) -> None:
         super().__init__(message)
         self.run = run
 
 
-def problem_of(plan: Plan, rows: Sequence[Row], rejected: Mapping[int, str]) -> str:
+def problem_of(plan: Plan, rows: Sequence[RoundFigures], rejected: Mapping[int, str]) -> str:
     """Return why a run must not go on after its last round; nothing if it may.
 
     Args:
@@ -77,23 +77,39 @@ def problem_of(plan: Plan, rows: Sequence[Row], rejected: Mapping[int, str]) -> 
         rows: of all rounds so far.
         rejected: why updates of the last one were not taken, by device.
     """
-    row = rows[-1]
-    number = int(row["round"])
-    for name, of in (
+    return _loss_problem(rows[-1]) or _update_problem(plan, rows, rejected)
+
+
+def _loss_problem(row: RoundFigures) -> str:
+    for name, whose in (
         ("loss", "mean loss of its devices"),
         ("test_loss", "loss on the test's examples"),
     ):
         if not math.isfinite(row.get(name, 0.0)):
-            return f"round {number}: the {of} is {row[name]}, no finite number: take a lower rate, or clip updates"
-    in_vain = list(takewhile(_in_vain, reversed(rows)))
-    if len(in_vain) >= _PATIENCE or (in_vain and number == plan.rounds):
-        told = ", ".join(reasons(in_vain))
-        first = number - len(in_vain) + 1
-        since = f"round {number}" if first == number else f"rounds {first} to {number}"
-        advice = ": take a lower rate, or clip updates" if "not finite" in told else ""
-        raised = f" ({next(iter(rejected.values()))})" if rows[-1].get("rejected_raised") else ""
-        return f"{since}: not one update was taken; {told}{raised}{advice}"
+            return (
+                f"round {row['round']:.0f}: the {whose} is {row[name]}, no finite number:"
+                " take a lower rate, or clip updates"
+            )
     return ""
+
+
+def _update_problem(plan: Plan, rows: Sequence[RoundFigures], rejected: Mapping[int, str]) -> str:
+    """Return why updates were refused, where too many rounds in a row took none."""
+    number = int(rows[-1]["round"])
+    in_vain = list(takewhile(_is_in_vain, reversed(rows)))
+    is_last = number == plan.rounds
+    if not in_vain or (len(in_vain) < _PATIENCE and not is_last):
+        return ""
+    why = ", ".join(reasons(in_vain))
+    first = number - len(in_vain) + 1
+    since = f"round {number}" if first == number else f"rounds {first} to {number}"
+    text = f"{since}: not one update was taken; {why}"
+    if rows[-1].get("rejected_raised"):
+        # One error stands for all: devices run the same code.
+        text += f" ({next(iter(rejected.values()))})"
+    if "not finite" in why:
+        text += ": take a lower rate, or clip updates"
+    return text
 
 
 def reasons(rows: Sequence[Mapping[str, float]]) -> Iterator[str]:
@@ -106,7 +122,7 @@ def reasons(rows: Sequence[Mapping[str, float]]) -> Iterator[str]:
         yield f"{count:,} {_REASONS[name]}"
 
 
-def _in_vain(row: Mapping[str, float]) -> bool:
+def _is_in_vain(row: Mapping[str, float]) -> bool:
     """Whether devices answered and none could be taken; empty ones alone are nothing wrong."""
     rejected = row.get("rejected", 0)
     broken = rejected - row.get("rejected_no_examples", 0)

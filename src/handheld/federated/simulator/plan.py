@@ -9,8 +9,8 @@ from numbers import Integral
 from pathlib import Path
 
 from handheld.errors import InputError
-from handheld.federated.algorithms import Algorithm, FedAvg, FedSGD, Robust
-from handheld.federated.learning.learner import Structure, Work
+from handheld.federated.algorithms import Algorithm, FedAvg, FedSGD, RobustMean
+from handheld.federated.learning.learner import ClientWork, Structure
 from handheld.federated.privacy import Guarantee, guarantees, noise_multiplier, require_target
 from handheld.federated.simulator.checkpoint import KeptNoise, kept_noise
 from handheld.federated.simulator.devices import Devices
@@ -23,14 +23,17 @@ from handheld.federated.stages import (
     TreeNoise,
     promise,
 )
-from handheld.federated.updates import Encoder
+from handheld.federated.updates import UpdateEncoder
 
-_SAME = 1 + 1e-6  # of an epsilon: another machine rounds otherwise
+# Two epsilons that differ by less are the same: another machine rounds otherwise.
+_SAME = 1 + 1e-6
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a federated run is; two runs of the same plan, data and model give the same bits, wherever they run.
+    """What a federated run is.
+
+    Two runs of the same plan, data and model give the same bits, wherever they run.
 
     Attributes:
         rounds: how many.
@@ -41,18 +44,21 @@ class Plan:
         download: makes the model small on its way to devices; they learn from what they decode.
         robust: a mean that broken devices cannot move far, instead of that by weight.
         uniform: whether each device counts alike, however many examples it has.
-        heaviest: what a device counts at most, in medians of its round; whatever number of examples it claims.
-        buffer: of asynchronous averaging: how many updates are applied at a time while ``cohort`` devices learn; None for
-            rounds in which the server waits.
+        max_weight: what a device counts at most, in medians of its round; whatever number of
+            examples it claims.
+        buffer_size: of asynchronous averaging: how many updates are applied at a time while
+            ``cohort`` devices learn; None for rounds in which the server waits.
         sampling: how devices are drawn for a round: ``fixed``, a cohort of that size; ``poisson``,
             each by a chance of its own, so that cohorts have that size on average, which promises
             most where noise is added (see ``privacy.central``).
         delta: chance that what noise promises fails, above 0, at most one over the devices; one
             over the devices and one if left out.
-        feedback: whether each device adds to an update what compression left out of those before (error feedback; Seide et al.,
-            INTERSPEECH 2014): what a biased encoder needs. Each device that took part keeps one update then.
+        error_feedback: whether each device adds to an update what compression left out of those
+            before (Seide et al., INTERSPEECH 2014): what a biased encoder needs. Each device that
+            took part keeps one update then.
         devices: what they are like.
-        judge_every: rounds between looking how good the model is, 1 or more; the last round is judged in any case.
+        eval_every: rounds between looking how good the model is, 1 or more; the last round is
+            evaluated in any case.
         seed: of everything that is random.
 
     Raises:
@@ -62,84 +68,102 @@ class Plan:
     rounds: int = 100
     cohort: int = 10
     algorithm: Algorithm = field(default_factory=FedAvg)
-    work: Work = field(default_factory=Work)
+    work: ClientWork = field(default_factory=ClientWork)
     stages: tuple[Stage, ...] = ()
-    download: Encoder | None = None
-    robust: Robust | None = None
+    download: UpdateEncoder | None = None
+    robust: RobustMean | None = None
     uniform: bool = False
-    heaviest: float = 100.0
-    buffer: int | None = None
+    max_weight: float = 100.0
+    buffer_size: int | None = None
     sampling: str = "fixed"
     delta: float | None = None
-    feedback: bool = False
+    error_feedback: bool = False
     devices: Devices = field(default_factory=Devices)
-    judge_every: int = 1
+    eval_every: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "cohort", "judge_every"):
-            _require_whole(name, getattr(self, name), least=1)
-        _require_whole("seed", self.seed, least=0)
-        if not self.heaviest >= 1:
-            raise InputError(f"heaviest: expected 1 or more, got {self.heaviest}")
+        self._require_ranges()
+        self._require_algorithm()
+        if self.error_feedback:
+            self._require_error_feedback()
+        if self.buffer_size is not None:
+            self._require_asynchronous(self.buffer_size)
+        if self.sampling == "poisson":
+            self._require_poisson()
+        if self.promises:
+            self._require_private()
+
+    def _require_ranges(self) -> None:
+        for name in ("rounds", "cohort", "eval_every"):
+            _require_whole(name, getattr(self, name), minimum=1)
+        _require_whole("seed", self.seed, minimum=0)
+        if not self.max_weight >= 1:
+            raise InputError(f"max_weight: expected 1 or more, got {self.max_weight}")
         if self.sampling not in ("fixed", "poisson"):
             raise InputError(f"sampling: expected fixed or poisson, got {self.sampling!r}")
         if self.delta is not None and not 0 < self.delta < 1:
-            raise InputError(f"delta: expected a number above 0, below 1, got {self.delta}")
+            raise InputError(f"delta: expected a number in (0, 1), got {self.delta}")
+
+    def _require_algorithm(self) -> None:
         if self.robust is not None and self.algorithm.corrects:
             raise InputError(
                 "a robust mean sees updates only, but this algorithm's devices send more"
             )
         if isinstance(self.algorithm, FedSGD) and not self.work.is_one_step:
             work = self.work
+            name = type(self.algorithm).__name__
             raise InputError(
-                f"algorithm: {type(self.algorithm).__name__}'s devices send one gradient: expected work of one step, all of"
-                f" their examples (no batch, 1 epoch) or steps 1, got epochs {work.epochs:g}, batch {work.batch} and steps"
-                f" {work.steps}: take FedAvg, which this would be"
+                f"algorithm: {name}'s devices send one gradient: expected work of one step, all of"
+                " their examples (no batch, 1 epoch) or steps 1, got"
+                f" epochs {work.epochs:g}, batch {work.batch} and steps {work.steps}:"
+                " take FedAvg, which this would be"
             )
-        compressed = bool(self.stages) and all(
-            isinstance(stage, Compressed) for stage in self.stages
-        )
-        if self.feedback and (self.algorithm.corrects or self.buffer is not None or not compressed):
-            raise InputError(
-                "feedback is of compressed rounds: no other stages, no devices' states, no buffer"
-            )
-        if self.buffer is not None:
-            self._require_asynchronous()
-        if self.sampling == "poisson":
-            self._require_poisson()
-        if self.promises:
-            self._require_private()
 
-    def _require_asynchronous(self) -> None:
-        if self.buffer is not None and not isinstance(self.buffer, Integral):
-            raise InputError(f"buffer: expected a whole number of 1 or more, got {self.buffer!r}")
-        if (
-            self.buffer is None
-            or self.buffer < 1
-            or self.robust is not None
-            or self.algorithm.corrects
-        ):
+    def _require_error_feedback(self) -> None:
+        # What an update left out is known where compression is all that happens to it, and is kept
+        # where a device keeps nothing else.
+        only_compressed = all(isinstance(stage, Compressed) for stage in self.stages)
+        keeps_more = self.algorithm.corrects or self.buffer_size is not None
+        if keeps_more or not self.stages or not only_compressed:
             raise InputError(
-                "asynchronous averaging has a buffer of 1 or more, no robust mean and no devices' states"
+                "error_feedback is of compressed rounds: no other stages, no devices' states,"
+                " no buffer_size"
             )
-        if (self.devices.asked, self.devices.least, self.devices.deadline) != (1.0, 0.0, math.inf):
+
+    def _require_asynchronous(self, buffer_size: int) -> None:
+        if not isinstance(buffer_size, Integral):
             raise InputError(
-                "asked, least and deadline are those of rounds: without rounds nobody is late"
+                f"buffer_size: expected a whole number of 1 or more, got {buffer_size!r}"
             )
-        if self.devices.gone == 1:
+        if buffer_size < 1 or self.robust is not None or self.algorithm.corrects:
             raise InputError(
-                "devices.gone: expected less than 1 where a buffer is to be filled: nobody would ever answer"
+                "asynchronous averaging has a buffer_size of 1 or more, no robust mean and no"
+                " devices' states"
+            )
+        devices = self.devices
+        selects = devices.over_selection != 1 or devices.min_report_fraction != 0
+        if selects or devices.deadline != math.inf:
+            raise InputError(
+                "over_selection, min_report_fraction and deadline are those of rounds:"
+                " without rounds nobody is late"
+            )
+        if devices.dropout_rate == 1:
+            raise InputError(
+                "devices.dropout_rate: expected less than 1 where a buffer is to be filled:"
+                " nobody would ever answer"
             )
 
     def _require_poisson(self) -> None:
-        if self.buffer is not None:
+        if self.buffer_size is not None:
             raise InputError(
-                "sampling: poisson cohorts are those of rounds, but there is a buffer: take fixed"
+                "sampling: poisson cohorts are those of rounds, but there is a buffer_size:"
+                " take fixed"
             )
-        if self.devices.asked != 1:
+        if self.devices.over_selection != 1:
             raise InputError(
-                f"devices.asked: expected 1 with poisson cohorts, which take all who were drawn, got {self.devices.asked}"
+                "devices.over_selection: expected 1 with poisson cohorts, which take all who were"
+                f" drawn, got {self.devices.over_selection}"
             )
 
     def _require_private(self) -> None:
@@ -147,27 +171,36 @@ class Plan:
 
         That is to give rounds up by how many answered, and a clock by which devices are ready.
         """
-        if self.devices.gone == 1:
+        devices = self.devices
+        has_deadline = devices.deadline < math.inf
+        if devices.dropout_rate == 1:
             raise InputError(
-                "devices.gone: expected less than 1 with noise, whose sums are divided by how many are expected"
+                "devices.dropout_rate: expected less than 1 with noise, whose sums are divided by"
+                " how many are expected"
             )
-        timed = self.devices.deadline < math.inf or self.sampling == "poisson"
-        if self.devices.least > 0 and timed:
+        if devices.min_report_fraction > 0 and (has_deadline or self.sampling == "poisson"):
             raise InputError(
-                "devices.least: expected 0 with noise and a deadline or poisson cohorts, got"
-                f" {self.devices.least}: a round that is given up would tell how many answered, which noise does not hide"
+                "devices.min_report_fraction: expected 0 with noise and a deadline or poisson"
+                f" cohorts, got {devices.min_report_fraction}: a round that is given up would tell"
+                " how many answered, which noise does not hide"
             )
-        if self.devices.own_hours and not self.devices.deadline < math.inf:
+        if devices.own_hours and not has_deadline:
             raise InputError(
-                "devices.deadline: expected one with noise and hours of their own (night above 0), got none: rounds that"
-                " end when all have answered would tell how much data devices have, by who is ready next;"
-                " with a deadline each lasts until then"
+                "devices.deadline: expected one with noise and hours of their own (night above 0),"
+                " got none: rounds that end when all have answered would tell how much data devices"
+                " have, by who is ready next; with a deadline each lasts until then"
             )
 
     @property
     def promises(self) -> bool:
         """Whether there is noise, which promises something of each device."""
         return promise(self.stages)
+
+    @property
+    def noises(self) -> list[CentralNoise | LocalNoise | TreeNoise]:
+        """The stages of noise, in their order."""
+        kinds = CentralNoise | LocalNoise | TreeNoise
+        return [stage for stage in self.stages if isinstance(stage, kinds)]
 
     @property
     def drawing(self) -> str:
@@ -185,7 +218,7 @@ class Plan:
 
         Those that are asked beyond the cohort count too.
         """
-        return min(population, round(self.devices.asked * self.cohort))
+        return min(population, round(self.devices.over_selection * self.cohort))
 
     def expected(self, population: int) -> float:
         """Return how many devices are expected to answer in a round; none is taken to be late.
@@ -194,10 +227,11 @@ class Plan:
         number that answered would tell whether one device has data.
         """
         devices = self.devices
+        stays = 1 - devices.dropout_rate
         if self.sampling == "poisson":
-            return min(self.cohort, population) * devices.ready * (1 - devices.gone)
+            return min(self.cohort, population) * devices.ready * stays
         asked = min(self.drawn(population), devices.ready * population)
-        return min(self.cohort, asked * (1 - devices.gone))
+        return min(self.cohort, asked * stays)
 
     def promised(self, population: int, rounds: int, times: int) -> list[Guarantee]:
         """Return what noise promises after some rounds.
@@ -207,16 +241,14 @@ class Plan:
             rounds: so far.
             times: how often the device that took part most often did.
         """
-        delta = 1 / (population + 1) if self.delta is None else self.delta
-        drawn, drawing = self.drawn(population), self.drawing
         return guarantees(
             self.stages,
             rounds,
-            drawn,
+            self.drawn(population),
             population,
             times=max(1, times),
-            delta=delta,
-            sampling=drawing,
+            delta=self._delta(population),
+            sampling=self.drawing,
         )
 
     def for_epsilon(
@@ -234,19 +266,11 @@ class Plan:
             InputError: an epsilon that is not above 0, or a plan without central noise, or with
                 other noise besides; or the kept run's noise promises less, and what can be done.
         """
-        noises = [
-            stage
-            for stage in self.stages
-            if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)
-        ]
-        if len(noises) != 1 or not isinstance(noises[0], CentralNoise):
-            raise InputError(
-                "target_epsilon: expected one stage of noise, central_noise, whose multiplier is looked"
-                " for; of other noise epsilon depends on how often devices take part"
-            )
+        noise = self._central_noise()
         require_target(target)
-        if out is not None and (kept := kept_noise(Path(out))) is not None:
-            going_on = self._with_noise(noises[0], kept.multiplier)
+        kept = None if out is None else kept_noise(Path(out))
+        if out is not None and kept is not None:
+            going_on = self._with_multiplier(noise, kept.multiplier)
             going_on._require_epsilon(target, population, Path(out), kept)
             return going_on
         multiplier = noise_multiplier(
@@ -254,57 +278,72 @@ class Plan:
             self.rounds,
             self.drawn(population),
             population,
-            1 / (population + 1) if self.delta is None else self.delta,
+            self._delta(population),
             sampling=self.drawing,
         )
-        return self._with_noise(noises[0], multiplier)
+        return self._with_multiplier(noise, multiplier)
 
-    def _with_noise(self, noise: CentralNoise, multiplier: float) -> "Plan":
-        stages = (
-            replace(stage, multiplier=multiplier) if stage is noise else stage
-            for stage in self.stages
-        )
+    def _central_noise(self) -> CentralNoise:
+        noises = self.noises
+        if len(noises) != 1 or not isinstance(noises[0], CentralNoise):
+            raise InputError(
+                "target_epsilon: expected one stage of noise, central_noise, whose multiplier is"
+                " looked for; of other noise epsilon depends on how often devices take part"
+            )
+        return noises[0]
+
+    def _delta(self, population: int) -> float:
+        return 1 / (population + 1) if self.delta is None else self.delta
+
+    def _with_multiplier(self, noise: CentralNoise, multiplier: float) -> "Plan":
+        changed = replace(noise, multiplier=multiplier)
+        stages = [changed if stage is noise else stage for stage in self.stages]
         return replace(self, stages=tuple(stages))
 
     def _require_epsilon(self, target: float, population: int, out: Path, kept: KeptNoise) -> None:
         """Raise :class:`InputError` where a kept run's noise does not promise an epsilon."""
         rounds = max(self.rounds, kept.rounds)
-        promised = self._epsilon(population, rounds)
+        epsilon_after = partial(self._epsilon, population)
+        promised = epsilon_after(rounds)
         if promised <= target * _SAME:
             return
-        most = bisect_right(
-            range(1, rounds), target * _SAME, key=partial(self._epsilon, population)
-        )
-        fewer = f"take {most} rounds, " if most >= kept.rounds else ""
-        more = (
-            f"allow a target_epsilon of {math.ceil(promised * 100) / 100:.10g}, "
-            if promised < math.inf
-            else ""
-        )
+        affordable = bisect_right(range(1, rounds), target * _SAME, key=epsilon_after)
+        advice = ""
+        if affordable >= kept.rounds:
+            advice += f"take {affordable} rounds, "
+        if promised < math.inf:
+            # Rounded up: the next run must not be refused for the digits that are not printed.
+            advice += f"allow a target_epsilon of {math.ceil(promised * 100) / 100:.10g}, "
         raise InputError(
             f"target_epsilon: the run in {out} goes on with the noise that it has, a multiplier of"
-            f" {kept.multiplier:.4g}, which promises an epsilon of {promised:.3g} after {rounds} rounds, above"
-            f" {target:g}: {fewer}{more}or name another folder, to begin again with other noise"
+            f" {kept.multiplier:.4g}, which promises an epsilon of {promised:.3g} after {rounds}"
+            f" rounds, above {target:g}: {advice}or name another folder, to begin again with other"
+            " noise"
         )
 
     def _epsilon(self, population: int, rounds: int) -> float:
         """Return what noise promises after some rounds, whoever takes part in them."""
-        return min(one.epsilon for one in self.promised(population, rounds, rounds))
+        return min(guarantee.epsilon for guarantee in self.promised(population, rounds, rounds))
 
     @property
     def alike(self) -> bool:
-        """Whether each device counts as any other; always where devices keep a state, as in SCAFFOLD."""
+        """Whether each device counts as any other.
+
+        Always where devices keep a state, as in SCAFFOLD.
+        """
         return self.uniform or self.robust is not None or self.algorithm.corrects
 
     @property
     def structure(self) -> Structure | None:
         """Where devices learn, if one of the stages says so."""
-        return next(
-            (stage.structure for stage in self.stages if isinstance(stage, Structured)), None
-        )
+        for stage in self.stages:
+            if isinstance(stage, Structured):
+                return stage.structure
+        return None
 
 
-def _require_whole(name: str, number: object, *, least: int) -> None:
+def _require_whole(name: str, number: object, *, minimum: int) -> None:
     """Raise :class:`InputError` unless something is a whole number of at least so much."""
-    if not isinstance(number, Integral) or isinstance(number, bool) or number < least:
-        raise InputError(f"{name}: expected a whole number of {least} or more, got {number!r}")
+    # Python's True is a whole number too.
+    if isinstance(number, bool) or not isinstance(number, Integral) or number < minimum:
+        raise InputError(f"{name}: expected a whole number of {minimum} or more, got {number!r}")

@@ -4,121 +4,209 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.federated.learning.learner import Doubles, Learner, check, statistics_of
-from handheld.federated.own_code import naming_own_code
+from handheld.federated.learning.learner import Doubles, PopulationLearner, check, statistics_of
 from handheld.federated.simulator import checkpoint
-from handheld.federated.simulator.asynchronous import arrivals_round
-from handheld.federated.simulator.checkpoint import Checkpoint, Row
+from handheld.federated.simulator.aggregation import (
+    RoundDevices,
+    RoundResults,
+    after,
+    epsilons,
+    jobs_of,
+)
+from handheld.federated.simulator.backends import (
+    SimulationBackend,
+    backend_of,
+    refuse_in_a_started_process,
+)
+from handheld.federated.simulator.checkpoint import Checkpoint, RoundFigures
 from handheld.federated.simulator.cohort import choose
-from handheld.federated.simulator.ending import Run, StoppedRunError, problem_of
-from handheld.federated.simulator.engines import Engine, engine_of, refuse_in_a_started_process
-from handheld.federated.simulator.gathering import Gathered, after, epsilons, jobs_of, task_of
-from handheld.federated.simulator.kept import Identity, identity_of
+from handheld.federated.simulator.devices import Payload
+from handheld.federated.simulator.ending import SimulationRun, StoppedRunError, problem_of
+from handheld.federated.simulator.fedbuff import arrivals_round
+from handheld.federated.simulator.identity import Identity, identity_of
 from handheld.federated.simulator.plan import Plan
-from handheld.federated.stages import Plain, Seeds, Stages, Update, WholeNumbers
+from handheld.federated.simulator.setup import RunSetup, estimated_upload
+from handheld.federated.stages import PlainStage, StageChain, WholeNumbers
+from handheld.federated.user_code import naming_own_code
 from handheld.training.runs import locked
 
-Progress = Callable[[int, int, Row], None]
-"""Called after each round with the rounds so far, the rounds in all, and the figures of that round."""
+Progress = Callable[[int, int, RoundFigures], None]
+"""Called after each round with the rounds so far, the rounds in all, and that round's figures."""
 
-_SAVE_SECONDS, _NOISE = 20.0, 14
+Until = Callable[[RoundFigures], bool]
+"""Tells from the figures of a round whether the run may end."""
+
+# What a crash may cost; writing large models after each round would take longer than the rounds.
+_SAVE_SECONDS = 20.0
 
 
 def simulate(
     plan: Plan,
-    learner: Learner,
+    learner: PopulationLearner,
     *,
     out: str | os.PathLike[str] | None = None,
     workers: int = 1,
-    engine: str = "local",
+    backend: str = "local",
     address: str | None = None,
     progress: Progress | None = None,
-    until: Callable[[Row], bool] | None = None,
-) -> Run:
+    until: Until | None = None,
+) -> SimulationRun:
     """Let a population of devices learn one model.
 
-    The result depends on the plan, the learner and nothing else: any number of workers, a cluster, or a run that was killed and
-    went on give the same bits. Memory does not grow with the devices of a round, nor with the population, but for algorithms
-    whose devices keep a state (one model for each that ever took part).
+    The result depends on the plan, the learner and nothing else: any number of workers, a cluster,
+    or a run that was killed and went on give the same bits. Memory does not grow with the devices
+    of a round, nor with the population, but for algorithms whose devices keep a state (one model
+    for each that ever took part).
 
     Args:
         plan: what to do.
         learner: the population.
-        out: folder that keeps the run's state; it goes on from there, after Ctrl-C too. Without one nothing is kept;
-            ``report.write_run`` writes the model and the report into it.
+        out: folder that keeps the run's state; it goes on from there, after Ctrl-C too. Without one
+            nothing is kept; ``report.write_run`` writes the model and the report into it.
         workers: processes of this machine that learn.
-        engine: ``local``, or ``ray`` for a cluster.
+        backend: ``local``, or ``ray`` for a cluster.
         address: of a Ray cluster; one on this machine is started without.
         progress: told of each round.
         until: tells from the figures of a round whether the run may end before its last one.
 
     Raises:
-        InputError: a plan that makes no sense, what the learner's ``check`` says, devices of which none has an example, or a
-            folder with a run of another plan, data or model, that another run has now, or that cannot be written.
+        InputError: a plan that makes no sense, what the learner's ``check`` says, devices of which
+            none has an example, or a folder with a run of another plan, data or model, that another
+            run has now, or that cannot be written.
         TrainingError: the model's weights are not finite any more, or a class of the user's own
             raised; it is named.
-        StoppedRunError: no update of three rounds in a row, or of the last, was taken, or a loss is no finite number.
+        StoppedRunError: no update of three rounds in a row, or of the last, was taken, or a loss is
+            no finite number.
     """
     refuse_in_a_started_process(workers)
     with naming_own_code():
-        check(learner, plan.work)
-        first = learner.start()
-        statistics = statistics_of(learner)
-        population = len(learner.examples)
-        _require_fitting(plan, learner.examples)
-        _require_no_leak(plan, statistics)
-        equal = plan.alike and plan.buffer is None
-        stages = Stages(
-            plan.stages, plan.algorithm, learner.shapes, equal, plan.expected(population)
-        )
+        setup = _setup(plan, learner)
         identity = identity_of(plan, learner) if out else {}
-        up = _bytes_up(stages, plan, len(statistics))
-    rejected: dict[int, str] = {}
-    one_more = _round if plan.buffer is None else arrivals_round
     with _Keeper(None if out is None else Path(out), identity) as keeper:
         with naming_own_code():
-            now = keeper.load(len(first))
-            if now is None:
-                state = replace(plan.algorithm.init(first), statistics=statistics)
-                now = Checkpoint(state, stages.start(), {}, np.zeros(population, np.int32))
-        now = replace(now, rows=_of_this_delta(plan, population, now.rows))
-        if now.state.round >= plan.rounds or (until and now.rows and until(now.rows[-1])):
-            return Run(now.state, tuple(now.rows), now.times, {})
-        with engine_of(engine, learner, stages, workers=workers, address=address) as where:
+            now = keeper.load(len(learner.start())) or _first(setup)
+        now = replace(now, rows=_of_this_delta(setup, now.rows))
+        loop = _Loop(setup, keeper, now, progress, until)
+        if loop.has_ended():
+            return loop.run
+        with backend_of(
+            backend, learner, setup.stages, workers=workers, address=address
+        ) as machines:
             try:
-                ends = False
-                while not ends:
-                    with naming_own_code():
-                        then, refused = one_more(plan, learner, stages, where, now, up)
-                    rejected |= refused
-                    if problem := problem_of(plan, then.rows, refused):
-                        run = Run(then.state, tuple(then.rows), then.times, rejected)
-                        raise StoppedRunError(problem, run)
-                    now = then
-                    if progress is not None:
-                        progress(now.state.round, plan.rounds, now.rows[-1])
-                    ends = now.state.round == plan.rounds or bool(until and until(now.rows[-1]))
-                    keeper.keep(now, at_once=ends)
+                loop.go(machines)
             except BaseException:
-                # Ctrl-C, a worker that died, a round that came to nothing: the rounds before are kept.
-                keeper.keep(now, at_once=True)
+                # Ctrl-C, a worker that died, a round that came to nothing: the rounds before are
+                # kept.
+                keeper.keep(loop.now, at_once=True)
                 raise
-    return Run(now.state, tuple(now.rows), now.times, rejected)
+    return loop.run
+
+
+def _setup(plan: Plan, learner: PopulationLearner) -> RunSetup:
+    """Return what stays the same in all rounds; raises :class:`InputError` where it cannot be."""
+    check(learner, plan.work)
+    statistics = statistics_of(learner)
+    population = len(learner.examples)
+    _require_examples(learner)
+    plan.promised(population, 1, 1)  # raises where delta is none for so many
+    _require_robust(plan, population)
+    _require_population(plan, population)
+    _require_no_leak(plan, statistics)
+    stages = StageChain(
+        plan.stages,
+        plan.algorithm,
+        learner.shapes,
+        # A buffer's updates count by how old they are.
+        equal=plan.alike and plan.buffer_size is None,
+        clients=plan.expected(population),
+    )
+    return RunSetup(plan, learner, stages, estimated_upload(plan, stages, len(statistics)))
+
+
+def _first(setup: RunSetup) -> Checkpoint:
+    """Return what is known before the first round."""
+    learner = setup.learner
+    state = setup.plan.algorithm.init(learner.start())
+    return Checkpoint(
+        replace(state, statistics=statistics_of(learner)),
+        setup.stages.start(),
+        {},
+        np.zeros(setup.population, np.int32),
+    )
+
+
+@dataclass
+class _Loop:
+    """The rounds of a run, one after another.
+
+    Attributes:
+        setup: of the run.
+        keeper: of its checkpoints.
+        now: what is known.
+        progress: told of each round.
+        until: tells whether the run may end before its last round.
+        rejected: why updates were not taken, by device.
+    """
+
+    setup: RunSetup
+    keeper: "_Keeper"
+    now: Checkpoint
+    progress: Progress | None
+    until: Until | None
+
+    def __post_init__(self) -> None:
+        self.rejected: dict[int, str] = {}
+
+    @property
+    def run(self) -> SimulationRun:
+        """What came of it so far."""
+        return self._run_of(self.now)
+
+    def has_ended(self) -> bool:
+        """Whether no round is left, or what is known is good enough."""
+        if self.now.state.round >= self.setup.plan.rounds:
+            return True
+        return bool(self.until and self.now.rows and self.until(self.now.rows[-1]))
+
+    def go(self, machines: SimulationBackend) -> None:
+        """Go through the rounds that are left.
+
+        Raises:
+            StoppedRunError: a round that came to nothing, after which the run must not go on.
+        """
+        plan = self.setup.plan
+        one_more = _round if plan.buffer_size is None else arrivals_round
+        ended = False
+        while not ended:
+            with naming_own_code():
+                then, rejected = one_more(self.setup, machines, self.now)
+            self.rejected |= rejected
+            if problem := problem_of(plan, then.rows, rejected):
+                raise StoppedRunError(problem, self._run_of(then))
+            self.now = then
+            if self.progress is not None:
+                self.progress(then.state.round, plan.rounds, then.rows[-1])
+            ended = self.has_ended()
+            self.keeper.keep(then, at_once=ended)
+
+    def _run_of(self, known: Checkpoint) -> SimulationRun:
+        return SimulationRun(known.state, tuple(known.rows), known.times, self.rejected)
 
 
 class _Keeper:
-    """Writes a run's newest checkpoint now and then, into a folder that is its alone; nothing without one.
+    """Writes a run's newest checkpoint now and then, into a folder that is its alone.
 
-    Entering it raises :class:`InputError` where another run has the folder, or it cannot be written:
-    not after the first rounds.
+    Nothing without one.
+
+    Entering it raises :class:`InputError` where another run has the folder, or it cannot be
+    written: not after the first rounds.
     """
 
     def __init__(self, folder: Path | None, identity: Identity):
@@ -145,7 +233,7 @@ class _Keeper:
     def keep(self, now: Checkpoint, *, at_once: bool) -> None:
         """Write a checkpoint, if that was not done and it is time."""
         due = at_once or time.monotonic() - self._at > _SAVE_SECONDS
-        # Nothing new is nothing to write: a folder that another run's error left alone stays as it is.
+        # Nothing new is nothing to write: a folder that another run's error left alone stays so.
         if self._folder is None or not due or now is self._kept or not now.rows:
             return
         checkpoint.save(self._folder, now, self._identity)
@@ -153,86 +241,56 @@ class _Keeper:
         self._at = time.monotonic()
 
 
-def _of_this_delta(plan: Plan, population: int, rows: Sequence[Row]) -> tuple[Row, ...]:
+def _of_this_delta(setup: RunSetup, rows: Sequence[RoundFigures]) -> tuple[RoundFigures, ...]:
     """Return an earlier run's rows with what noise promises by the delta that the plan has now."""
-    if not (plan.promises and rows) or rows[-1] == {
-        **rows[-1],
-        **epsilons(plan, population, rows[-1]),
-    }:
+    plan = setup.plan
+    if not plan.promises or not rows:
         return tuple(rows)
-    return tuple({**row, **epsilons(plan, population, row)} for row in rows)
+    last = rows[-1]
+    # Most runs go on with the same delta, and accounting for thousands of rounds takes minutes.
+    if last == {**last, **epsilons(plan, setup.population, last)}:
+        return tuple(rows)
+    return tuple({**row, **epsilons(plan, setup.population, row)} for row in rows)
 
 
-def _require_fitting(plan: Plan, examples: NDArray[np.int64]) -> None:
-    """Raise :class:`InputError` where a plan does not fit devices with so many examples."""
-    population = len(examples)
-    if not examples.any():
+def _require_examples(learner: PopulationLearner) -> None:
+    if not learner.examples.any():
+        devices = len(learner.examples)
         raise InputError(
-            f"expected a device or more with examples, got {population} devices and no example"
+            f"expected a device or more with examples, got {devices} devices and no example"
         )
-    plan.promised(population, 1, 1)  # raises where delta is none for so many
-    if plan.robust is not None and not all(
-        isinstance(stage, Plain) and stage.leaves_sums for stage in plan.stages
-    ):
-        raise InputError(
-            "a robust mean takes the place of the sum that adaptive clipping, noise or whole numbers work on"
-        )
-    if plan.robust is not None and plan.sampling == "fixed":
-        plan.robust.mean(
-            np.zeros((min(plan.cohort, population), 1), np.float32)
-        )  # raises where all are too few
-    named = getattr(plan.algorithm, "population", None)
-    if named is not None and named != population:
-        raise InputError(
-            f"algorithm.population: expected {population}, the number of devices, got {named}: leave it out"
-        )
-    most = population if plan.sampling == "poisson" else min(plan.cohort, population)
+
+
+def _require_robust(plan: Plan, population: int) -> None:
+    """Raise :class:`InputError` where a robust mean cannot be taken."""
+    if plan.robust is None:
+        return
     for stage in plan.stages:
-        if isinstance(stage, WholeNumbers) and stage.clients < most:
+        if not (isinstance(stage, PlainStage) and stage.leaves_sums):
             raise InputError(
-                f"whole_numbers.clients: expected {most} or more, as many as may answer in a round, got {stage.clients}"
+                "a robust mean takes the place of the sum that adaptive clipping, noise or whole"
+                " numbers work on"
             )
+    if plan.sampling == "fixed":
+        # Raises where all are too few.
+        plan.robust.mean(np.zeros((min(plan.cohort, population), 1), np.float32))
 
 
-def _round(
-    plan: Plan, learner: Learner, stages: Stages, where: Engine, now: Checkpoint, up: int
-) -> tuple[Checkpoint, dict[int, str]]:
-    """Return what is known after one more round, and why updates were rejected in it."""
-    task, down = task_of(plan, now.state)
-    poisson = plan.sampling == "poisson"
-    whole = (
-        plan.promises and plan.devices.own_hours
-    )  # else the clock, and who is ready by it, would tell of devices' data
-    cohort = choose(
-        task,
-        plan.devices,
-        learner.examples,
-        plan.cohort,
-        now.clock,
-        down,
-        up,
-        poisson=poisson,
-        whole=whole,
-    )
-    users = cohort.answering if cohort.enough else cohort.answering[:0]
-    shared = replace(now, memory=stages.public(now.memory))
-    gathered = Gathered.of(where.parts(jobs_of(plan, learner, task, shared, users)))
-    # Who is too late, or answers in a round that is given up, has sent an update all the same.
-    unused = cohort.late + len(cohort.answering) - len(users)
-    figures = {
-        "asked": len(cohort.asked), "gone": cohort.gone, "late": cohort.late, "bytes_down": down * len(cohort.asked),
-        "bytes_up": gathered.size + up * unused, "seconds": now.clock + cohort.seconds,
-    }  # fmt: skip
-    done = after(plan, learner, stages, now, gathered, cohort.sent, figures, enough=cohort.enough)
-    return done, gathered.rejected
-
-
-def _bytes_up(stages: Stages, plan: Plan, statistics: int) -> int:
-    """Return how many bytes an update takes about: that of noise; statistics travel beside it."""
-    facts = stages.facts(stages.start())
-    noise = np.random.default_rng(_NOISE).standard_normal(facts[0].count).astype(np.float32) * 1e-3
-    update = stages.on_update(Update.of(noise), facts, stages.start(), Seeds(0, 0))
-    return update.size + (4 * facts[0].count if plan.algorithm.corrects else 0) + 4 * statistics
+def _require_population(plan: Plan, population: int) -> None:
+    """Raise :class:`InputError` where the plan says otherwise than the learner."""
+    expected = getattr(plan.algorithm, "population", None)
+    if expected is not None and expected != population:
+        raise InputError(
+            f"algorithm.population: expected {population}, the number of devices, got {expected}:"
+            " leave it out"
+        )
+    may_answer = population if plan.sampling == "poisson" else min(plan.cohort, population)
+    for stage in plan.stages:
+        if isinstance(stage, WholeNumbers) and stage.clients < may_answer:
+            raise InputError(
+                f"whole_numbers.clients: expected {may_answer} or more, as many as may answer in a"
+                f" round, got {stage.clients}"
+            )
 
 
 def _require_no_leak(plan: Plan, statistics: Doubles) -> None:
@@ -244,3 +302,24 @@ def _require_no_leak(plan: Plan, statistics: Doubles) -> None:
             "updates: use GroupNorm or LayerNorm instead of BatchNorm, or freeze_statistics=True, "
             "which keeps those that the model has"
         )
+
+
+def _round(
+    setup: RunSetup, backend: SimulationBackend, now: Checkpoint
+) -> tuple[Checkpoint, dict[int, str]]:
+    """Return what is known after one more round, and why updates were rejected in it."""
+    task, down = setup.task(now.state)
+    cohort = choose(setup, task, now.clock, Payload(down, setup.upload))
+    results = RoundResults.of(backend.results(jobs_of(setup, task, now, cohort.users)))
+    # Who is too late, or answers in a round that is given up, has sent an update all the same.
+    unused = len(cohort.sent) - len(cohort.users)
+    figures = {
+        "asked": len(cohort.asked),
+        "gone": cohort.gone,
+        "late": cohort.late,
+        "bytes_down": down * len(cohort.asked),
+        "bytes_up": results.size + setup.upload * unused,
+        "seconds": now.clock + cohort.seconds,
+    }
+    devices = RoundDevices(cohort.sent, figures, enough=cohort.enough)
+    return after(setup, now, results, devices), results.rejected

@@ -1,4 +1,7 @@
-"""Updates that are no longer than a length: no device moves the model far, and noise can hide what one did."""
+"""Updates that are no longer than a length.
+
+No device moves the model far, and noise can hide what one did.
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -8,13 +11,15 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import Total
-from handheld.federated.stages.stage import Facts, Memory, Plain, Seeds, Update
+from handheld.federated.stages.stage import Memory, PlainStage, StageSeeds, Update, UpdateFacts
 from handheld.federated.updates import _kernels
 
 
 @dataclass(frozen=True)
-class Clip(Plain):
-    """Shortens what is longer than ``length``, keeping its direction (McMahan et al., arXiv 1710.06963).
+class Clip(PlainStage):
+    """Shortens what is longer than ``length``, keeping its direction.
+
+    McMahan et al., arXiv 1710.06963.
 
     Raises:
         InputError: a length that is not above 0.
@@ -25,18 +30,20 @@ class Clip(Plain):
     def __post_init__(self) -> None:
         _require_length(self.length)
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that lengths are bounded."""
         facts.require("clip", whole=False)
         return replace(facts, bound=self.length, steady=True)
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return the update, no longer than ``length``."""
         return update.with_values(shortened(update.values, self.length)[0])
 
 
 @dataclass(frozen=True)
-class AdaptiveClip(Plain):
+class AdaptiveClip(PlainStage):
     """Clips at a length that follows how long updates are.
 
     After Andrew et al. (NeurIPS 2021, arXiv 1905.03871, algorithm 1). Each update tells, in one
@@ -81,13 +88,15 @@ class AdaptiveClip(Plain):
         """Return the length."""
         return {"length": np.array(self.length)}
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that lengths are bounded."""
         facts.require("adaptive clip", whole=False, single=True, equal=True)
         bound = float(memory["length"]) * math.hypot(1, self._mark(facts) / 2)
         return replace(facts, bound=bound, steady=False, count=facts.count + 1, shapes=())
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return the clipped update, and one number more."""
         length = float(memory["length"])
         values, was_short = shortened(update.values, length)
@@ -95,7 +104,7 @@ class AdaptiveClip(Plain):
         return update.with_values(np.append(values, mark), update.size + 4)
 
     def on_sum(
-        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+        self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> tuple[Total, Memory]:
         """Return the sum without that number, and the length of the next round."""
         length = float(memory["length"])
@@ -104,7 +113,7 @@ class AdaptiveClip(Plain):
         new = math.exp(min(max(wanted, math.log(_SHORTEST)), math.log(_LONGEST)))
         return replace(total, change=total.change[:-1]), {"length": np.array(new)}
 
-    def _mark(self, facts: Facts) -> float:
+    def _mark(self, facts: UpdateFacts) -> float:
         """Return the size of the mark: twice ``half``, with (2 sigma_b / z)^2 = 1 + 1 / half^2."""
         if self.mark is not None:
             return self.mark

@@ -1,6 +1,9 @@
-"""Noise that hides what one device did: at the server, in its running sum over rounds, or on the device itself.
+"""Noise that hides what one device did.
 
-All of it is drawn from the run's seed, which is right for a simulation only: a server takes its seed from the operating system.
+At the server, in its running sum over rounds, or on the device itself.
+
+All of it is drawn from the run's seed, which is right for a simulation only: a server takes its
+seed from the operating system.
 """
 
 import math
@@ -11,19 +14,19 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import Total
-from handheld.federated.stages.stage import Facts, Memory, Plain, Seeds, Update
+from handheld.federated.stages.stage import Memory, PlainStage, StageSeeds, Update, UpdateFacts
 from handheld.federated.updates.encoder import seed_of
 
 
 @dataclass(frozen=True)
-class _Noise(Plain):
+class _Noise(PlainStage):
     multiplier: float
 
     def __post_init__(self) -> None:
         if not 0 <= self.multiplier < math.inf:
             raise InputError(f"expected a noise multiplier of 0 or more, got {self.multiplier}")
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return the facts. Raises :class:`InputError` where updates may be of any length."""
         facts.require("noise", whole=False, equal=True, single=True)
         if facts.bound is None:
@@ -45,9 +48,10 @@ class _Noise(Plain):
 class CentralNoise(_Noise):
     """The server adds Gaussian noise to a round's sum (McMahan et al., arXiv 1710.06963).
 
-    Who sees the models that come out, round by round, cannot tell whether a device ever took part, as far as the run's
-    (epsilon, delta) says: ``privacy.central``. Condition: the server is trusted to add the noise and to show the models only,
-    and devices of a round are chosen at random, each with the same chance.
+    Who sees the models that come out, round by round, cannot tell whether a device ever took part,
+    as far as the run's (epsilon, delta) says: ``privacy.central``. Condition: the server is trusted
+    to add the noise and to show the models only, and devices of a round are chosen at random, each
+    with the same chance.
 
     The noise is scaled to the bound after all stages, that of what one device adds to the sum once
     it is decoded.
@@ -60,7 +64,7 @@ class CentralNoise(_Noise):
     """
 
     def on_sum(
-        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+        self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> tuple[Total, Memory]:
         """Return the sum with noise."""
         noise = self.draw(facts.sum_bound, facts.count, seeds.own)
@@ -71,9 +75,9 @@ class CentralNoise(_Noise):
 class LocalNoise(_Noise):
     """Each device adds Gaussian noise to its own update, before anybody sees it.
 
-    Who sees a device's update, the server too, cannot tell what the device's data was, as far as the (epsilon, delta) of
-    ``privacy.local`` says, for each round that it takes part in. Condition: none but that the device does it. Means need very
-    many devices.
+    Who sees a device's update, the server too, cannot tell what the device's data was, as far as
+    the (epsilon, delta) of ``privacy.local`` says, for each round that it takes part in. Condition:
+    none but that the device does it. Means need very many devices.
 
     Attributes:
         multiplier: standard deviation of the noise, in bounds of an update's length; 0 or more.
@@ -82,11 +86,16 @@ class LocalNoise(_Noise):
         InputError: a multiplier below 0.
     """
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
-        """Return that lengths are not bounded any more. Raises :class:`InputError` where they were not before."""
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
+        """Return that lengths are not bounded any more.
+
+        Raises :class:`InputError` where they were not before.
+        """
         return replace(super().after(facts, memory), bound=None)
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return the update with noise."""
         noise = self.draw(facts.bound, facts.count, seeds.own)
         return update.with_values(update.values + noise.astype(np.float32))
@@ -94,16 +103,18 @@ class LocalNoise(_Noise):
 
 @dataclass(frozen=True)
 class TreeNoise(_Noise):
-    """The server adds Gaussian noise to the sum over all rounds so far, from a tree (DP-FTRL: Kairouz et al., 2103.00039).
+    """The server adds Gaussian noise to the sum over all rounds so far, from a tree.
 
-    The tree is binary: each prefix of the rounds is the sum of at most log2(rounds) + 1 nodes, each with noise of its own, so
-    noise grows with the logarithm of the rounds. Who sees the models that come out cannot tell
-    whether a device ever took part, as far as ``privacy.tree`` says. Condition: the server is
-    trusted to add the noise, and a device takes part once at most (or the guarantee is that of so
-    many more times); nothing is asked of how devices are chosen. Noise cancels from round to round
-    only where each sum is divided by the same number and rounds are added up, as federated
-    averaging does without a server's own optimiser: simulations divide by the number of devices
-    that is expected. The noise is scaled to the bound after all stages.
+    DP-FTRL: Kairouz et al., 2103.00039.
+
+    The tree is binary: each prefix of the rounds is the sum of at most log2(rounds) + 1 nodes, each
+    with noise of its own, so noise grows with the logarithm of the rounds. Who sees the models that
+    come out cannot tell whether a device ever took part, as far as ``privacy.tree`` says.
+    Condition: the server is trusted to add the noise, and a device takes part once at most (or the
+    guarantee is that of so many more times); nothing is asked of how devices are chosen. Noise
+    cancels from round to round only where each sum is divided by the same number and rounds are
+    added up, as federated averaging does without a server's own optimiser: simulations divide by
+    the number of devices that is expected. The noise is scaled to the bound after all stages.
 
     Attributes:
         multiplier: standard deviation of a node's noise, in those bounds; 0 or more.
@@ -120,12 +131,15 @@ class TreeNoise(_Noise):
         """Return nothing: who has the seed can take the noise away."""
         return {}
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
-        """Return the facts. Raises :class:`InputError` where updates may be of any length, or the bound changes."""
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
+        """Return the facts.
+
+        Raises :class:`InputError` where updates may be of any length, or the bound changes.
+        """
         return super().after(facts, memory).require("tree noise", steady=True)
 
     def on_sum(
-        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+        self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> tuple[Total, Memory]:
         """Return the sum with the difference of this round's noise and that of the round before."""
         rounds = int(memory["rounds"])
@@ -135,7 +149,7 @@ class TreeNoise(_Noise):
         kept = {"rounds": np.array(rounds + 1), "seed": np.array(seed, np.uint64)}
         return replace(total, change=total.change + now - before), kept
 
-    def _until(self, rounds: int, facts: Facts, seed: int) -> NDArray[np.float64]:
+    def _until(self, rounds: int, facts: UpdateFacts, seed: int) -> NDArray[np.float64]:
         """Return the noise of the sum of so many rounds: that of the nodes that cover them."""
         noise = np.zeros(facts.count)
         start = 0

@@ -1,4 +1,7 @@
-"""What happens to an update on its way into the sum, and to the sum on its way into the model: the seam."""
+"""What happens to an update on its way into the sum, and to the sum on its way into the model.
+
+This is the seam between them.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +19,7 @@ Memory = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Facts:
+class UpdateFacts:
     """What is known of an update at a place on its way.
 
     Attributes:
@@ -28,7 +31,8 @@ class Facts:
         equal: whether each device counts as much as any other.
         single: whether an update is all that a device sends.
         whole: whether it is of whole numbers that add up modulo a power of two.
-        shapes: of the arrays that lie one after another in it; none where it is something else by now.
+        shapes: of the arrays that lie one after another in it; none where it is something else by
+            now.
         clients: devices that are expected to answer in a round; 0 if nobody knows.
         multiplier: of all noise that the server adds to sums, in bounds.
         sum_bound: where sums are changed, the bound after all stages: what noise on a sum has to
@@ -46,7 +50,7 @@ class Facts:
     multiplier: float = 0.0
     sum_bound: float | None = None
 
-    def require(self, stage: str, **wanted: bool) -> "Facts":
+    def require(self, stage: str, **wanted: bool) -> "UpdateFacts":
         """Raise :class:`InputError` unless facts are as a stage wants them."""
         for name, value in wanted.items():
             if getattr(self, name) != value:
@@ -95,7 +99,7 @@ class Update:
 
 
 @dataclass(frozen=True)
-class Seeds:
+class StageSeeds:
     """Of a round's random numbers.
 
     Attributes:
@@ -116,16 +120,24 @@ class Stage(Protocol):
         """Return what is kept before the first round."""
 
     def public(self, memory: Memory) -> Memory:
-        """Return what devices get of it: all that their stages need, and no secret of the server."""
+        """Return what devices get of it.
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
-        """Return what is known of updates after this stage. Raises :class:`InputError` where the stage makes no sense."""
+        All that their stages need, and no secret of the server.
+        """
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
+        """Return what is known of updates after this stage.
+
+        Raises :class:`InputError` where the stage makes no sense.
+        """
+
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return what becomes of one update; facts are those before the stage."""
 
     def on_sum(
-        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+        self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> tuple[Total, Memory]:
         """Return what becomes of a round's sum, and what is kept now.
 
@@ -133,13 +145,13 @@ class Stage(Protocol):
         """
 
 
-class Plain:
+class PlainStage:
     """A stage that keeps nothing and leaves sums as they are, for others to build on."""
 
     @property
     def leaves_sums(self) -> bool:
         """Whether it does nothing to a sum."""
-        return type(self).on_sum is Plain.on_sum
+        return type(self).on_sum is PlainStage.on_sum
 
     def start(self) -> Memory:
         """Return nothing."""
@@ -149,12 +161,14 @@ class Plain:
         """Return all of it."""
         return memory
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return the update."""
         return update
 
     def on_sum(
-        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+        self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> tuple[Total, Memory]:
         """Return the sum."""
         return total, memory

@@ -1,4 +1,7 @@
-"""Several stages, one after another: from a device's change to what travels, and from the sum back."""
+"""Several stages, one after another.
+
+From a device's change to what travels, and from the sum back.
+"""
 
 import math
 from collections.abc import Sequence
@@ -9,13 +12,13 @@ from handheld.federated.algorithms import Algorithm, Total
 from handheld.federated.learning.learner import Shape
 from handheld.federated.stages.clip import AdaptiveClip, Clip
 from handheld.federated.stages.noise import CentralNoise, LocalNoise, TreeNoise
-from handheld.federated.stages.stage import Facts, Memory, Seeds, Stage, Update
+from handheld.federated.stages.stage import Memory, Stage, StageSeeds, Update, UpdateFacts
 from handheld.federated.stages.wire import WholeNumbers
 from handheld.federated.updates.encoder import seed_of
 
 
 @dataclass(frozen=True)
-class Stages:
+class StageChain:
     """The way of an update: stages in order on the device, in reverse order on the sum.
 
     What is known of updates is worked out forwards through all stages. Noise on a sum is scaled to
@@ -57,9 +60,9 @@ class Stages:
         """Return what devices get of what stages keep."""
         return tuple(stage.public(kept) for stage, kept in zip(self.stages, memory, strict=True))
 
-    def facts(self, memory: Sequence[Memory]) -> tuple[Facts, ...]:
+    def facts(self, memory: Sequence[Memory]) -> tuple[UpdateFacts, ...]:
         """Return what is known before each stage, and at last."""
-        known = Facts(
+        known = UpdateFacts(
             sum(map(math.prod, self.shapes)),
             equal=self.equal,
             single=not self.algorithm.corrects,
@@ -86,7 +89,11 @@ class Stages:
         return figures
 
     def on_update(
-        self, update: Update, facts: Sequence[Facts], memory: Sequence[Memory], seeds: Seeds
+        self,
+        update: Update,
+        facts: Sequence[UpdateFacts],
+        memory: Sequence[Memory],
+        seeds: StageSeeds,
     ) -> Update:
         """Return what travels."""
         for number, (stage, known, kept) in enumerate(
@@ -96,7 +103,7 @@ class Stages:
         return update
 
     def on_sum(
-        self, total: Total, memory: Sequence[Memory], seeds: Seeds
+        self, total: Total, memory: Sequence[Memory], seeds: StageSeeds
     ) -> tuple[Total, tuple[Memory, ...]]:
         """Return the sum of changes, and what stages keep now."""
         kept = list(memory)
@@ -113,7 +120,7 @@ class Stages:
         noises = [stage for stage in self.stages if isinstance(stage, CentralNoise | TreeNoise)]
         return math.hypot(*(noise.multiplier for noise in noises))
 
-    def _require_hidden(self, number: int, facts: Sequence[Facts]) -> None:
+    def _require_hidden(self, number: int, facts: Sequence[UpdateFacts]) -> None:
         """Raise :class:`InputError` unless a stage's noise hides all that a device adds."""
         noise = _name(self.stages[number])
         for later, known in zip(self.stages[number + 1 :], facts[number + 2 :], strict=True):
@@ -143,7 +150,7 @@ def promise(stages: Sequence[Stage]) -> bool:
 
 
 def _only_decodes(stage: Stage) -> bool:
-    """Whether all that a stage does to a sum is to leave it, or to undo what it did to updates, or to add noise."""
+    """Whether a stage leaves a sum, or undoes what it did to updates, or adds noise."""
     return isinstance(stage, WholeNumbers | CentralNoise | TreeNoise) or getattr(
         stage, "leaves_sums", False
     )
@@ -153,6 +160,6 @@ def _name(stage: Stage) -> str:
     return type(stage).__name__
 
 
-def _for_stage(seeds: Seeds, number: int) -> Seeds:
+def _for_stage(seeds: StageSeeds, number: int) -> StageSeeds:
     common = int(seed_of(seeds.common, number))
     return replace(seeds, common=common, own=int(seed_of(seeds.own, number)))

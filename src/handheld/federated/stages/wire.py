@@ -8,9 +8,9 @@ import numpy as np
 from handheld.errors import InputError
 from handheld.federated.algorithms import Total
 from handheld.federated.learning.learner import Structure
-from handheld.federated.stages.stage import Facts, Memory, Plain, Seeds, Update
-from handheld.federated.updates import Encoder, Whole, longest
+from handheld.federated.stages.stage import Memory, PlainStage, StageSeeds, Update, UpdateFacts
 from handheld.federated.updates import Modular as Grid
+from handheld.federated.updates import UpdateEncoder, Whole, longest
 
 _ROTATED = (
     1 + 1e-5
@@ -18,7 +18,7 @@ _ROTATED = (
 
 
 @dataclass(frozen=True)
-class Compressed(Plain):
+class Compressed(PlainStage):
     """Sends an update in few bytes; the server adds up what it decodes.
 
     Attributes:
@@ -26,14 +26,16 @@ class Compressed(Plain):
             lengths comes after it (on the server), or not at all.
     """
 
-    encoder: Encoder
+    encoder: UpdateEncoder
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that lengths are bounded as the encoder says, if it does."""
         facts.require("compressed", whole=False)
         return replace(facts, bound=longest(self.encoder, facts.bound), shapes=())
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return what the server decodes, and how many bytes travelled."""
         content = self.encoder.encode(update.values, seeds.own)
         return update.with_values(
@@ -42,7 +44,7 @@ class Compressed(Plain):
 
 
 @dataclass(frozen=True)
-class Structured(Plain):
+class Structured(PlainStage):
     """Sends where in a random subspace an update lies; devices learn within it.
 
     Attributes:
@@ -51,9 +53,9 @@ class Structured(Plain):
     """
 
     structure: Structure
-    then: Encoder = field(default_factory=Whole)
+    then: UpdateEncoder = field(default_factory=Whole)
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that an update is not longer than before, but for what encodes the coordinates."""
         if not facts.shapes:
             raise InputError(
@@ -62,7 +64,9 @@ class Structured(Plain):
         within = None if facts.bound is None else facts.bound * _ROTATED
         return replace(facts, bound=longest(self.then, within), shapes=())
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return what the server decodes, and how many bytes travelled."""
         subspace = self.structure.subspace(facts.shapes, seeds.subspace)
         coordinates = subspace.coordinates(update.values)
@@ -73,8 +77,10 @@ class Structured(Plain):
 
 
 @dataclass(frozen=True)
-class WholeNumbers(Plain):
-    """Sends whole numbers that add up exactly, modulo a power of two: what secure aggregation masks.
+class WholeNumbers(PlainStage):
+    """Sends whole numbers that add up exactly, modulo a power of two.
+
+    What secure aggregation masks.
 
     Rounding makes updates longer: noise is scaled to the bound after it, by ``Modular.longest``.
     That is 2.3 bounds for numbers of 2 bits, 1.05 for 4 and 1.0001 for 16.
@@ -93,7 +99,7 @@ class WholeNumbers(Plain):
     def __post_init__(self) -> None:
         self._grid(1.0)
 
-    def after(self, facts: Facts, memory: Memory) -> Facts:
+    def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that updates are whole numbers, and how much longer than before."""
         facts.require("whole", whole=False, equal=True, single=True)
         if facts.bound is None:
@@ -102,14 +108,16 @@ class WholeNumbers(Plain):
             )
         return replace(facts, whole=True, bound=self._grid(facts.bound).longest(facts.count))
 
-    def on_update(self, update: Update, facts: Facts, memory: Memory, seeds: Seeds) -> Update:
+    def on_update(
+        self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
+    ) -> Update:
         """Return the whole numbers."""
         grid = self._grid(facts.bound)
         found = grid.encode(update.values, seeds.common, seeds.own)
         return update.with_values(found, -(-len(found) * grid.width // 8))
 
     def on_sum(
-        self, total: Total, facts: Facts, memory: Memory, seeds: Seeds
+        self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> tuple[Total, Memory]:
         """Return the sum as numbers."""
         if total.clients > self.clients:

@@ -1,7 +1,7 @@
 """Rotated, then rounded to the best few levels of Gaussian noise: 1 to 8 bits for each number.
 
-Vargaftik et al., "EDEN: Communication-Efficient and Robust Distributed Mean Estimation for Federated Learning" (ICML 2022,
-arXiv 2108.08842); with 1 bit it is DRIVE (arXiv 2105.08339).
+Vargaftik et al., "EDEN: Communication-Efficient and Robust Distributed Mean Estimation for
+Federated Learning" (ICML 2022, arXiv 2108.08842); with 1 bit it is DRIVE (arXiv 2105.08339).
 """
 
 from collections.abc import Iterator
@@ -23,10 +23,9 @@ from handheld.federated.updates.rotation import (
     rotated_back_once,
 )
 
-_FEW = 4  # bits
-_PEAKED = (
-    1 / 512
-)  # below it, as of 512 equal numbers, one fast rotation is as good as one drawn from all: see the class
+_FEW = 4  # bits: up to 15 borders are compared with one by one; of more a level is looked up
+# Below it, as of 512 equal numbers, one fast rotation is as good as one drawn from all: see below.
+_PEAKED = 1 / 512
 
 
 @dataclass(frozen=True)
@@ -58,36 +57,44 @@ class Eden:
             raise InputError(f"expected 1 to 8 bits, got {self.bits}")
 
     def encode(self, x: Floats, seed: int) -> bytes:
-        """Return a scale of 32 bits for each block of 65,536 numbers, and ``bits`` for each number."""
-        scales, packed = [], []
-        plain = filled(checked(x))
-        for number, (block, part) in enumerate(zip(plain, rotated(x, seed), strict=True)):
-            twice = _kernels.peakedness(block) > _PEAKED
-            scale, codes = self._rounded(rotated_again(part, seed, number) if twice else part)
-            scales.append(-scale if twice else scale)
-            packed.append(codes)
-        return b"".join([np.array(scales, "<f4").tobytes(), *(each.tobytes() for each in packed)])
+        """Return a scale of 32 bits for each block of 65,536 numbers, and ``bits`` a number."""
+        scales = []
+        packed = []
+        blocks_of = zip(filled(checked(x)), rotated(x, seed), strict=True)
+        for number, (plain, block) in enumerate(blocks_of):
+            is_peaked = _kernels.peakedness(plain) > _PEAKED
+            if is_peaked:
+                block = rotated_again(block, seed, number)
+            scale, codes = self._rounded(block)
+            # Below zero, so that the other side knows which were rotated twice.
+            scales.append(-scale if is_peaked else scale)
+            packed.append(codes.tobytes())
+        return b"".join([np.array(scales, "<f4").tobytes(), *packed])
 
-    def _rounded(self, part: Floats) -> tuple[float, NDArray[np.uint8]]:
+    def _rounded(self, block: Floats) -> tuple[float, NDArray[np.uint8]]:
         """Return the scale of a rotated block, and its numbers in ``bits`` each."""
-        best = levels(self.bits)
-        squares = float(_kernels.squares(part))
+        squares = float(_kernels.squares(block))
         if not np.isfinite(squares):
             raise InputError(
                 "the numbers of this update are too large for 32 bits once they are squared"
             )
-        unit = np.float32(np.sqrt(squares / len(part)))
-        codes = np.zeros(len(part), np.uint8)
-        product = 0.0
-        if unit > 0 and self.bits <= _FEW:
-            product = _kernels.nearest_of_few(part, unit, best.borders, best.centres, codes)
-        elif unit > 0:
-            product = _kernels.nearest_of_many(
-                part, unit, best.borders, best.centres, codes, best.guesses
-            )
-        packed = np.empty(len(part) * self.bits // 8, np.uint8)
+        unit = np.float32(np.sqrt(squares / len(block)))
+        codes = np.zeros(len(block), np.uint8)
+        product = self._round(block, unit, codes) if unit > 0 else 0.0
+        packed = np.empty(len(block) * self.bits // 8, np.uint8)
         _kernels.pack(codes, self.bits, packed)
         return squares / product if product > 0 else 0.0, packed
+
+    def _round(self, block: Floats, unit: np.float32, codes: NDArray[np.uint8]) -> float:
+        """Write the nearest level of each number; return their product with what they become."""
+        best = levels(self.bits)
+        if self.bits <= _FEW:
+            product = _kernels.nearest_of_few(block, unit, best.borders, best.centres, codes)
+        else:
+            product = _kernels.nearest_of_many(
+                block, unit, best.borders, best.centres, codes, best.guesses
+            )
+        return float(product)
 
     def decode(self, content: bytes, count: int, seed: int) -> Floats:
         """Return (count,) numbers."""
@@ -96,9 +103,9 @@ class Eden:
         scales = np.frombuffer(content, "<f4", len(sizes))
         if not np.isfinite(scales).all():
             raise InputError("expected finite scales in an update")
-        return checked(rotated_back(self._parts(content, sizes, scales, seed), count, seed))
+        return checked(rotated_back(self._blocks(content, sizes, scales, seed), count, seed))
 
-    def _parts(
+    def _blocks(
         self, content: bytes, sizes: tuple[int, ...], scales: Floats, seed: int
     ) -> Iterator[Floats]:
         centres = levels(self.bits).centres
@@ -107,6 +114,7 @@ class Eden:
             codes = np.empty(size, np.uint8)
             end = start + size * self.bits // 8
             _kernels.unpack(np.frombuffer(content, np.uint8, end - start, start), self.bits, codes)
-            part = (centres * np.float32(abs(scale))).take(codes)
-            yield rotated_back_once(part, seed, number) if np.signbit(scale) else part
+            block = (centres * np.float32(abs(scale))).take(codes)
+            # A scale may be -0.0, of a block of zeros.
+            yield rotated_back_once(block, seed, number) if np.signbit(scale) else block
             start = end

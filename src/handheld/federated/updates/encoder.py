@@ -11,18 +11,27 @@ from handheld.errors import InputError
 Floats = NDArray[np.float32]
 
 
-class Encoder(Protocol):
-    """Turns an update into bytes and back. Whoever decodes knows the plan: the encoder, the length and the seed."""
+class UpdateEncoder(Protocol):
+    """Turns an update into bytes and back.
+
+    Whoever decodes knows the plan: the encoder, the length and the seed.
+    """
 
     @property
     def unbiased(self) -> bool:
-        """Whether the mean of what is decoded, over seeds, is what was encoded; of others, errors do not average out."""
+        """Whether the mean of what is decoded, over seeds, is what was encoded.
+
+        Of others, errors do not average out.
+        """
 
     def encode(self, x: Floats, seed: int) -> bytes:
         """Return (n,) finite numbers as bytes. Raises :class:`InputError` for other numbers."""
 
     def decode(self, content: bytes, count: int, seed: int) -> Floats:
-        """Return the (count,) numbers. Raises :class:`InputError` for bytes that are no such update."""
+        """Return the (count,) numbers.
+
+        Raises :class:`InputError` for bytes that are no such update.
+        """
 
 
 @runtime_checkable
@@ -30,11 +39,17 @@ class Bounded(Protocol):
     """An encoder that says how much longer an update may become."""
 
     def longest(self, bound: float) -> float | None:
-        """Return what nothing decoded is longer than, of updates within ``bound``; None if unknown."""
+        """Return what nothing decoded is longer than, of updates within ``bound``.
+
+        None if unknown.
+        """
 
 
-def longest(encoder: Encoder, bound: float | None) -> float | None:
-    """Return the bound of what is decoded; None where there is none, or the encoder does not say."""
+def longest(encoder: UpdateEncoder, bound: float | None) -> float | None:
+    """Return the bound of what is decoded.
+
+    None where there is none, or the encoder does not say.
+    """
     if bound is None or not isinstance(encoder, Bounded):
         return None
     return encoder.longest(bound)
@@ -64,14 +79,14 @@ def checked(x: Floats) -> Floats:
     """Return a vector of finite numbers. Raises :class:`InputError` for anything else."""
     if x.ndim != 1 or x.dtype != np.float32:
         raise InputError(f"expected an update (n,) of float32, got {x.dtype} {list(x.shape)}")
+    # Of numbers that are not finite no sum is, and it takes no memory.
     with np.errstate(over="ignore", invalid="ignore"):
-        summed = np.isfinite(
-            x.sum()
-        )  # of numbers that are not finite no sum is, and it takes no memory
-    if not summed and not np.isfinite(x).all():
-        place = int(np.flatnonzero(~np.isfinite(x))[0])
+        is_sum_finite = np.isfinite(x.sum())
+    # A sum of large numbers may be infinite without one of them being so.
+    if not is_sum_finite and not np.isfinite(x).all():
+        first = int(np.flatnonzero(~np.isfinite(x))[0])
         raise InputError(
-            f"expected finite numbers in an update, got {x[place]} at {place} of {len(x)}"
+            f"expected finite numbers in an update, got {x[first]} at {first} of {len(x)}"
         )
     return x
 
@@ -82,9 +97,13 @@ def expect(content: bytes, size: int) -> None:
         raise InputError(f"expected an update of {size:,} bytes, got {len(content):,}")
 
 
-def seed_of(seed: int, *places: int) -> np.uint64:
-    """Return a seed of 64 bits for one of several uses of another seed."""
-    for place in places:
-        seed = (seed ^ place + 1) * 0x9E3779B97F4A7C15 % (1 << 64)
+def seed_of(seed: int, *uses: int) -> np.uint64:
+    """Return a seed of 64 bits for one of several uses of another seed.
+
+    Uses are told by numbers, such as that of a stage and of a round.
+    """
+    # The multipliers of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+    for use in uses:
+        seed = (seed ^ use + 1) * 0x9E3779B97F4A7C15 % (1 << 64)
         seed = (seed ^ seed >> 29) * 0xBF58476D1CE4E5B9 % (1 << 64)
     return np.uint64(seed ^ seed >> 32)

@@ -1,8 +1,11 @@
-"""Random rotations: any vector looks like Gaussian noise afterwards, of which each number can be kept in a few bits.
+"""Random rotations.
 
-Signs are turned at random, then the Walsh-Hadamard transform mixes all numbers of a block (Suresh et al., "Distributed Mean
-Estimation with Limited Communication", arXiv 1611.00429). A block has 65,536 numbers, so that it stays in a processor's cache;
-what is left over is cut into smaller powers of two.
+Any vector looks like Gaussian noise afterwards, of which each number can be kept in a few bits.
+
+Signs are turned at random, then the Walsh-Hadamard transform mixes all numbers of a block (Suresh
+et al., "Distributed Mean Estimation with Limited Communication", arXiv 1611.00429). A block has
+65,536 numbers, so that it stays in a processor's cache; what is left over is cut into smaller
+powers of two.
 """
 
 from collections.abc import Iterator
@@ -12,10 +15,13 @@ import numpy as np
 from handheld.federated.updates import _kernels
 from handheld.federated.updates.encoder import Floats, seed_of
 
-_AGAIN = 4  # random numbers that are not those of the first rotation
+_AGAIN = 4  # use of a seed, apart from that of the first rotation
 
-LARGEST, SMALLEST = 1 << 16, 1 << 10
-"""Numbers of a block. The last one is filled up with zeros: at most 1,023 of them."""
+LARGEST = 1 << 16
+"""Numbers of a block."""
+
+SMALLEST = 1 << 10
+"""Numbers of the last block, which is filled up with zeros: at most 1,023 of them."""
 
 
 def blocks(count: int) -> tuple[int, ...]:
@@ -24,22 +30,24 @@ def blocks(count: int) -> tuple[int, ...]:
     >>> blocks(200_000)
     (65536, 65536, 65536, 2048, 1024, 1024)
     """
-    found, left = [LARGEST] * (count // LARGEST), count % LARGEST
+    sizes = [LARGEST] * (count // LARGEST)
+    remaining = count % LARGEST
     size = LARGEST // 2
-    while left > 0:
-        if left >= size or size == SMALLEST:
-            found.append(size)
-            left -= size
+    while remaining > 0:
+        if remaining >= size or size == SMALLEST:
+            sizes.append(size)
+            remaining -= size
         else:
             size //= 2
-    return tuple(found)
+    return tuple(sizes)
 
 
 def filled(x: Floats) -> Iterator[Floats]:
     """Yield the blocks of a vector, the last one filled up with zeros."""
     sizes = blocks(len(x))
-    for part, size in zip(_cut(x, sizes), sizes, strict=True):
-        yield part if len(part) == size else np.append(part, np.zeros(size - len(part), np.float32))
+    for block, size in zip(_cut(x, sizes), sizes, strict=True):
+        missing = size - len(block)
+        yield np.append(block, np.zeros(missing, np.float32)) if missing else block
 
 
 def rotated(x: Floats, seed: int) -> Iterator[Floats]:
@@ -49,53 +57,61 @@ def rotated(x: Floats, seed: int) -> Iterator[Floats]:
         x: (n,) finite.
         seed: of the signs: who has it can rotate back.
     """
-    for number, part in enumerate(filled(x)):
-        yield _rotated(part, seed_of(seed, number), forth=True)
+    for number, block in enumerate(filled(x)):
+        yield _forth(block, seed_of(seed, number))
 
 
-def rotated_again(part: Floats, seed: int, number: int) -> Floats:
+def rotated_again(block: Floats, seed: int, number: int) -> Floats:
     """Return a block that :func:`rotated` gave, rotated once more with other signs."""
-    return _rotated(part, seed_of(seed, number, _AGAIN), forth=True)
+    return _forth(block, seed_of(seed, number, _AGAIN))
 
 
-def rotated_back_once(part: Floats, seed: int, number: int) -> Floats:
+def rotated_back_once(block: Floats, seed: int, number: int) -> Floats:
     """Return the block of which :func:`rotated_again` made another one."""
-    return _rotated(part, seed_of(seed, number, _AGAIN), forth=False)
+    return _back(block, seed_of(seed, number, _AGAIN))
 
 
-def rotated_back(parts: Iterator[Floats], count: int, seed: int) -> Floats:
+def rotated_back(rotated_blocks: Iterator[Floats], count: int, seed: int) -> Floats:
     """Return the (count,) vector whose rotated blocks these are."""
-    found, start = np.empty(count, np.float32), 0
-    for number, (size, part) in enumerate(zip(blocks(count), parts, strict=True)):
-        found[start : start + size] = _rotated(part, seed_of(seed, number), forth=False)[
-            : count - start
-        ]
+    x = np.empty(count, np.float32)
+    start = 0
+    pairs = zip(blocks(count), rotated_blocks, strict=True)
+    for number, (size, block) in enumerate(pairs):
+        # The last block was filled up with zeros, which are cut off.
+        x[start : start + size] = _back(block, seed_of(seed, number))[: count - start]
         start += size
-    return found
+    return x
 
 
 def mixed(x: Floats, seed: int) -> Floats:
-    """Return a vector rotated, its blocks dealt out like cards, and rotated again: each block holds as much of its length then.
+    """Return a vector rotated, its blocks dealt out like cards, and rotated again.
 
-    Its numbers, and zeros that fill up the last block, are as many as ``blocks`` says.
+    Each block holds as much of its length then. Its numbers, and zeros that fill up the last block,
+    are as many as ``blocks`` says.
     """
-    whole = np.concatenate([np.empty(0, np.float32), *rotated(x, seed)])
+    once = _joined(rotated(x, seed))
     hands = max(1, len(blocks(len(x))))
-    dealt = np.concatenate([whole[hand::hands] for hand in range(hands)])
-    return np.concatenate([np.empty(0, np.float32), *rotated(dealt, int(seed_of(seed, _AGAIN)))])
+    dealt = np.concatenate([once[hand::hands] for hand in range(hands)])
+    return _joined(rotated(dealt, int(seed_of(seed, _AGAIN))))
 
 
 def mixed_back(y: Floats, count: int, seed: int) -> Floats:
     """Return the (count,) vector of which :func:`mixed` made another one."""
     sizes = blocks(count)
-    hands, whole = max(1, len(sizes)), np.empty(len(y), np.float32)
+    hands = max(1, len(sizes))
+    once = np.empty(len(y), np.float32)
     dealt = rotated_back(_cut(y, blocks(len(y))), len(y), int(seed_of(seed, _AGAIN)))
     start = 0
     for hand in range(hands):
-        end = start + len(whole[hand::hands])
-        whole[hand::hands] = dealt[start:end]
+        end = start + len(once[hand::hands])
+        once[hand::hands] = dealt[start:end]
         start = end
-    return rotated_back(_cut(whole, sizes), count, seed)
+    return rotated_back(_cut(once, sizes), count, seed)
+
+
+def _joined(some_blocks: Iterator[Floats]) -> Floats:
+    """Return blocks one after another; of none, an empty vector."""
+    return np.concatenate([np.empty(0, np.float32), *some_blocks])
 
 
 def _cut(x: Floats, sizes: tuple[int, ...]) -> Iterator[Floats]:
@@ -105,18 +121,33 @@ def _cut(x: Floats, sizes: tuple[int, ...]) -> Iterator[Floats]:
         start += size
 
 
-def _rotated(part: Floats, seed: np.uint64, *, forth: bool) -> Floats:
-    """Rotate one block. Back, the sides change places and signs are turned last."""
-    size = len(part)
+def _forth(block: Floats, seed: np.uint64) -> Floats:
+    """Rotate one block: signs are turned, then its numbers mixed."""
+    turned = np.empty(len(block), np.float32)
+    rotated_block = np.empty(len(block), np.float32)
+    _kernels.flip(block, seed, _unit(block), turned)
+    rows, columns = _sides(len(block))
+    _kernels.walsh_hadamard(turned.reshape(rows, columns), rotated_block.reshape(columns, rows))
+    return rotated_block
+
+
+def _back(block: Floats, seed: np.uint64) -> Floats:
+    """Rotate one block back: the sides change places, and signs are turned last."""
+    # A copy, as the transform spoils what it reads.
+    copy = np.array(block, np.float32)
+    plain = np.empty(len(block), np.float32)
+    rows, columns = _sides(len(block))
+    _kernels.walsh_hadamard(copy.reshape(columns, rows), plain.reshape(rows, columns))
+    _kernels.flip(plain, seed, _unit(block), plain)
+    return plain
+
+
+def _unit(block: Floats) -> np.float32:
+    """Return by what the transform must be multiplied to keep lengths."""
+    return np.float32(len(block) ** -0.5)
+
+
+def _sides(size: int) -> tuple[int, int]:
+    """Return the sides of the matrix as which a block is transformed: about as long."""
     rows = 1 << (size.bit_length() - 1) // 2
-    shape = (rows, size // rows) if forth else (size // rows, rows)
-    mixed, found = np.empty(size, np.float32), np.empty(size, np.float32)
-    factor = np.float32(size**-0.5)
-    if forth:
-        _kernels.flip(part, seed, factor, mixed)
-    else:
-        mixed[:] = part
-    _kernels.walsh_hadamard(mixed.reshape(shape), found.reshape(shape[::-1]))
-    if not forth:
-        _kernels.flip(found, seed, factor, found)
-    return found
+    return rows, size // rows

@@ -1,7 +1,10 @@
-"""Updates as whole numbers whose sum is exact modulo a power of two: the form that can be masked, for secure aggregation.
+"""Updates as whole numbers whose sum is exact modulo a power of two.
 
-After Bonawitz et al., "Federated Learning with Autotuned Communication-Efficient Secure Aggregation" (arXiv 1912.00131): all
-clients rotate alike, so that no number is much larger than others, and round at random to a common grid.
+The form that can be masked, for secure aggregation.
+
+After Bonawitz et al., "Federated Learning with Autotuned Communication-Efficient Secure
+Aggregation" (arXiv 1912.00131): all clients rotate alike, so that no number is much larger than
+others, and round at random to a common grid.
 """
 
 import math
@@ -15,7 +18,7 @@ from handheld.federated.updates import _kernels
 from handheld.federated.updates.encoder import Floats, checked, seed_of
 from handheld.federated.updates.rotation import blocks, mixed, mixed_back
 
-_ROUNDING = 3  # random numbers that are not those of a rotation
+_ROUNDING = 3  # use of a seed, apart from those of rotations and places
 _ROUNDED = 1e-4  # by how much rounding in float32 may have made an update longer than its bound
 _FLOAT32 = 1 + 1e-5  # the same, of the rotation back
 _DEVIATIONS = 1.0  # sqrt(2 log(1 / beta)) for beta = exp(-1/2), the paper's choice
@@ -34,7 +37,8 @@ class Modular:
         clip: length of the longest update; a longer one is refused.
         clients: whose updates are added, at most.
         bits: of a client's numbers, 2 to 24.
-        spread: the grid's end, in mean sizes of a number of the longest update; rotated, 4 is passed once in 16,000 numbers.
+        spread: the grid's end, in mean sizes of a number of the longest update; rotated, 4 is
+            passed once in 16,000 numbers.
 
     Raises:
         InputError: values outside of these, or sums that do not fit 32 bits.
@@ -46,18 +50,16 @@ class Modular:
     spread: float = 4.0
 
     def __post_init__(self) -> None:
-        if not (
-            0 < self.clip < np.inf
-            and self.clients >= 1
-            and 2 <= self.bits <= 24
-            and self.spread > 0
-        ):
+        lengths_fit = 0 < self.clip < np.inf and self.spread > 0
+        if not lengths_fit or self.clients < 1 or not 2 <= self.bits <= 24:
             raise InputError(
-                f"expected a clip and a spread above 0, a client or more and 2 to 24 bits, got {self}"
+                "expected a clip and a spread above 0, a client or more and 2 to 24 bits,"
+                f" got {self}"
             )
         if self.width > 32:
             raise InputError(
-                f"sums of {self.clients:,} clients' {self.bits} bits take {self.width} bits; 32 are there"
+                f"sums of {self.clients:,} clients' {self.bits} bits take {self.width} bits;"
+                " 32 are there"
             )
 
     @property
@@ -70,13 +72,13 @@ class Modular:
         """Bits of a sum: 2^width is the modulus, large enough for all clients at the grid's end."""
         return (2 * self.clients * self.highest).bit_length()
 
-    def encode(self, x: Floats, common: int, own: int) -> NDArray[np.uint32]:
+    def encode(self, x: Floats, common_seed: int, own_seed: int) -> NDArray[np.uint32]:
         """Return whole numbers below the modulus.
 
         Args:
             x: (n,) finite numbers, no longer than ``clip``.
-            common: seed of all clients' rotation.
-            own: seed of this client's rounding.
+            common_seed: of all clients' rotation.
+            own_seed: of this client's rounding.
 
         Raises:
             InputError: another update.
@@ -84,53 +86,58 @@ class Modular:
         length = float(np.sqrt(_kernels.squares(checked(x))))
         if length > self.clip * (1 + _ROUNDED):
             raise InputError(f"expected an update no longer than {self.clip:g}, got {length:g}")
-        return self._rounded(mixed(x, common), len(x), own) & self._mask
+        return self._rounded(mixed(x, common_seed), len(x), own_seed) & self._mask
 
     def longest(self, count: int) -> float:
         """Return the length that no (count,) update is longer than once it is decoded.
 
-        It is the conditional bound of Kairouz, Liu and Steinke: of a vector of
-        length c on a grid of step s in d dimensions, the smaller of c + s sqrt(d) and the root of
-        c^2 + s^2 d / 4 + sqrt(2 log(1 / beta)) s (c + s sqrt(d) / 2).
+        It is the conditional bound of Kairouz, Liu and Steinke: of a vector of length c on a grid
+        of step s in d dimensions, the smaller of c + s sqrt(d) and the root of c^2 + s^2 d / 4 +
+        sqrt(2 log(1 / beta)) s (c + s sqrt(d) / 2).
         """
         size = sum(blocks(count))
         step = float(self._step(size))
         clip = self.clip * (1 + _ROUNDED)  # what ``encode`` takes
-        always = clip + step * math.sqrt(size)
-        mostly = (
-            clip**2 + step**2 * size / 4 + _DEVIATIONS * step * (clip + step * math.sqrt(size) / 2)
-        )
+        root = math.sqrt(size)
+        always = clip + step * root
+        mostly = clip**2 + step**2 * size / 4 + _DEVIATIONS * step * (clip + step * root / 2)
         return min(always, math.sqrt(mostly)) * _FLOAT32
 
-    def _rounded(self, rotated: Floats, count: int, own: int) -> NDArray[np.uint32]:
+    def _rounded(self, rotated: Floats, count: int, own_seed: int) -> NDArray[np.uint32]:
         """Return numbers rounded at random until their length is at most the bound."""
         step = self._step(len(rotated))
-        most = (self.longest(count) / _FLOAT32 / float(step)) ** 2
-        whole = np.empty(len(rotated), np.uint32)
+        bound = (self.longest(count) / _FLOAT32 / float(step)) ** 2
+        numbers = np.empty(len(rotated), np.uint32)
         for attempt in range(_ATTEMPTS):
-            seed = seed_of(own, _ROUNDING, attempt)
-            _kernels.round_to_grid(rotated, step, self.highest, seed, whole)
-            signed = whole.view(np.int32).astype(np.float64)
-            if float(signed @ signed) <= most:
-                return whole
-        # So many misses, of 1 - beta = 0.39 or more each, have a chance of 1e-21 at most. Towards zero
-        # no vector becomes longer.
+            seed = seed_of(own_seed, _ROUNDING, attempt)
+            _kernels.round_to_grid(rotated, step, self.highest, seed, numbers)
+            signed = numbers.view(np.int32).astype(np.float64)
+            if float(signed @ signed) <= bound:
+                return numbers
+        # So many misses, of 1 - beta = 0.39 or more each, have a chance of 1e-21 at most. Towards
+        # zero no vector becomes longer.
         return np.fix(rotated / step).astype(np.int32).view(np.uint32)
 
     def add(self, one: NDArray[np.uint32], other: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """Return the sum modulo 2^width."""
         return np.asarray(one + other & self._mask)
 
-    def decode(self, total: NDArray[np.uint32], count: int, common: int) -> Floats:
-        """Return the (count,) sum of updates. Raises :class:`InputError` for numbers that are no sum of this grid's."""
+    def decode(self, total: NDArray[np.uint32], count: int, common_seed: int) -> Floats:
+        """Return the (count,) sum of updates.
+
+        Raises :class:`InputError` for numbers that are no sum of this grid's.
+        """
         size = sum(blocks(count))
-        if total.dtype != np.uint32 or total.shape != (size,) or total.max(initial=0) > self._mask:
+        fits = total.dtype == np.uint32 and total.shape == (size,)
+        if not fits or total.max(initial=0) > self._mask:
             raise InputError(
-                f"expected a sum of {size} numbers below 2^{self.width}, got {list(total.shape)} {total.dtype}"
+                f"expected a sum of {size} numbers below 2^{self.width},"
+                f" got {list(total.shape)} {total.dtype}"
             )
         signed = total.astype(np.int64)
         signed[signed >= 1 << self.width - 1] -= 1 << self.width
-        return mixed_back((signed * float(self._step(size))).astype(np.float32), count, common)
+        numbers = (signed * float(self._step(size))).astype(np.float32)
+        return mixed_back(numbers, count, common_seed)
 
     def _step(self, size: int) -> np.float32:
         """Distance of the grid's lines, for vectors of so many numbers."""

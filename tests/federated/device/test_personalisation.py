@@ -5,10 +5,10 @@ from torch import nn
 
 from handheld.errors import InputError
 from handheld.federated.device import Personalisation, personalise
-from handheld.federated.learning import Examples, Work
+from handheld.federated.learning import ClientWork, Examples
 from handheld.federated.learning.vectors import Vector
 
-WORK = Work(epochs=10, batch=10, rate=0.1)
+WORK = ClientWork(epochs=10, batch=10, rate=0.1)
 
 
 def network():
@@ -47,24 +47,24 @@ def test_what_is_no_better_than_luck_is_not_kept():
 def test_the_head_alone_is_changed():
     vector, shared = Vector(network()), shared_weights()
     found = personalise(
-        network(), shared, some(), Personalisation(ways=("head",), shares=(1.0,), work=WORK)
+        network(), shared, some(), Personalisation(layers=("head",), shares=(1.0,), work=WORK)
     )
     changed = {
         name
         for name, array in vector.views(torch.from_numpy(found.weights - shared)).items()
         if array.any()
     }
-    assert found.way == "head"
+    assert found.layers == "head"
     assert changed == {"3.weight", "3.bias"}
 
 
 def test_the_own_model_may_lie_between():
     shared = shared_weights()
     whole = personalise(
-        network(), shared, some(), Personalisation(ways=("whole",), shares=(1.0,), work=WORK)
+        network(), shared, some(), Personalisation(layers=("whole",), shares=(1.0,), work=WORK)
     ).weights
     half = personalise(
-        network(), shared, some(), Personalisation(ways=("whole",), shares=(0.5,), work=WORK)
+        network(), shared, some(), Personalisation(layers=("whole",), shares=(0.5,), work=WORK)
     ).weights
     assert half - shared == pytest.approx((whole - shared) / 2, abs=1e-6)
 
@@ -93,7 +93,7 @@ def test_learning_that_goes_astray_keeps_the_shared_model():
         network(),
         shared_weights(),
         some(),
-        Personalisation(work=Work(epochs=5, batch=10, rate=1e30)),
+        Personalisation(work=ClientWork(epochs=5, batch=10, rate=1e30)),
     )
     assert not found.kept
     assert (found.weights == shared_weights()).all()
@@ -141,12 +141,12 @@ def test_weights_of_another_model():
 @pytest.mark.parametrize(
     "values",
     [
-        {"ways": ("tail",)},
-        {"ways": ()},
+        {"layers": ("tail",)},
+        {"layers": ()},
         {"shares": (0.0,)},
         {"shares": ()},
         {"folds": 1},
-        {"chance": 0},
+        {"significance": 0},
     ],
 )
 def test_values_that_make_no_sense(values):
@@ -162,7 +162,7 @@ def test_the_head_whose_weights_are_computed_from_others_is_changed_whole():
     vector = Vector(module)
     shared = vector.of(module)
     found = personalise(
-        module, shared, some(), Personalisation(ways=("head",), shares=(1.0,), work=WORK)
+        module, shared, some(), Personalisation(layers=("head",), shares=(1.0,), work=WORK)
     )
     changed = {
         name

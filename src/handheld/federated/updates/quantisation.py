@@ -1,7 +1,7 @@
 """Rounded at random to evenly spaced levels: 1 to 8 bits for each number.
 
-Konečný et al., "Federated Learning: Strategies for Improving Communication Efficiency" (arXiv 1610.05492), and Suresh et al.,
-arXiv 1611.00429, which rotates before.
+Konečný et al., "Federated Learning: Strategies for Improving Communication Efficiency" (arXiv
+1610.05492), and Suresh et al., arXiv 1611.00429, which rotates before.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from handheld.federated.updates.encoder import Floats, checked, expect, seed_of
 from handheld.federated.updates.rotation import blocks, filled, rotated, rotated_back
 
 _WIDEST = float(np.finfo(np.float32).max)
-_ROUNDING = 1  # random numbers that are not those of the rotation
+_ROUNDING = 1  # use of a seed, apart from that of the rotation
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Stochastic:
     Attributes:
         levels: of each number, 2 to 256, which takes 1 to 8 bits.
         rotate: whether to rotate before, which spreads what a few large numbers hold.
-        symmetric: whether the levels reach as far below zero as above, so that an odd number of them has one at zero.
+        symmetric: whether the levels reach as far below zero as above, so that an odd number of
+            them has one at zero.
 
     Raises:
         InputError: other levels.
@@ -48,33 +49,36 @@ class Stochastic:
         return (self.levels - 1).bit_length()
 
     def encode(self, x: Floats, seed: int) -> bytes:
-        """Return the lowest and the highest level of each block in 32 bits, and ``bits`` for each number."""
-        ends, found = [], []
-        parts = rotated(checked(x), seed) if self.rotate else filled(checked(x))
-        for number, part in enumerate(parts):
-            low, high = float(part.min()), float(part.max())
-            if self.symmetric:
-                low, high = min(low, -high), max(high, -low)
-            if not high - low <= _WIDEST:
-                raise InputError("the numbers of this update are too far apart for 32 bits")
-            step = np.float32((high - low) / (self.levels - 1))
-            codes, packed = (
-                np.zeros(len(part), np.uint8),
-                np.empty(len(part) * self.bits // 8, np.uint8),
-            )
-            if step > 0:
-                _kernels.round_randomly(
-                    part,
-                    np.float32(low),
-                    step,
-                    self.levels,
-                    seed_of(seed, number, _ROUNDING),
-                    codes,
-                )
-            _kernels.pack(codes, self.bits, packed)
+        """Return the lowest and highest level of each block in 32 bits, and ``bits`` a number."""
+        ends = []
+        packed = []
+        x = checked(x)
+        for number, block in enumerate(rotated(x, seed) if self.rotate else filled(x)):
+            low, high = self._ends(block)
             ends.append((low, high))
-            found.append(packed)
-        return b"".join([np.array(ends, "<f4").tobytes(), *(each.tobytes() for each in found)])
+            packed.append(self._packed(block, low, high, seed_of(seed, number, _ROUNDING)))
+        return b"".join([np.array(ends, "<f4").tobytes(), *packed])
+
+    def _ends(self, block: Floats) -> tuple[float, float]:
+        """Return the lowest and the highest level of a block."""
+        low = float(block.min())
+        high = float(block.max())
+        if self.symmetric:
+            high = max(high, -low)
+            low = -high
+        if not high - low <= _WIDEST:
+            raise InputError("the numbers of this update are too far apart for 32 bits")
+        return low, high
+
+    def _packed(self, block: Floats, low: float, high: float, seed: np.uint64) -> bytes:
+        step = np.float32((high - low) / (self.levels - 1))
+        codes = np.zeros(len(block), np.uint8)
+        # Of numbers that are all alike each is the lowest level.
+        if step > 0:
+            _kernels.round_randomly(block, np.float32(low), step, self.levels, seed, codes)
+        packed = np.empty(len(block) * self.bits // 8, np.uint8)
+        _kernels.pack(codes, self.bits, packed)
+        return packed.tobytes()
 
     def decode(self, content: bytes, count: int, seed: int) -> Floats:
         """Return (count,) numbers."""
@@ -84,15 +88,12 @@ class Stochastic:
         widths = ends[:, 1].astype(float) - ends[:, 0]
         if not ((widths >= 0) & (widths <= _WIDEST)).all():
             raise InputError("expected a lowest and a highest level of each block in an update")
-        parts = self._parts(content, sizes, ends)
-        found = (
-            rotated_back(parts, count, seed)
-            if self.rotate
-            else np.concatenate([np.empty(0, np.float32), *parts])[:count]
-        )
-        return checked(found)
+        x = self._blocks(content, sizes, ends)
+        if self.rotate:
+            return checked(rotated_back(x, count, seed))
+        return checked(np.concatenate([np.empty(0, np.float32), *x])[:count])
 
-    def _parts(self, content: bytes, sizes: tuple[int, ...], ends: Floats) -> Iterator[Floats]:
+    def _blocks(self, content: bytes, sizes: tuple[int, ...], ends: Floats) -> Iterator[Floats]:
         start = 8 * len(sizes)
         for size, (low, high) in zip(sizes, ends, strict=True):
             codes = np.empty(size, np.uint8)

@@ -1,7 +1,9 @@
-"""Structured updates: devices learn within a random subspace of few dimensions, and send where in it they ended.
+"""Structured updates.
 
-Konečný et al., "Federated Learning: Strategies for Improving Communication Efficiency" (arXiv 1610.05492). The subspace is
-drawn anew for each device and round, from a seed that both sides know.
+Devices learn within a random subspace of few dimensions, and send where in it they ended.
+
+Konečný et al., "Federated Learning: Strategies for Improving Communication Efficiency" (arXiv
+1610.05492). The subspace is drawn anew for each device and round, from a seed that both sides know.
 """
 
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.learning.learner import Floats, Shape
-from handheld.federated.updates.sparse import places, require_share
+from handheld.federated.updates.sparsification import positions, require_share
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class RandomMask:
     def subspace(self, shapes: Sequence[Shape], seed: int) -> "Masked":
         """Return the weights that are changed."""
         count = sum(map(_size, shapes))
-        return Masked(count, places(count, self.share, seed))
+        return Masked(count, positions(count, self.share, seed))
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +60,12 @@ class Masked:
 
 @dataclass(frozen=True)
 class LowRank:
-    """Changes each matrix by one of low rank, whose one factor is random and whose other is learned.
+    """Changes each matrix by one of low rank, one factor of which is random and one learned.
 
-    The random factor has orthonormal columns along the longer side of the matrix: going down the gradient of the other factor
-    is then the same as going down the matrix's own gradient within the subspace. Kernels of convolutions are matrices with a
-    row for each output; what has one dimension, such as biases, is changed freely.
+    The random factor has orthonormal columns along the longer side of the matrix: going down the
+    gradient of the other factor is then the same as going down the matrix's own gradient within the
+    subspace. Kernels of convolutions are matrices with a row for each output; what has one
+    dimension, such as biases, is changed freely.
 
     Attributes:
         rank: 1 or more.
@@ -93,7 +96,9 @@ class LowRank:
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """Vectors of matrices (rows, columns), some of which are ``basis @ factor``, or its transpose where rows are fewer.
+    """Vectors of matrices (rows, columns), some of which are ``basis @ factor``.
+
+    Where rows are fewer than columns it is the transpose of that.
 
     Attributes:
         parts: shape of each, and its basis (longer side, rank); None: it may be anything.

@@ -12,9 +12,9 @@ pytest.importorskip("numba")
 
 from handheld.errors import InputError, TrainingError
 from handheld.federated.config import read
-from handheld.federated.own_code import naming_own_code
 from handheld.federated.simulator import simulate
-from handheld.federated.simulator.part import Job
+from handheld.federated.simulator.jobs import ClientJob
+from handheld.federated.user_code import naming_own_code
 
 OWN = """
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ import torch
 from handheld.data.users.partitions import evenly
 from handheld.federated.algorithms import FedAvg, Median
 from handheld.federated.learning import Examples, Users
-from handheld.federated.learning.structured import RandomMask
-from handheld.federated.stages import Plain
+from handheld.federated.learning.subspaces import RandomMask
+from handheld.federated.stages import PlainStage
 from handheld.federated.updates import Whole
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Adjust(FedAvg):
         return 1 / 0
 
 @dataclass(frozen=True)
-class After(Plain):
+class After(PlainStage):
     def after(self, facts, memory):
         return 1 / 0
 
 @dataclass(frozen=True)
-class OnUpdate(Plain):
+class OnUpdate(PlainStage):
     def after(self, facts, memory):
         return facts
     def on_update(self, update, facts, memory, seeds):
@@ -220,13 +220,13 @@ def test_errors_of_ours_and_of_libraries_pass_as_they_are():
         with naming_own_code():
             raise error
 
-    with pytest.raises(TrainingError, match=r"test_own_code:.*twice raises KeyError: 3"):
+    with pytest.raises(TrainingError, match=r"test_user_code:.*twice raises KeyError: 3"):
         twice(KeyError(3))
     for error in (InputError("as it is"), MemoryError("as it is"), KeyboardInterrupt("as it is")):
         with pytest.raises(type(error), match="as it is"):
             twice(error)
     with pytest.raises(AttributeError):
-        Job(None, (), [0], {}).run(None, None)  # a mistake of ours keeps its trace
+        ClientJob(None, (), [0], {}).run(None, None)  # a mistake of ours keeps its trace
 
 
 def test_the_command_ends_with_one_line_and_keeps_its_rounds(tmp_path: Path):

@@ -2,20 +2,24 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from made_learners import Steady, points
 
 from handheld.errors import HandheldError, InputError
-from handheld.federated.learning import Work
+from handheld.federated.algorithms import FedAvg, ServerState
+from handheld.federated.learning import ClientTask, ClientWork
 from handheld.federated.learning.modules import ModuleLearner
-from handheld.federated.simulator import Plan, engines, simulate
-from handheld.federated.stages import Compressed
+from handheld.federated.simulator import Plan, backends, ray_backend, simulate
+from handheld.federated.simulator.jobs import ClientJob
+from handheld.federated.stages import Compressed, StageChain
 from handheld.federated.updates import Eden
 
-PLAN = Plan(rounds=1, cohort=4, work=Work(batch=8))
+PLAN = Plan(rounds=1, cohort=4, work=ClientWork(batch=8))
 SCRIPT = """
 import sys
 sys.path.insert(0, {folder!r})
@@ -102,4 +106,48 @@ def test_a_learner_that_another_process_cannot_make_is_told(monkeypatch):
 
 
 def test_this_process_was_not_started_to_learn():
-    engines.refuse_in_a_started_process(workers=2)
+    backends.refuse_in_a_started_process(workers=2)
+
+
+class AtOnce:
+    """Ray, as far as it is used, in this process: what is put is told by its number."""
+
+    exceptions = ray_backend
+
+    def __init__(self):
+        self.held = []
+
+    def put(self, value):
+        self.held.append(value)
+        return len(self.held) - 1
+
+    def get(self, result):
+        return result
+
+    def remote(self, population, state, job):
+        return ray_backend._work(self.held[population], self.held[state], job)
+
+
+class Echo(Steady):
+    """Devices whose change is the model that they got."""
+
+    def learn(self, task, users, own):
+        return [
+            replace(learned, change=task.state.weights)
+            for learned in super().learn(task, users, own)
+        ]
+
+
+def test_devices_on_a_cluster_learn_from_the_model_of_their_own_round():
+    ray = AtOnce()
+    learner = Echo(size=1)
+    stages = StageChain((), FedAvg(), learner.shapes)
+    cluster = ray_backend.RayBackend(ray, ray.put((learner, stages)), ray)
+    models = [ServerState(np.full(1, number, np.float32)) for number in (3.0, 5.0)]
+    jobs = [
+        ClientJob(ClientTask(models[number], FedAvg(), ClientWork()), (), [0], {})
+        for number in (0, 1, 0)
+    ]
+    changes = [result.total.mean.tolist() for result in cluster.results(jobs)]
+    assert changes == [[3.0], [5.0], [3.0]]
+    assert len(ray.held) == 3  # the population, and each model once

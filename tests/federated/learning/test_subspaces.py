@@ -5,9 +5,9 @@ import torch
 from handheld.data.users.partitions import evenly
 from handheld.errors import InputError
 from handheld.federated.algorithms import FedAvg
-from handheld.federated.learning import Examples, Task, Users, Work
+from handheld.federated.learning import ClientTask, ClientWork, Examples, Users
 from handheld.federated.learning.modules import ModuleLearner
-from handheld.federated.learning.structured import LowRank, RandomMask
+from handheld.federated.learning.subspaces import LowRank, RandomMask
 
 SHAPES = ((8, 5), (8,), (3, 2, 2, 2), (3, 40))
 COUNT = sum(int(np.prod(shape)) for shape in SHAPES)
@@ -62,8 +62,8 @@ def learner(at_once):
 
 
 def test_devices_learn_one_factor_of_two():
-    made, work = learner(1), Work(epochs=3, batch=5, rate=0.3)
-    task = Task(FedAvg().init(made.start()), FedAvg(), work, seed=2, structure=LowRank(1))
+    made, work = learner(1), ClientWork(epochs=3, batch=5, rate=0.3)
+    task = ClientTask(FedAvg().init(made.start()), FedAvg(), work, seed=2, structure=LowRank(1))
     found = made.learn(task, [2], [None])[0].change
     basis = LowRank(1).subspace(made.shapes, task.subspace_seed(2)).parts[0][1]
     factor = torch.zeros(1, 3, requires_grad=True)
@@ -91,9 +91,9 @@ def test_devices_learn_one_factor_of_two():
 
 @pytest.mark.parametrize("structure", [LowRank(1), RandomMask(0.4)])
 def test_side_by_side_is_what_each_learns_alone(structure):
-    work = Work(epochs=2, batch=4)
+    work = ClientWork(epochs=2, batch=4)
     state = FedAvg().init(learner(1).start())
-    task = Task(state, FedAvg(), work, seed=2, structure=structure)
+    task = ClientTask(state, FedAvg(), work, seed=2, structure=structure)
     together = learner(4).learn(task, range(4), [None] * 4)
     for user, one in enumerate(together):
         assert one.change == pytest.approx(

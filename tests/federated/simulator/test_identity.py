@@ -15,12 +15,12 @@ from torch import nn
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import FedAvg
-from handheld.federated.learning import Examples, Users, Work
+from handheld.federated.learning import ClientWork, Examples, Users
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.simulator import Plan, simulate
-from handheld.federated.stages import Compressed, Plain
+from handheld.federated.stages import Compressed, PlainStage
 
-PLAN = Plan(rounds=2, cohort=6, work=Work(epochs=1, batch=8))
+PLAN = Plan(rounds=2, cohort=6, work=ClientWork(epochs=1, batch=8))
 
 
 def linear(users=None, test=None, layers=None, **options):
@@ -120,7 +120,7 @@ class ConfiguredHalved(Halved):
 
 
 @dataclass(frozen=True)
-class Shifted(Plain):
+class Shifted(PlainStage):
     by: float = 0.25
 
     def after(self, facts, memory):
@@ -191,7 +191,7 @@ def test_the_examples_of_the_documentation_learn_and_go_on(tmp_path):
         rounds=30,
         cohort=20,
         algorithm=own.Fading(half_life=10.0),
-        work=Work(epochs=2, batch=5, rate=0.2),
+        work=ClientWork(epochs=2, batch=5, rate=0.2),
         stages=(own.Forget(1e-5), Compressed(own.Halves())),
     )
     whole = simulate(plan, own.Lines())

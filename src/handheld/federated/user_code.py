@@ -21,7 +21,10 @@ def said(error: BaseException) -> str:
 
 
 def raised(error: BaseException) -> str:
-    """Return what an error says and, if a user's own code raised it, which: ``own:Fading.apply raises KeyError: 3``."""
+    """Return what an error says and, if a user's own code raised it, which.
+
+    ``own:Fading.apply raises KeyError: 3``.
+    """
     name = _raiser(error)
     return f"{name} raises {said(error)}" if name else said(error)
 
@@ -46,7 +49,7 @@ def naming_own_code() -> Iterator[None]:
 
 
 def _raiser(error: BaseException) -> str:
-    """Return the first function on the way to an error that is no library's, as ``module:Class.method``."""
+    """Return the first function towards an error that is no library's, ``module:Class.method``."""
     trace = error.__traceback__
     while trace is not None:
         module = str(trace.tb_frame.f_globals.get("__name__", ""))

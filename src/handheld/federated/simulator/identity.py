@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 
-from handheld.federated.learning.learner import Learner, statistics_of
+from handheld.federated.learning.learner import PopulationLearner, statistics_of
 from handheld.federated.simulator.plan import Plan
 from handheld.training.runs import Plain, array_digest, canonical
 
 # A run may become longer, be looked at more often, and promise with another delta.
-_MAY_CHANGE = ("rounds", "judge_every", "delta")
+_MAY_CHANGE = ("rounds", "eval_every", "delta")
 
 Identity = Mapping[str, Plain]
 """Plain values of the plan, and of the population: its data and its model."""
 
 
-def identity_of(plan: Plan, learner: Learner) -> Identity:
+def identity_of(plan: Plan, learner: PopulationLearner) -> Identity:
     """Return what must be the same for a run to go on.
 
     Raises:

@@ -1,0 +1,293 @@
+"""A round from its devices' jobs to the next model, for rounds and for asynchronous averaging."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError, TrainingError
+from handheld.federated.algorithms import ServerState, Total
+from handheld.federated.learning.learner import ClientTask, Doubles, Floats
+from handheld.federated.simulator.checkpoint import Checkpoint, RoundFigures
+from handheld.federated.simulator.jobs import ClientJob, JobResult, seeds
+from handheld.federated.simulator.plan import Plan
+from handheld.federated.simulator.setup import RunSetup
+from handheld.federated.stages import LocalNoise, Memory, StageSeeds, Update
+
+# Jobs of a round, on any machine: their sums are added up in order, so that any number of workers
+# gives the same bits. Each has a sum of its own in memory, so that large models have fewer.
+_JOBS = 32
+_JOBS_OF_LARGE = 8
+_LARGE = 100_000  # weights
+_SERVER = -1  # in place of a device's number, where seeds are drawn
+
+
+@dataclass
+class RoundResults:
+    """What jobs come to, put together in their order; see :class:`JobResult`."""
+
+    total: Total | None = None
+    changes: list[Floats] = field(default_factory=list)
+    states: dict[int, Floats] = field(default_factory=dict)
+    rejected: dict[int, str] = field(default_factory=dict)
+    size: int = 0
+    loss: float = 0.0
+    statistics: Total | None = None
+    held_statistics: list[Floats] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, results: Iterator[JobResult]) -> Self:
+        """Return what jobs come to."""
+        together = cls()
+        for result in results:
+            together.add(result)
+        return together
+
+    def add(self, result: JobResult) -> None:
+        """Add what came of one more job."""
+        self.total = _sum_of(self.total, result.total)
+        self.statistics = _sum_of(self.statistics, result.statistics)
+        if result.changes is not None:
+            self.changes.append(result.changes)
+        if result.held_statistics is not None:
+            self.held_statistics.append(result.held_statistics)
+        self.states.update(result.states)
+        self.rejected.update(result.rejected)
+        self.reasons.update(result.reasons)
+        self.size += result.size
+        self.loss += result.loss
+
+    @property
+    def answered(self) -> int:
+        """How many devices sent something that counts."""
+        return 0 if self.total is None else self.total.clients
+
+
+def _sum_of(one: Total | None, other: Total | None) -> Total | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return one + other
+
+
+@dataclass(frozen=True, eq=False)
+class RoundDevices:
+    """What a simulation knows of a round's devices.
+
+    Attributes:
+        sent: (k,) numbers of those who sent something, in time or not.
+        figures: of the round, to which those of its step are added.
+        enough: whether as many answered as must; the round is given up else.
+    """
+
+    sent: NDArray[np.int64]
+    figures: RoundFigures
+    enough: bool = True
+
+
+def jobs_of(
+    setup: RunSetup,
+    task: ClientTask,
+    now: Checkpoint,
+    users: NDArray[np.int64],
+    factor: float = 1.0,
+) -> list[ClientJob]:
+    """Return devices in jobs; those with most to do first, those alike side by side.
+
+    No machine changes what the jobs are.
+
+    Args:
+        setup: of the run.
+        task: that they learn by.
+        now: what is known before the round.
+        users: (k,) numbers of devices.
+        factor: by which each change is multiplied.
+    """
+    plan = setup.plan
+    examples = setup.learner.examples[users]
+    ranked: list[int] = users[np.argsort(-examples, kind="stable")].tolist()
+    max_weight = 0.0
+    if ranked and not plan.alike:
+        max_weight = plan.max_weight * max(1.0, float(np.median(examples)))
+    memory = setup.stages.public(now.memory)
+    jobs = []
+    for some_users in _dealt(ranked, setup.learner.at_once, len(task.state.weights)):
+        states = {user: now.states[user] for user in some_users if user in now.states}
+        job = ClientJob(
+            task,
+            memory,
+            some_users,
+            states,
+            max_weight=max_weight,
+            keep_changes=plan.robust is not None,
+            factor=factor,
+            error_feedback=plan.error_feedback,
+        )
+        jobs.append(job)
+    return jobs
+
+
+def _dealt(ranked: list[int], at_once: int, weights: int) -> list[list[int]]:
+    """Deal devices out to jobs, as many as learn at once to each in turn."""
+    chunks = [ranked[start : start + at_once] for start in range(0, len(ranked), at_once)]
+    jobs = min(_JOBS if weights < _LARGE else _JOBS_OF_LARGE, len(chunks))
+    return [list(chain.from_iterable(chunks[number::jobs])) for number in range(jobs)]
+
+
+def after(
+    setup: RunSetup, now: Checkpoint, results: RoundResults, devices: RoundDevices
+) -> Checkpoint:
+    """Return what is known after a round.
+
+    Args:
+        setup: of the run.
+        now: what was known before.
+        results: what devices sent.
+        devices: what else is known of them.
+
+    Raises:
+        TrainingError: weights that are not finite.
+    """
+    plan = setup.plan
+    total = _applied_total(setup, now, results, enough=devices.enough)
+    state = replace(now.state, round=now.state.round + 1)
+    memory = now.memory
+    states = now.states
+    if total is not None:
+        state, memory = _applied(setup, now, total)
+        state = replace(state, statistics=_averaged(plan, now.state, results))
+        states = {**states, **results.states} if results.states else states
+    times = now.times.copy()
+    np.add.at(times, devices.sent, 1)
+    row = _figures(setup, now, results, devices, given_up=total is None)
+    row |= _evaluated(setup, state)
+    if plan.promises:
+        row["participations"] = int(times.max(initial=0))
+        row |= epsilons(plan, setup.population, row)
+    return replace(
+        now,
+        state=state,
+        memory=memory,
+        states=states,
+        times=times,
+        rows=(*now.rows, row),
+        clock=devices.figures["seconds"],
+    )
+
+
+def _figures(
+    setup: RunSetup,
+    now: Checkpoint,
+    results: RoundResults,
+    devices: RoundDevices,
+    *,
+    given_up: bool,
+) -> RoundFigures:
+    """Return what is told of a round, but for how good its model is."""
+    row: RoundFigures = {
+        "round": now.state.round + 1,
+        "answered": results.answered,
+        "rejected": len(results.rejected),
+        "given_up": float(given_up),
+        "bytes_up": results.size,
+        **devices.figures,
+        # Of the round's own length: that of the next one is in the new memory already.
+        **setup.stages.figures(now.memory),
+    }
+    for reason, count in sorted(results.reasons.items()):
+        row[f"rejected_{reason}"] = float(count)
+    # The mean loss of devices would tell of them what noise hides.
+    if results.total is not None and not setup.stages.promises:
+        row["loss"] = results.loss / results.total.weight
+    return row
+
+
+def _evaluated(setup: RunSetup, state: ServerState) -> Mapping[str, float]:
+    """Return how good a model is, where it is time to look."""
+    plan = setup.plan
+    if state.round % plan.eval_every and state.round != plan.rounds:
+        return {}
+    return {f"test_{name}": value for name, value in setup.learner.evaluate(state).items()}
+
+
+def _averaged(plan: Plan, state: ServerState, results: RoundResults) -> Doubles:
+    """Return statistics (m,) after a round: their mean over devices, by the updates' weights.
+
+    No algorithm, stage or server's rate touches them: a mean of variances is a variance, which a
+    step along a change need not be. Where means are robust these are too, or one broken device
+    could set them.
+    """
+    if results.statistics is None:
+        return state.statistics
+    if plan.robust is None:
+        return results.statistics.mean
+    return plan.robust.mean(np.concatenate(results.held_statistics)).mean
+
+
+def epsilons(plan: Plan, population: int, row: RoundFigures) -> RoundFigures:
+    """Return ``epsilon`` of who sees the models so far, ``local_epsilon`` of who sees updates."""
+    promised = plan.promised(population, int(row["round"]), int(row["participations"]))
+    figures: RoundFigures = {}
+    for noise, guarantee in zip(plan.noises, promised, strict=True):
+        name = "local_epsilon" if isinstance(noise, LocalNoise) else "epsilon"
+        if noise.multiplier > 0:
+            figures[name] = min(figures.get(name, math.inf), guarantee.epsilon)
+    return figures
+
+
+def _applied_total(
+    setup: RunSetup, now: Checkpoint, results: RoundResults, *, enough: bool
+) -> Total | None:
+    """Return what is applied of a round's sum; None gives the round up."""
+    if not enough:
+        return None
+    stages = setup.stages
+    total = results.total
+    if total is None and stages.promises:
+        total = _nothing(setup, now)
+    if total is None:
+        return None
+    if setup.plan.robust is not None:
+        try:
+            total = setup.plan.robust.mean(np.concatenate(results.changes))
+        except InputError:  # the plan's whole cohort would have been enough: too few of it answered
+            return None
+    elif stages.promises:
+        # Divided by how many were expected: how many answered tells whether one device has data.
+        total = replace(total, weight=stages.clients)
+    return replace(total, population=setup.population)
+
+
+def _nothing(setup: RunSetup, now: Checkpoint) -> Total:
+    """Return the sum of a round in which nobody sent anything: zeros in the form of updates."""
+    facts = setup.stages.facts(now.memory)
+    empty = Update.of(np.zeros(facts[0].count, np.float32))
+    update = setup.stages.on_update(empty, facts, now.memory, StageSeeds(0, 0))
+    zeros = np.zeros_like(update.values)
+    return Total(zeros if facts[-1].whole else zeros.astype(np.float64), 1.0, 0)
+
+
+def _applied(
+    setup: RunSetup, now: Checkpoint, total: Total
+) -> tuple[ServerState, tuple[Memory, ...]]:
+    """Return the state after a round's sum, and what stages keep then."""
+    plan = setup.plan
+    memory = now.memory
+    # A robust mean takes the place of the sum that stages would change.
+    if plan.robust is None:
+        task = ClientTask(now.state, plan.algorithm, plan.work, plan.seed)
+        total, memory = setup.stages.on_sum(total, memory, seeds(task, _SERVER))
+    # What overflows here is said in words below.
+    with np.errstate(over="ignore", invalid="ignore"):
+        state = plan.algorithm.apply(now.state, total)
+    if not np.isfinite(state.weights).all():
+        raise TrainingError(
+            f"after round {state.round} the model's weights are not finite:"
+            " take a lower rate, or clip updates"
+        )
+    return state, memory
