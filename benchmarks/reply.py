@@ -5,7 +5,7 @@ messages, its user, its cost.
     ranking,suggestions,unseen,safety,harm,card,samples,personal,cost] [--most 1000]
 
 Conversations are those of the test split, which depends on names alone
-(``reply.training.pairs.Division``): nothing was learned
+(``reply.training.pairs.SplitRule``): nothing was learned
 from them, nor chosen by them. The commonest intents are those of each file's own training split.
 TF-IDF (words and pairs of
 words) ranks the very same candidates: "trained" counts rarity on the conversations that are learned
@@ -38,12 +38,12 @@ from _report import RESULTS, show, write
 from handheld.config import find
 from handheld.reply import Conversation, Replier, Suggestion, read_conversations
 from handheld.reply.conversation import canonical, read_turns
-from handheld.reply.judging import Exchange, drawn, exchanges_of, judge, place_of
-from handheld.reply.metrics import Ranking
+from handheld.reply.evaluation import Exchange, draw_exchanges, evaluate, exchanges_of, rank_of
+from handheld.reply.metrics import RankingMetrics
 from handheld.reply.sections import read_sections
 from handheld.reply.tones import GENTLE
-from handheld.reply.training.guide import read_situations
-from handheld.reply.training.pairs import TEST, TRAIN, Division
+from handheld.reply.training.annotations import read_situations
+from handheld.reply.training.pairs import TEST, TRAIN, SplitRule
 
 FILES = ("chitchat", "self_dialogue", "persona_chat")
 PARTS = (
@@ -197,11 +197,11 @@ def main() -> None:
 
 def splits() -> tuple[dict[str, list[Conversation]], dict[str, list[Conversation]]]:
     """Return the conversations of the test split, and those that are learned from, by file."""
-    division, found = Division(), ({}, {})
+    rule, found = SplitRule(), ({}, {})
     for name in FILES:
         read = read_conversations(find(f"text/{name}.jsonl.gz", Path())).conversations
         split = [
-            division.split(f"{name}/{each.id}", [speaker for speaker, _ in each.turns])
+            rule.split(f"{name}/{each.id}", [speaker for speaker, _ in each.turns])
             for each in read
         ]
         for kept, wanted in zip(found, (TEST, TRAIN), strict=True):
@@ -221,7 +221,7 @@ def ranking(
 ) -> list[dict[str, Any]]:
     rows = []
     for name, conversations in tested.items():
-        chosen = list(drawn(conversations, candidates=100, most=most, seed=0))
+        chosen = list(draw_exchanges(conversations, candidates=100, count=most, seed=0))
         tfidf = TfIdf(learned.get(name, conversations))
         rows += _ranked(name, replier, chosen, {"trained": tfidf, "untrained": TfIdf(())})
     return rows
@@ -230,7 +230,7 @@ def ranking(
 def unseen(replier: Replier) -> list[dict[str, Any]]:
     """Rank answers of task dialogues about films, from which nothing was learned."""
     conversations = read_conversations(find("text/taskmaster4.jsonl.gz", Path())).conversations
-    chosen = list(drawn(conversations, candidates=100, most=UNSEEN, seed=0))
+    chosen = list(draw_exchanges(conversations, candidates=100, count=UNSEEN, seed=0))
     return _ranked("taskmaster4", replier, chosen, {"untrained": TfIdf(())})
 
 
@@ -248,13 +248,13 @@ def _ranked(
         judges[f"TF-IDF {training}, three messages"] = partial(tfidf.scores, before=0.5)
     rows = []
     for judged, scores in judges.items():
-        ranks = Ranking.of(
-            [place_of(scores(exchange, [exchange.answer, *wrong])) for exchange, wrong in chosen]
+        ranks = RankingMetrics.of(
+            [rank_of(scores(exchange, [exchange.answer, *wrong])) for exchange, wrong in chosen]
         )
         rows.append(
             {
-                "conversations": name, "ranked by": judged, "R@1 %": round(100 * ranks.first, 1),
-                "R@10 %": round(100 * ranks.ten, 1), "MRR": round(ranks.mrr, 3), "answers": ranks.messages,
+                "conversations": name, "ranked by": judged, "R@1 %": round(100 * ranks.recall_at_1, 1),
+                "R@10 %": round(100 * ranks.recall_at_10, 1), "MRR": round(ranks.mrr, 3), "answers": ranks.messages,
             }
         )  # fmt: skip
     return rows
@@ -350,16 +350,23 @@ def suggestions(
 ) -> list[dict[str, Any]]:
     rows = []
     for name, conversations in tested.items():
-        found = judge(replier, conversations, most=most, usual_from=learned.get(name))
+        found = evaluate(
+            replier, conversations, max_exchanges=most, baseline_from=learned.get(name)
+        )
+        times = found.recall_at_3 / max(found.baseline_recall_at_3, 1e-9)
         rows.append(
             {
-                "conversations": name, "recall@3 by intent %": round(100 * found.recall, 1),
-                "recall@3 of what is offered %": round(100 * found.offered, 1),
-                "its three commonest %": round(100 * found.usual, 1), "times": round(found.recall / max(found.usual, 1e-9), 2),
-                "triggered %": round(100 * found.triggered, 1), "right of these %": round(100 * found.shown, 1),
-                "three intents %": round(100 * found.diverse, 1), "answers with an intent": found.known,
+                "conversations": name,
+                "recall@3 by intent %": round(100 * found.recall_at_3, 1),
+                "recall@3 of what is offered %": round(100 * found.offered_recall_at_3, 1),
+                "its three commonest %": round(100 * found.baseline_recall_at_3, 1),
+                "times": round(times, 2),
+                "triggered %": round(100 * found.trigger_rate, 1),
+                "right of these %": round(100 * found.hit_rate, 1),
+                "three intents %": round(100 * found.diversity, 1),
+                "answers with an intent": found.known_exchanges,
             }
-        )  # fmt: skip
+        )
         curve = {"name": name, "share triggered, share right": found.curve}
         (RESULTS / f"reply_trigger_{name}.json").write_text(json.dumps(curve, indent=1) + "\n")
     return rows
@@ -510,11 +517,11 @@ def personal(replier: Replier, tested: dict[str, list[Conversation]]) -> list[di
                 ][:99]
                 for when, judged in (("before", replier), ("after", adapted)):
                     scores = judged.rank(exchange.messages, [exchange.answer, *wrong])
-                    places[f"{whose}, {when}"].append(place_of(scores))
+                    places[f"{whose}, {when}"].append(rank_of(scores))
     return [
-        {"messages": name, "people": len(people), "MRR": round(found.mrr, 3), "R@1 %": round(100 * found.first, 1),
+        {"messages": name, "people": len(people), "MRR": round(found.mrr, 3), "R@1 %": round(100 * found.recall_at_1, 1),
          "answers": found.messages}
-        for name, found in ((name, Ranking.of(each)) for name, each in places.items())
+        for name, found in ((name, RankingMetrics.of(each)) for name, each in places.items())
     ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from handheld.hands.gestures import GestureTable
 from handheld.media import read_image
 from handheld.propagation import read_seeds
 from handheld.reply import Replier, read_conversations
-from handheld.reply.personal import Personal
+from handheld.reply.personal import PersonalState
 from handheld.reply.sections import read_sections
 from handheld.reply.training.config import read as read_reply
 from handheld.service.archives import unpack
@@ -48,7 +48,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "gestures.toml": GestureTable.load,
     "conversations.jsonl": read_conversations,
     "sections.txt": read_sections,
-    "personal.json": Personal.read,
+    "personal.json": PersonalState.read,
     "english.replies": Replier.open,
 }
 

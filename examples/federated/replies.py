@@ -18,7 +18,7 @@ from handheld.projection.learned import normalised
 from handheld.reply import Replier
 from handheld.reply.conversation import read_conversations
 from handheld.reply.ranker import CONTEXT
-from handheld.reply.training.pairs import NOTHING, TRAIN, Pairs, pairs_of
+from handheld.reply.training.pairs import NOTHING, TRAIN, ReplyPairs, pairs_of
 
 CHOICES, MOST, TESTED, SCALE = 20, 40, 2000, 10.0
 
@@ -45,7 +45,7 @@ def users() -> tuple[Users, Examples]:
 
 
 def asked(
-    texts: np.ndarray, pairs: Pairs, which: np.ndarray, rng: np.random.Generator
+    texts: np.ndarray, pairs: ReplyPairs, which: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (n, CONTEXT + CHOICES, width) what was said before, and replies of which one is the true one; and which."""
     context = texts[np.maximum(pairs.context[which], 0)]

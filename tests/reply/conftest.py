@@ -128,10 +128,10 @@ trigger = 0.5
 silent = 0.5
 careful = 0.4
 wary = 0.3
-vocabulary = 200
+vocabulary_size = 200
 composed = 100
-vector = 8
-division = {{ valid = 0.2, test = 0.1, held_out = 0.0 }}
+vector_size = 8
+split = {{ valid = 0.2, test = 0.1, held_out = 0.0 }}
 [settings.shape]
 rows = 512
 width = 8

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from handheld.cli.app import app
 from handheld.errors import InputError, ModelError
-from handheld.reply import Message, Personal, Replier
+from handheld.reply import Message, PersonalState, Replier
 
 RUNNER = CliRunner()
 
@@ -63,14 +63,14 @@ def test_a_chat_learns_what_is_picked(bundle_file: Path, tmp_path: Path):
         path,
         typed="where are you now\n2\nthanks a lot\nany day\n\n",
     )
-    choices = Personal.read(path).choices
+    choices = PersonalState.read(path).choices
     assert len(choices) == 2
     assert choices[1].reply == "any day"
     typed = "where are you now\nmy pin is 4921\n\n"
     run("chat", "--bundle", bundle_file, "--personal", path, typed=typed)
-    assert len(Personal.read(path).choices) == 2
+    assert len(PersonalState.read(path).choices) == 2
     run("chat", "--bundle", bundle_file, "--personal", path, typed="/forget\n\n")
-    assert Personal.read(path).choices == ()
+    assert PersonalState.read(path).choices == ()
 
 
 def test_a_bundle_is_evaluated(bundle_file: Path, written, tmp_path: Path):

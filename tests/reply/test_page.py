@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from handheld.reply import Personal, Replier
+from handheld.reply import PersonalState, Replier
 
 pytest.importorskip("starlette")
 uvicorn = pytest.importorskip("uvicorn")
@@ -60,12 +60,12 @@ def test_replies_are_suggested_learned_and_forgotten(
     assert post(f"{address}learn", {"messages": messages, "reply": "up in the tree"}) == {
         "choices": 1
     }
-    assert Personal.read(tmp_path / "me.json").choices[0].reply == "up in the tree"
+    assert PersonalState.read(tmp_path / "me.json").choices[0].reply == "up in the tree"
     assert (
         post(f"{address}suggest", {"messages": messages})["replies"][0]["text"] == "up in the tree"
     )
     assert post(f"{address}forget", {}) == {"choices": 0}
-    assert Personal.read(tmp_path / "me.json").choices == ()
+    assert PersonalState.read(tmp_path / "me.json").choices == ()
 
 
 @pytest.mark.parametrize(
@@ -153,4 +153,4 @@ def test_half_a_letter_and_brackets_without_end_are_refused_and_learning_goes_on
     assert post(f"{address}learn", {"messages": messages, "reply": "up in the tree"}) == {
         "choices": 1
     }
-    assert Personal.read(tmp_path / "me.json").choices[0].reply == "up in the tree"
+    assert PersonalState.read(tmp_path / "me.json").choices[0].reply == "up in the tree"

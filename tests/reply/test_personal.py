@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handheld.errors import FileError, ModelError
-from handheld.reply import Personal, style
+from handheld.reply import PersonalState, style
 from handheld.reply.personal import FORMAT
 
 GENERAL = style.counts_of(
@@ -18,8 +18,8 @@ BITS = 8 * 14
 SIGNS = np.arange(8, dtype=np.uint64) << np.uint64(14)  # eight functions of fourteen bits, all 0
 
 
-def some(count: int) -> Personal:
-    personal = Personal()
+def some(count: int) -> PersonalState:
+    personal = PersonalState()
     for number in range(count):
         personal = personal.learned([number] * 8, number % 5, f"reply {number}")
     return personal
@@ -30,18 +30,18 @@ def some(count: int) -> Personal:
     [(0, 2.0), (16, 2.0), (28, 2 * ((np.cos(np.pi / 4) - 0.4) / 0.4) ** 2), (56, 0.0), (112, 0.0)],
 )
 def test_a_choice_speaks_up_as_far_as_the_message_is_alike(flipped, expected):
-    personal = Personal().learned(SIGNS.tolist(), 2, "sure")
+    personal = PersonalState().learned(SIGNS.tolist(), 2, "sure")
     other = SIGNS.copy()
     for bit in range(flipped):
         other[bit % 8] ^= np.uint64(1 << bit // 8)
     assert personal.boosts(other, BITS, 4) == pytest.approx([0, 0, expected, 0])
-    assert Personal().boosts(other, BITS, 4).tolist() == [0, 0, 0, 0]
+    assert PersonalState().boosts(other, BITS, 4).tolist() == [0, 0, 0, 0]
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=200))
 def test_no_number_of_picks_moves_an_intent_by_more_than_two(picks):
-    personal = Personal()
+    personal = PersonalState()
     for number, pick in enumerate(picks):
         personal = personal.learned([*SIGNS.tolist()[:7], SIGNS.tolist()[7] + number], pick, "sure")
     assert personal.boosts(SIGNS, BITS, 4).max() <= 2
@@ -49,7 +49,7 @@ def test_no_number_of_picks_moves_an_intent_by_more_than_two(picks):
 
 
 def test_style_counts_as_far_as_the_user_writes_like_that():
-    personal = Personal()
+    personal = PersonalState()
     for _ in range(60):
         personal = personal.learned([1] * 8, -1, "haha yeah lol")
     replies = ["haha lol", "Yes, I do."]
@@ -58,7 +58,7 @@ def test_style_counts_as_far_as_the_user_writes_like_that():
     )
     assert casual[0] > casual[1] + 0.5
     assert formal == pytest.approx([0, 0])  # it is not this user who writes
-    assert Personal().preference(GENERAL, [], replies).tolist() == [0, 0]
+    assert PersonalState().preference(GENERAL, [], replies).tolist() == [0, 0]
 
 
 def test_it_stays_small_and_is_read_again(tmp_path: Path):
@@ -66,7 +66,7 @@ def test_it_stays_small_and_is_read_again(tmp_path: Path):
     personal = some(5000)
     personal.write(path)
     assert path.stat().st_size < 16_000
-    again = Personal.read(path)
+    again = PersonalState.read(path)
     assert again.choices == personal.choices
     assert again.counts == pytest.approx(personal.counts)
     assert again.choices[-1].reply == "reply 4999"
@@ -106,7 +106,7 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_no_other(
 
 
 def test_no_file_means_nothing_known(tmp_path: Path):
-    assert Personal.read(tmp_path / "none.json").choices == ()
+    assert PersonalState.read(tmp_path / "none.json").choices == ()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_damaged_files_are_named(tmp_path: Path, content):
     path = tmp_path / "me.json"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(ModelError, match=r"me\.json"):
-        Personal.read(path)
+        PersonalState.read(path)
 
 
 def test_the_file_is_plain_json(tmp_path: Path):
@@ -157,20 +157,20 @@ def test_a_damaged_file_is_named(text, tmp_path: Path):
     path = tmp_path / "me.json"
     path.write_text(text.replace('"format": 2', f'"format": {FORMAT}'), "utf-8")
     if "x" in text:
-        assert Personal.read(path).choices == ()  # an entry that nobody reads
+        assert PersonalState.read(path).choices == ()  # an entry that nobody reads
         return
     with pytest.raises(ModelError, match=r"me\.json"):
-        Personal.read(path)
+        PersonalState.read(path)
 
 
 def test_two_that_learn_by_turns_lose_nothing(tmp_path: Path):
     path = tmp_path / "me.json"
     for step in range(5):
         for who in (0, 1):
-            Personal.update(
+            PersonalState.update(
                 path, lambda known, n=2 * step + who: known.learned([n], n, f"reply {n}")
             )
-    assert [choice.reply for choice in Personal.read(path).choices] == [
+    assert [choice.reply for choice in PersonalState.read(path).choices] == [
         f"reply {n}" for n in range(10)
     ]
     assert path.stat().st_mode & 0o777 == 0o600
@@ -180,8 +180,8 @@ def test_many_threads_that_learn_at_once_lose_nothing(tmp_path: Path):
     path = tmp_path / "me.json"
 
     def learn(n: int) -> None:
-        Personal.update(path, lambda known: known.learned([n], n, f"reply {n}"))
+        PersonalState.update(path, lambda known: known.learned([n], n, f"reply {n}"))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(learn, range(40)))
-    assert sorted(choice.intent for choice in Personal.read(path).choices) == list(range(40))
+    assert sorted(choice.intent for choice in PersonalState.read(path).choices) == list(range(40))

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handheld.errors import InputError
-from handheld.reply import Message, Personal, Replier
+from handheld.reply import Message, PersonalState, Replier
 from handheld.reply.personal import signatures_of
-from handheld.reply.replier import YOURS
+from handheld.reply.suggestions import YOURS
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_secrets_and_what_would_hurt_are_never_learned(replier: Replier, reply, 
 def test_what_an_older_version_learned_is_not_offered_again(replier: Replier):
     message = "where are you now"
     codes = signatures_of([message]).tolist()
-    replier.personal = Personal().learned(codes, -1, "my card is 4111 1111 1111 1111")
+    replier.personal = PersonalState().learned(codes, -1, "my card is 4111 1111 1111 1111")
     assert "my card is 4111 1111 1111 1111" not in replier.suggest(message, always=True).texts
 
 

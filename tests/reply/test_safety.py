@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import handheld.reply
 from handheld.reply import Message, Replier
 from handheld.reply.clauses import clauses, spans_of
-from handheld.reply.safety import HARMLESS, Verdict
+from handheld.reply.safety import HARMLESS, SafetyVerdict
 from handheld.reply.sections import read_sections
 from handheld.reply.tones import CHEERFUL, GENTLE, KIND, SORRY
 
@@ -221,14 +221,14 @@ def test_no_reply_names_another_occasion(shipped: Replier, text):
 def test_nothing_cheerful_is_offered_at_a_sign_of_something_grave(shipped: Replier):
     detector = shipped.bundle.detector
     for risk, fits in ((0.0, True), (detector.wary, False), (detector.careful, None)):
-        tones = detector.tones(Verdict("death", risk, 0.0), CHEERFUL)
+        tones = detector.tones(SafetyVerdict("death", risk, 0.0), CHEERFUL)
         assert (tones and tones.have(CHEERFUL)) is fits
 
 
 def test_pity_and_cheer_are_never_offered_together(shipped: Replier):
     detector = shipped.bundle.detector
     for mild in (0.0, detector.sorry, detector.mild):
-        tones = detector.tones(Verdict("harmless", 0.0, mild), CHEERFUL)
+        tones = detector.tones(SafetyVerdict("harmless", 0.0, mild), CHEERFUL)
         assert tones is not None
         assert tones.have(SORRY) is (mild > 0)
         assert tones.have(CHEERFUL) is (mild == 0)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handheld.errors import InputError
-from handheld.reply.sections import Line, expanded, read_sections
+from handheld.reply.sections import SectionLine, expanded, read_sections
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,9 @@ def test_lines_belong_to_the_section_above(tmp_path: Path):
     path = tmp_path / "sections.txt"
     path.write_text("# a comment\n[one]\nfirst\n\nsecond\n[two; three]\nthird\n", encoding="utf-8")
     assert read_sections(path) == [
-        Line("one", "first"),
-        Line("one", "second"),
-        Line("two; three", "third"),
+        SectionLine("one", "first"),
+        SectionLine("one", "second"),
+        SectionLine("two; three", "third"),
     ]
 
 

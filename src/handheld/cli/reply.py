@@ -160,7 +160,7 @@ def evaluate(
 
     from handheld.cli._bars import stage_bars
     from handheld.reply import Replier, read_conversations
-    from handheld.reply.judging import judge
+    from handheld.reply.evaluation import evaluate as evaluate_replies
     from handheld.reply.report import write_report
 
     output = Output(json=json, quiet=quiet)
@@ -169,21 +169,28 @@ def evaluate(
     for each in read.skipped:
         output.say(f"left out {each.name}: {each.reason}")
     with output.stoppable(), stage_bars(output.console) as progress:
-        found = judge(
-            replier, read.conversations, candidates=candidates, most=most, seed=seed,
-            report=lambda done, count: progress("judge", done / count, ""),
-        )  # fmt: skip
-    rank = found.ranking
+        evaluation = evaluate_replies(
+            replier,
+            read.conversations,
+            candidates=candidates,
+            max_exchanges=most,
+            seed=seed,
+            report=lambda done, count: progress("evaluate", done / count, ""),
+        )
+    ranking = evaluation.ranking
     output.result(
-        f"R@1 {rank.first:.1%}, R@10 {rank.ten:.1%}, MRR {rank.mrr:.3f} of {candidates} candidates, {found.exchanges} answers\n"
-        f"suggests for {found.triggered:.1%}, of these {found.shown:.1%} hold the intent that was answered, "
-        f"{found.diverse:.1%} have three intents\n"
-        f"recall@3 by intent {found.recall:.1%}; of what is offered {found.offered:.1%}; "
-        f"the three commonest intents {found.usual:.1%} ({found.known} answers with one)",
-        asdict(found),
+        f"R@1 {ranking.recall_at_1:.1%}, R@10 {ranking.recall_at_10:.1%}, MRR {ranking.mrr:.3f}"
+        f" of {candidates} candidates, {evaluation.exchanges} answers\n"
+        f"suggests for {evaluation.trigger_rate:.1%}, of these {evaluation.hit_rate:.1%} hold the"
+        f" intent that was answered, {evaluation.diversity:.1%} have three intents\n"
+        f"recall@3 by intent {evaluation.recall_at_3:.1%};"
+        f" of what is offered {evaluation.offered_recall_at_3:.1%};"
+        f" the three commonest intents {evaluation.baseline_recall_at_3:.1%}"
+        f" ({evaluation.known_exchanges} answers with one)",
+        asdict(evaluation),
     )
     if out is not None:
-        write_report(out, replier.bundle, found)
+        write_report(out, replier.bundle, evaluation)
 
 
 @app.command()

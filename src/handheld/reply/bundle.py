@@ -22,12 +22,34 @@ from handheld.reply import style
 from handheld.reply.ranker import Ranker
 from handheld.reply.safety import SafetyDetector
 from handheld.reply.tones import ALL_TONES
-from handheld.reply.trigger import Trigger
+from handheld.reply.trigger import ReplyTrigger
 from handheld.untrusted import read_json, require_file
 
 FORMAT = 3
-_MOST_BYTES = 16 << 20  # of what a part unpacks to
-_PARTS = ("card.json", "ranker.npz", "detector.npz")
+"""Of the file; another since there is the tone ``KIND``, whose number was another one's."""
+# Of what an entry unpacks to, so that a small file fills no memory: twenty times what is shipped.
+_MOST_BYTES = 16 << 20
+_ENTRIES = ("card.json", "ranker.npz", "detector.npz")
+# What a file that is no ZIP archive, or a damaged one, can raise while it is opened ...
+_UNREADABLE = (
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+    KeyError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+)
+# ... and what entries can raise that are not those of a bundle.
+_DAMAGE = (
+    HandheldError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +59,7 @@ class Reply:
     Attributes:
         text: as it is shown.
         intent: number of what it means.
-        share: how often it is said among all replies of its intent, 0 to 1.
+        share: how often it is said among all replies of its intent, in (0, 1].
     """
 
     text: str
@@ -46,15 +68,18 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Mixing:
+class MixingWeights:
     """How much each judge counts when intents and replies are chosen.
 
     Attributes:
-        network: of the network that reads messages, beside the ranker's own judgement of
-            intents; 0 to 1.
-        fit: of how well a reply fits the message, when one is chosen for its intent.
-        share: of how often it is said.
+        network: of the network that reads messages, beside the ranker's own judgement of intents,
+            in [0, 1].
+        fit: of how well a reply fits the message, when one is chosen for its intent, in [0, 1].
+        share: of how often it is said, in [0, 1].
     """
+
+    # training chooses the first anew, see training.selection; the others have stood since the
+    # first bundle, and only order the wordings of one intent
 
     network: float = 0.5
     fit: float = 0.3
@@ -68,15 +93,14 @@ class ReplyBundle:
     Attributes:
         card: what there is to know about the model: name, data, licence, figures.
         ranker: scores replies and reads intents.
-        detector: says where nothing may be suggested, and reads which intents answer a message
-            as well.
+        detector: says where nothing may be suggested, and reads which intents answer a message as
+            well.
         trigger: when to suggest anything.
         intents: their names.
-        tones: of each intent: ``tones.SORRY``, ``GENTLE``, ``KIND``, ``NEUTRAL`` or
-            ``CHEERFUL``.
+        tones: of each intent: ``tones.SORRY``, ``GENTLE``, ``KIND``, ``NEUTRAL`` or ``CHEERFUL``.
         replies: that can be suggested.
-        fallback: numbers of replies for when nothing is suggested, and the caller wants
-            something all the same.
+        fallback: numbers of replies for when nothing is suggested, and the caller wants something
+            all the same.
         mixing: of the judges.
         style: (style.SIZE,) how people write in general, as counts.
     """
@@ -84,42 +108,43 @@ class ReplyBundle:
     card: Mapping[str, Any]
     ranker: Ranker
     detector: SafetyDetector
-    trigger: Trigger
+    trigger: ReplyTrigger
     intents: tuple[str, ...]
     tones: tuple[int, ...]
     replies: tuple[Reply, ...]
     fallback: tuple[int, ...]
-    mixing: Mixing
+    mixing: MixingWeights
     style: NDArray[np.float32]
 
     def to_bytes(self) -> bytes:
         """Return the file: a ZIP archive of a JSON card, tables and weights."""
-        card = {
-            "format": FORMAT,
-            "card": dict(self.card),
-            "intents": self.intents,
-            "tones": self.tones,
-            "fallback": self.fallback,
-            "replies": [
-                [reply.text, reply.intent, round(reply.share, 3)] for reply in self.replies
-            ],
-            "ranker": self.ranker.learned.reader.card(),
-            "detector": self.detector.card(),
-            "trigger": asdict(self.trigger),
-            "mixing": asdict(self.mixing),
-        }
-        parts = (
-            json.dumps(card, ensure_ascii=False).encode(),
+        contents = (
+            json.dumps(self._card(), ensure_ascii=False).encode(),
             _packed(self.ranker.arrays()),
             _packed({**self.detector.arrays(), "style": self.style}),
         )
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in zip(_PARTS, parts, strict=True):
-                archive.writestr(
-                    zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED
-                )  # no time of writing: same in, same out
+            for name, content in zip(_ENTRIES, contents, strict=True):
+                # a ZipInfo has no time of writing: same in, same out
+                archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
         return file.getvalue()
+
+    def _card(self) -> dict[str, Any]:
+        # three digits of a share: the order of replies needs no more
+        replies = [[reply.text, reply.intent, round(reply.share, 3)] for reply in self.replies]
+        return {
+            "format": FORMAT,
+            "card": dict(self.card),
+            "intents": self.intents,
+            "tones": self.tones,
+            "fallback": self.fallback,
+            "replies": replies,
+            "ranker": self.ranker.learned.reader.card(),
+            "detector": self.detector.card(),
+            "trigger": asdict(self.trigger),
+            "mixing": asdict(self.mixing),
+        }
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the file: all of it, or nothing."""
@@ -128,95 +153,92 @@ class ReplyBundle:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "ReplyBundle":
-        """Read a file. Raises :class:`ModelError` for one that is damaged, or of another
-        version.
+        """Read a file.
+
+        Raises:
+            ModelError: it is damaged, or of another version.
         """
+        where = os.fspath(path)
         try:
             require_file(path)
             with zipfile.ZipFile(path) as archive:
-                parts = [_part(archive, name) for name in _PARTS]
-        except (
-            OSError,
-            zipfile.BadZipFile,
-            zlib.error,
-            KeyError,
-            EOFError,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
-            raise ModelError(
-                f"{os.fspath(path)} cannot be read as a bundle of replies: {error}"
-            ) from error
+                contents = [_content(archive, name) for name in _ENTRIES]
+        except _UNREADABLE as error:
+            raise ModelError(f"{where} cannot be read as a bundle of replies: {error}") from error
         except ValueError as error:
-            raise ModelError(f"{os.fspath(path)} is no bundle of replies: {error}") from error
+            raise ModelError(f"{where} is no bundle of replies: {error}") from error
         try:
-            return _bundle(*parts)
-        except (
-            HandheldError,
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            RecursionError,
-            TypeError,
-            ValueError,
-        ) as error:
+            return _bundle(*contents)
+        except _DAMAGE as error:
             raise ModelError(
-                f"{os.fspath(path)} is no bundle of replies, or it is damaged: {error}"
+                f"{where} is no bundle of replies, or it is damaged: {error}"
             ) from error
 
 
-def _bundle(text: bytes, ranker: bytes, detector: bytes) -> ReplyBundle:
-    card, others = read_json(text), read_npz(detector, _MOST_BYTES)
+def _bundle(card_text: bytes, ranker_file: bytes, detector_file: bytes) -> ReplyBundle:
+    card = read_json(card_text)
     if card["format"] != FORMAT:
         raise ModelError(
-            f"it has format {card['format']!r}; this version reads {FORMAT}: train it again, or take the one that is shipped"
+            f"it has format {card['format']!r}; this version reads {FORMAT}:"
+            " train it again, or take the one that is shipped"
         )
+    ranker = read_npz(ranker_file, _MOST_BYTES)
+    detector = read_npz(detector_file, _MOST_BYTES)
     bundle = ReplyBundle(
         card=card["card"],
-        ranker=Ranker.of_arrays(_rows(card["ranker"]), read_npz(ranker, _MOST_BYTES)),
-        detector=SafetyDetector.of_arrays(card["detector"], others),
-        trigger=Trigger(
-            tuple(map(float, card["trigger"]["weights"])), float(card["trigger"]["threshold"])
-        ),
+        ranker=Ranker.of_arrays(_rows(card["ranker"]), ranker),
+        detector=SafetyDetector.of_arrays(card["detector"], detector),
+        trigger=_trigger(card["trigger"]),
         intents=tuple(map(str, card["intents"])),
         tones=tuple(map(int, card["tones"])),
-        replies=tuple(
-            Reply(str(text), int(intent), float(share)) for text, intent, share in card["replies"]
-        ),
+        replies=tuple(_reply(*entry) for entry in card["replies"]),
         fallback=tuple(map(int, card["fallback"])),
-        mixing=Mixing(**card["mixing"]),
-        style=others["style"].astype(np.float32),
+        mixing=MixingWeights(**card["mixing"]),
+        style=detector["style"].astype(np.float32),
     )
-    _check(bundle)
+    _check_replies(bundle)
+    _check_weights(bundle)
     return bundle
 
 
-def _check(bundle: ReplyBundle) -> None:
-    """Raise :class:`ModelError` for parts that do not fit together."""
-    count = len(bundle.intents)
-    known = all(0 <= reply.intent < count and 0 < reply.share <= 1 for reply in bundle.replies)
-    if (
-        not known
-        or not bundle.replies
-        or not all(0 <= number < len(bundle.replies) for number in bundle.fallback)
-    ):
-        raise ModelError("its replies and intents do not fit together")
-    if len(bundle.tones) != count or not all(map(ALL_TONES.have, bundle.tones)):
-        raise ModelError(f"it names {count} intents and the tones {bundle.tones}")
-    if not all(
-        isinstance(share, int | float) and 0 <= share <= 1 for share in astuple(bundle.mixing)
-    ):
+def _trigger(entry: Any) -> ReplyTrigger:
+    return ReplyTrigger(tuple(map(float, entry["weights"])), float(entry["threshold"]))
+
+
+def _reply(text: Any, intent: Any, share: Any) -> Reply:
+    return Reply(str(text), int(intent), float(share))
+
+
+def _check_replies(bundle: ReplyBundle) -> None:
+    """Raise :class:`ModelError` for replies, intents and tones that do not fit together."""
+    intents = len(bundle.intents)
+    replies = len(bundle.replies)
+    for reply in bundle.replies:
+        if not (0 <= reply.intent < intents and 0 < reply.share <= 1):
+            raise ModelError(f"its reply {reply.text!r} and its intents do not fit together")
+    if not replies or not all(0 <= number < replies for number in bundle.fallback):
+        raise ModelError("its replies and its fallback do not fit together")
+    if len(bundle.tones) != intents or not all(map(ALL_TONES.have, bundle.tones)):
+        raise ModelError(f"it names {intents} intents and the tones {bundle.tones}")
+
+
+def _check_weights(bundle: ReplyBundle) -> None:
+    """Raise :class:`ModelError` for numbers that are damaged, or of other intents."""
+    if not all(map(_is_share, astuple(bundle.mixing))):
         raise ModelError(f"expected shares of 0 to 1 of the judges, got {bundle.mixing}")
-    if (
-        bundle.style.shape != (style.SIZE,)
-        or not (np.isfinite(bundle.style) & (bundle.style >= 0)).all()
-    ):
+    counts = bundle.style
+    if counts.shape != (style.SIZE,) or not (np.isfinite(counts) & (counts >= 0)).all():
         raise ModelError("its counts of how people write are damaged")
-    if (
-        len(bundle.ranker.layers["intent"][1]) != count + 1
-        or bundle.detector.network.intents != count + 1
-    ):
-        raise ModelError(f"it names {count} intents; its ranker and its detector know others")
+    # both know one intent more, which is none
+    known = len(bundle.ranker.layers["intent"][1]) - 1
+    also_known = bundle.detector.network.intents - 1
+    intents = len(bundle.intents)
+    if known != intents or also_known != intents:
+        raise ModelError(f"it names {intents} intents; its ranker and its detector know others")
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 1
 
 
 def _rows(entry: Any) -> Rows:
@@ -226,7 +248,7 @@ def _rows(entry: Any) -> Rows:
     return reader
 
 
-def _part(archive: zipfile.ZipFile, name: str) -> bytes:
+def _content(archive: zipfile.ZipFile, name: str) -> bytes:
     if archive.getinfo(name).file_size > _MOST_BYTES:
         raise ValueError(f"{name} unpacks to more than {_MOST_BYTES} bytes")
     return archive.read(name)
@@ -234,5 +256,5 @@ def _part(archive: zipfile.ZipFile, name: str) -> bytes:
 
 def _packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     file = io.BytesIO()
-    np.savez(file, **arrays)  # type: ignore[arg-type]  # names of arrays are not those of its options
+    np.savez(file, **arrays)  # type: ignore[arg-type]  # no array has the name of an option
     return file.getvalue()

@@ -3,16 +3,18 @@
 from handheld.graph import Calculator, Context, Contract
 from handheld.reply.conversation import Message
 from handheld.reply.ranker import CONTEXT
-from handheld.reply.replier import Replier, Suggestions
+from handheld.reply.replier import Replier
+from handheld.reply.suggestions import Suggestions
 
-_KEPT = 4 * CONTEXT  # messages, since several of one person in a row count as one
+# more messages than are read, since several of one person in a row count as one
+_REMEMBERED = 4 * CONTEXT
 
 
 class ReplySuggester(Calculator):
-    """Suggests replies to a stream of messages of one conversation; what the user sends goes in as a message that is ``mine``.
+    """Suggests replies to a stream of messages of one conversation.
 
-    Nothing is suggested after the user's own messages. The side packet ``replier`` may be shared by several graphs that run one
-    after another.
+    What the user sends goes in as a message that is ``mine``; nothing is suggested after it. The
+    side packet ``replier`` may be shared by several graphs that run one after another.
     """
 
     contract = Contract(
@@ -32,6 +34,7 @@ class ReplySuggester(Calculator):
     def process(self, context: Context) -> None:
         """Suggest replies to the latest message."""
         message = context.get("message")
-        self._messages = [*self._messages, message][-_KEPT:]
+        self._messages.append(message)
+        del self._messages[:-_REMEMBERED]
         if not message.mine:
             context.send("replies", self._replier.suggest(self._messages, n=self._n))

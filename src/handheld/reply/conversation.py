@@ -16,10 +16,16 @@ from handheld.untrusted import read_json, require_file
 if TYPE_CHECKING:
     from handheld.data import Skipped
 
+# how a person who types a whole conversation marks what is theirs
 _MINE = re.compile(r"^\s*me:\s*", re.IGNORECASE)
 _END = re.compile(r"(?<=[.!?])\s+")
-LONGEST = 2000  # characters of a message that are read
-_MOST_BYTES = 1 << 20  # of a line in a file
+LONGEST = 2000
+"""Characters of a message that are read: rules and networks take time with them."""
+# Of a line in a file: a conversation of 500 long messages; a file of one endless line must not fill
+# the memory.
+_MOST_BYTES = 1 << 20
+# the first bytes of any gzip file (RFC 1952)
+_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,10 @@ class Message:
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
             raise InputError(f"expected a message's text, got {type(self.text).__name__}")
+
+
+Messages = str | Message | Sequence[str | Message]
+"""The last messages of a conversation, the newest last; plain texts are the other person's."""
 
 
 class Conversation(NamedTuple):
@@ -58,8 +68,8 @@ class Conversations(NamedTuple):
     skipped: "list[Skipped]"
 
 
-def context_of(messages: str | Message | Sequence[str | Message], count: int) -> list[str]:
-    """Return the last ``count`` texts, the latest first, one for all that a person said in a row.
+def context_of(messages: Messages, count: int) -> list[str]:
+    """Return the last texts, the latest first, one for all that a person said in a row.
 
     Args:
         messages: the last of a conversation; plain texts are those of the other person.
@@ -81,11 +91,12 @@ def read_turns(text: str) -> tuple[Message, ...]:
 
 
 def read_message(text: str) -> Message:
-    """Return a message as a person types it for us: the user's own begin with ``me:``, in any
-    case.
+    """Return a message as a person types it for us.
+
+    The user's own begin with ``me:``, in any case.
     """
-    own = _MINE.sub("", text)
-    return Message(own, mine=own != text)
+    said = _MINE.sub("", text)
+    return Message(said, mine=said != text)
 
 
 class Turn(NamedTuple):
@@ -102,41 +113,55 @@ class Turn(NamedTuple):
     mine: bool
 
 
-def turns_of(messages: str | Message | Sequence[str | Message], count: int) -> list[Turn]:
-    """Return the last ``count`` turns, the latest first; see :func:`context_of` for the arguments
-    and errors.
+def turns_of(messages: Messages, count: int) -> list[Turn]:
+    """Return the last ``count`` turns, the latest first.
+
+    Arguments and errors are those of :func:`context_of`.
     """
+    turns: list[Turn] = []
+    for said in reversed(_sequence(messages)):
+        message = said if isinstance(said, Message) else Message(said)
+        if turns and turns[-1].mine == message.mine:
+            turns[-1] = _said_before(message, turns[-1])
+        elif len(turns) == count:
+            break
+        else:
+            text = _cut(message.text)
+            turns.append(Turn(text, text, message.mine))
+    return turns
+
+
+def _sequence(messages: Messages) -> Sequence[str | Message]:
+    """Return messages, of which one alone is a sequence too. Raises :class:`InputError`."""
     if isinstance(messages, str | Message):
         messages = [messages]
     if not isinstance(messages, Sequence) or not messages:
         raise InputError("expected one message or more, got none")
-    turns: list[Turn] = []
-    for said in reversed(messages):
-        message = said if isinstance(said, Message) else Message(said)
-        if turns and turns[-1].mine == message.mine:
-            turn = turns[-1]
-            # a line of its own, so that no clause runs over from one message to the next
-            turns[-1] = turn._replace(text=f"{message.text}\n{turn.text}"[-LONGEST:])
-        elif len(turns) == count:
-            break
-        else:
-            cut = _cut(message.text)
-            turns.append(Turn(cut, cut, message.mine))
-    return turns
+    return messages
+
+
+def _said_before(message: Message, turn: Turn) -> Turn:
+    """Return a turn that began with one message more."""
+    # a line of its own, so that no clause runs over from one message to the next
+    text = f"{message.text}\n{turn.text}"
+    return turn._replace(text=text[-LONGEST:])
 
 
 def _cut(text: str) -> str:
-    """Return the beginning and the end of a text that is too long to read: something grave may
-    stand in either.
+    """Return the beginning and the end of a text that is too long to read.
+
+    Something grave may stand in either.
     """
-    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2 - 1]}\n{text[-LONGEST // 2 :]}"
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST // 2 - 1]}\n{text[-LONGEST // 2 :]}"
 
 
-def own_texts(messages: str | Message | Sequence[str | Message]) -> list[str]:
+def own_texts(messages: Messages) -> list[str]:
     """Return what the person to whom replies are suggested said."""
     if isinstance(messages, str | Message):
         messages = [messages]
-    return [each.text for each in messages if isinstance(each, Message) and each.mine]
+    return [said.text for said in messages if isinstance(said, Message) and said.mine]
 
 
 def canonical(text: str) -> str:
@@ -149,57 +174,59 @@ def canonical(text: str) -> str:
 
 
 def spoken(tokens: Sequence[str]) -> Sequence[str]:
-    """Return the words among some tokens without the marks; all of them, if there are marks
-    alone.
-    """
-    return [token for token in tokens if any(letter.isalnum() for letter in token)] or tokens
+    """Return the words among some tokens; all tokens, if there are marks alone."""
+    words = [token for token in tokens if any(map(str.isalnum, token))]
+    return words or tokens
 
 
 def beginnings(text: str) -> tuple[str, str]:
-    """Return the canonical form of a text, and that of its first sentence: "Yes. I saw it too"
-    begins as "Yes" does.
+    """Return the canonical form of a text, and that of its first sentence.
+
+    So "Yes. I saw it too" begins as "Yes" does.
     """
-    return canonical(text), canonical(_END.split(text)[0])
+    first_sentence = _END.split(text)[0]
+    return canonical(text), canonical(first_sentence)
 
 
 def read_conversations(path: str | os.PathLike[str]) -> Conversations:
-    """Read a file of lines such as ``{"id": "7", "turns": [["ann", "lunch?"], ["bob", "sure"]]}``,
-    or such lines in gzip.
+    """Read a file of conversations, one a line, as text or in gzip.
 
-    Lines that are broken are named and left out; a file that ends early keeps what came before.
+    A line is such as ``{"id": "7", "turns": [["ann", "lunch?"], ["bob", "sure"]]}``. Lines that are
+    broken are named and left out; a file that ends early keeps what came before.
 
     Raises:
         InputError: no such file, or no conversation in it.
     """
-    from handheld.data import (
-        Skipped,
-    )  # late: suggesting replies needs no data sets, and less memory
+    # late: suggesting replies needs no data sets, and less memory
+    from handheld.data import Skipped
 
-    found: list[Conversation] = []
+    where = os.fspath(path)
+    conversations: list[Conversation] = []
     skipped: list[Skipped] = []
     try:
         for number, line in enumerate(_lines(Path(path)), 1):
             if not line.strip():
                 continue
             try:
-                found.append(_conversation(line, number))
+                conversations.append(_conversation(line, number))
             except ValueError as error:
-                skipped.append(Skipped(f"{os.fspath(path)}:{number}", str(error)))
+                skipped.append(Skipped(f"{where}:{number}", str(error)))
+    # before OSError, of which BadGzipFile is one
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        skipped.append(Skipped(os.fspath(path), f"the file ends early, or is damaged: {error}"))
+        skipped.append(Skipped(where, f"the file ends early, or is damaged: {error}"))
     except OSError as error:
-        raise InputError(f"{os.fspath(path)} cannot be read: {error}") from error
-    if not found:
+        raise InputError(f"{where} cannot be read: {error}") from error
+    if not conversations:
         reason = f"; {skipped[0].name}: {skipped[0].reason}" if skipped else ""
-        raise InputError(f"{os.fspath(path)} holds no conversation{reason}")
-    return Conversations(found, skipped)
+        raise InputError(f"{where} holds no conversation{reason}")
+    return Conversations(conversations, skipped)
 
 
 def _lines(path: Path) -> Iterator[bytes]:
     require_file(path)
     with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if packed else path.open("rb") as file:
+        is_packed = file.read(len(_GZIP)) == _GZIP
+    with gzip.open(path) if is_packed else path.open("rb") as file:
         while line := file.readline(_MOST_BYTES):
             yield line
 
@@ -210,18 +237,22 @@ def _conversation(line: bytes, number: int) -> Conversation:
         raise ValueError(f"a line longer than {_MOST_BYTES} bytes")
     content: Any = read_json(line)
     turns = content.get("turns") if isinstance(content, dict) else None
-    if not isinstance(turns, list) or not all(_is_turn(turn) for turn in turns):
+    if not isinstance(turns, list) or not all(map(_is_turn, turns)):
         raise ValueError('expected {"id": ..., "turns": [[speaker, text], ...]}')
     joined: list[tuple[str, str]] = []
     for speaker, text in turns:
-        if not text.strip():
+        text = text.strip()
+        if not text:
             continue
         if joined and joined[-1][0] == speaker:
-            joined[-1] = (speaker, f"{joined[-1][1]} {text.strip()}")
+            _, before = joined[-1]
+            joined[-1] = (speaker, f"{before} {text}")
         else:
-            joined.append((speaker, text.strip()))
+            joined.append((speaker, text))
     return Conversation(str(content.get("id", number)), tuple(joined))
 
 
 def _is_turn(turn: Any) -> bool:
-    return isinstance(turn, list) and len(turn) == 2 and all(isinstance(part, str) for part in turn)
+    if not isinstance(turn, list) or len(turn) != 2:
+        return False
+    return all(isinstance(entry, str) for entry in turn)

@@ -1,12 +1,9 @@
-"""A small network that reads a message: what it is about, and what people answer to it; in numpy
-alone.
+"""A small network that reads a message: what it is about, and what people answer to it.
 
-Two views of a text meet in one hidden layer. The first adds up learned rows, on which words, pairs
-of words and letters fall
-(Weinberger et al., arXiv 0902.2206). The second slides over vectors of words that a sentence
-encoder gave (so that "mum" is
-near "auntie" though one of them was never seen beside "died"), with a filter over three words and
-the strongest answer of each
+Two views of a text meet in one hidden layer, in numpy alone. The first adds up learned rows, on
+which words, pairs of words and letters fall (Weinberger et al., arXiv 0902.2206). The second slides
+over vectors of words that a sentence encoder gave (so that "mum" is near "auntie" though one of
+them was never seen beside "died"), with a filter over three words and the strongest answer of each
 filter (Kim, "Convolutional Neural Networks for Sentence Classification", arXiv 1408.5882).
 """
 
@@ -23,19 +20,30 @@ from handheld.projection import Features
 from handheld.projection.hashing import GOLDEN, mix
 from handheld.projection.learned import normalised
 from handheld.projection.words import Words
-from handheld.reply.clauses import Spans
+from handheld.reply.clauses import MessageSpans
+from handheld.reply.ranker import layer_of, quantised
 
 Floats = NDArray[np.float32]
 
 FEATURES = Features(words=2, skips=1, letters=(3, 4, 5))
-_ALONE = Features(words=1, skips=0, letters=(3, 4, 5))  # FEATURES of a word by itself
+"""What falls on rows of the table."""
+# FEATURES of a word by itself: pairs are added apart, see MessageNetwork._rows
+_ALONE = Features(words=1, skips=0, letters=(3, 4, 5))
+_GAPS = (1, 2)  # words from the first of a pair to the second: side by side, or one skipped
+_WINDOW = 3  # words that a filter reads
 _HALF = np.uint64(32)
-_BITS = 24  # of a word's fingerprint: one stranger in 1,600 is taken for one of 10,000 known words
+# Of a word's fingerprint: one stranger in 1,600 is taken for one of 10,000 known words.
+_BITS = 24
 _LAYERS = ("conv", "hidden", "topic", "answer")
-_MOST_ROWS, _MOST_WORDS, _MOST_WIDTH = 1 << 16, 1 << 17, 512  # of a file
+# What a file may hold, so that a damaged one fills no memory: over ten times what is shipped.
+_MOST_ROWS = 1 << 16
+_MOST_WORDS = 1 << 17
+_MOST_WIDTH = 512
+# Weight that a row of a layer is taken to have at least, so that no scale is 0.
+_SMALL = 1e-6
 
 
-class Vocabulary(NamedTuple):
+class WordVectors(NamedTuple):
     """Vectors of words.
 
     Attributes:
@@ -48,24 +56,29 @@ class Vocabulary(NamedTuple):
     vectors: NDArray[np.int8]
     step: float
 
+    def find(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Return where words with some fingerprints stand, and which are there at all."""
+        keys = short_keys(hashes)
+        numbers = np.minimum(self.keys.searchsorted(keys), len(self.keys) - 1)
+        return numbers, self.keys[numbers] == keys
+
     def of(self, hashes: NDArray[np.uint64]) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return (words, size) vectors of words given by their fingerprints, zeros for strangers;
-        and who is known.
+        """Return (words, size) vectors of words given by their fingerprints, and who is known.
+
+        Strangers have zeros.
         """
-        wanted = short_keys(hashes)
-        places = np.minimum(self.keys.searchsorted(wanted), len(self.keys) - 1)
-        known = self.keys[places] == wanted
-        vectors = self.vectors[places] * np.float32(self.step)
+        numbers, known = self.find(hashes)
+        vectors = self.vectors[numbers] * np.float32(self.step)
         vectors[~known] = 0
         return vectors, known
 
 
 def short_keys(hashes: NDArray[np.uint64]) -> NDArray[np.uint32]:
-    """Return the bits of words' fingerprints by which a vocabulary knows them."""
+    """Return the bits of words' fingerprints by which they are known."""
     return (hashes >> np.uint64(64 - _BITS)).astype(np.uint32)
 
 
-class Reading(NamedTuple):
+class SpanLogits(NamedTuple):
     """What the network says of some spans.
 
     Attributes:
@@ -88,121 +101,126 @@ class MessageNetwork:
         step: distance of two levels.
         norm: (2, width) scale and shift of a text's sum of rows.
         vocabulary: vectors of words.
-        layers: weight (outputs, inputs) and bias (outputs,) by name: ``conv`` reads three
-            vectors in a row, ``hidden`` both
-            views, ``topic`` and ``answer`` what it gives.
+        layers: weight (outputs, inputs) and bias (outputs,) by name: ``conv`` reads three vectors
+            in a row, ``hidden`` both views, ``topic`` and ``answer`` what it gives.
     """
 
     table: NDArray[np.int8]
     step: float
     norm: Floats
-    vocabulary: Vocabulary
+    vocabulary: WordVectors
     layers: Mapping[str, tuple[Floats, Floats]]
 
-    def read(self, spans: Spans) -> Reading:
+    def read(self, spans: MessageSpans) -> SpanLogits:
         """Read some spans of a message."""
-        rows = self._rows(spans)
-        hidden = np.concatenate([rows, *self._words(spans)], axis=1)
-        hidden = np.maximum(self._layer("hidden", hidden), 0)
+        views = np.concatenate([self._rows(spans), *self._words(spans)], axis=1)
+        hidden = np.maximum(self._layer("hidden", views), 0)
         at_end = spans.ends == spans.ends.max()
-        last = int(np.argmax(np.where(at_end, spans.ends - spans.begins, -1)))
-        return Reading(self._layer("topic", hidden), self._layer("answer", hidden), last)
+        lengths = np.where(at_end, spans.ends - spans.begins, -1)
+        last = int(lengths.argmax())
+        return SpanLogits(self._layer("topic", hidden), self._layer("answer", hidden), last)
 
-    def _rows(self, spans: Spans) -> Floats:
-        """Return (spans, width) sums of rows; sums up to each word are made once, and a span is a
-        difference of two.
+    def _rows(self, spans: MessageSpans) -> Floats:
+        """Return (spans, width) sums of rows.
+
+        Sums up to each word are made once, and a span is a difference of two: spans overlap.
         """
-        tokens, hashes = spans.words.tokens, spans.words.hashes
-        bag = _ALONE.of(_each_alone(spans.words))
-        single = self._sums(bag.hashes, bag.offsets)
-        first, second = (self._sums(_pairs(hashes, gap)) for gap in (1, 2))
-        begins, ends = spans.begins, spans.ends
-        total = single[ends] - single[begins]
-        for gap, sums in ((1, first), (2, second)):
-            last = len(sums) - 1
-            total += (
-                sums[np.minimum(np.maximum(ends - gap, begins), last)]
-                - sums[np.minimum(begins, last)]
-            )
+        begins = spans.begins
+        ends = spans.ends
+        words = _each_alone(spans.words)
+        bag = _ALONE.of(words)
+        sums = self._sums(bag.hashes)[bag.offsets]
+        total = sums[ends] - sums[begins]
+        for gap in _GAPS:
+            # a pair belongs to its first word: of a span, the last ``gap`` words begin none
+            pairs = self._sums(_pairs(spans.words.hashes, gap))
+            last = len(pairs) - 1
+            pair_ends = np.minimum(np.maximum(ends - gap, begins), last)
+            total += pairs[pair_ends] - pairs[np.minimum(begins, last)]
         lengths = ends - begins
-        counts = bag.offsets[ends] - bag.offsets[begins] + np.maximum(2 * lengths - 3, lengths - 1)
-        scaled = total * (self.step / np.sqrt(np.maximum(counts, 1)))[:, None]
-        return normalised(scaled.astype(np.float32), self.norm[0], self.norm[1]) * bool(tokens)
+        # n - 1 pairs of words side by side and n - 2 with one between, of two words or more
+        pair_counts = np.maximum(2 * lengths - 3, lengths - 1)
+        counts = bag.offsets[ends] - bag.offsets[begins] + pair_counts
+        factors = self.step / np.sqrt(np.maximum(counts, 1))
+        scaled = (total * factors[:, None]).astype(np.float32)
+        has_words = bool(spans.words.tokens)
+        return normalised(scaled, self.norm[0], self.norm[1]) * has_words
 
-    def _sums(
-        self, hashes: NDArray[np.uint64], offsets: NDArray[np.intp] | None = None
-    ) -> NDArray[np.int32]:
-        """Return (items + 1, width) sums of the rows of all items before each; an item has one row
-        or those of its range.
-        """
+    def _sums(self, hashes: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """Return (features + 1, width) sums of the rows of all features before each."""
+        # the upper half of a fingerprint, scaled to the number of rows
         numbers = ((hashes >> _HALF) * np.uint64(len(self.table)) >> _HALF).astype(np.intp)
         sums = np.zeros((len(numbers) + 1, self.table.shape[1]), np.int32)
         self.table.take(numbers, axis=0).cumsum(axis=0, dtype=np.int32, out=sums[1:])
-        return sums if offsets is None else sums[offsets]
+        return sums
 
-    def _words(self, spans: Spans) -> tuple[Floats, Floats]:
-        """Return (spans, 2 * filters) strongest and mean answers of the filters, and (spans, 1)
-        shares of strangers.
+    def _words(self, spans: MessageSpans) -> tuple[Floats, Floats]:
+        """Return what the filters give, and how much of a text they know nothing of.
+
+        Returns:
+            (spans, 2 * filters) strongest and mean answers, and (spans, 1) shares of strangers.
         """
         vectors, known = self.vocabulary.of(spans.words.hashes)
-        size = vectors.shape[1]
-        weight, bias = self.layers["conv"]
-        before, at, after = (
-            vectors @ weight[:, each * size : (each + 1) * size].T for each in range(3)
-        )
-        begins, lengths = spans.begins, spans.ends - spans.begins
+        before, at, after = self._filtered(vectors)
+        lengths = spans.ends - spans.begins
         column = np.arange(lengths.max(initial=0))
         inside = column < lengths[:, None]
-        place = np.where(inside, begins[:, None] + column, 0)
-        answers = at[place] + bias
-        answers[:, 1:] += np.where(inside[:, 1:, None], before[place[:, :-1]], 0)
-        answers[:, :-1] += np.where(inside[:, 1:, None], after[place[:, 1:]], 0)
+        numbers = np.where(inside, spans.begins[:, None] + column, 0)
+        # A span ends at its borders: its first word has none before it, its last none behind.
+        answers = at[numbers] + self.layers["conv"][1]
+        has_neighbour = inside[:, 1:, None]
+        answers[:, 1:] += np.where(has_neighbour, before[numbers[:, :-1]], 0)
+        answers[:, :-1] += np.where(has_neighbour, after[numbers[:, 1:]], 0)
         answers = np.maximum(answers, 0) * inside[..., None]
         count = np.maximum(lengths, 1)[:, None].astype(np.float32)
+        # by the root of the length, as sums of rows are; halved, so that both have one size
         mean = answers.sum(axis=1) / (2 * np.sqrt(count))
-        strangers = (inside & ~known[place]).sum(axis=1, keepdims=True) / count
-        return np.concatenate([answers.max(axis=1, initial=0), mean], axis=1), strangers.astype(
-            np.float32
-        )
+        strongest = answers.max(axis=1, initial=0)
+        strangers = (inside & ~known[numbers]).sum(axis=1, keepdims=True) / count
+        return np.concatenate([strongest, mean], axis=1), strangers.astype(np.float32)
+
+    def _filtered(self, vectors: Floats) -> list[Floats]:
+        """Return (words, filters) what each word adds to the filter behind, at and before it."""
+        weight, _ = self.layers["conv"]
+        return [vectors @ columns.T for columns in np.split(weight, _WINDOW, axis=1)]
 
     def _layer(self, name: str, x: Floats) -> Floats:
         weight, bias = self.layers[name]
         return np.asarray(x @ weight.T + bias, np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what a file keeps: weights in 8 bits with one scale for each output, keys as
-        distances.
-        """
+        """Return what a file keeps: weights in 8 bits with one scale for each output."""
+        # keys rise: their distances need 16 bits with the lower 8 apart, and compress better
         keys = np.diff(self.vocabulary.keys.astype(np.int64), prepend=0).astype(np.uint32)
-        found: dict[str, NDArray[Any]] = {
-            "table": self.table, "step": np.array(self.step, np.float32), "norm": self.norm,
-            "keys_low": (keys & 0xFF).astype(np.uint8), "keys_high": (keys >> 8).astype(np.uint16),
-            "vectors": self.vocabulary.vectors, "vector_step": np.array(self.vocabulary.step, np.float32),
-        }  # fmt: skip
+        arrays: dict[str, NDArray[Any]] = {
+            "table": self.table,
+            "step": np.array(self.step, np.float32),
+            "norm": self.norm,
+            "keys_low": (keys & 0xFF).astype(np.uint8),
+            "keys_high": (keys >> 8).astype(np.uint16),
+            "vectors": self.vocabulary.vectors,
+            "vector_step": np.array(self.vocabulary.step, np.float32),
+        }
         for name in _LAYERS:
-            weight, found[f"{name}_bias"] = self.layers[name]
-            scale = np.maximum(np.abs(weight).max(axis=1), 1e-6) / 127
-            found[f"{name}_weight"] = np.rint(weight / scale[:, None]).astype(np.int8)
-            found[f"{name}_scale"] = scale.astype(np.float32)
-        return found
+            weight, bias = self.layers[name]
+            arrays[f"{name}_bias"] = bias
+            arrays[f"{name}_weight"], arrays[f"{name}_scale"] = quantised(weight, _SMALL)
+        return arrays
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "MessageNetwork":
-        """Return what :meth:`arrays` kept. Raises :class:`ModelError` for what does not fit
-        together.
+        """Return what :meth:`arrays` kept.
+
+        Raises:
+            ModelError: arrays that do not fit together.
         """
         try:
-            keys = (arrays["keys_high"].astype(np.int64) << 8) + arrays["keys_low"]
-            vocabulary = Vocabulary(
-                keys.cumsum().astype(np.uint32), arrays["vectors"], float(arrays["vector_step"])
-            )
-            layers = {name: _layer_of(arrays, name) for name in _LAYERS}
             network = cls(
-                arrays["table"],
-                float(arrays["step"]),
-                arrays["norm"].astype(np.float32),
-                vocabulary,
-                layers,
+                table=arrays["table"],
+                step=float(arrays["step"]),
+                norm=arrays["norm"].astype(np.float32),
+                vocabulary=_vocabulary_of(arrays),
+                layers={name: layer_of(arrays, name) for name in _LAYERS},
             )
             network.check()
         except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
@@ -210,23 +228,29 @@ class MessageNetwork:
         return network
 
     def check(self) -> None:
-        """Raise ``ValueError`` that names the first part that does not fit the others."""
+        """Raise ``ValueError`` that names the first array that does not fit the others."""
+        self._check_tables()
+        self._check_layers()
+        self._check_numbers()
+
+    def _check_tables(self) -> None:
         rows, width = self.table.shape
         words, size = self.vocabulary.vectors.shape
-        if not (
-            1 <= rows <= _MOST_ROWS and 1 <= width <= _MOST_WIDTH and self.table.dtype == np.int8
-        ):
+        keys = len(self.vocabulary.keys)
+        fits = 1 <= rows <= _MOST_ROWS and 1 <= width <= _MOST_WIDTH
+        if not fits or self.table.dtype != np.int8:
             raise ValueError(f"a table of {self.table.dtype} {rows} x {width}")
-        if not (
-            1 <= words <= _MOST_WORDS
-            and 1 <= size <= _MOST_WIDTH
-            and len(self.vocabulary.keys) == words
-        ):
-            raise ValueError(f"{len(self.vocabulary.keys)} keys for {words} vectors of {size}")
+        fits = 1 <= words <= _MOST_WORDS and 1 <= size <= _MOST_WIDTH
+        if not fits or keys != words:
+            raise ValueError(f"{keys} keys for {words} vectors of {size}")
+
+    def _check_layers(self) -> None:
+        width = self.table.shape[1]
+        size = self.vocabulary.vectors.shape[1]
         filters = len(self.layers["conv"][1])
         hidden = len(self.layers["hidden"][1])
         inputs = {
-            "conv": 3 * size,
+            "conv": _WINDOW * size,
             "hidden": width + 2 * filters + 1,
             "topic": hidden,
             "answer": hidden,
@@ -236,14 +260,15 @@ class MessageNetwork:
                 raise ValueError(f"layer {name!r} has the shape {list(weight.shape)}")
             if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
                 raise ValueError(f"layer {name!r}: some weights are no numbers")
-        steps = (self.step, self.vocabulary.step)
-        if self.norm.shape != (2, width) or not np.isfinite(self.norm).all() or not min(steps) > 0:
-            raise ValueError(f"a norm of the shape {list(self.norm.shape)}, steps {steps}")
-        if (
-            not np.isfinite(steps).all()
-            or (np.diff(self.vocabulary.keys.astype(np.int64)) < 0).any()
-        ):
-            raise ValueError("keys or steps that are no such numbers")
+
+    def _check_numbers(self) -> None:
+        steps = np.array([self.step, self.vocabulary.step])
+        if self.norm.shape != (2, self.table.shape[1]) or not np.isfinite(self.norm).all():
+            raise ValueError(f"a norm of the shape {list(self.norm.shape)}, or not finite")
+        if not (np.isfinite(steps).all() and (steps > 0).all()):
+            raise ValueError(f"expected steps above 0, got {steps.tolist()}")
+        if (np.diff(self.vocabulary.keys.astype(np.int64)) < 0).any():
+            raise ValueError("keys that do not rise")
 
     @cached_property
     def topics(self) -> int:
@@ -252,27 +277,29 @@ class MessageNetwork:
 
     @cached_property
     def intents(self) -> int:
-        """Number of intents."""
+        """Number of intents, that of none included."""
         return len(self.layers["answer"][1])
 
 
-def _layer_of(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[Floats, Floats]:
-    weight, scale = arrays[f"{name}_weight"], arrays[f"{name}_scale"]
-    if weight.dtype != np.int8 or weight.ndim != 2 or scale.shape != weight.shape[:1]:
-        raise ValueError(
-            f"layer {name!r}: {weight.dtype} {list(weight.shape)} and {list(scale.shape)} scales"
-        )
-    return weight * scale.astype(np.float32)[:, None], arrays[f"{name}_bias"].astype(np.float32)
+def _vocabulary_of(arrays: Mapping[str, NDArray[Any]]) -> WordVectors:
+    distances = (arrays["keys_high"].astype(np.int64) << 8) + arrays["keys_low"]
+    keys = distances.cumsum().astype(np.uint32)
+    return WordVectors(keys, arrays["vectors"], float(arrays["vector_step"]))
 
 
 def _each_alone(words: Words) -> Words:
     """Return words each of which is a text."""
-    count = np.arange(len(words.tokens) + 1)
-    return Words(words.tokens, words.hashes, count[:-1], count)
+    numbers = np.arange(len(words.tokens) + 1)
+    return Words(words.tokens, words.hashes, numbers[:-1], numbers)
 
 
 def _pairs(hashes: NDArray[np.uint64], gap: int) -> NDArray[np.uint64]:
-    """Return fingerprints of pairs of words, as :class:`~handheld.projection.Features` makes
-    them.
+    """Return fingerprints of pairs of words, as :class:`~handheld.projection.Features` makes them.
+
+    Args:
+        hashes: fingerprints of words.
+        gap: words from the first of a pair to the second.
     """
-    return mix(hashes[:-gap] * GOLDEN + hashes[gap:]) if len(hashes) > gap else hashes[:0]
+    if len(hashes) <= gap:
+        return hashes[:0]
+    return mix(hashes[:-gap] * GOLDEN + hashes[gap:])

@@ -1,18 +1,15 @@
 """What a device learns of its user: a few KB that stay on it, and are forgotten on request.
 
 Nothing is trained by gradients. The last choices are remembered with the signatures of the messages
-that they answered, and
-speak up where a message is alike; how the user writes is counted, and tips the scales between
-replies as far as the user writes
-that way in the conversation at hand. Both are bounded: no number of picks, made by anybody, moves
-an intent or a reply by more
-than a little.
+that they answered, and speak up where a message is alike; how the user writes is counted, and tips
+the scales between replies as far as the user writes that way in the conversation at hand. Both are
+bounded: no number of picks, made by anybody, moves an intent or a reply by more than a little.
 """
 
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,31 +26,55 @@ from handheld.reply.conversation import canonical
 from handheld.untrusted import read_json, require_file
 
 FORMAT = 1
-_FEATURES, _SIGNS = Features(words=2, skips=1), Signs(functions=12, bits=14)
+"""Of the file; one that changes what signatures or style counts mean needs another."""
+_FEATURES = Features(words=2, skips=1)
+_SIGNS = Signs(functions=12, bits=14)
 BITS = _SIGNS.size
 """Of a message's signatures together."""
-_PRIVATE = 0o600  # what somebody typed is nobody else's to read
-_REMEMBERED = 48  # choices
-_LONGEST = 120  # characters of a reply that is remembered
-_BOOST = 2.0  # logits of an intent, at most
-_STYLE = 0.5  # logits for each unit of likeness
-_UNSEEN = 0.5  # how far a user is taken to write as always, in a conversation where nothing of theirs is seen
-_FADES = 4000.0  # counts from which on older ones are halved
-_FAR, _NEAR = 0.4, 0.8  # cosines of two messages that are not alike at all, and quite
-_SAME = 0.9  # likeness from which on a remembered reply is offered as it is
+# what somebody typed is nobody else's to read
+_PRIVATE = 0o600
+# Choices that are remembered: the file stays at a few KB, and each is compared with each message.
+_REMEMBERED = 48
+# Characters of a reply that is remembered.
+_LONGEST = 120
+# Logits of an intent at most: a pick makes it seven times likelier, and cannot force it.
+_BOOST = 2.0
+# Logits of a reply for each unit of likeness, of which there are three at most.
+_STYLE = 0.5
+# How far a user is taken to write as always, in a conversation where nothing of theirs is seen.
+_UNSEEN = 0.5
+# Counts from which on older ones are halved, so that style follows a user who changes.
+_FADES = 4000.0
+# Cosines of two messages that are not alike at all, and quite.
+_FAR = 0.4
+_NEAR = 0.8
+# Likeness from which on a remembered reply is offered as it is.
+_SAME = 0.9
+# What a file that is no such file can raise while it is read.
+_DAMAGE = (
+    OSError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 
 
 def signatures_of(texts: Texts) -> NDArray[np.uint64]:
-    """Return (12,) numbers of 14 bits that stand for the first of some texts: the more alike two
-    are, the fewer bits differ.
+    """Return (12,) numbers of 14 bits that stand for the first of some texts.
+
+    The more alike two messages are, the fewer of the bits differ.
     """
-    bits = _SIGNS.of(_FEATURES.of(texts))[:1].reshape(_SIGNS.functions, _SIGNS.bits)
+    signs = _SIGNS.of(_FEATURES.of(texts))
+    bits = signs[:1].reshape(_SIGNS.functions, _SIGNS.bits)
     weights = np.uint64(1) << np.arange(_SIGNS.bits, dtype=np.uint64)
     return np.asarray((bits * weights).sum(axis=1, dtype=np.uint64))
 
 
 @dataclass(frozen=True)
-class Choice:
+class RememberedChoice:
     """A reply that the user picked or typed.
 
     Attributes:
@@ -66,9 +87,14 @@ class Choice:
     intent: int
     reply: str
 
+    @property
+    def key(self) -> str:
+        """What makes two replies the same to forget."""
+        return _key(self.reply)
+
 
 @dataclass(frozen=True, eq=False)
-class Personal:
+class PersonalState:
     """What was learned; a value: :meth:`learned` returns a new one.
 
     Attributes:
@@ -76,28 +102,23 @@ class Personal:
         counts: (style.SIZE,) of how the user writes.
     """
 
-    choices: tuple[Choice, ...] = ()
-    counts: NDArray[np.float32] = None  # type: ignore[assignment]  # zeros, set below
+    choices: tuple[RememberedChoice, ...] = ()
+    counts: NDArray[np.float32] = field(default_factory=lambda: np.zeros(style.SIZE, np.float32))
 
-    def __post_init__(self) -> None:
-        if self.counts is None:
-            object.__setattr__(self, "counts", np.zeros(style.SIZE, np.float32))
-
-    def learned(self, signatures: Sequence[int], intent: int, reply: str) -> "Personal":
+    def learned(self, signatures: Sequence[int], intent: int, reply: str) -> "PersonalState":
         """Return what is known after one more choice."""
-        choice = Choice(tuple(map(int, signatures)), intent, reply.strip()[:_LONGEST])
+        choice = RememberedChoice(tuple(map(int, signatures)), intent, reply.strip()[:_LONGEST])
+        answered = (choice.signatures, choice.intent)
         others = tuple(
-            each
-            for each in self.choices
-            if (each.signatures, each.intent) != (choice.signatures, intent)
+            known for known in self.choices if (known.signatures, known.intent) != answered
         )
         counts = self.counts + style.counts_of([choice.reply])
         if counts.sum() > _FADES:
             counts = counts / np.float32(2)
-        return Personal((*others, choice)[-_REMEMBERED:], counts)
+        return PersonalState((*others, choice)[-_REMEMBERED:], counts)
 
-    def without(self, reply: str) -> "Personal":
-        """Return what is known without a reply, its part in the user's style included.
+    def without(self, reply: str) -> "PersonalState":
+        """Return what is known without a reply, what it said of the user's style included.
 
         Replies that differ in case, spaces and marks alone are the same; a long one is known by its
         beginning, as it was kept.
@@ -109,43 +130,44 @@ class Personal:
             raise InputError(
                 "expected a reply to forget, got an empty one; forget() forgets everything"
             )
-        wanted = _known_by(reply)
-        gone = [each.reply for each in self.choices if _known_by(each.reply) == wanted]
-        kept = tuple(each for each in self.choices if _known_by(each.reply) != wanted)
-        return replace(
-            self, choices=kept, counts=np.maximum(self.counts - style.counts_of(gone), 0)
-        )
+        key = _key(reply)
+        kept = tuple(choice for choice in self.choices if choice.key != key)
+        forgotten = [choice.reply for choice in self.choices if choice.key == key]
+        # not below 0: counts that were halved meanwhile hold less of the reply than it had
+        counts = np.maximum(self.counts - style.counts_of(forgotten), 0)
+        return replace(self, choices=kept, counts=counts)
 
     def boosts(
         self, signatures: NDArray[np.uint64], bits: int, intents: int
     ) -> NDArray[np.float32]:
-        """Return (intents,) logits that speak for what the user answered to messages like this one:
-        0 to 2.
+        """Return (intents,) logits in [0, 2] for what the user answered to messages like this one.
 
         Args:
             signatures: (T,) of the message.
             bits: of all of them together.
             intents: how many there are.
         """
-        found = np.zeros(intents, np.float32)
-        for choice, alike in zip(self.choices, self._alike(signatures, bits), strict=True):
+        likeness = self._likeness(signatures, bits)
+        votes = np.zeros(intents, np.float32)
+        for choice, alike in zip(self.choices, likeness, strict=True):
             if 0 <= choice.intent < intents:
-                found[choice.intent] += alike * alike
-        return np.float32(_BOOST) * np.minimum(found, np.float32(1))
+                # squared: a message that is half alike says less than half as much
+                votes[choice.intent] += alike * alike
+        return np.float32(_BOOST) * np.minimum(votes, np.float32(1))
 
     def own_reply(self, signatures: NDArray[np.uint64], bits: int) -> str | None:
-        """Return what the user last said to a message almost like this one, if it has no known
-        intent; see :meth:`boosts`.
+        """Return what the user last said to a message almost like this one; None for nothing.
+
+        Replies with a known intent are not among them: those raise their intent, see
+        :meth:`boosts`, which explains the arguments too.
         """
         if not self.choices:
             return None
-        same = self._alike(signatures, bits) >= _SAME
-        found = [
-            choice.reply
-            for choice, fits in zip(self.choices, same, strict=True)
-            if fits and choice.intent < 0
-        ]
-        return found[-1] if found else None
+        likeness = self._likeness(signatures, bits)
+        for choice, alike in zip(reversed(self.choices), reversed(likeness), strict=True):
+            if alike >= _SAME and choice.intent < 0:
+                return choice.reply
+        return None
 
     def preference(
         self, general: NDArray[np.float32], own_texts: Sequence[str], replies: Sequence[str]
@@ -161,45 +183,46 @@ class Personal:
         if not self.counts.any():
             return np.zeros(len(replies), np.float32)
         odds = style.log_odds(self.counts, general)
-        trust = (
-            float(np.clip(style.likeness(odds, own_texts).mean(), 0, 1)) if own_texts else _UNSEEN
-        )
+        trust = _UNSEEN
+        if own_texts:
+            trust = float(np.clip(style.likeness(odds, own_texts).mean(), 0, 1))
         return np.asarray(_STYLE * trust * style.likeness(odds, replies), np.float32)
 
-    def _alike(self, signatures: NDArray[np.uint64], bits: int) -> NDArray[np.float64]:
-        """Return how far each choice's message is like one, 0 to 1: by the angle that the bits in
-        which they differ tell.
+    def _likeness(self, signatures: NDArray[np.uint64], bits: int) -> NDArray[np.float64]:
+        """Return (choices,) how far each choice's message is like one, in [0, 1].
+
+        The share of bits that differ tells the angle between two messages (Charikar, STOC 2002).
         """
-        known = [
-            each.signatures if len(each.signatures) == len(signatures) else (0,) * len(signatures)
-            for each in self.choices
-        ]
-        differ = np.bitwise_count(
-            np.array(known, np.uint64).reshape(len(known), len(signatures)) ^ signatures
-        ).sum(axis=1)
-        return np.asarray(
-            np.clip((np.cos(np.pi * differ / bits) - _FAR) / (_NEAR - _FAR), 0, 1), np.float64
-        )
+        known = np.zeros((len(self.choices), len(signatures)), np.uint64)
+        for row, choice in zip(known, self.choices, strict=True):
+            # a choice of another projection is like nothing; its row stays 0
+            if len(choice.signatures) == len(signatures):
+                row[:] = choice.signatures
+        differing = np.bitwise_count(known ^ signatures).sum(axis=1)
+        cosines = np.cos(np.pi * differing / bits)
+        return np.asarray(np.clip((cosines - _FAR) / (_NEAR - _FAR), 0, 1), np.float64)
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write a file of a few KB that its owner alone can read: all of it, or nothing."""
-        content: dict[str, Any] = {
-            "format": FORMAT,
-            "choices": [[list(each.signatures), each.intent, each.reply] for each in self.choices],
-            "counts": {
-                str(place): float(self.counts[place]) for place in np.flatnonzero(self.counts)
-            },
-        }
+        choices = [[choice.signatures, choice.intent, choice.reply] for choice in self.choices]
+        # most of the 500 counts are 0
+        counts = {str(number): float(self.counts[number]) for number in np.flatnonzero(self.counts)}
+        content = {"format": FORMAT, "choices": choices, "counts": counts}
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         with atomic_path(path, mode=_PRIVATE) as temporary:
-            temporary.write_text(
-                json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8"
-            )
+            temporary.write_text(text, "utf-8")
 
     @classmethod
     def update(
-        cls, path: str | os.PathLike[str], change: "Callable[[Personal], Personal]"
-    ) -> "Personal":
-        """Change what a file keeps, and return it: what another process has written meanwhile is not lost.
+        cls, path: str | os.PathLike[str], change: "Callable[[PersonalState], PersonalState]"
+    ) -> "PersonalState":
+        """Change what a file keeps, and return it.
+
+        What another process has written meanwhile is changed, and not lost.
+
+        Args:
+            path: of the file, which need not exist.
+            change: gives what is known afterwards, from what the file holds.
 
         Raises:
             ModelError: the file is damaged.
@@ -216,44 +239,45 @@ class Personal:
         return known
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> "Personal":
-        """Read what :meth:`write` wrote; nothing is known if there is no file. Raises
-        :class:`ModelError` if it is damaged.
+    def read(cls, path: str | os.PathLike[str]) -> "PersonalState":
+        """Read what :meth:`write` wrote; nothing is known if there is no file.
+
+        Raises:
+            ModelError: the file is damaged.
         """
         if not os.path.exists(path):
             return cls()
+        where = os.fspath(path)
         try:
             require_file(path)
             content = read_json(Path(path).read_bytes())
             if content["format"] != FORMAT:
                 raise ModelError(
-                    f"{os.fspath(path)} has format {content['format']!r}; this version reads {FORMAT}"
+                    f"{where} has format {content['format']!r}; this version reads {FORMAT}"
                 )
-            choices = tuple(
-                Choice(tuple(map(int, s)), int(i), str(r)[:_LONGEST])
-                for s, i, r in content["choices"]
-            )
-            counts = np.zeros(style.SIZE, np.float32)
-            for place, count in content["counts"].items():
-                counts[int(place)] = float(count)
-        except (
-            OSError,
-            LookupError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            ArithmeticError,
-            RecursionError,
-        ) as error:
+            choices = tuple(_choice(*entry) for entry in content["choices"])
+            counts = _counts(content["counts"])
+        except _DAMAGE as error:
             raise ModelError(
-                f"{os.fspath(path)} is no file of a user's choices, or it is damaged: {error}"
+                f"{where} is no file of a user's choices, or it is damaged: {error}"
             ) from error
         if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() <= 2 * _FADES):
-            raise ModelError(f"{os.fspath(path)} is damaged: its counts are no counts")
+            raise ModelError(f"{where} is damaged: its counts are no counts")
         return cls(choices[-_REMEMBERED:], counts)
 
 
-def _known_by(reply: str) -> str:
+def _choice(signatures: Any, intent: Any, reply: Any) -> RememberedChoice:
+    return RememberedChoice(tuple(map(int, signatures)), int(intent), str(reply)[:_LONGEST])
+
+
+def _counts(entries: Any) -> NDArray[np.float32]:
+    counts = np.zeros(style.SIZE, np.float32)
+    for number, count in entries.items():
+        counts[int(number)] = float(count)
+    return counts
+
+
+def _key(reply: str) -> str:
     """Return what makes two replies the same to forget."""
     kept = reply.strip()[:_LONGEST]
     return canonical(kept) or kept

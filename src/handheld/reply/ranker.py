@@ -1,8 +1,9 @@
 """Which replies fit a message: two towers over one learned projection, in numpy alone.
 
-After Henderson et al., "Efficient Natural Language Response Suggestion for Smart Reply" (arXiv 1705.00652): n-grams are added
-up, a small network makes a vector of the conversation and another one of a reply, and their product is the score. Words that
-both share count besides, by how rare they are. From the conversation's vector the intents of its answer are read as well.
+After Henderson et al., "Efficient Natural Language Response Suggestion for Smart Reply" (arXiv
+1705.00652): n-grams are added up, a small network makes a vector of the conversation and another
+one of a reply, and their product is the score. Words that both share count besides, by how rare
+they are. From the conversation's vector the intents of its answer are read as well.
 """
 
 import math
@@ -21,20 +22,24 @@ from handheld.projection.words import Texts, Words
 
 Floats = NDArray[np.float32]
 
-CONTEXT = 3  # texts of a conversation that are read
+CONTEXT = 3
+"""Texts of a conversation that are read: the last one and two before it."""
+# Lengths below this are taken to be this: those of texts without any known feature are 0.
 _SMALL = 1e-5
+# Layers with weights in 8 bits; ``norm`` is stored apart, as it is.
 _LAYERS = ("hidden", "query", "intent", "reply", "answer")
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class EncodedContext:
     """What is known of a conversation.
 
     Attributes:
         hidden: (hidden,) what the first layer gives.
         vector: (out,) of length 1.
         intents: (intents,) logits of what answers it.
-        shared: (rows,) how much it counts that a reply has a row of the table too, as the last text or those before it do.
+        shared: (rows,) how much it counts that a reply has a row of the table too, as the last text
+            or those before it do.
     """
 
     hidden: Floats
@@ -44,21 +49,22 @@ class Asked:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
+class EncodedReplies:
     """Replies that can be scored.
 
     Attributes:
         vectors: (n, out) of length 1.
-        rows, weights: (n, most) of the table, and how much each weighs in a reply; places that are left over weigh nothing.
+        rows: (n, most) of the table; what is left over behind a reply's last row is 0.
+        weights: (n, most) how much each row weighs in a reply; 0 behind the last.
     """
 
     vectors: Floats
     rows: NDArray[np.intp]
     weights: Floats
 
-    def part(self, places: slice) -> "Candidates":
+    def of(self, numbers: slice) -> "EncodedReplies":
         """Return some of them."""
-        return Candidates(self.vectors[places], self.rows[places], self.weights[places])
+        return EncodedReplies(self.vectors[numbers], self.rows[numbers], self.weights[numbers])
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,153 +73,178 @@ class Ranker:
 
     Attributes:
         learned: projection of all texts.
-        rarity: (rows,) inverse document frequency of each row.
-        layers: weight (outputs, inputs) and bias (outputs,) by name: ``hidden`` reads the texts of a conversation, ``query``
-            and ``intent`` read what it gives; ``reply`` and ``answer`` do the same for a reply. ``norm`` is scale and shift.
-        mix: (3,) weights of the product of vectors, and of shared words with the last text and those before it.
+        idf: (rows,) inverse document frequency of each row.
+        layers: weight (outputs, inputs) and bias (outputs,) by name: ``hidden`` reads the texts of
+            a conversation, ``query`` and ``intent`` read what it gives; ``reply`` and ``answer`` do
+            the same for a reply. ``norm`` is scale and shift.
+        mix: (3,) weights of the product of vectors, and of shared words with the last text and
+            those before it.
     """
 
     learned: LearnedTable
-    rarity: Floats
+    idf: Floats
     layers: Mapping[str, tuple[Floats, Floats]]
     mix: Floats
 
-    def ask(self, texts: Texts) -> Asked:
+    def encode_context(self, texts: Texts) -> EncodedContext:
         """Read a conversation: its last texts, the latest first, ``CONTEXT`` or fewer."""
         numbers, offsets = self.learned.reader.flat(texts)
         count = len(offsets) - 1
         if not 1 <= count <= CONTEXT:
             raise InputError(f"expected 1 to {CONTEXT} texts, got {count}")
+        # texts that are not there are zeros, as they were in training
         sums = np.zeros((CONTEXT, self.learned.width), np.float32)
         sums[:count] = self.learned.sums(numbers, offsets)
-        hidden = self._layer(
-            "hidden", normalised(sums, *self.layers["norm"]).reshape(1, -1), rise=True
-        )
-        shared = np.zeros(len(self.rarity), np.float32)
-        for weight, rows in zip(
-            self.mix[1:], (numbers[: offsets[1]], numbers[offsets[1] :]), strict=True
-        ):
-            rarity, total = self.rarity.take(rows), np.zeros(len(self.rarity), np.float32)
-            np.add.at(total, rows, rarity)
-            each = total.take(rows)
-            shared[rows] += each * (
-                weight / max(math.sqrt(each @ rarity), _SMALL)
-            )  # a row that occurs twice is set twice
-        return Asked(
-            hidden[0],
-            _of_length_1(self._layer("query", hidden))[0],
-            self._layer("intent", hidden)[0],
-            shared,
-        )
+        inputs = normalised(sums, *self.layers["norm"]).reshape(1, -1)
+        hidden = np.maximum(self._layer("hidden", inputs), 0)
+        vectors = _of_length_1(self._layer("query", hidden))
+        intents = self._layer("intent", hidden)
+        shared = self._shared(numbers[: offsets[1]], numbers[offsets[1] :])
+        return EncodedContext(hidden[0], vectors[0], intents[0], shared)
 
-    def replies(self, texts: Texts) -> Candidates:
+    def _shared(self, last: NDArray[np.intp], before: NDArray[np.intp]) -> Floats:
+        """Return (rows,) how much it counts that a reply has a row too.
+
+        Args:
+            last: rows of the last text.
+            before: rows of those before it.
+        """
+        shared = np.zeros(len(self.idf), np.float32)
+        for weight, rows in zip(self.mix[1:], (last, before), strict=True):
+            idf = self.idf.take(rows)
+            total = np.zeros(len(self.idf), np.float32)
+            np.add.at(total, rows, idf)
+            totals = total.take(rows)
+            length = math.sqrt(totals @ idf)
+            # a row that occurs twice is set twice, to the same
+            shared[rows] += totals * (weight / max(length, _SMALL))
+        return shared
+
+    def encode_replies(self, texts: Texts) -> EncodedReplies:
         """Read replies."""
         numbers, offsets = self.learned.reader.flat(texts)
-        hidden = self._layer(
-            "reply",
-            normalised(self.learned.sums(numbers, offsets), *self.layers["norm"]),
-            rise=True,
-        )
+        inputs = normalised(self.learned.sums(numbers, offsets), *self.layers["norm"])
+        hidden = np.maximum(self._layer("reply", inputs), 0)
+        vectors = _of_length_1(self._layer("answer", hidden))
         count = len(offsets) - 1
-        owners = np.arange(count).repeat(np.diff(offsets))
-        found, counts = np.unique(
-            owners * len(self.rarity) + numbers, return_counts=True
-        )  # each row of a reply once
-        owners, rows = np.divmod(found, len(self.rarity))
-        weights = self.rarity[rows] * counts.astype(np.float32)
-        lengths = np.sqrt(np.bincount(owners, weights * weights, minlength=count)).astype(
-            np.float32
-        )
-        weights /= np.maximum(lengths, _SMALL)[owners]
-        each = np.bincount(owners, minlength=count)
-        filled = np.arange(each.max(initial=0)) < each[:, None]
-        wide, heavy = np.zeros(filled.shape, np.intp), np.zeros(filled.shape, np.float32)
-        wide[filled], heavy[filled] = rows, weights
-        return Candidates(_of_length_1(self._layer("answer", hidden)), wide, heavy)
+        # each row of a reply once: a reply and a row are one number while they are sorted
+        texts_of = np.arange(count).repeat(np.diff(offsets))
+        keys, counts = np.unique(texts_of * len(self.idf) + numbers, return_counts=True)
+        replies, rows = np.divmod(keys, len(self.idf))
+        weights = self.idf[rows] * counts.astype(np.float32)
+        lengths = np.sqrt(np.bincount(replies, weights * weights, minlength=count))
+        weights /= np.maximum(lengths.astype(np.float32), _SMALL)[replies]
+        # replies have few rows, so a dense array of the longest one's width is small
+        rows_of = np.bincount(replies, minlength=count)
+        filled = np.arange(rows_of.max(initial=0)) < rows_of[:, None]
+        dense_rows = np.zeros(filled.shape, np.intp)
+        dense_weights = np.zeros(filled.shape, np.float32)
+        dense_rows[filled] = rows
+        dense_weights[filled] = weights
+        return EncodedReplies(vectors, dense_rows, dense_weights)
 
-    def scores(self, asked: Asked, candidates: Candidates) -> Floats:
+    def scores(self, context: EncodedContext, replies: EncodedReplies) -> Floats:
         """Return (n,) how well each reply fits, as logits."""
-        alike = (asked.shared.take(candidates.rows) * candidates.weights).sum(axis=1)
-        return np.asarray(self.mix[0] * (candidates.vectors @ asked.vector) + alike, np.float32)
+        alike = (context.shared.take(replies.rows) * replies.weights).sum(axis=1)
+        product = replies.vectors @ context.vector
+        return np.asarray(self.mix[0] * product + alike, np.float32)
 
-    def raised(self, asked: Asked, words: Words, intents: Sequence[int]) -> Floats:
+    def attributions(self, context: EncodedContext, words: Words, intents: Sequence[int]) -> Floats:
         """Return (intents, words) how much each word of the last text raises each intent.
 
         A straight line through the network: gradient times input, up to one factor for all words.
-        """
-        slopes = (self.layers["intent"][0][intents] * (asked.hidden > 0)) @ self.layers["hidden"][
-            0
-        ][:, : self.learned.width]
-        rows = self.learned.table.take(
-            self.learned.reader.numbers(Bag(words.hashes, words.offsets)), axis=0
-        )
-        return np.asarray((slopes * self.layers["norm"][0]) @ rows.T.astype(np.float32), np.float32)
 
-    def _layer(self, name: str, x: Floats, *, rise: bool = False) -> Floats:
+        Args:
+            context: the conversation.
+            words: of its last text.
+            intents: numbers of those that are explained.
+        """
+        # the hidden layer's first columns read the last text, and those that gave 0 pass nothing on
+        hidden_weight = self.layers["hidden"][0][:, : self.learned.width]
+        intent_weight = self.layers["intent"][0][intents]
+        gradients = (intent_weight * (context.hidden > 0)) @ hidden_weight
+        scale = self.layers["norm"][0]
+        numbers = self.learned.reader.numbers(Bag(words.hashes, words.offsets))
+        rows = self.learned.table.take(numbers, axis=0)
+        return np.asarray((gradients * scale) @ rows.T.astype(np.float32), np.float32)
+
+    def _layer(self, name: str, x: Floats) -> Floats:
         weight, bias = self.layers[name]
-        found = x @ weight.T + bias
-        return np.maximum(found, 0) if rise else found
+        return np.asarray(x @ weight.T + bias, np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file keeps: weights in 8 bits, one scale for each output."""
-        found = {**self.learned.arrays(), "mix": self.mix, "norm": np.stack(self.layers["norm"])}
-        found["rarity"], found["rarity_scale"] = _levels(self.rarity[None])
+        arrays: dict[str, NDArray[Any]] = dict(self.learned.arrays())
+        arrays["mix"] = self.mix
+        arrays["norm"] = np.stack(self.layers["norm"])
+        arrays["rarity"], arrays["rarity_scale"] = quantised(self.idf[None])
         for name in _LAYERS:
-            weight, found[f"{name}_bias"] = self.layers[name]
-            found[f"{name}_weight"], found[f"{name}_scale"] = _levels(weight)
-        return found
+            weight, bias = self.layers[name]
+            arrays[f"{name}_bias"] = bias
+            arrays[f"{name}_weight"], arrays[f"{name}_scale"] = quantised(weight)
+        return arrays
 
     @classmethod
     def of_arrays(cls, reader: Rows, arrays: Mapping[str, NDArray[Any]]) -> "Ranker":
-        """Return what :meth:`arrays` kept. Raises :class:`ModelError` for what does not fit together."""
+        """Return what :meth:`arrays` kept.
+
+        Raises:
+            ModelError: arrays that do not fit together.
+        """
         try:
-            learned = LearnedTable.of_arrays(reader, arrays)
-            layers = {
-                name: (
-                    _reals(arrays[f"{name}_weight"], arrays[f"{name}_scale"]),
-                    arrays[f"{name}_bias"].astype(np.float32),
-                )
-                for name in _LAYERS
-            }
-            layers["norm"] = (
-                arrays["norm"][0].astype(np.float32),
-                arrays["norm"][1].astype(np.float32),
+            layers = {name: layer_of(arrays, name) for name in _LAYERS}
+            scale, shift = arrays["norm"].astype(np.float32)
+            layers["norm"] = (scale, shift)
+            ranker = cls(
+                learned=LearnedTable.of_arrays(reader, arrays),
+                idf=dequantised("rarity", arrays["rarity"], arrays["rarity_scale"])[0],
+                layers=layers,
+                mix=arrays["mix"].astype(np.float32),
             )
-            found = cls(
-                learned,
-                _reals(arrays["rarity"], arrays["rarity_scale"])[0],
-                layers,
-                arrays["mix"].astype(np.float32),
-            )
-            found.scores(found.ask(["ok"]), found.replies(["ok"]))
+            # whatever shape does not fit fails here, and not at the first message
+            ranker.scores(ranker.encode_context(["ok"]), ranker.encode_replies(["ok"]))
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise ModelError(f"the ranker is damaged: {error}") from error
-        if not all(np.isfinite(part).all() for pair in layers.values() for part in pair):
-            raise ModelError("the ranker is damaged: some weights are no numbers")
-        return found
+        for weight, bias in layers.values():
+            if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+                raise ModelError("the ranker is damaged: some weights are no numbers")
+        return ranker
 
 
 def softmax(logits: Floats) -> Floats:
-    """Return (..., n) logits as probabilities; the engine's does the same, and would bring its memory along."""
-    risen = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(risen / risen.sum(axis=-1, keepdims=True), np.float32)
+    """Return (..., n) logits as probabilities."""
+    # not the engine's, which does the same and would bring its memory along
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), np.float32)
 
 
 def _of_length_1(x: Floats) -> Floats:
-    return np.asarray(
-        x / np.maximum(np.sqrt((x * x).sum(axis=1, keepdims=True)), _SMALL), np.float32
-    )
+    lengths = np.sqrt((x * x).sum(axis=1, keepdims=True))
+    return np.asarray(x / np.maximum(lengths, _SMALL), np.float32)
 
 
-def _levels(weight: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """Return (outputs, inputs) whole numbers and the (outputs,) scale of each row."""
-    scale = np.maximum(np.abs(weight).max(axis=1), _SMALL) / 127
+def quantised(weight: Floats, smallest: float = _SMALL) -> tuple[NDArray[np.int8], Floats]:
+    """Return (outputs, inputs) weights in 8 bits, and the (outputs,) scale of each row.
+
+    Args:
+        weight: (outputs, inputs).
+        smallest: largest weight that a row is taken to have at least, so that no scale is 0.
+    """
+    scale = np.maximum(np.abs(weight).max(axis=1), smallest) / 127
     return np.rint(weight / scale[:, None]).astype(np.int8), scale.astype(np.float32)
 
 
-def _reals(levels: NDArray[Any], scale: NDArray[Any]) -> Floats:
+def dequantised(name: str, levels: NDArray[Any], scale: NDArray[Any]) -> Floats:
+    """Return the weights that :func:`quantised` stored. Raises ``ValueError`` for others."""
     if levels.dtype != np.int8 or levels.ndim != 2 or scale.shape != levels.shape[:1]:
         raise ValueError(
-            f"expected weights of int8 and their scales, got {levels.dtype} {list(levels.shape)}"
+            f"{name}: expected int8 weights (outputs, inputs) and a scale of each output,"
+            f" got {levels.dtype} {list(levels.shape)} and {list(scale.shape)}"
         )
     return levels.astype(np.float32) * scale.astype(np.float32)[:, None]
+
+
+def layer_of(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[Floats, Floats]:
+    """Return weight and bias of a layer of a file. Raises ``KeyError`` and ``ValueError``."""
+    weight = dequantised(name, arrays[f"{name}_weight"], arrays[f"{name}_scale"])
+    return weight, arrays[f"{name}_bias"].astype(np.float32)

@@ -6,38 +6,52 @@ from pathlib import Path
 from markupsafe import Markup
 
 from handheld.reply.bundle import ReplyBundle
-from handheld.reply.judging import Judgement
+from handheld.reply.evaluation import ReplyEvaluation
 from handheld.reports import AxisWords, Figure, draw_curves, in_two_widths, percent, write_page
 
+# CSS pixels of the chart: the width of a page's column
 _WIDTH = 528
 _HEIGHT = 300
-_SUGGESTED = AxisWords("suggested for", lambda share: percent(share, 0))
 _CAPTION = (
-    "The share of suggestions that hold the true intent, against the share of messages for which anything is suggested, as the "
-    "threshold falls; most answers in conversations have no intent at all. The dashed line is where the threshold is, {:.3f}."
+    "The share of suggestions that hold the true intent, against the share of messages for which"
+    " anything is suggested, as the threshold falls; most answers in conversations have no intent"
+    " at all. The dashed line is where the threshold is, {:.3f}."
 )
-_RIGHT = AxisWords("of these right", lambda share: percent(share, 0))
 
 
-def write_report(path: Path, bundle: ReplyBundle, judged: Judgement) -> None:
-    """Write the page. Raises :class:`FileError` if it cannot be written."""
+def _whole_percent(share: float) -> str:
+    return percent(share, 0)
+
+
+_SUGGESTED = AxisWords("suggested for", _whole_percent)
+_RIGHT = AxisWords("of these right", _whole_percent)
+
+
+def write_report(path: Path, bundle: ReplyBundle, evaluation: ReplyEvaluation) -> None:
+    """Write the page.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    caption = _CAPTION.format(bundle.trigger.threshold)
     values = {
         "title": f"Replies: {bundle.card['name']}",
-        "judged": judged,
-        "figure": Figure(
-            _CAPTION.format(bundle.trigger.threshold), in_two_widths(partial(curve, judged), _WIDTH)
-        ),
+        "evaluation": evaluation,
+        "figure": Figure(caption, in_two_widths(partial(curve, evaluation), _WIDTH)),
         "replies": len(bundle.replies),
         "intents": len(bundle.intents),
     }
-    write_page(path, "handheld.reply", "judgement.html", values)
+    write_page(path, "handheld.reply", "evaluation.html", values)
 
 
-def curve(judged: Judgement, width: int = _WIDTH) -> Markup:
-    """Draw how often the true intent is among three suggestions, against how often anything is suggested."""
-    title = "Right suggestions against the share of messages"
-    marks = {"where the threshold is": judged.triggered}
-    curves = {"suggestions": judged.curve}
+def curve(evaluation: ReplyEvaluation, width: int = _WIDTH) -> Markup:
+    """Draw how often the true intent is among three suggestions, against how often any is made."""
     return draw_curves(
-        curves, title, width=width, height=_HEIGHT, across=_SUGGESTED, up=_RIGHT, marks=marks
+        {"suggestions": evaluation.curve},
+        "Right suggestions against the share of messages",
+        width=width,
+        height=_HEIGHT,
+        across=_SUGGESTED,
+        up=_RIGHT,
+        marks={"where the threshold is": evaluation.trigger_rate},
     )

@@ -1,13 +1,13 @@
-"""Whether a ready-made answer could hurt: a detector of grave topics, of signs of them, and of
-small bad news.
+"""Whether a ready-made answer could hurt.
 
-A message is judged by its worst span (:mod:`handheld.reply.clauses`). It misses what nobody wrote
-like before: a filter, no
+A detector of grave topics, of signs of them, and of small bad news. A message is judged by its
+worst span (:mod:`handheld.reply.clauses`). It misses what nobody wrote like before: a filter, no
 judgement of people. ``docs/reply-model-card.md`` has what was measured.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,29 +16,31 @@ from numpy.typing import NDArray
 from handheld.errors import ModelError
 from handheld.reply.clauses import spans_of
 from handheld.reply.formats import AUTOMATIC, LANGUAGE
-from handheld.reply.message_network import MessageNetwork, Reading
+from handheld.reply.message_network import MessageNetwork, SpanLogits
 from handheld.reply.ranker import softmax
-from handheld.reply.tones import GENTLE, NEUTRAL, SORRY, Tones
+from handheld.reply.tones import GENTLE, NEUTRAL, SORRY, ToneRange
 
-HARMLESS, MILD = "harmless", "bad news"
+HARMLESS = "harmless"
+MILD = "bad news"
 _NO_TOPIC = frozenset((AUTOMATIC, LANGUAGE))
 """Sections of the lessons that name a form, so that a reason does not call them sensitive."""
 
 DANGER = frozenset(("self-harm", "despair", "emergency", "abuse", "violence", "threats"))
 """Topics where somebody may come to harm: to miss one of these counts twice."""
 _DANGER_COUNTS = 2.0
+# In the order of SafetyDetector's fields, and by these names in a bundle's card.
 _THRESHOLDS = ("silent", "careful", "mild", "sorry", "wary")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SafetyVerdict:
     """What a message is like.
 
     Attributes:
         topic: the likeliest grave topic of its worst span.
-        risk: probability that this span is grave, 0 to 1; that of danger counts twice, so that the
-            sum may be above 1 and is cut there.
-        mild: probability that some span tells small bad news, 0 to 1.
+        risk: probability that this span is grave, in [0, 1]; that of danger counts twice, so that
+            the sum may be above 1 and is cut there.
+        mild: probability that some span tells small bad news, in [0, 1].
     """
 
     topic: str
@@ -58,15 +60,16 @@ class SafetyDetector:
     Attributes:
         network: reads spans.
         topics: names; one is "harmless", one may be "bad news", all others are grave.
-        silent: risk from which on nothing is suggested, 0 to 1.
-        careful: risk from which on nothing but gentle replies to small bad news is, 0 to 1; not
-            above ``silent``.
-        mild: probability of small bad news from which on only gentle replies are suggested, 0 to 1.
-        sorry: probability of it below which none that is sorry is, and from which on none that
-            agrees, thanks, laughs or cheers is, 0 to 1; not above ``mild``. To good news "That's
-            too bad" would hurt, and to bad news "Great".
-        wary: risk from which on nothing that agrees, thanks, laughs or cheers is, 0 to 1; not above
-            ``careful``.
+        silent: risk from which on nothing is suggested, in [0, 1].
+        careful: risk from which on nothing but gentle replies to small bad news is suggested, in
+            [0, 1]; not above ``silent``.
+        mild: probability of small bad news from which on gentle replies alone are suggested, in
+            [0, 1].
+        sorry: probability of it below which no reply that is sorry is suggested, and from which on
+            none that agrees, thanks, laughs or cheers, in [0, 1]; not above ``mild``. To good news
+            "That's too bad" would hurt, and to bad news "Great".
+        wary: risk from which on nothing that agrees, thanks, laughs or cheers is suggested, in
+            [0, 1]; not above ``careful``.
 
     Raises:
         ModelError: thresholds or topics that do not fit together.
@@ -83,46 +86,48 @@ class SafetyDetector:
     def __post_init__(self) -> None:
         if HARMLESS not in self.topics or len(self.topics) != self.network.topics:
             raise ModelError(
-                f"expected {self.network.topics} topics, {HARMLESS!r} among them, got {', '.join(self.topics)}"
+                f"expected {self.network.topics} topics, {HARMLESS!r} among them,"
+                f" got {', '.join(self.topics)}"
             )
-        if not (
-            0 <= self.wary <= self.careful <= self.silent <= 1 and 0 <= self.sorry <= self.mild <= 1
-        ):
+        risks_rise = 0 <= self.wary <= self.careful <= self.silent <= 1
+        mild_rises = 0 <= self.sorry <= self.mild <= 1
+        if not (risks_rise and mild_rises):
+            values = ", ".join(f"{name} {getattr(self, name)}" for name in _THRESHOLDS)
             raise ModelError(
-                f"expected thresholds of the detector from 0 to 1, wary, careful and silent rising, sorry and mild as well, "
-                f"got {', '.join(f'{name} {getattr(self, name)}' for name in _THRESHOLDS)}"
+                "expected thresholds of the detector from 0 to 1, wary, careful and silent rising,"
+                f" sorry and mild as well, got {values}"
             )
-        weights = [_DANGER_COUNTS if topic in DANGER else 1.0 for topic in self.topics]
-        grave = np.array([topic not in (HARMLESS, MILD) for topic in self.topics])
-        object.__setattr__(self, "_weights", np.where(grave, weights, 0.0).astype(np.float32))
 
-    def judge(self, *texts: str) -> Verdict:
+    @cached_property
+    def _weights(self) -> NDArray[np.float32]:
+        """How much the probability of each topic counts as risk: (topics,)."""
+        return np.array([_risk_weight(topic) for topic in self.topics], np.float32)
+
+    def judge(self, *texts: str) -> SafetyVerdict:
         """Judge some texts, one or more, by their worst span."""
         return self.verdict(self.network.read(spans_of(*texts)))
 
-    def verdict(self, reading: Reading) -> Verdict:
+    def verdict(self, logits: SpanLogits) -> SafetyVerdict:
         """Judge a text whose spans were read."""
-        weights: NDArray[np.float32] = self._weights  # type: ignore[attr-defined]  # set once
-        weighted = softmax(reading.topics) * weights
+        shares = softmax(logits.topics)
+        weighted = shares * self._weights
         risks = np.minimum(weighted.sum(axis=1), 1)
         worst = int(risks.argmax())
         topic = self.topics[int(weighted[worst].argmax())]
-        mild = (
-            float(softmax(reading.topics)[:, self.topics.index(MILD)].max())
-            if MILD in self.topics
-            else 0.0
-        )
-        return Verdict(topic, float(risks[worst]), mild)
+        mild = 0.0
+        if MILD in self.topics:
+            mild = float(shares[:, self.topics.index(MILD)].max())
+        return SafetyVerdict(topic, float(risks[worst]), mild)
 
-    def is_silent(self, verdict: Verdict) -> bool:
+    def is_silent(self, verdict: SafetyVerdict) -> bool:
         """Return whether nothing may be suggested."""
         return verdict.risk >= self.silent
 
-    def is_careful(self, verdict: Verdict) -> bool:
+    def is_careful(self, verdict: SafetyVerdict) -> bool:
         """Return whether there is any sign that something is wrong."""
         return verdict.risk >= self.careful or verdict.mild >= self.mild
 
-    def tones(self, verdict: Verdict, earlier: int) -> Tones | None:
+    def tones(self, verdict: SafetyVerdict, earlier: int) -> ToneRange | None:
         """Return the tones that fit a message; None if none does.
 
         Small bad news is answered gently, and nothing else with pity. A sign of something grave
@@ -134,12 +139,14 @@ class SafetyDetector:
             earlier: the most cheerful tone that fits what was said before.
         """
         if verdict.mild >= self.mild:
-            return Tones(SORRY, GENTLE)
+            return ToneRange(SORRY, GENTLE)
         if verdict.risk >= self.careful:
             return None
         is_sorry = verdict.mild >= self.sorry
+        saddest = SORRY if is_sorry else GENTLE
         in_doubt = is_sorry or verdict.risk >= self.wary
-        return Tones(SORRY if is_sorry else GENTLE, min(earlier, NEUTRAL) if in_doubt else earlier)
+        most_cheerful = min(earlier, NEUTRAL) if in_doubt else earlier
+        return ToneRange(saddest, most_cheerful)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file keeps."""
@@ -149,18 +156,25 @@ class SafetyDetector:
     def of_arrays(
         cls, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
     ) -> "SafetyDetector":
-        """Return what :meth:`arrays` and :meth:`card` kept. Raises :class:`ModelError` for what
-        does not fit together.
+        """Return what :meth:`arrays` and :meth:`card` kept.
+
+        Raises:
+            ModelError: entries that do not fit together.
         """
-        network = MessageNetwork.of_arrays(arrays)
         # files that know of no such threshold were as if it was never reached
         thresholds = {"sorry": 0.0, "wary": card["careful"], **card}
         return cls(
-            network,
-            tuple(map(str, card["topics"])),
-            *(float(thresholds[name]) for name in _THRESHOLDS),
+            network=MessageNetwork.of_arrays(arrays),
+            topics=tuple(map(str, card["topics"])),
+            **{name: float(thresholds[name]) for name in _THRESHOLDS},
         )
 
     def card(self) -> dict[str, Any]:
         """Return the detector's entry of a bundle's card."""
         return {"topics": self.topics, **{name: getattr(self, name) for name in _THRESHOLDS}}
+
+
+def _risk_weight(topic: str) -> float:
+    if topic in (HARMLESS, MILD):
+        return 0.0
+    return _DANGER_COUNTS if topic in DANGER else 1.0

@@ -1,5 +1,6 @@
 """Our small text files: a line in brackets begins a section, the lines below belong to it."""
 
+import math
 import re
 from collections.abc import Iterator
 from itertools import islice, product
@@ -12,56 +13,73 @@ from handheld.untrusted import require_file
 _CHOICE = re.compile(r"\(([^()]*)\)")
 
 
-class Line(NamedTuple):
+class SectionLine(NamedTuple):
     """A line, and the section that it stands in."""
 
     section: str
     text: str
 
 
-def read_sections(path: Path) -> list[Line]:
-    """Read a file. Raises :class:`InputError` for one that cannot be read, or lines before the first section."""
-    try:
-        require_file(path)
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    found: list[Line] = []
+def read_sections(path: Path) -> list[SectionLine]:
+    """Read a file, without its comments and empty lines.
+
+    Raises:
+        InputError: a file that cannot be read, or lines before the first section.
+    """
+    lines: list[SectionLine] = []
     section = ""
-    for number, line in enumerate(map(str.strip, lines), 1):
+    for number, line in enumerate(map(str.strip, read_lines(path)), 1):
         if not line or line.startswith("#"):
             continue
         if line.startswith("[") and line.endswith("]"):
             section = line[1:-1].strip()
         elif section:
-            found.append(Line(section, line))
+            lines.append(SectionLine(section, line))
         else:
             raise InputError(f"{path}:{number}: expected a [section] before {line!r}")
-    return found
+    return lines
 
 
-def expanded(text: str, most: int) -> list[str]:
-    """Return the texts that a line such as ``(hi|hello) there`` stands for: all, or ``most`` at even distances.
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a UTF-8 file.
+
+    Raises:
+        InputError: a file that cannot be read.
+    """
+    try:
+        require_file(path)
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def expanded(text: str, count: int) -> list[str]:
+    """Return the texts that a line such as ``(hi|hello) there`` stands for.
+
+    Args:
+        text: the line.
+        count: texts at most; of more, as many are taken at even distances.
 
     >>> expanded("(hi|hello) (there|)", 10)
     ['hi there', 'hi', 'hello there', 'hello']
     """
-    parts = _CHOICE.split(text)
-    choices = [part.split("|") if place % 2 else [part] for place, part in enumerate(parts)]
-    count = 1
-    for each in choices:
-        count *= len(each)
-    return [
-        " ".join(joined.split()) for joined in _evenly(map("".join, product(*choices)), count, most)
-    ]
+    # split() gives what stands outside of brackets and what stands within, in turns
+    pieces = _CHOICE.split(text)
+    choices = [piece.split("|") for piece in pieces]
+    choices[::2] = [[piece] for piece in pieces[::2]]
+    total = math.prod(map(len, choices))
+    texts = map("".join, product(*choices))
+    return [" ".join(text.split()) for text in _evenly(texts, total, count)]
 
 
-def _evenly(texts: Iterator[str], count: int, most: int) -> Iterator[str]:
-    if count <= most:
+def _evenly(texts: Iterator[str], total: int, count: int) -> Iterator[str]:
+    """Yield ``count`` of ``total`` texts, each from the middle of as long a stretch."""
+    if total <= count:
         yield from texts
         return
     done = 0
-    for number in range(most):
-        place = (2 * number + 1) * count // (2 * most)
-        yield from islice(texts, place - done, place - done + 1)
-        done = place + 1
+    for number in range(count):
+        position = (2 * number + 1) * total // (2 * count)
+        # not a list: a line may stand for millions
+        yield from islice(texts, position - done, position - done + 1)
+        done = position + 1

@@ -8,14 +8,23 @@ from typing import NamedTuple
 from handheld.errors import InputError
 from handheld.reply.sections import read_sections
 
-SORRY, GENTLE, KIND, NEUTRAL, CHEERFUL = range(-1, 4)
-"""Fit for bad news and for nothing else; fit for bad news too; fit in a conversation in which
-something grave was said before; fit where there is a doubt; for all else only.
-"""
+# Numbers that rise with cheer, since what fits is a range of them; a bundle stores them.
+SORRY = -1
+"""Fits bad news, and nothing else."""
+GENTLE = 0
+"""Fits bad news too."""
+KIND = 1
+"""Fits a conversation in which something grave was said before."""
+NEUTRAL = 2
+"""Fits where there is a doubt."""
+CHEERFUL = 3
+"""Fits all else only."""
 _NAMES: Mapping[str, int] = {"sorry": SORRY, "gentle": GENTLE, "kind": KIND, "neutral": NEUTRAL}
+# Asks for colour; the same emoji is written with and without it.
+_COLOUR_MARK = "\ufe0f"
 
 
-class Tones(NamedTuple):
+class ToneRange(NamedTuple):
     """Tones that fit a message.
 
     Attributes:
@@ -30,7 +39,7 @@ class Tones(NamedTuple):
         return self.saddest <= tone <= self.most_cheerful
 
 
-ALL_TONES = Tones(SORRY, CHEERFUL)
+ALL_TONES = ToneRange(SORRY, CHEERFUL)
 
 
 def read_tones(path: Path, intents: Sequence[str]) -> tuple[int, ...]:
@@ -53,6 +62,6 @@ def shipped_emoji() -> dict[str, tuple[str, ...]]:
         lines = read_sections(path)
     replies: dict[str, tuple[str, ...]] = {}
     for line in lines:
-        for emoji in line.section.replace("\ufe0f", "").split():
+        for emoji in line.section.replace(_COLOUR_MARK, "").split():
             replies[emoji] = (*replies.get(emoji, ()), line.text)
     return replies

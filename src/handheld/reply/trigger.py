@@ -1,6 +1,4 @@
-"""When to suggest anything: a calibrated probability that a person would send one of the three
-suggestions.
-"""
+"""When to suggest anything: a calibrated probability that a person would send a suggestion."""
 
 import math
 from dataclasses import dataclass
@@ -10,17 +8,26 @@ from numpy.typing import NDArray
 
 from handheld.errors import ModelError
 
+# Probabilities are kept this far from 0 and 1, so that log odds are finite.
 _SMALL = 1e-6
+# Logits are cut here: exp() of more overflows, and the probability is 1 to thirteen digits.
+_MOST_LOGIT = 30.0
+# Words from which on length counts once more: the longest that a reply of three words answers well.
+_LONG = 10
 EVIDENCE = 6
+"""Numbers by which the trigger judges a message, see :func:`evidence`."""
 
 
 @dataclass(frozen=True)
-class Trigger:
+class ReplyTrigger:
     """Logistic regression (Platt, 1999) on what the judges of intents say of a message.
 
     Attributes:
         weights: of each of :func:`evidence`, then the bias.
-        threshold: probability from which on replies are suggested, 0 to 1.
+        threshold: probability from which on replies are suggested, in [0, 1].
+
+    Raises:
+        ModelError: not as many weights, or numbers outside of these.
     """
 
     weights: tuple[float, ...]
@@ -30,15 +37,16 @@ class Trigger:
         fits = len(self.weights) == EVIDENCE + 1 and np.isfinite(self.weights).all()
         if not fits or not 0 <= self.threshold <= 1:
             raise ModelError(
-                f"expected {EVIDENCE + 1} weights of the trigger and a threshold of 0 to 1, got {self}"
+                f"expected {EVIDENCE + 1} weights of the trigger"
+                f" and a threshold of 0 to 1, got {self}"
             )
 
     def probability(self, seen: NDArray[np.float64]) -> float:
-        """Return the probability that one of the suggestions is right, given its
-        :func:`evidence`.
-        """
-        logit = float(seen @ np.array(self.weights[:-1])) + self.weights[-1]
-        return 1 / (1 + math.exp(-min(max(logit, -30.0), 30.0)))
+        """Return the probability that one of the suggestions is right, given its evidence."""
+        *weights, bias = self.weights
+        logit = float(seen @ np.array(weights)) + bias
+        logit = min(max(logit, -_MOST_LOGIT), _MOST_LOGIT)
+        return 1 / (1 + math.exp(-logit))
 
 
 def evidence(intents: NDArray[np.float32], words: int, *, question: bool) -> NDArray[np.float64]:
@@ -51,16 +59,17 @@ def evidence(intents: NDArray[np.float32], words: int, *, question: bool) -> NDA
 
     Returns:
         (EVIDENCE,) the log odds of any intent, of the likeliest three and of the likeliest one; the
-        logarithm of the number
-        of words, by itself and above ten (a long message says more than three words answer); and 1
-        for a question.
+        logarithm of the number of words, by itself and above ten (a long message says more than
+        three words answer); and 1 for a question.
     """
     best = np.sort(intents[:-1])[-3:].tolist()
     length = math.log(max(words, 1))
-    beyond = max(0.0, length - math.log(10))
-    shares = [
-        min(max(share, _SMALL), 1 - _SMALL)
-        for share in (1 - float(intents[-1]), sum(best), best[-1])
-    ]
-    odds = [math.log(share / (1 - share)) for share in shares]
+    beyond = max(0.0, length - math.log(_LONG))
+    any_intent = 1 - float(intents[-1])
+    odds = [_log_odds(share) for share in (any_intent, sum(best), best[-1])]
     return np.array([*odds, length, beyond, float(question)])
+
+
+def _log_odds(share: float) -> float:
+    share = min(max(share, _SMALL), 1 - _SMALL)
+    return math.log(share / (1 - share))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from handheld.errors import InputError
+from handheld.reply.safety import HARMLESS
 from handheld.reply.training.compositions import NearWords, composed
-from handheld.reply.training.messages import HARMLESS, WrittenMessage
+from handheld.reply.training.messages import WrittenMessage
 
 WRITTEN = (
     WrittenMessage("death", "my mum died last night", ("a", 0)),

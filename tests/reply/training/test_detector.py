@@ -8,20 +8,26 @@ torch = pytest.importorskip("torch")
 from handheld.errors import InputError  # noqa: E402
 from handheld.projection.words import fingerprints  # noqa: E402
 from handheld.reply.clauses import spans_of  # noqa: E402
-from handheld.reply.message_network import MessageNetwork, Vocabulary, short_keys  # noqa: E402
+from handheld.reply.message_network import MessageNetwork, WordVectors, short_keys  # noqa: E402
 from handheld.reply.training import message_network as training  # noqa: E402
 from handheld.reply.training.detector import read_vocabulary, topic_losses, topics_of  # noqa: E402
 from handheld.reply.training.messages import WrittenMessage, drawn, read_messages  # noqa: E402
 from handheld.reply.training.registers import varied  # noqa: E402
-from handheld.reply.training.teacher import Taught, Teacher, ask_teacher, read_taught, write_taught  # noqa: E402
+from handheld.reply.training.teacher import (  # noqa: E402
+    TeacherNetwork,
+    TeacherShares,
+    ask_teacher,
+    read_teacher_shares,
+    write_teacher_shares,
+)
 
 SHAPE = training.NetworkShape(rows=200, width=8, filters=6, hidden=5)
 
 
-def vocabulary() -> Vocabulary:
+def vocabulary() -> WordVectors:
     keys = np.unique(short_keys(fingerprints(["my", "mum", "died", "hello", "you"])))
     levels = np.random.default_rng(0).integers(-7, 8, (len(keys), 4)).astype(np.int8)
-    return Vocabulary(keys, levels, 0.25)
+    return WordVectors(keys, levels, 0.25)
 
 
 @pytest.fixture
@@ -155,19 +161,19 @@ def test_to_call_a_grave_text_harmless_costs_more_than_to_call_it_by_another_gra
 
 def test_what_a_teacher_said_is_kept_in_the_order_of_the_topics(tmp_path: Path):
     path = tmp_path / "taught.npz"
-    write_taught(
+    write_teacher_shares(
         path,
-        Taught(("he died", "hi"), np.array([[0.75, 0.25], [0.0, 1.0]], np.float32)),
+        TeacherShares(("he died", "hi"), np.array([[0.75, 0.25], [0.0, 1.0]], np.float32)),
         ("death", "harmless"),
     )
-    found = read_taught(path, ("harmless", "death"))
+    found = read_teacher_shares(path, ("harmless", "death"))
     assert found.texts == ("he died", "hi")
     assert found.shares.tolist() == [[0.25, 0.75], [1.0, 0.0]]
     with pytest.raises(InputError, match="a run with the topics death, harmless"):
-        read_taught(path, ("death", "illness", "harmless"))
+        read_teacher_shares(path, ("death", "illness", "harmless"))
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(InputError, match="cannot be read as what a teacher said"):
-        read_taught(path, ("death", "harmless"))
+        read_teacher_shares(path, ("death", "harmless"))
 
 
 def test_a_teacher_learns_topics_and_is_asked_once(encoder: Path, tmp_path: Path):
@@ -182,4 +188,4 @@ def test_a_teacher_learns_topics_and_is_asked_once(encoder: Path, tmp_path: Path
     again = ask_teacher(tmp_path / "none", *arguments, seed=0, state=state, report=lambda *_: None)
     assert again.texts == taught.texts
     with pytest.raises(InputError, match="cannot be read as a sentence encoder"):
-        Teacher(tmp_path / "none", 2)
+        TeacherNetwork(tmp_path / "none", 2)

@@ -2,9 +2,9 @@ import pytest
 
 from handheld.errors import InputError
 from handheld.reply import Conversation
-from handheld.reply.training.pairs import NOTHING, TEST, TRAIN, Division, pairs_of
+from handheld.reply.training.pairs import NOTHING, TEST, TRAIN, SplitRule, pairs_of
 
-ALL = Division(valid=0.0, test=0.0, held_out=0.0)
+ALL = SplitRule(valid=0.0, test=0.0, held_out=0.0)
 
 
 def talk(*texts: str, name: str = "1", speakers: tuple[str, str] = ("a", "b")) -> Conversation:
@@ -36,7 +36,7 @@ def test_people_who_are_held_out_are_never_learned_from():
         talk("hi", f"answer {n}", name=str(n), speakers=(f"user{n % 10}", f"user{(n + 1) % 10}"))
         for n in range(200)
     ]
-    found = pairs_of({"one": some}, Division(valid=0.0, test=0.0, held_out=0.3))
+    found = pairs_of({"one": some}, SplitRule(valid=0.0, test=0.0, held_out=0.3))
     names = {
         person: int(number)
         for person, number in zip(
@@ -55,7 +55,7 @@ def test_people_who_are_held_out_are_never_learned_from():
 
 
 def test_the_split_depends_on_names_alone():
-    division = Division()
+    division = SplitRule()
     assert [division.split(f"file/{n}", ["ann"]) for n in range(50)] == [
         division.split(f"file/{n}", ["ann"]) for n in range(50)
     ]
@@ -66,7 +66,7 @@ def test_the_split_depends_on_names_alone():
 def test_those_who_say_too_much_are_capped():
     found = pairs_of(
         {"one": [talk(*["hi", "ok"] * 50, speakers=("ann", "bob"))]},
-        Division(valid=0, test=0, held_out=0, most=10),
+        SplitRule(valid=0, test=0, held_out=0, max_answers=10),
     )
     assert len(found) == 20
     assert found.left_out == {"somebody who says too much": 79}

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from handheld.cli.app import app
 from handheld.reply.bundle import ReplyBundle
-from handheld.reply.training import settle, vectors
+from handheld.reply.training import selection, vectors
 from handheld.reply.training.vectors import make_vectors, useful_words
 from handheld.training.runs import locked
 
@@ -30,7 +30,7 @@ def test_one_command_makes_everything_and_goes_on_without_what_it_has_done(
 ):
     words = ["reply", "train", str(configuration), "--encoder", str(encoder)]
     with monkeypatch.context() as stopped:
-        stopped.setattr(settle, "mixing_of", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        stopped.setattr(selection, "mixing_of", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert CliRunner().invoke(app, words).exit_code != 0
     assert not (tmp_path / "tiny.replies").exists()
     assert {path.name for path in (tmp_path / "tiny.run").iterdir()} == STAGES | {
@@ -72,5 +72,5 @@ def test_vectors_of_words_are_made_once(
         assert kept["words"].tolist()[:2] == ["hello", "you"]
         assert kept["vectors"].shape == (6, 4)
         assert kept["vectors"].astype(float).std() == pytest.approx(1, abs=0.01)
-    monkeypatch.setattr(vectors, "Encoder", None)
+    monkeypatch.setattr(vectors, "SentenceEncoder", None)
     make_vectors(path, encoder, [], [], size=4, count=6, report=lambda *_: None)

@@ -1,6 +1,7 @@
-"""A chat page on this machine: write what somebody says, pick what to answer, and see the replies adapt.
+"""A chat page on this machine.
 
-Everything stays on the machine: the page talks to this server alone, and the server to nobody.
+Write what somebody says, pick what to answer, and see the replies adapt. Everything stays on the
+machine: the page talks to this server alone, and the server to nobody.
 """
 
 from collections.abc import Callable
@@ -25,8 +26,10 @@ try:
 except ImportError as error:
     raise MissingDependencyError("starlette", "server", "a chat page") from error
 
-_MOST_BYTES = 1 << 16  # of a request
+# Of a request: thirty messages of the length that is read, far more than a page sends.
+_MOST_BYTES = 1 << 16
 _MOST_MESSAGES = 50
+# The page's files, and what a browser must take them for.
 _TYPES = {
     "chat.html": "text/html; charset=utf-8",
     "chat.css": "text/css",
@@ -49,8 +52,8 @@ def create_app(
         replier = Replier(replier.bundle, replier.personal, file=personal)
 
     async def suggest(request: Request) -> Response:
-        found = replier.suggest(_messages(await _content(request)), fallback=True)
-        return JSONResponse(asdict(found))
+        suggestions = replier.suggest(_messages(await _content(request)), fallback=True)
+        return JSONResponse(asdict(suggestions))
 
     async def learn(request: Request) -> Response:
         content = await _content(request)
@@ -88,7 +91,18 @@ def serve(
     port: int,
     on_start: Callable[[str], None] | None = None,
 ) -> None:
-    """Answer requests until the process is told to end. Raises :class:`ServiceError` if the port cannot be used."""
+    """Answer requests until the process is told to end.
+
+    Args:
+        replier: that suggests, and learns.
+        personal: file that keeps what was learned; nothing is kept without it.
+        host: name or address to listen on.
+        port: to listen on; 0 takes a free one.
+        on_start: called with the page's address when it can be opened.
+
+    Raises:
+        ServiceError: the port cannot be used.
+    """
     run_app(
         create_app(replier, personal=personal, hosts=(host,)),
         host=host,
@@ -107,8 +121,9 @@ async def _asset(request: Request) -> Response:
 async def _content(request: Request) -> dict[str, Any]:
     """Return a request's JSON object. Raises :class:`InputError`."""
     body = b""
-    async for part in request.stream():
-        body += part
+    # piece by piece: what is too long is refused before it fills the memory
+    async for chunk in request.stream():
+        body += chunk
         if len(body) > _MOST_BYTES:
             raise InputError(f"expected {_MOST_BYTES} bytes or fewer")
     try:
@@ -121,14 +136,11 @@ async def _content(request: Request) -> dict[str, Any]:
 
 
 def _messages(content: dict[str, Any]) -> list[Message]:
-    given = content.get("messages")
-    if (
-        not isinstance(given, list)
-        or not 1 <= len(given) <= _MOST_MESSAGES
-        or not all(isinstance(m, dict) for m in given)
-    ):
+    entries: Any = content.get("messages")
+    is_list = isinstance(entries, list) and 1 <= len(entries) <= _MOST_MESSAGES
+    if not is_list or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f"expected messages, 1 to {_MOST_MESSAGES} objects with text and mine")
-    return [Message(_text(each, "text"), each.get("mine") is True) for each in given]
+    return [Message(_text(entry, "text"), entry.get("mine") is True) for entry in entries]
 
 
 def _text(content: dict[str, Any], key: str) -> str:

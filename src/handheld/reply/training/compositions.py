@@ -5,7 +5,6 @@ pieces are cut out. Many make no sense. That is no harm: what the teacher says o
 small network how words weigh that none of our messages has beside each other.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,15 +13,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.reply.training.messages import HARMLESS, WrittenMessage
+from handheld.reply.safety import HARMLESS
+from handheld.reply.training.messages import MessageDraws, WrittenMessage
 from handheld.reply.training.vectors import read_vectors
 
-_NEAR = 12  # words, of which one takes another's place
-_SHARES = (0.15, 0.3, 0.5)  # of a message's words that are exchanged
-_GRAVE = 0.65  # of the texts, those that begin with a grave message
-_EXCHANGES, _JOINS = 0.55, 0.25  # of the texts; the rest are pieces
-_LONGEST, _PIECE = 24, 8  # words of a joined text and of a piece
-_ROWS = 1000  # words whose neighbours are looked for at once: 8 MB for 8,000 words
+# Words, of which one takes another's place.
+_NEAR = 12
+# Shares of a message's words that are exchanged, each as often as the others.
+_SHARES = (0.15, 0.3, 0.5)
+# Of the texts, the share that begins with a grave message: what is missed there hurts.
+_GRAVE = 0.65
+# Of the texts, the shares in which words are exchanged and which are joined; the rest are pieces.
+_EXCHANGES = 0.55
+_JOINS = 0.25
+# Words of a joined text and of a piece.
+_LONGEST = 24
+_SHORTEST_PIECE = 2
+_LONGEST_PIECE = 8
+# Words whose neighbours are looked for at once: 8 MB for 8,000 words.
+_ROWS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +60,13 @@ class NearWords:
         words, vectors = read_vectors(path, count)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors = vectors / np.maximum(lengths, 1e-6)
-        kept = min(_NEAR, len(words) - 1)
+        neighbours = min(_NEAR, len(words) - 1)
         near = []
         for start in range(0, len(words), _ROWS):
-            rows = vectors[start : start + _ROWS]
+            cosines = vectors[start : start + _ROWS] @ vectors.T
+            order = np.argsort(-cosines, axis=1, kind="stable")
             # the nearest of all is the word itself
-            order = np.argsort(-(rows @ vectors.T), axis=1, kind="stable")
-            near.append(order[:, 1 : 1 + kept])
+            near.append(order[:, 1 : 1 + neighbours])
         return cls(words, np.concatenate(near))
 
     @cached_property
@@ -65,14 +74,14 @@ class NearWords:
         return {word: number for number, word in enumerate(self.words)}
 
     def exchanged(self, text: str, share: float, rng: np.random.Generator) -> str:
-        """Return a text in which about a share of the words, 0 to 1, became near ones."""
-        written = []
+        """Return a text in which about a share of the words, in [0, 1], became near ones."""
+        words = []
         for word in text.split():
             number = self._numbers.get(word.strip(".,!?").lower())
             if number is not None and rng.random() < share:
                 word = self.words[int(rng.choice(self.near[number]))]
-            written.append(word)
-        return " ".join(written)
+            words.append(word)
+        return " ".join(words)
 
 
 def composed(
@@ -86,53 +95,60 @@ def composed(
         count: texts, at most.
         rng: which draws.
     """
-    fine = _MessageDraws.of([message for message in written if message.topic == HARMLESS])
-    grave = _MessageDraws.of([message for message in written if message.topic != HARMLESS])
-    texts: dict[str, None] = {}
-    for _ in range(count):
-        first = grave.draw(rng) if rng.random() < _GRAVE else fine.draw(rng)
-        draw = rng.random()
-        if draw < _EXCHANGES:
-            text = near.exchanged(first, float(rng.choice(_SHARES)), rng)
-        elif draw < _EXCHANGES + _JOINS:
-            text = _joined(first, grave.draw(rng) if rng.random() < _GRAVE else fine.draw(rng), rng)
-        else:
-            text = _piece(first, rng)
-        texts[text] = None
-    return list(texts)
+    composer = _Composer(
+        harmless=MessageDraws.of([message for message in written if message.topic == HARMLESS]),
+        grave=MessageDraws.of([message for message in written if message.topic != HARMLESS]),
+        near=near,
+        rng=rng,
+    )
+    return list(dict.fromkeys(composer.compose() for _ in range(count)))
 
 
 @dataclass(frozen=True, eq=False)
-class _MessageDraws:
-    """Messages, and how often each is drawn: a line that stands for many counts more than one that
-    stands for one, but not as many times.
+class _Composer:
+    """What texts are made of.
+
+    Attributes:
+        harmless, grave: messages.
+        near: words that stand for each other.
+        rng: which draws.
     """
 
-    texts: Sequence[str]
-    shares: NDArray[np.float64]
+    harmless: MessageDraws
+    grave: MessageDraws
+    near: NearWords
+    rng: np.random.Generator
 
-    @classmethod
-    def of(cls, written: Sequence[WrittenMessage]) -> "_MessageDraws":
-        lines = Counter(message.source for message in written)
-        weights = np.array([lines[message.source] ** -0.5 for message in written])
-        return cls([message.text for message in written], weights / weights.sum())
+    def compose(self) -> str:
+        """Return a text."""
+        first = self._message()
+        draw = self.rng.random()
+        if draw < _EXCHANGES:
+            share = float(self.rng.choice(_SHARES))
+            return self.near.exchanged(first, share, self.rng)
+        if draw < _EXCHANGES + _JOINS:
+            return _joined(first, self._message(), self.rng)
+        return _piece(first, self.rng)
 
-    def draw(self, rng: np.random.Generator) -> str:
-        return self.texts[int(rng.choice(len(self.texts), p=self.shares))]
+    def _message(self) -> str:
+        draws = self.grave if self.rng.random() < _GRAVE else self.harmless
+        return draws.draw(self.rng)
 
 
 def _joined(first: str, second: str, rng: np.random.Generator) -> str:
     """Return the beginning of one text and the end of another."""
     before = first.split()
     behind = second.split()
+    # one word or more of the first, two or more of the second
     end = int(rng.integers(1, max(2, len(before))))
     begin = int(rng.integers(0, max(1, len(behind) - 1)))
-    return " ".join([*before[:end], *behind[begin:]][:_LONGEST])
+    words = [*before[:end], *behind[begin:]]
+    return " ".join(words[:_LONGEST])
 
 
 def _piece(text: str, rng: np.random.Generator) -> str:
     """Return two to eight words of a text that follow each other."""
     words = text.split()
-    count = int(rng.integers(2, _PIECE + 1))
+    count = int(rng.integers(_SHORTEST_PIECE, _LONGEST_PIECE + 1))
     begin = int(rng.integers(0, max(1, len(words) - count + 1)))
     return " ".join(words[begin : begin + count])

@@ -16,38 +16,39 @@ Example::
     epochs = 4
 
 ``base`` names a bundle whose ranker, intents and replies stay as they are: then the detector alone
-is learned, and what hangs
-on it is chosen anew. ``encoder`` names a sentence encoder that teaches the detector. ``safety`` is
-a folder of messages by topic, ``words`` a file of words' vectors, ``judged`` messages with
-the intents that people would answer.
+is learned, and what hangs on it is chosen anew. ``encoder`` names a sentence encoder that teaches
+the detector. ``safety`` is a folder of messages by topic, ``words`` a file of words' vectors,
+``judged`` messages with the intents that people would answer.
 """
 
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from handheld.config import find, from_table
 from handheld.errors import InputError
 from handheld.reply.training.message_network import NetworkShape
-from handheld.reply.training.pairs import Division
+from handheld.reply.training.pairs import SplitRule
 from handheld.training import Schedule
 from handheld.untrusted import require_file
 
 ASSETS = Path(__file__).parent.parent / "assets"
+# Entries that name what is shipped if they are left out ...
 _TEXTS = {
     "intents": "intents.txt",
     "situations": "situations.txt",
     "tones": "tones.txt",
     "safety": "safety",
 }
+# ... and those that name nothing then.
 _OPTIONAL = ("words", "judged", "base", "encoder")
 
 
 @dataclass(frozen=True)
-class Source:
+class ConversationSource:
     """A file of conversations.
 
     Attributes:
@@ -59,73 +60,79 @@ class Source:
     repeats: int = 1
 
 
+# Adam for all three: rows that few texts have learn little by plain gradients.
 def _first() -> Schedule:
     return Schedule(2, batch=512, rate=0.002, rise=0.1, decay=0.0, optimiser="adam")
-
-
-def _detector() -> Schedule:
-    return Schedule(40, batch=128, rate=0.005, rise=0.05, decay=0.02, optimiser="adam")
 
 
 def _second() -> Schedule:
     return Schedule(4, batch=512, rate=0.002, rise=0.05, decay=0.0, optimiser="adam")
 
 
+def _detector() -> Schedule:
+    return Schedule(40, batch=128, rate=0.005, rise=0.05, decay=0.02, optimiser="adam")
+
+
 @dataclass(frozen=True)
-class Settings:
+class ReplySettings:
     """How a bundle is made; the defaults make one of less than 1 MB.
 
     Attributes:
         rows, width: of the ranker's table.
         length: features of a text that are read.
         hidden, out: of the ranker's layers.
-        dropout: share of features, and of what the first layers give, that is left out while
-            learning.
+        dropout_rate: share of features, and of what the first layers give, that is left out while
+            learning, in [0, 1).
         first, second: schedules of the ranker, before and after intents are known.
         detector: schedule of the network behind the detector.
         shape: its sizes.
-        vocabulary: words whose vectors it knows.
-        vector: numbers of a word's vector.
+        vocabulary_size: words whose vectors it knows.
+        vector_size: numbers of a word's vector.
         sentences: of conversations, that the detector learns to be quiet on.
-        trigger: calibrated probability from which on replies are suggested.
-        silent, careful, mild, sorry, wary: thresholds of the detector, see ``safety.SafetyDetector``.
-        expanded: messages that a line of the situations stands for, at most.
-        asked: messages of each line that a teacher is asked about.
+        trigger: calibrated probability from which on replies are suggested, in [0, 1].
+        silent, careful, mild, sorry, wary: thresholds of the detector, see
+            ``safety.SafetyDetector``.
+        per_situation: messages that a line of the situations stands for, at most.
+        per_message: messages that a line of the safety files stands for, at most.
+        asked_per_message: messages of each such line that a teacher is asked about; and it is asked
+            about one in as many messages of the situations.
         composed: texts made of hand-written messages that it is asked about too.
-        drawn: messages that a line of the safety files stands for, at most.
         seed: of everything.
-        division: who is learned from.
+        split: who is learned from.
     """
 
+    # The ranker's sizes: less than 1 MB in 8 bits; rows and width are most of that.
     rows: int = 14336
     width: int = 96
     length: int = 192
     hidden: int = 256
     out: int = 128
-    dropout: float = 0.25
+    dropout_rate: float = 0.25
     first: Schedule = field(default_factory=_first)
     second: Schedule = field(default_factory=_second)
     detector: Schedule = field(default_factory=_detector)
     shape: NetworkShape = field(default_factory=NetworkShape)
-    vocabulary: int = 9_000
-    vector: int = 16
+    vocabulary_size: int = 9_000
+    vector_size: int = 16
     sentences: int = 90_000
     trigger: float = 0.5
+    # The detector's thresholds: chosen by the first two sets of benchmarks/reply_harm; the model card
+    # has what they let through (docs/reply-model-card.md).
     silent: float = 0.55
     careful: float = 0.55
     mild: float = 0.5
     sorry: float = 0.2
     wary: float = 0.3
-    expanded: int = 60
-    drawn: int = 14
-    asked: int = 5
+    per_situation: int = 60
+    per_message: int = 14
+    asked_per_message: int = 5
     composed: int = 30_000
     seed: int = 0
-    division: Division = field(default_factory=Division)
+    split: SplitRule = field(default_factory=SplitRule)
 
 
 @dataclass(frozen=True)
-class Config:
+class ReplyConfig:
     """A run to be made.
 
     Attributes:
@@ -135,11 +142,10 @@ class Config:
         sources: conversations.
         intents, situations, tones: text files, in the form of those that are shipped.
         safety: folder of messages by topic, in the form of the one that is shipped.
-        words: ``.npz`` file of words and their vectors; None: the encoder makes them, and without one words are near no
-            others.
+        words: ``.npz`` file of words and their vectors; None: the encoder makes them, and without
+            one words are near no others.
         judged: messages and the intents that people would answer, by which the trigger is
-            calibrated; None: by the
-            conversations' own answers.
+            calibrated; None: by the conversations' own answers.
         encoder: folder of a sentence encoder that teaches the detector; None: it learns from
             hand-written messages alone.
         base: bundle whose ranker and replies stay as they are; None: all is learned.
@@ -149,7 +155,7 @@ class Config:
     out: Path
     name: str
     card: Mapping[str, Any]
-    sources: tuple[Source, ...]
+    sources: tuple[ConversationSource, ...]
     intents: Path
     situations: Path
     tones: Path
@@ -158,47 +164,55 @@ class Config:
     judged: Path | None
     base: Path | None
     encoder: Path | None
-    settings: Settings
+    settings: ReplySettings
 
 
-def read(path: str | os.PathLike[str]) -> Config:
+def read(path: str | os.PathLike[str]) -> ReplyConfig:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
+    where = os.fspath(path)
+    table = _read_table(path)
+    folder = Path(path).resolve().parent
+    texts = {name: _path(table, name, folder) or ASSETS / file for name, file in _TEXTS.items()}
+    return ReplyConfig(
+        out=Path(str(table.get("out", "bundle.replies"))),
+        name=str(table.get("name", "replies")),
+        card=dict(table.get("card", {})),
+        sources=_sources(table.get("conversations"), where, folder),
+        settings=from_table(ReplySettings, table.get("settings", {}), "settings"),
+        intents=texts["intents"],
+        situations=texts["situations"],
+        tones=texts["tones"],
+        safety=texts["safety"],
+        words=_path(table, "words", folder),
+        judged=_path(table, "judged", folder),
+        base=_path(table, "base", folder),
+        encoder=_path(table, "encoder", folder),
+    )
+
+
+def _read_table(path: str | os.PathLike[str]) -> dict[str, Any]:
+    where = os.fspath(path)
     try:
         require_file(path)
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error
+        raise InputError(f"{where} cannot be read as a configuration: {error}") from error
     known = {"out", "name", "card", "conversations", "settings", *_TEXTS, *_OPTIONAL}
-    if unknown := table.keys() - known:
-        raise InputError(
-            f"{os.fspath(path)}: no entry {sorted(unknown)[0]!r}; expected {', '.join(sorted(known))}"
-        )
-    if not isinstance(table.get("conversations"), list) or not table["conversations"]:
-        raise InputError(f"{os.fspath(path)}: expected one [[conversations]] or more")
-    folder = Path(path).resolve().parent
-    sources = [
-        from_table(Source, each, f"conversations.{number}")
-        for number, each in enumerate(table["conversations"], 1)
-    ]
+    for name in sorted(table.keys() - known):
+        raise InputError(f"{where}: no entry {name!r}; expected {', '.join(sorted(known))}")
+    return table
 
-    def text(name: str) -> Path:
-        return find(str(table[name]), folder) if name in table else ASSETS / _TEXTS[name]
 
-    def optional(name: str) -> Path | None:
-        return find(str(table[name]), folder) if name in table else None
+def _sources(entries: Any, where: str, folder: Path) -> tuple[ConversationSource, ...]:
+    if not isinstance(entries, list) or not entries:
+        raise InputError(f"{where}: expected one [[conversations]] or more")
+    sources: list[ConversationSource] = []
+    for number, entry in enumerate(entries, 1):
+        source = from_table(ConversationSource, entry, f"conversations.{number}")
+        sources.append(replace(source, path=str(find(source.path, folder))))
+    return tuple(sources)
 
-    return Config(
-        out=Path(str(table.get("out", "bundle.replies"))),
-        name=str(table.get("name", "replies")),
-        card=dict(table.get("card", {})),
-        sources=tuple(Source(str(find(source.path, folder)), source.repeats) for source in sources),
-        settings=from_table(Settings, table.get("settings", {}), "settings"),
-        intents=text("intents"),
-        situations=text("situations"),
-        tones=text("tones"),
-        safety=text("safety"),
-        words=optional("words"),
-        judged=optional("judged"),
-        base=optional("base"),
-        encoder=optional("encoder"),
-    )
+
+def _path(table: Mapping[str, Any], name: str, folder: Path) -> Path | None:
+    """Return where an entry leads; None if there is none."""
+    return find(str(table[name]), folder) if name in table else None

@@ -9,63 +9,77 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 
 from handheld.projection.inputs import Rows
-from handheld.reply.training.network import Flat
-from handheld.reply.training.pairs import NOTHING, Whole
+from handheld.reply.training.pairs import NOTHING, Integers
+from handheld.reply.training.ranker_network import FlatRows
+
+# Lengths below this are taken to be this: those of texts without any known row are 0.
+_SMALL = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
-class Texts:
+class TextRows:
     """All texts as rows of a table.
 
     Attributes:
         numbers, offsets: as ``Rows.flat`` gives them.
-        rarity: (rows,) inverse document frequency of each row.
+        idf: (rows,) inverse document frequency of each row.
     """
 
     numbers: NDArray[np.intp]
     offsets: NDArray[np.intp]
-    rarity: NDArray[np.float32]
+    idf: NDArray[np.float32]
 
     @classmethod
-    def of(cls, reader: Rows, texts: Sequence[str], counted: Whole) -> "Texts":
-        """Read texts; ``counted`` are those by which rarity is judged."""
-        numbers, offsets = reader.flat(texts)
-        found = cls(numbers, offsets, np.ones(reader.rows, np.float32))
-        frequency = np.asarray((found._counts(counted) > 0).sum(axis=0)).ravel()
-        rarity = np.log((len(counted) + 1) / (frequency + 1)).astype(np.float32)
-        return cls(numbers, offsets, rarity)
+    def of(cls, reader: Rows, texts: Sequence[str], counted: Integers) -> "TextRows":
+        """Read texts.
 
-    def flat(self, texts: Whole) -> Flat:
+        Args:
+            reader: makes rows of texts.
+            texts: to read.
+            counted: numbers of those by which it is known how rare a row is.
+        """
+        numbers, offsets = reader.flat(texts)
+        rows = cls(numbers, offsets, np.ones(reader.rows, np.float32))
+        frequency = np.asarray((rows._counts(counted) > 0).sum(axis=0)).ravel()
+        idf = np.log((len(counted) + 1) / (frequency + 1)).astype(np.float32)
+        return cls(numbers, offsets, idf)
+
+    def flat(self, texts: Integers) -> FlatRows:
         """Return the rows of some texts; ``NOTHING`` has none."""
         numbers, offsets = self._take(texts)
         return torch.from_numpy(numbers), torch.from_numpy(offsets)
 
-    def shared(self, texts: Whole) -> "csr_array":
+    def shared(self, texts: Integers) -> "csr_array":
         """Return (texts, rows) of length 1: how much each row weighs in a text."""
-        weighted = self._counts(texts) @ diags_array(self.rarity)
-        length = np.sqrt(np.asarray((weighted * weighted).sum(axis=1)).ravel())
-        return csr_array(diags_array((1 / np.maximum(length, 1e-5)).astype(np.float32)) @ weighted)
+        weights = self._counts(texts) @ diags_array(self.idf)
+        lengths = np.sqrt(np.asarray((weights * weights).sum(axis=1)).ravel())
+        factors = (1 / np.maximum(lengths, _SMALL)).astype(np.float32)
+        return csr_array(diags_array(factors) @ weights)
 
-    def _counts(self, texts: Whole) -> "csr_array":
+    def _counts(self, texts: Integers) -> "csr_array":
+        """Return (texts, rows) how often each row stands in a text."""
         numbers, offsets = self._take(texts)
-        found = csr_array(
-            (np.ones(len(numbers), np.float32), numbers, offsets),
-            shape=(len(texts), len(self.rarity)),
-        )
-        found.sum_duplicates()
-        return found
+        ones = np.ones(len(numbers), np.float32)
+        counts = csr_array((ones, numbers, offsets), shape=(len(texts), len(self.idf)))
+        counts.sum_duplicates()
+        return counts
 
-    def _take(self, texts: Whole) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        places = np.maximum(texts, 0)
-        counts = np.where(texts == NOTHING, 0, self.offsets[places + 1] - self.offsets[places])
+    def _take(self, texts: Integers) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the rows of some texts, one after another, and where each text's begin."""
+        begins = self.offsets[np.maximum(texts, 0)]
+        ends = self.offsets[np.maximum(texts, 0) + 1]
+        counts = np.where(texts == NOTHING, 0, ends - begins)
         offsets = np.zeros(len(texts) + 1, np.intp)
         counts.cumsum(out=offsets[1:])
-        inside = np.arange(offsets[-1]) - offsets[:-1].repeat(counts)
-        return self.numbers[self.offsets[places].repeat(counts) + inside], offsets
+        within = np.arange(offsets[-1]) - offsets[:-1].repeat(counts)
+        return self.numbers[begins.repeat(counts) + within], offsets
 
 
-class Batches:
-    """Which pairs each step sees: those of one group, so that wrong answers are of the same kind as the right one.
+class PairBatches:
+    """Which pairs each step sees.
+
+    They are of one group, so that wrong answers are of the same kind as the right one: else the
+    network would learn to tell files apart.
 
     Args:
         groups: (n,) numbers of pairs, and how often an epoch goes through them.
@@ -73,26 +87,33 @@ class Batches:
         seed: of the order.
     """
 
-    def __init__(self, groups: Sequence[tuple[Whole, int]], size: int, seed: int):
-        self.groups, self.size, self.seed = groups, size, seed
+    def __init__(self, groups: Sequence[tuple[Integers, int]], size: int, seed: int):
+        self.groups = groups
+        self.size = size
+        self.seed = seed
         self.per_epoch = sum(len(pairs) // size * repeats for pairs, repeats in groups)
-        self._epoch, self._order = -1, [np.empty(0, np.int64)]
+        self._epoch = -1
+        self._order: list[Integers] = []
 
-    def __call__(self, step: int) -> Whole:
+    def __call__(self, step: int) -> Integers:
         """Return the pairs of a step."""
-        epoch, place = divmod(step, self.per_epoch)
+        epoch, position = divmod(step, self.per_epoch)
+        # steps come in their order, so one epoch at a time is enough
         if epoch != self._epoch:
-            self._epoch, self._order = epoch, self._shuffled(epoch)
-        return self._order[place]
+            self._order = self._shuffled(epoch)
+            self._epoch = epoch
+        return self._order[position]
 
-    def _shuffled(self, epoch: int) -> list[Whole]:
+    def _shuffled(self, epoch: int) -> list[Integers]:
+        # by the epoch, so that a run which was stopped goes on as if it had not been
         rng = np.random.default_rng((self.seed, epoch))
-        found = []
+        batches: list[Integers] = []
         for pairs, repeats in self.groups:
             for _ in range(repeats):
-                order = rng.permutation(pairs)
-                found += [
-                    order[start : start + self.size]
-                    for start in range(0, len(order) - self.size + 1, self.size)
-                ]
-        return [found[place] for place in rng.permutation(len(found))]
+                batches += self._cut(rng.permutation(pairs))
+        return [batches[number] for number in rng.permutation(len(batches))]
+
+    def _cut(self, order: Integers) -> list[Integers]:
+        """Return the batches of a group; what is left over at its end has another chance."""
+        starts = range(0, len(order) - self.size + 1, self.size)
+        return [order[start : start + self.size] for start in starts]

@@ -1,5 +1,6 @@
-"""The network that reads messages while it learns; ``handheld.reply.message_network`` runs the same
-one in numpy.
+"""The network that reads messages while it learns.
+
+``handheld.reply.message_network`` runs the same one in numpy.
 """
 
 from collections.abc import Sequence
@@ -15,13 +16,16 @@ from handheld.projection.inputs import Rows
 from handheld.projection.training.grid import learned, on_grid, step_of
 from handheld.projection.words import Words, words_of
 from handheld.reply.clauses import joined
-from handheld.reply.message_network import FEATURES, MessageNetwork, Vocabulary, short_keys
+from handheld.reply.message_network import FEATURES, MessageNetwork, WordVectors
 
-_LONGEST = 48  # words of a text that are learned from
-_ALL = 1 << 16  # features of a text: none is left out, as none is when spans are read
-_WORD_DROPOUT = (
-    0.1  # words hidden from the filters, so that the neighbours of a word must do as well
-)
+# Words of a text that are learned from: as many as a span of several clauses has (reply.clauses).
+_LONGEST = 48
+# Features of a text: none is left out, as none is when spans are read.
+_ALL = 1 << 16
+# Words hidden from the filters, so that the neighbours of a word must do as well.
+_WORD_DROPOUT = 0.1
+# Place of what is no word, behind the last word of a text.
+_NO_WORD = -1
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,15 @@ class NetworkShape:
         rows, width: of the table.
         filters: over the vectors of words.
         hidden: of the layer in which both views meet.
-        dropout: share of features, and of what layers give, that is left out while learning.
+        dropout_rate: share of features, and of what layers give, that is left out while learning,
+            in [0, 1).
     """
 
     rows: int = 4800
     width: int = 32
     filters: int = 64
     hidden: int = 64
-    dropout: float = 0.1
+    dropout_rate: float = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +72,11 @@ class TrainedNetwork(nn.Module):
         intents: how many there are, that of none included.
     """
 
-    def __init__(self, shape: NetworkShape, vocabulary: Vocabulary, topics: int, intents: int):
+    def __init__(self, shape: NetworkShape, vocabulary: WordVectors, topics: int, intents: int):
         super().__init__()
         size = vocabulary.vectors.shape[1]
-        self.shape, self.vocabulary = shape, vocabulary
+        self.shape = shape
+        self.vocabulary = vocabulary
         vectors = vocabulary.vectors.astype(np.float32) * np.float32(vocabulary.step)
         stranger = np.zeros((1, size), np.float32)
         self.vectors: torch.Tensor
@@ -78,6 +84,7 @@ class TrainedNetwork(nn.Module):
         self.table = nn.Parameter(torch.randn(shape.rows, shape.width) * 0.1)
         self.norm = nn.LayerNorm(shape.width)
         self.conv = nn.Conv1d(size, shape.filters, 3, padding=1)
+        # of filters the strongest and the mean answers, and one number for strangers
         self.hidden = nn.Linear(shape.width + 2 * shape.filters + 1, shape.hidden)
         self.topic = nn.Linear(shape.hidden, topics)
         self.answer = nn.Linear(shape.hidden, intents)
@@ -85,15 +92,18 @@ class TrainedNetwork(nn.Module):
     def forward(self, batch: MessageBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (texts, topics) and (texts, intents) logits."""
         views = torch.cat([self._rows(batch), self._words(batch.places)], dim=1)
-        dropout = self.shape.dropout
-        hidden = torch.relu(self.hidden(functional.dropout(views, dropout, self.training)))
-        hidden = functional.dropout(hidden, dropout, self.training)
+        hidden = torch.relu(self.hidden(self._dropout(views)))
+        hidden = self._dropout(hidden)
         return self.topic(hidden), self.answer(hidden)
 
+    def _dropout(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.dropout(x, self.shape.dropout_rate, self.training)
+
     def _rows(self, batch: MessageBatch) -> torch.Tensor:
+        """Return (texts, width) sums of rows."""
         kept = None
         if self.training:
-            kept = (torch.rand(len(batch.numbers)) >= self.shape.dropout).float()
+            kept = (torch.rand(len(batch.numbers)) >= self.shape.dropout_rate).float()
         sums = functional.embedding_bag(
             batch.numbers,
             on_grid(self.table),
@@ -106,11 +116,13 @@ class TrainedNetwork(nn.Module):
         return normalised
 
     def _words(self, places: torch.Tensor) -> torch.Tensor:
+        """Return (texts, 2 * filters + 1) answers of the filters, and the share of strangers."""
         stranger = len(self.vectors) - 1
-        inside = places >= 0
+        inside = places != _NO_WORD
         vectors = self.vectors[torch.where(inside, places, stranger)]
         if self.training:
-            vectors = vectors * (torch.rand(places.shape) >= _WORD_DROPOUT).float()[..., None]
+            shown = (torch.rand(places.shape) >= _WORD_DROPOUT).float()
+            vectors = vectors * shown[..., None]
         answers = torch.relu(self.conv(vectors.transpose(1, 2))) * inside[:, None, :]
         count = inside.sum(dim=1, keepdim=True).clamp(min=1).float()
         mean = answers.sum(dim=2) / (2 * count.sqrt())
@@ -128,10 +140,10 @@ class BatchReader:
     """
 
     rows: Rows
-    vocabulary: Vocabulary
+    vocabulary: WordVectors
 
     @classmethod
-    def of(cls, shape: NetworkShape, vocabulary: Vocabulary) -> "BatchReader":
+    def of(cls, shape: NetworkShape, vocabulary: WordVectors) -> "BatchReader":
         """Return the reader of a network with a shape."""
         return cls(Rows(FEATURES, shape.rows, _ALL), vocabulary)
 
@@ -139,21 +151,23 @@ class BatchReader:
         """Return a batch in which a text is one span of all its clauses."""
         words = one_sentence(words_of([joined(text) for text in texts]))
         numbers, offsets = self.rows.flat(words)
-        counts = np.minimum(np.diff(words.offsets), _LONGEST)
-        places = np.full((len(texts), max(1, int(counts.max(initial=1)))), -1, np.int64)
-        everywhere = self._places(words.hashes)
-        for text, (begin, count) in enumerate(
-            zip(words.offsets.tolist(), counts.tolist(), strict=False)
-        ):
-            places[text, :count] = everywhere[begin : begin + count]
+        places = self._text_places(words)
         return MessageBatch(
             torch.from_numpy(numbers), torch.from_numpy(offsets), torch.from_numpy(places)
         )
 
-    def _places(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-        keys, wanted = self.vocabulary.keys, short_keys(hashes)
-        places = np.minimum(keys.searchsorted(wanted), len(keys) - 1)
-        return np.where(keys[places] == wanted, places, len(keys)).astype(np.int64)
+    def _text_places(self, words: Words) -> NDArray[np.int64]:
+        """Return (texts, words) places in the vocabulary, for each text as many as the longest."""
+        numbers, known = self.vocabulary.find(words.hashes)
+        stranger = len(self.vocabulary.keys)
+        places = np.where(known, numbers, stranger)
+        counts = np.minimum(np.diff(words.offsets), _LONGEST)
+        # one column at least, so that filters have something to read
+        width = max(1, int(counts.max(initial=1)))
+        table = np.full((len(counts), width), _NO_WORD, np.int64)
+        for row, begin, count in zip(table, words.offsets.tolist(), counts, strict=False):
+            row[:count] = places[begin : begin + count]
+        return table
 
 
 def one_sentence(words: Words) -> Words:
@@ -165,17 +179,31 @@ def one_sentence(words: Words) -> Words:
 def exported(network: TrainedNetwork) -> MessageNetwork:
     """Return the network as a device runs it."""
     table = learned(network.table, Rows(FEATURES, network.shape.rows, _ALL)).table
-    norm = np.stack([_array(network.norm.weight), _array(network.norm.bias)])
+    scale, shift = _weights(network.norm)
+    weight, bias = _weights(network.conv)
     # (filters, size, 3) becomes (filters, 3 * size): the word before, the word, the word after
-    conv = _array(network.conv.weight).transpose(0, 2, 1).reshape(network.shape.filters, -1)
-    bias = network.conv.bias
-    assert bias is not None
-    layers = {"conv": (conv, _array(bias))}
-    for name in ("hidden", "topic", "answer"):
-        layer = getattr(network, name)
-        layers[name] = (_array(layer.weight), _array(layer.bias))
-    return MessageNetwork(table, float(step_of(network.table)), norm, network.vocabulary, layers)
+    conv = weight.transpose(0, 2, 1).reshape(network.shape.filters, -1)
+    return MessageNetwork(
+        table=table,
+        step=float(step_of(network.table)),
+        norm=np.stack([scale, shift]),
+        vocabulary=network.vocabulary,
+        layers={
+            "conv": (conv, bias),
+            "hidden": _weights(network.hidden),
+            "topic": _weights(network.topic),
+            "answer": _weights(network.answer),
+        },
+    )
+
+
+def _weights(
+    layer: nn.Linear | nn.LayerNorm | nn.Conv1d,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    assert layer.bias is not None  # none of these was made without one
+    return _array(layer.weight), _array(layer.bias)
 
 
 def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
+    # a copy: an array of numpy would change with the network
     return tensor.detach().numpy().astype(np.float32).copy()

@@ -2,8 +2,10 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +13,25 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.reply.conversation import LONGEST, Conversation
 from handheld.reply.ranker import CONTEXT
-from handheld.reply.training.clean import reason_against
+from handheld.reply.training.exclusions import reason_against
 
-TRAIN, VALID, TEST = 0, 1, 2
-NOTHING = -1  # in the place of a text that is not there
+TRAIN = 0
+VALID = 1
+TEST = 2
+NOTHING = -1
+"""The number of a text that is not there."""
 
-Whole = NDArray[np.int64]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class ReplyPairs:
     """Messages and their answers, as numbers of texts.
 
     Attributes:
         texts: each is there once.
-        context: (n, CONTEXT) the last text, the one before it, and so on; ``NOTHING`` where there is none.
+        context: (n, CONTEXT) the last text, the one before it, and so on; ``NOTHING`` where there
+            is none.
         replies: (n,) what was answered.
         sources: (n,) number of the file.
         conversations: (n,) number of the conversation, over all files.
@@ -35,117 +41,184 @@ class Pairs:
     """
 
     texts: tuple[str, ...]
-    context: Whole
-    replies: Whole
-    sources: Whole
-    conversations: Whole
-    splits: Whole
-    speakers: Whole
+    context: Integers
+    replies: Integers
+    sources: Integers
+    conversations: Integers
+    splits: Integers
+    speakers: Integers
     left_out: Mapping[str, int]
 
     def __len__(self) -> int:
         return len(self.replies)
 
-    def where(self, split: int, source: int | None = None) -> Whole:
+    def where(self, split: int, source: int | None = None) -> Integers:
         """Return the numbers of the pairs of a split, and of one file."""
         chosen = self.splits == split
         if source is not None:
             chosen &= self.sources == source
         return np.flatnonzero(chosen)
 
+    def said(self, numbers: Integers) -> list[str]:
+        """Return texts by their numbers, without those that are not there."""
+        return [self.texts[number] for number in numbers.tolist() if number != NOTHING]
+
 
 @dataclass(frozen=True)
-class Division:
+class SplitRule:
     """Who is learned from.
 
     Attributes:
-        valid, test: shares of conversations that are kept for choosing and for judging.
-        held_out: share of the people with a name whose conversations all are kept for judging.
-        most: answers of one such person that are learned from.
+        valid, test: shares of conversations that are kept for choosing and for evaluating, in
+            [0, 1].
+        held_out: share of the people with a name whose conversations all are kept for evaluating,
+            in [0, 1].
+        max_answers: answers of one such person that are learned from.
     """
 
     valid: float = 0.05
     test: float = 0.05
     held_out: float = 0.08
-    most: int = 1500
+    max_answers: int = 1500
 
     def split(self, name: str, speakers: Sequence[str]) -> int:
         """Return the split of a conversation; it depends on nothing but names."""
-        if any(len(each) > 1 and _share(each) < self.held_out for each in speakers):
-            return TEST
+        for speaker in speakers:
+            if _has_name(speaker) and _share(speaker) < self.held_out:
+                return TEST
         share = _share(name)
-        return TEST if share < self.test else VALID if share < self.test + self.valid else TRAIN
+        if share < self.test:
+            return TEST
+        return VALID if share < self.test + self.valid else TRAIN
 
 
-def pairs_of(files: Mapping[str, Sequence[Conversation]], division: Division = Division()) -> Pairs:
+def _has_name(speaker: str) -> bool:
+    """Return whether a speaker is somebody; one letter only tells two people apart."""
+    return len(speaker) > 1
+
+
+def pairs_of(
+    files: Mapping[str, Sequence[Conversation]], rule: SplitRule = SplitRule()
+) -> ReplyPairs:
     """Return all pairs of some files, by the files' names.
+
+    Args:
+        files: conversations.
+        rule: says who is learned from.
 
     Raises:
         InputError: no pair is left to learn from.
     """
-    texts: dict[str, int] = {}
-    reasons: dict[str, str] = {}
-    left_out: Counter[str] = Counter()
-    answers: Counter[str] = Counter()
-    rows: list[tuple[int, ...]] = []
-    people: dict[str, int] = {}
-    number = -1
-    for source, (file, conversations) in enumerate(files.items()):
+    collection = _PairCollection(rule)
+    for name, conversations in files.items():
+        collection.add_file(name, conversations)
+    return collection.pairs()
+
+
+class _Answer(NamedTuple):
+    """An answer, and what it belongs to.
+
+    Attributes:
+        text: what was answered.
+        before: texts before it, the latest first, ``CONTEXT`` or fewer.
+        speaker: who answered, as the file calls them.
+        person: the same, over all files.
+    """
+
+    text: str
+    before: list[str]
+    speaker: str
+    person: str
+
+
+@dataclass
+class _PairCollection:
+    """Pairs as they are gathered from file after file.
+
+    Attributes:
+        rule: who is learned from.
+        texts, people: numbers.
+        answers: how many each person gave.
+        left_out: pairs that are not taken, by reason.
+        rows: of each pair, the numbers of its texts, then its other columns.
+        files, conversations: numbers of those that come next.
+    """
+
+    rule: SplitRule
+    texts: dict[str, int] = field(default_factory=dict)
+    people: dict[str, int] = field(default_factory=dict)
+    answers: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    rows: list[tuple[int, ...]] = field(default_factory=list)
+    files: int = 0
+    conversations: int = 0
+
+    def __post_init__(self) -> None:
+        # the same words are said again and again, and rules take time
+        self._reason_of = cache(reason_against)
+
+    def add_file(self, name: str, conversations: Sequence[Conversation]) -> None:
+        """Take the pairs of a file."""
         for conversation in conversations:
-            number += 1
-            said = [(speaker, text[:LONGEST]) for speaker, text in conversation.turns]
-            split = division.split(f"{file}/{conversation.id}", [speaker for speaker, _ in said])
-            for place in range(1, len(said)):
-                speaker, answer = said[place]
-                reason = next(
-                    filter(None, (_reason(text, reasons) for text in (answer, said[place - 1][1]))),
-                    "",
-                )
-                name = f"{file}/{speaker}"
-                answers[name] += 1
-                if (
-                    not reason
-                    and split == TRAIN
-                    and len(speaker) > 1
-                    and answers[name] > division.most
-                ):
-                    reason = "somebody who says too much"
-                if reason:
-                    left_out[reason] += 1
-                    continue
-                before = [
-                    said[place - back][1] if place >= back else None
-                    for back in range(1, CONTEXT + 1)
-                ]
-                numbers = [
-                    NOTHING if text is None else texts.setdefault(text, len(texts))
-                    for text in (*before, answer)
-                ]
-                rows.append((*numbers, source, number, split, people.setdefault(name, len(people))))
-    found = np.array(rows, np.int64).reshape(-1, CONTEXT + 5)
-    if not (found[:, -2] == TRAIN).any():
-        raise InputError(
-            f"no answer is left to learn from; left out: {dict(left_out) or 'none, the files hold none'}"
+            speakers = [speaker for speaker, _ in conversation.turns]
+            split = self.rule.split(f"{name}/{conversation.id}", speakers)
+            for answer in _answers(name, conversation):
+                self.answers[answer.person] += 1
+                if reason := self._reason_against(answer, split):
+                    self.left_out[reason] += 1
+                else:
+                    self._add(answer, split)
+            self.conversations += 1
+        self.files += 1
+
+    def _reason_against(self, answer: _Answer, split: int) -> str:
+        """Return why a pair is not taken; an empty text for one that is."""
+        if reason := self._reason_of(answer.text) or self._reason_of(answer.before[0]):
+            return reason
+        is_capped = split == TRAIN and _has_name(answer.speaker)
+        if is_capped and self.answers[answer.person] > self.rule.max_answers:
+            return "somebody who says too much"
+        return ""
+
+    def _add(self, answer: _Answer, split: int) -> None:
+        context = [NOTHING] * CONTEXT
+        for number, text in enumerate(answer.before):
+            context[number] = self._number(text)
+        reply = self._number(answer.text)
+        person = self.people.setdefault(answer.person, len(self.people))
+        self.rows.append((*context, reply, self.files, self.conversations, split, person))
+
+    def _number(self, text: str) -> int:
+        return self.texts.setdefault(text, len(self.texts))
+
+    def pairs(self) -> ReplyPairs:
+        """Return all pairs. Raises :class:`InputError` if none is learned from."""
+        table = np.array(self.rows, np.int64).reshape(-1, CONTEXT + 5)
+        replies, sources, conversations, splits, speakers = table[:, CONTEXT:].T
+        if not (splits == TRAIN).any():
+            reasons = dict(self.left_out) or "none, the files hold none"
+            raise InputError(f"no answer is left to learn from; left out: {reasons}")
+        return ReplyPairs(
+            texts=tuple(self.texts),
+            context=table[:, :CONTEXT],
+            replies=replies,
+            sources=sources,
+            conversations=conversations,
+            splits=splits,
+            speakers=speakers,
+            left_out=dict(self.left_out),
         )
-    columns = [found[:, CONTEXT + each] for each in range(5)]
-    replies, sources, numbers_of, splits, speakers = columns
-    return Pairs(
-        tuple(texts),
-        found[:, :CONTEXT],
-        replies,
-        sources,
-        numbers_of,
-        splits,
-        speakers,
-        dict(left_out),
-    )
 
 
-def _reason(text: str, known: dict[str, str]) -> str:
-    if text not in known:
-        known[text] = reason_against(text)
-    return known[text]
+def _answers(file: str, conversation: Conversation) -> Iterator[_Answer]:
+    turns = [(speaker, text[:LONGEST]) for speaker, text in conversation.turns]
+    texts = [text for _, text in turns]
+    for position in range(1, len(turns)):
+        speaker, text = turns[position]
+        before = texts[max(0, position - CONTEXT) : position][::-1]
+        yield _Answer(text, before, speaker, f"{file}/{speaker}")
 
 
 def _share(name: str) -> float:
+    """Return a number in [0, 1) that is drawn by the name, the same on every machine."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) / 2**32

@@ -16,36 +16,54 @@ from handheld.projection import Features
 from handheld.projection.inputs import Rows
 from handheld.propagation import Labels
 from handheld.reply import style
-from handheld.reply.bundle import Mixing, Reply, ReplyBundle
+from handheld.reply.bundle import MixingWeights, Reply, ReplyBundle
 from handheld.reply.conversation import Conversations, Message, read_conversations
-from handheld.reply.message_network import Vocabulary
+from handheld.reply.formats import LANGUAGE
+from handheld.reply.message_network import WordVectors
 from handheld.reply.ranker import Ranker
 from handheld.reply.replier import Replier
 from handheld.reply.safety import SafetyDetector
 from handheld.reply.tones import GENTLE, read_tones
-from handheld.reply.training import detector, guide, settle, vectors
+from handheld.reply.training import annotations, detector, selection, vectors
 from handheld.reply.training.compositions import NearWords, composed
-from handheld.reply.training.config import Config, Settings
-from handheld.reply.training.detector import Material
-from handheld.reply.training.examples import Batches, Texts
-from handheld.reply.training.intents import WEIGHTS, Replies, relations, spread
-from handheld.reply.training.learn import Lesson, TaughtMessages, learn
+from handheld.reply.training.config import ReplyConfig, ReplySettings
+from handheld.reply.training.detector import DetectorExamples
+from handheld.reply.training.examples import PairBatches, TextRows
+from handheld.reply.training.intents import WEIGHTS, ShortReplies, relations, spread
 from handheld.reply.training.messages import WrittenMessage, read_messages
-from handheld.reply.training.network import Network, exported
-from handheld.reply.training.pairs import NOTHING, TRAIN, VALID, Pairs, pairs_of
-from handheld.reply.training.teacher import TAUGHT, Taught, ask_teacher, read_taught
-from handheld.reply.trigger import EVIDENCE, Trigger
+from handheld.reply.training.pairs import TRAIN, VALID, Integers, ReplyPairs, pairs_of
+from handheld.reply.training.ranker_network import RankerNetwork, exported
+from handheld.reply.training.ranker_training import (
+    LabelledMessages,
+    RankerExamples,
+    learn,
+)
+from handheld.reply.training.teacher import (
+    TEACHER_FILE,
+    TeacherShares,
+    ask_teacher,
+    read_teacher_shares,
+)
+from handheld.reply.trigger import EVIDENCE, ReplyTrigger
 from handheld.training.runs import Progress, StageClock, locked, silent
 
 _READS = Features(words=2, skips=0, letters=(3, 4))
-_JUDGED = 2000  # pairs by which mixing and trigger are chosen where no messages are judged
-_STYLED = 5000  # answers that tell how people write
-_LOCK = "lock"  # in the folder of the run's state
-_QUIET = 0.5  # risk below which a sentence of small talk is taken to be harmless
+# Pairs by which mixing and trigger are chosen where no messages are judged.
+_JUDGED = 2000
+# Answers that tell how people write.
+_STYLED = 5000
+# File in the folder of the run's state.
+_LOCK = "lock"
+# Risk below which a sentence of small talk is taken to be harmless.
+_QUIET = 0.5
+# The detector's first network learns for a third of the epochs: it only sorts small talk.
+_FEWER_EPOCHS = 3
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n")
-_SHORTEST, _LONGEST = 3, 160  # characters of a sentence that the detector learns from
+# Characters of a sentence that the detector learns from.
+_SHORTEST = 3
+_LONGEST = 160
 
-Whole = NDArray[np.int64]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,16 +82,47 @@ class RankerStages:
     intents: tuple[str, ...]
     replies: tuple[Reply, ...]
     fallback: tuple[int, ...]
-    style: NDArray[np.float32]
+    style: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What all stages of a run read.
+
+    Attributes:
+        config: of the run.
+        pairs: of messages and answers.
+        clock: of the stages.
+    """
+
+    config: ReplyConfig
+    pairs: ReplyPairs
+    clock: StageClock
+
+    @property
+    def settings(self) -> ReplySettings:
+        return self.config.settings
+
+    def state(self, name: str) -> Path:
+        """Return where a stage keeps its state."""
+        return state_of(self.config) / name
 
 
 def train(
-    config: Config, *, progress: Progress = silent
-) -> tuple[ReplyBundle, Pairs, list[Skipped]]:
-    """Make a bundle and write it; return it, the pairs it was made of, and what could not be read.
+    config: ReplyConfig, *, progress: Progress = silent
+) -> tuple[ReplyBundle, ReplyPairs, list[Skipped]]:
+    """Make a bundle and write it.
+
+    Args:
+        config: what it is made of, and where it is written.
+        progress: told of each stage.
+
+    Returns:
+        The bundle, the pairs it was made of, and what could not be read.
 
     Raises:
-        InputError: files that cannot be read, or that leave nothing to learn from; another run makes this bundle.
+        InputError: files that cannot be read, or that leave nothing to learn from; another run
+            makes this bundle.
         ModelError: a base that is no bundle.
         TrainingError: the loss is no longer a number.
         MissingDependencyError: the extra ``train`` is not installed.
@@ -81,72 +130,130 @@ def train(
     with locked(state_of(config), _LOCK):
         clock = StageClock(progress, kept=state_of(config) / "seconds.json")
         with clock.of("read conversations"):
-            files = {
-                _stem(source.path): read_conversations(source.path) for source in config.sources
-            }
-            pairs = pairs_of(
-                {name: file.conversations for name, file in files.items()}, config.settings.division
-            )
-        stages = _ranker(config, pairs, clock) if config.base is None else _of_base(config.base)
-        safety = _detector(config, stages, pairs, clock)
-        bundle = _settled(config, stages, safety, pairs, clock)
+            files = _read_files(config)
+            conversations = {name: file.conversations for name, file in files.items()}
+            pairs = pairs_of(conversations, config.settings.split)
+        run = _Run(config, pairs, clock)
+        stages = _of_base(config.base) if config.base is not None else _ranker_stages(run)
+        safety = _safety_detector(run, stages)
+        bundle = _settled(run, stages, safety)
         bundle.write(config.out)
-    return bundle, pairs, _skipped(files.values())
+    skipped: list[Skipped] = []
+    for file in files.values():
+        skipped += file.skipped
+    return bundle, pairs, skipped
 
 
-def _ranker(config: Config, pairs: Pairs, clock: StageClock) -> RankerStages:
+def state_of(config: ReplyConfig) -> Path:
+    """Return the folder that a run keeps its state in, beside the bundle."""
+    return config.out.with_suffix(".run")
+
+
+def _read_files(config: ReplyConfig) -> dict[str, Conversations]:
+    files: dict[str, Conversations] = {}
+    for source in config.sources:
+        # a conversation's split depends on this name, see SplitRule.split
+        name = Path(source.path).name.split(".")[0]
+        files[name] = read_conversations(source.path)
+    return files
+
+
+def _ranker_stages(run: _Run) -> RankerStages:
     """Learn to rank, then the intents of answers."""
-    how, state = config.settings, state_of(config)
-    names, seeds = guide.read_intents(config.intents)
-    situations = guide.read_situations(config.situations, names, how.expanded)
-    reader = Rows(_READS, how.rows, how.length)
-    texts = Texts.of(
-        reader, (*pairs.texts, *situations.texts), np.unique(pairs.replies[pairs.where(TRAIN)])
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(how.seed)
-        network = Network(
-            how.rows, how.width, how.hidden, how.out, len(names) + 1, dropout=how.dropout
-        )
-    batches = Batches(
-        [(pairs.where(TRAIN, number), source.repeats) for number, source in enumerate(config.sources)],
-        how.first.batch, how.seed,
-    )  # fmt: skip
-    lesson = Lesson(pairs, texts, batches)
+    settings = run.settings
+    pairs = run.pairs
+    clock = run.clock
+    names, seeds = annotations.read_intents(run.config.intents)
+    situations = annotations.read_situations(run.config.situations, names, settings.per_situation)
+    reader = Rows(_READS, settings.rows, settings.length)
+    # situations come after the texts of conversations, whose answers say how rare a row is
+    answers = np.unique(pairs.replies[pairs.where(TRAIN)])
+    texts = TextRows.of(reader, (*pairs.texts, *situations.texts), answers)
+    network = _ranker_network(settings, len(names))
+    examples = RankerExamples(pairs, texts, _batches(run))
     with clock.of("learn to rank"):
         learn(
-            network, lesson, how.first, seed=how.seed, save=state / "first.pt", report=clock.steps
+            network,
+            examples,
+            settings.first,
+            seed=settings.seed,
+            save=run.state("first.pt"),
+            report=clock.steps,
         )
     with clock.of("spread intents"):
-        replies = Replies.of(pairs, [text for text, _ in seeds])
+        replies = ShortReplies.of(pairs, [text for text, _ in seeds])
         which = replies.of_pairs(pairs)
-        graphs = relations(replies, which, exported(network.eval(), reader, texts.rarity), pairs)
+        graphs = relations(replies, which, exported(network.eval(), reader, texts.idf), pairs)
         labels = spread(graphs, WEIGHTS, replies, seeds, len(names))
         intents = _of_pairs(labels, which)
-    taught = TaughtMessages(
-        np.arange(len(pairs.texts), len(pairs.texts) + len(situations.texts)),
-        _with_none(situations.intents),
-    )
-    lesson = Lesson(pairs, texts, batches, intents, taught)
+    examples = replace(examples, intents=intents, labelled=_labelled(pairs, situations))
     with clock.of("learn intents"):
         learn(
             network,
-            lesson,
-            how.second,
-            seed=how.seed + 1,
-            save=state / "second.pt",
+            examples,
+            settings.second,
+            # another one, so that the order of the first training does not come again
+            seed=settings.seed + 1,
+            save=run.state("second.pt"),
             report=clock.steps,
         )
     with clock.of("weigh shared words"):
-        ranker = settle.weighed(exported(network.eval(), reader, texts.rarity), pairs, how.seed)
-    responses = settle.response_set(replies, labels, seeds)
-    rng = np.random.default_rng(how.seed)
-    answers = [
-        pairs.texts[text] for text in rng.permutation(pairs.replies[pairs.where(TRAIN)])[:_STYLED]
-    ]
+        ranker = exported(network.eval(), reader, texts.idf)
+        ranker = selection.weighed(ranker, pairs, settings.seed)
+    responses = selection.response_set(replies, labels, seeds)
     return RankerStages(
-        ranker, names, responses, settle.fallback_of(responses, intents), style.counts_of(answers)
+        ranker=ranker,
+        intents=names,
+        replies=responses,
+        fallback=selection.fallback_of(responses, intents),
+        style=_general_style(run),
     )
+
+
+def _ranker_network(settings: ReplySettings, intents: int) -> RankerNetwork:
+    # weights by the seed, without a change of what the caller draws
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        return RankerNetwork(
+            settings.rows,
+            settings.width,
+            settings.hidden,
+            settings.out,
+            intents + 1,  # and one for what has no intent
+            dropout_rate=settings.dropout_rate,
+        )
+
+
+def _batches(run: _Run) -> PairBatches:
+    groups = [
+        (run.pairs.where(TRAIN, number), source.repeats)
+        for number, source in enumerate(run.config.sources)
+    ]
+    return PairBatches(groups, run.settings.first.batch, run.settings.seed)
+
+
+def _labelled(pairs: ReplyPairs, situations: annotations.Situations) -> LabelledMessages:
+    """Return situations as messages whose intents are known; none is without an intent."""
+    first = len(pairs.texts)
+    numbers = np.arange(first, first + len(situations.texts))
+    shares = np.pad(situations.intents, ((0, 0), (0, 1)))
+    return LabelledMessages(numbers, torch.from_numpy(shares))
+
+
+def _general_style(run: _Run) -> Floats:
+    """Return how people write, by some answers."""
+    rng = np.random.default_rng(run.settings.seed)
+    answers = rng.permutation(run.pairs.replies[run.pairs.where(TRAIN)])
+    return style.counts_of(run.pairs.said(answers[:_STYLED]))
+
+
+def _of_pairs(labels: Labels, which: Integers) -> Labels:
+    """Return the intents of each pair's answer; of one that is not sure, none."""
+    sure = (which >= 0) & (labels.shares[which, 0] >= selection.SURE)
+    names = np.where(sure[:, None], labels.names[which], -1).astype(np.int32)
+    shares = np.where(names >= 0, labels.shares[which], 0).astype(np.float32)
+    total = np.maximum(shares.sum(axis=1, keepdims=True), 1e-6)
+    return Labels(names, shares / total, labels.classes)
 
 
 def _of_base(path: Path) -> RankerStages:
@@ -155,240 +262,292 @@ def _of_base(path: Path) -> RankerStages:
     return RankerStages(base.ranker, base.intents, base.replies, base.fallback, base.style)
 
 
-def _detector(
-    config: Config, stages: RankerStages, pairs: Pairs, clock: StageClock
-) -> SafetyDetector:
-    """Learn the detector, first from hand-written messages and all of small talk, then from what of
-    it is not grave.
+def _safety_detector(run: _Run, stages: RankerStages) -> SafetyDetector:
+    """Learn the detector.
+
+    First from hand-written messages and all of small talk, then from what of it is not grave, or
+    from what a teacher says of it.
     """
-    how, state = config.settings, state_of(config)
-    with clock.of("read messages"):
-        written = read_messages(config.safety, how.drawn, how.seed)
-        topics = detector.topics_of(written)
-        situations = guide.read_situations(config.situations, stages.intents, how.expanded)
-        said = _sentences(pairs, how)
-        texts = [*(message.text for message in written), *said, *situations.texts]
-        gentle = np.array(read_tones(config.tones, stages.intents)) <= GENTLE
-    words = _words(config, written, pairs, clock)
-    vocabulary = detector.read_vocabulary(words, texts, how.vector, how.vocabulary, how.seed)
-    material = Material(written, said, _harmless(len(said), len(topics)), situations, gentle)
-    if config.encoder is not None and (state / TAUGHT).exists():
-        taught = read_taught(state / TAUGHT, topics)
-    else:
-        quiet = _quiet(config, material, vocabulary, topics, clock)
-        taught = Taught(tuple(quiet), _harmless(len(quiet), len(topics)))
-        if config.encoder is not None:
-            taught = _ask(config, material, topics, quiet, clock)
-    material = replace(material, said=taught.texts, shares=taught.shares)
-    with clock.of("learn topics again"):
+    settings = run.settings
+    with run.clock.of("read messages"):
+        examples = _detector_examples(run, stages)
+        topics = detector.topics_of(examples.written)
+    texts = [
+        *(message.text for message in examples.written),
+        *examples.said,
+        *examples.situations.texts,
+    ]
+    vocabulary = detector.read_vocabulary(
+        _word_file(run, examples.written),
+        texts,
+        settings.vector_size,
+        settings.vocabulary_size,
+        settings.seed,
+    )
+    said = _said(run, examples, vocabulary, topics)
+    examples = replace(examples, said=said.texts, shares=said.shares)
+    with run.clock.of("learn topics again"):
         network = detector.train_network(
-            material, vocabulary, how.shape, how.detector,
-            seed=how.seed + 1, save=state / "detector.pt", report=clock.steps,
-        )  # fmt: skip
-    return SafetyDetector(network, topics, how.silent, how.careful, how.mild, how.sorry, how.wary)
+            examples,
+            vocabulary,
+            settings.shape,
+            settings.detector,
+            seed=settings.seed + 1,  # not that of the first network
+            save=run.state("detector.pt"),
+            report=run.clock.steps,
+        )
+    return SafetyDetector(
+        network=network,
+        topics=topics,
+        silent=settings.silent,
+        careful=settings.careful,
+        mild=settings.mild,
+        sorry=settings.sorry,
+        wary=settings.wary,
+    )
 
 
-def _words(
-    config: Config, written: Sequence[WrittenMessage], pairs: Pairs, clock: StageClock
-) -> Path | None:
-    """Return the file of words and their vectors: the one that is named, or else what the encoder makes."""
+def _detector_examples(run: _Run, stages: RankerStages) -> DetectorExamples:
+    """Return what there is to learn from, all of small talk taken to be harmless."""
+    config = run.config
+    settings = run.settings
+    written = read_messages(config.safety, settings.per_message, settings.seed)
+    topics = detector.topics_of(written)
+    said = _sentences(run)
+    tones = np.array(read_tones(config.tones, stages.intents))
+    return DetectorExamples(
+        written=written,
+        said=said,
+        shares=_harmless(len(said), len(topics)),
+        situations=annotations.read_situations(
+            config.situations, stages.intents, settings.per_situation
+        ),
+        gentle=tones <= GENTLE,
+    )
+
+
+def _said(
+    run: _Run,
+    examples: DetectorExamples,
+    vocabulary: WordVectors,
+    topics: Sequence[str],
+) -> TeacherShares:
+    """Return sentences of small talk and other texts, and what they are about."""
+    path = run.state(TEACHER_FILE)
+    if run.config.encoder is not None and path.exists():
+        return read_teacher_shares(path, topics)
+    quiet = _quiet(run, examples, vocabulary, topics)
+    if run.config.encoder is None:
+        return TeacherShares(tuple(quiet), _harmless(len(quiet), len(topics)))
+    return _ask(run, run.config.encoder, examples, topics, quiet)
+
+
+def _word_file(run: _Run, written: Sequence[WrittenMessage]) -> Path | None:
+    """Return the file of words and their vectors.
+
+    It is the one that is named, or else what the encoder makes; None without either.
+    """
+    config = run.config
     if config.words is not None or config.encoder is None:
         return config.words
-    path = state_of(config) / vectors.WORDS
-    with clock.of("read words"):
-        ours = [message.text for message in _english(written)]
+    path = run.state(vectors.WORDS)
+    with run.clock.of("read words"):
         vectors.make_vectors(
-            path, config.encoder, pairs.texts, ours,
-            size=config.settings.vector, count=config.settings.vocabulary, report=clock.steps,
-        )  # fmt: skip
+            path,
+            config.encoder,
+            run.pairs.texts,
+            [message.text for message in _english(written)],
+            size=run.settings.vector_size,
+            count=run.settings.vocabulary_size,
+            report=run.clock.steps,
+        )
     return path
 
 
 def _ask(
-    config: Config,
-    material: Material,
+    run: _Run,
+    encoder: Path,
+    examples: DetectorExamples,
     topics: Sequence[str],
     quiet: Sequence[str],
-    clock: StageClock,
-) -> Taught:
+) -> TeacherShares:
     """Return what a teacher says of messages, of texts composed of them and of small talk."""
-    how = config.settings
-    assert config.encoder is not None
-    path = config.words or state_of(config) / vectors.WORDS
-    with clock.of("ask a teacher"):
-        near = NearWords.read(path, how.vocabulary)
-        others = read_messages(config.safety, how.asked, how.seed + 1)
+    config = run.config
+    settings = run.settings
+    with run.clock.of("ask a teacher"):
+        near = NearWords.read(config.words or run.state(vectors.WORDS), settings.vocabulary_size)
+        # another seed than that of the messages that are learned from as they are
+        others = read_messages(config.safety, settings.asked_per_message, settings.seed + 1)
+        rng = np.random.default_rng(settings.seed)
         asked = [
             *(message.text for message in others),
-            *material.situations.texts[:: how.asked],
-            *composed(
-                _english(material.written), near, how.composed, np.random.default_rng(how.seed)
-            ),
-            *material.said,
+            *examples.situations.texts[:: settings.asked_per_message],
+            *composed(_english(examples.written), near, settings.composed, rng),
+            *examples.said,
         ]
         return ask_teacher(
-            config.encoder, material.written, topics, quiet, asked,
-            seed=how.seed, state=state_of(config), report=clock.steps,
-        )  # fmt: skip
+            encoder,
+            examples.written,
+            topics,
+            quiet,
+            asked,
+            seed=settings.seed,
+            state=state_of(config),
+            report=run.clock.steps,
+        )
 
 
 def _english(written: Sequence[WrittenMessage]) -> list[WrittenMessage]:
     """Return the messages in the language of the others; the encoder knows one alone."""
-    return [message for message in written if message.topic != detector.LANGUAGE]
+    return [message for message in written if message.topic != LANGUAGE]
 
 
 def _quiet(
-    config: Config,
-    material: Material,
-    vocabulary: Vocabulary,
+    run: _Run,
+    examples: DetectorExamples,
+    vocabulary: WordVectors,
     topics: Sequence[str],
-    clock: StageClock,
 ) -> list[str]:
-    """Return the sentences of small talk that a first network finds harmless: people do speak of
-    death and illness there.
+    """Return the sentences of small talk that a first network finds harmless.
+
+    People do speak of death and illness there.
     """
-    how = config.settings
-    with clock.of("learn topics"):
+    schedule = run.settings.detector
+    with run.clock.of("learn topics"):
         network = detector.train_network(
-            material, vocabulary, how.shape, replace(how.detector, epochs=how.detector.epochs / 3),
-            seed=how.seed, save=state_of(config) / "topics.pt", report=clock.steps,
-        )  # fmt: skip
-    with clock.of("read small talk"):
-        risks = detector.risks_of(network, topics, material.said).tolist()
-    return [text for text, risk in zip(material.said, risks, strict=True) if risk < _QUIET]
+            examples,
+            vocabulary,
+            run.settings.shape,
+            replace(schedule, epochs=schedule.epochs / _FEWER_EPOCHS),
+            seed=run.settings.seed,
+            save=run.state("topics.pt"),
+            report=run.clock.steps,
+        )
+    with run.clock.of("read small talk"):
+        risks = detector.risks_of(network, topics, examples.said).tolist()
+    return [text for text, risk in zip(examples.said, risks, strict=True) if risk < _QUIET]
 
 
-def _harmless(count: int, topics: int) -> NDArray[np.float32]:
+def _harmless(count: int, topics: int) -> Floats:
+    """Return (count, topics) shares of texts that are all harmless: the last topic."""
     shares = np.zeros((count, topics), np.float32)
     shares[:, -1] = 1
     return shares
 
 
-def _sentences(pairs: Pairs, how: Settings) -> list[str]:
-    """Return sentences of the conversations that are learned from, each file alike as far as it
-    reaches.
-    """
-    rng = np.random.default_rng(how.seed)
-    sources = np.unique(pairs.sources)
+def _sentences(run: _Run) -> list[str]:
+    """Return sentences of the conversations that are learned from, as many of each file."""
+    pairs = run.pairs
+    count = run.settings.sentences
+    rng = np.random.default_rng(run.settings.seed)
+    sources = np.unique(pairs.sources).tolist()
     chosen: list[str] = []
     for source in sources:
-        numbers = np.unique(pairs.context[pairs.where(TRAIN, int(source)), 0])
-        texts = [pairs.texts[number] for number in rng.permutation(numbers)[: how.sentences]]
-        pieces = [piece.strip() for text in texts for piece in _SENTENCE.split(text)]
-        kept = [piece for piece in dict.fromkeys(pieces) if _SHORTEST <= len(piece) <= _LONGEST]
-        chosen += kept[: how.sentences // len(sources)]
+        numbers = np.unique(pairs.context[pairs.where(TRAIN, source), 0])
+        texts = pairs.said(rng.permutation(numbers)[:count])
+        sentences = [piece.strip() for piece in _SENTENCE.split("\n".join(texts))]
+        fitting = [text for text in dict.fromkeys(sentences) if _is_fitting(text)]
+        chosen += fitting[: count // len(sources)]
     return chosen
 
 
-def _settled(
-    config: Config, stages: RankerStages, safety: SafetyDetector, pairs: Pairs, clock: StageClock
-) -> ReplyBundle:
+def _is_fitting(sentence: str) -> bool:
+    return _SHORTEST <= len(sentence) <= _LONGEST
+
+
+def _settled(run: _Run, stages: RankerStages, safety: SafetyDetector) -> ReplyBundle:
     """Choose how judges are mixed, and when to speak."""
-    how = config.settings
-    tones = read_tones(config.tones, stages.intents)
-    card: dict[str, Any] = {
-        **config.card,
-        "name": config.name,
-        "version": handheld.__version__,
-        "training": _record(config, how, pairs, clock),
-    }
-    always = Trigger((0.0,) * (EVIDENCE + 1), 0.0)
+    config = run.config
+    record = _record(run)
+    # a trigger that always speaks, until there is evidence to fit one to
     bundle = ReplyBundle(
-        card, stages.ranker, safety, always, stages.intents, tones, stages.replies, stages.fallback, Mixing(),
-        stages.style,
-    )  # fmt: skip
-    with clock.of("choose when to speak"):
-        judged = _judged(config, bundle, pairs)
-        wanted = [message.intents for message in judged]
+        card={
+            **config.card,
+            "name": config.name,
+            "version": handheld.__version__,
+            "training": record,
+        },
+        ranker=stages.ranker,
+        detector=safety,
+        trigger=ReplyTrigger((0.0,) * (EVIDENCE + 1), 0.0),
+        intents=stages.intents,
+        tones=read_tones(config.tones, stages.intents),
+        replies=stages.replies,
+        fallback=stages.fallback,
+        mixing=MixingWeights(),
+        style=stages.style,
+    )
+    with run.clock.of("choose when to speak"):
+        judged = _judged(run, bundle)
         replier = Replier(bundle)
-        said = [replier.judges(message.messages) for message in judged]
-        bundle = replace(bundle, mixing=settle.mixing_of(said, wanted))
+        both = [replier.judges(message.messages) for message in judged]
+        mixing = selection.mixing_of(both, [message.intents for message in judged])
+        bundle = replace(bundle, mixing=mixing)
         # the first trigger knows the last message alone; the second what is seen at the depth at
         # which the first is surest
         for _ in range(2):
             seen, right = _shown(bundle, judged)
-            bundle = replace(bundle, trigger=settle.trigger_of(seen, right, how.trigger))
-        card["training"]["reliability"] = settle.reliability(seen, right)
-    return replace(bundle, card=card)
+            trigger = selection.trigger_of(seen, right, run.settings.trigger)
+            bundle = replace(bundle, trigger=trigger)
+        record["reliability"] = selection.reliability(seen, right)
+    return bundle
 
 
 def _shown(
-    bundle: ReplyBundle, judged: Sequence[guide.Judged]
+    bundle: ReplyBundle, judged: Sequence[annotations.JudgedMessage]
 ) -> tuple[list[NDArray[np.float64]], list[bool]]:
-    """Return what the trigger sees of each message, and whether one of the three that are shown is
-    a good answer.
-    """
+    """Return what the trigger sees of each message, and whether it is shown a good answer."""
     replier = Replier(bundle)
     seen: list[NDArray[np.float64]] = []
     right: list[bool] = []
     for message in judged:
         good = {bundle.intents[number] for number in message.intents}
-        shown = {reply.intent for reply in replier.suggest(message.messages, always=True).replies}
+        replies = replier.suggest(message.messages, always=True).replies
+        shown = {reply.intent for reply in replies}
         seen.append(replier.evidence(message.messages))
         right.append(not good.isdisjoint(shown))
     return seen, right
 
 
-def _judged(config: Config, bundle: ReplyBundle, pairs: Pairs) -> list[guide.Judged]:
-    """Return messages with the intents that answer them, but for those to which nothing is said
-    anyway.
+def _judged(run: _Run, bundle: ReplyBundle) -> list[annotations.JudgedMessage]:
+    """Return messages with the intents that answer them.
+
+    Those to which nothing is said anyway are left out.
     """
-    if config.judged is not None:
-        judged = guide.read_judged(config.judged, bundle.intents)
+    if run.config.judged is not None:
+        judged = annotations.read_judged(run.config.judged, bundle.intents)
     else:
-        judged = _answered(bundle, pairs, config.settings.seed)
+        judged = _answered(run, bundle)
     replier = Replier(bundle)
     return [message for message in judged if replier.suggest(message.messages, always=True).replies]
 
 
-def _answered(bundle: ReplyBundle, pairs: Pairs, seed: int) -> list[guide.Judged]:
-    """Return messages of the validation split with what was answered: an empty set where it has no
-    known intent.
+def _answered(run: _Run, bundle: ReplyBundle) -> list[annotations.JudgedMessage]:
+    """Return messages of the validation split with what was answered.
+
+    It is an empty set where the answer has no known intent.
     """
+    pairs = run.pairs
     replier = Replier(bundle)
-    judged: list[guide.Judged] = []
-    for number in np.random.default_rng(seed).permutation(pairs.where(VALID))[:_JUDGED].tolist():
-        texts = [pairs.texts[text] for text in pairs.context[number] if text != NOTHING]
-        messages = tuple(Message(text, mine=back % 2 == 1) for back, text in enumerate(texts))
+    rng = np.random.default_rng(run.settings.seed)
+    judged: list[annotations.JudgedMessage] = []
+    for number in rng.permutation(pairs.where(VALID))[:_JUDGED].tolist():
+        # the last one first, and it is the other person's
+        texts = pairs.said(pairs.context[number])
+        messages = [Message(text, mine=back % 2 == 1) for back, text in enumerate(texts)]
         intent = replier.intent_of(pairs.texts[pairs.replies[number]])
-        judged.append(guide.Judged(messages[::-1], frozenset({intent} - {-1})))
+        intents = frozenset({intent} - {-1})
+        judged.append(annotations.JudgedMessage(tuple(reversed(messages)), intents))
     return judged
 
 
-def _of_pairs(labels: Labels, which: Whole) -> Labels:
-    """Return the intents of each pair's answer; of one that is not sure, none."""
-    sure = (which >= 0) & (labels.shares[which, 0] >= settle.SURE)
-    names = np.where(sure[:, None], labels.names[which], -1).astype(np.int32)
-    shares = np.where(names >= 0, labels.shares[which], 0).astype(np.float32)
-    total = np.maximum(shares.sum(axis=1, keepdims=True), 1e-6)
-    return Labels(names, shares / total, labels.classes)
-
-
-def _with_none(shares: NDArray[np.float32]) -> torch.Tensor:
-    return torch.from_numpy(np.hstack([shares, np.zeros((len(shares), 1), np.float32)]))
-
-
-def state_of(config: Config) -> Path:
-    """Return the folder that a run keeps its state in, beside the bundle."""
-    return config.out.with_suffix(".run")
-
-
-def _stem(path: str) -> str:
-    return Path(path).name.split(".")[0]
-
-
-def _skipped(files: "Sequence[Conversations] | Any") -> list[Skipped]:
-    skipped: list[Skipped] = []
-    for file in files:
-        skipped += file.skipped
-    return skipped
-
-
-def _record(config: Config, how: Settings, pairs: Pairs, clock: StageClock) -> dict[str, object]:
+def _record(run: _Run) -> dict[str, Any]:
+    """Return what a card says of a run."""
+    seconds = run.clock.seconds.items()
     return {
-        "settings": asdict(how),
-        "sources": [Path(source.path).name for source in config.sources],
-        "pairs": len(pairs.where(TRAIN)),
-        "left out": dict(pairs.left_out),
-        "seconds": {stage: round(seconds) for stage, seconds in clock.seconds.items()},
+        "settings": asdict(run.settings),
+        "sources": [Path(source.path).name for source in run.config.sources],
+        "pairs": len(run.pairs.where(TRAIN)),
+        "left out": dict(run.pairs.left_out),
+        "seconds": {stage: round(value) for stage, value in seconds},
     }

@@ -1,17 +1,16 @@
-"""A large sentence encoder as teacher: tuned on the hand-written messages, it says what others are
-about (Hinton et al., 2015).
+"""A large sentence encoder as teacher: tuned on the hand-written messages, it labels others.
 
-The encoder has read a great deal, so that it knows words which no message here uses; the small
-network learns from its answers
-to messages as other people might write them, and to what is said in small talk. It is needed for
-training alone, and only where
-a configuration names one: a folder in the form of the library ``transformers``, such as
-    all-MiniLM-L6-v2.
+Hinton et al., "Distilling the Knowledge in a Neural Network" (arXiv 1503.02531). The encoder has
+read a great deal, so that it knows words which no message here uses; the small network learns from
+its answers to messages as other people might write them, and to what is said in small talk. It is
+needed for training alone, and only where a configuration names one: a folder in the form of the
+library ``transformers``, such as all-MiniLM-L6-v2.
 """
 
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,24 +23,30 @@ from torch.nn import functional
 from handheld.arrays import read_npz
 from handheld.errors import InputError
 from handheld.files import atomic_path
-from handheld.reply.training.encoder import Encoder
+from handheld.reply.training.encoder import SentenceEncoder
 from handheld.reply.training.messages import WrittenMessage
 from handheld.reply.training.registers import varied
 from handheld.training import Report, Schedule, fit
 from handheld.untrusted import read_json
 
-TAUGHT = "taught.npz"
+TEACHER_FILE = "taught.npz"
 """File in a run's folder that keeps what a teacher said."""
 
+# About what the authors of BERT give for tuning: two to four epochs in batches of 16 or 32, rates
+# of 2e-5 to 5e-5 (arXiv 1810.04805, appendix A.3).
 _SCHEDULE = Schedule(2, batch=32, rate=6e-5, rise=0.1, decay=0.01, optimiser="adam")
-_QUIET = 0.5  # sentences of small talk beside each hand-written message
+# Sentences of small talk beside each hand-written message, so that the teacher sees how people
+# write who wrote nothing for it.
+_QUIET = 0.5
+# Texts that are read at once.
 _BATCH = 64
-_SCALE = (
-    10.0  # of the logits: the new layer learns as much faster as its rate would have to be higher
-)
+# Of the logits: the new layer learns as much faster as its rate would have to be higher.
+_SCALE = 10.0
+_DROPOUT = 0.1
+_SMOOTHING = 0.05
 
 
-class Taught(NamedTuple):
+class TeacherShares(NamedTuple):
     """What a teacher said.
 
     Attributes:
@@ -53,7 +58,7 @@ class Taught(NamedTuple):
     shares: NDArray[np.float32]
 
 
-class Teacher(nn.Module):
+class TeacherNetwork(nn.Module):
     """A sentence encoder with a layer of topics on the mean of its words.
 
     Args:
@@ -67,13 +72,13 @@ class Teacher(nn.Module):
 
     def __init__(self, folder: Path, topics: int):
         super().__init__()
-        self.encoder = Encoder(folder)
+        self.encoder = SentenceEncoder(folder)
         self.encoder.freeze_words()
         self.topic = nn.Linear(self.encoder.size, topics)
 
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
         """Return (texts, topics) logits."""
-        vectors = functional.dropout(self.encoder(texts), 0.1, self.training)
+        vectors = functional.dropout(self.encoder(texts), _DROPOUT, self.training)
         logits: torch.Tensor = _SCALE * self.topic(vectors)
         return logits
 
@@ -81,18 +86,52 @@ class Teacher(nn.Module):
     def shares(self, texts: Sequence[str], report: Report) -> NDArray[np.float32]:
         """Return (texts, topics) probabilities; texts of one length are read together."""
         shares = np.zeros((len(texts), self.topic.out_features), np.float32)
-        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        # by length, so that little is padding
+        order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
         for start in range(0, len(order), _BATCH):
             chosen = order[start : start + _BATCH]
-            shares[chosen] = torch.softmax(self([texts[place] for place in chosen]), dim=1).numpy()
-            report(min(start + _BATCH, len(order)), len(order), 0.0)
+            logits = self([texts[number] for number in chosen])
+            shares[chosen] = torch.softmax(logits, dim=1).numpy()
+            report(start + len(chosen), len(order), 0.0)
         return shares
 
 
+@dataclass(frozen=True, eq=False)
+class TeacherStep:
+    """Computes the gradients of a step: an argument of ``training.fit``.
+
+    Attributes:
+        teacher: that learns.
+        labelled: messages and the numbers of their topics.
+        seed: of the messages that are drawn, and of how they are written.
+    """
+
+    teacher: TeacherNetwork
+    labelled: Sequence[tuple[str, int]]
+    seed: int
+
+    def __call__(self, number: int) -> float:
+        """Return the loss of a step."""
+        rng = np.random.default_rng((self.seed, number))
+        chosen = rng.integers(len(self.labelled), size=_SCHEDULE.batch)
+        texts, labels = zip(*(self.labelled[place] for place in chosen), strict=True)
+        logits = self.teacher([varied(text, rng) for text in texts])
+        loss = functional.cross_entropy(logits, torch.tensor(labels), label_smoothing=_SMOOTHING)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types there
+        return float(loss.detach())
+
+
 def ask_teacher(
-    folder: Path, written: Sequence[WrittenMessage], topics: Sequence[str], quiet: Sequence[str], asked: Sequence[str], *,
-    seed: int, state: Path, report: Report,
-) -> Taught:  # fmt: skip
+    folder: Path,
+    written: Sequence[WrittenMessage],
+    topics: Sequence[str],
+    quiet: Sequence[str],
+    asked: Sequence[str],
+    *,
+    seed: int,
+    state: Path,
+    report: Report,
+) -> TeacherShares:
     """Tune an encoder, and return what it says of some texts.
 
     Args:
@@ -109,60 +148,59 @@ def ask_teacher(
         InputError: no encoder, or answers of a run with other topics.
         MissingDependencyError: ``transformers`` is not installed.
     """
-    kept = state / TAUGHT
-    if kept.exists():
-        return read_taught(kept, topics)
+    path = state / TEACHER_FILE
+    if path.exists():
+        return read_teacher_shares(path, topics)
     rng = np.random.default_rng(seed)
-    lessons = [(message.text, topics.index(message.topic)) for message in written]
+    labelled = [(message.text, topics.index(message.topic)) for message in written]
     some = rng.permutation(len(quiet))[: round(_QUIET * len(written))]
-    lessons += [(quiet[place], len(topics) - 1) for place in some.tolist()]
+    labelled += [(quiet[number], len(topics) - 1) for number in some.tolist()]
+    # weights by the seed, without a change of what the caller draws
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        teacher = Teacher(folder, len(topics))
-
-    def step(number: int) -> float:
-        draw = np.random.default_rng((seed, number))
-        chosen = [lessons[place] for place in draw.integers(len(lessons), size=_SCHEDULE.batch)]
-        logits = teacher([varied(text, draw) for text, _ in chosen])
-        labels = torch.tensor([label for _, label in chosen])
-        loss = functional.cross_entropy(logits, labels, label_smoothing=0.05)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss.detach())
-
-    steps = round(_SCHEDULE.epochs * len(lessons) / _SCHEDULE.batch)
+        teacher = TeacherNetwork(folder, len(topics))
     fit(
-        teacher.train(), step, _SCHEDULE, steps, save=state / "teacher.pt", report=report, seed=seed
+        teacher.train(),
+        TeacherStep(teacher, labelled, seed),
+        _SCHEDULE,
+        round(_SCHEDULE.epochs * len(labelled) / _SCHEDULE.batch),
+        save=state / "teacher.pt",
+        report=report,
+        seed=seed,
     )
     texts = tuple(dict.fromkeys(varied(text, rng) for text in asked))
-    taught = Taught(texts, teacher.eval().shares(texts, report))
-    write_taught(kept, taught, topics)
-    return taught
+    shares = TeacherShares(texts, teacher.eval().shares(texts, report))
+    write_teacher_shares(path, shares, topics)
+    return shares
 
 
-def write_taught(path: Path, taught: Taught, topics: Sequence[str]) -> None:
+def write_teacher_shares(path: Path, teacher: TeacherShares, topics: Sequence[str]) -> None:
     """Write what a teacher said: all of it, or nothing."""
     with atomic_path(path) as temporary:
         np.savez_compressed(
             temporary,
-            texts=np.array(json.dumps(taught.texts)),
+            texts=np.array(json.dumps(teacher.texts)),
             topics=np.array(list(topics)),
-            shares=taught.shares.astype(np.float16),
+            shares=teacher.shares.astype(np.float16),
         )
 
 
-def read_taught(path: Path, topics: Sequence[str]) -> Taught:
-    """Read what :func:`write_taught` wrote. Raises :class:`InputError` for what is damaged, or of
-    other topics.
+def read_teacher_shares(path: Path, topics: Sequence[str]) -> TeacherShares:
+    """Read what :func:`write_teacher_shares` wrote.
+
+    Raises:
+        InputError: a file that is damaged, or of other topics.
     """
     try:
-        kept = read_npz(path, sys.maxsize)
-        texts = tuple(map(str, read_json(str(kept["texts"]))))
-        known = kept["topics"].tolist()
-        shares = kept["shares"].astype(np.float32)
+        arrays = read_npz(path, sys.maxsize)
+        texts = tuple(map(str, read_json(str(arrays["texts"]))))
+        known = arrays["topics"].tolist()
+        shares = arrays["shares"].astype(np.float32)
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{path} cannot be read as what a teacher said: {error}") from error
     if set(known) != set(topics) or shares.shape != (len(texts), len(known)):
         raise InputError(
-            f"{path} is of a run with the topics {', '.join(known)}; remove it to ask the teacher again"
+            f"{path} is of a run with the topics {', '.join(known)};"
+            " remove it to ask the teacher again"
         )
-    return Taught(texts, shares[:, [known.index(topic) for topic in topics]])
+    return TeacherShares(texts, shares[:, [known.index(topic) for topic in topics]])

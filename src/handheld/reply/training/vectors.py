@@ -1,5 +1,7 @@
-"""Vectors of words from a sentence encoder: it reads each word as if it were a sentence, and principal components keep what
-differs most between them.
+"""Vectors of words from a sentence encoder.
+
+It reads each word as if it were a sentence, and principal components keep what differs most between
+them.
 """
 
 import sys
@@ -15,20 +17,26 @@ from handheld.arrays import read_npz
 from handheld.errors import InputError
 from handheld.files import atomic_path
 from handheld.projection.words import words_of
-from handheld.reply.training.encoder import Encoder
+from handheld.reply.training.encoder import SentenceEncoder
 from handheld.training import Report
 
 WORDS = "words.npz"
 """File in a run's folder that keeps the vectors."""
 
-_SEEN = 5  # messages in which a word must stand
-_OFTEN = 5_000  # uses beyond which a word is no more useful
-_WRITTEN, _COMMON = (
-    40,
-    6,
-)  # uses that a word of our messages, and one of the encoder's own, counts for
+# Messages in which a word must stand: fewer are slips and names.
+_SEEN = 5
+# Uses beyond which a word is no more useful.
+_OFTEN = 5_000
+# Uses that a word of our messages, and one of the encoder's own, counts for: what our messages say
+# must be known, and a word that any text has may be said to somebody.
+_WRITTEN = 40
+_COMMON = 6
+# Letters of the shortest piece of the encoder's that is taken for a word.
+_SHORTEST = 3
+# Words that are read at once.
 _BATCH = 256
-_FITTED = 8_000  # words that the components are fitted to
+# Words that the components are fitted to, the most useful ones: memory grows with them.
+_FITTED = 8_000
 
 
 def make_vectors(
@@ -41,7 +49,7 @@ def make_vectors(
     count: int,
     report: Report,
 ) -> None:
-    """Write words, the most useful first, and their vectors, as ``detector.read_vocabulary`` reads them.
+    """Write words, the most useful first, and their vectors, as :func:`read_vectors` reads them.
 
     Args:
         path: of the ``.npz`` file; one that is there stays.
@@ -58,15 +66,16 @@ def make_vectors(
     """
     if path.exists():
         return
-    encoder = Encoder(folder).eval()
+    encoder = SentenceEncoder(folder).eval()
     words = useful_words(said, written, encoder.words)[:count]
     vectors = _encoded(encoder, words, report)
     vectors -= vectors.mean(axis=0)
     _, _, directions = np.linalg.svd(vectors[:_FITTED], full_matrices=False)
-    kept = vectors @ directions[:size].T
-    kept /= max(float(kept.std()), 1e-6)
+    reduced = vectors @ directions[:size].T
+    # of size 1, whatever the encoder gives: levels of the detector's vocabulary are relative to it
+    reduced /= max(float(reduced.std()), 1e-6)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, words=np.array(words), vectors=kept.astype(np.float16))
+        np.savez_compressed(file, words=np.array(words), vectors=reduced.astype(np.float16))
 
 
 def read_vectors(path: Path, count: int) -> tuple[list[str], NDArray[np.float64]]:
@@ -83,32 +92,35 @@ def read_vectors(path: Path, count: int) -> tuple[list[str], NDArray[np.float64]
         InputError: a file that cannot be read.
     """
     try:
-        kept = read_npz(path, sys.maxsize)
-        words = kept["words"][:count].tolist()
-        vectors = kept["vectors"][:count].astype(np.float64)
+        arrays = read_npz(path, sys.maxsize)
+        words = arrays["words"][:count].tolist()
+        vectors = arrays["vectors"][:count].astype(np.float64)
     except (OSError, KeyError, ValueError, IndexError) as error:
         raise InputError(f"{path} cannot be read as words and their vectors: {error}") from error
     return words, vectors
 
 
 def useful_words(said: Iterable[str], written: Iterable[str], common: Iterable[str]) -> list[str]:
-    """Return the words of Latin letters that messages use most, those of our own messages first of all.
+    """Return the words of Latin letters that messages use most, those of our own first of all.
 
     Args:
         said: texts of conversations.
         written: our own messages.
         common: words of any text, which the encoder knows.
     """
-    uses = _uses(said)
+    scores: Counter[str] = Counter()
+    for word, uses in _uses(said).items():
+        scores[word] = min(uses, _OFTEN)
+    often = {word for word, uses in scores.items() if uses >= _SEEN}
     ours = _uses(written)
-    known = {word for word in common if len(word) > 2}
-    words = [word for word in {*uses, *ours, *known} if word.isascii() and word.isalpha()]
-    words = [word for word in words if uses[word] >= _SEEN or word in ours or word in known]
-    score = {
-        word: min(uses[word], _OFTEN) + _WRITTEN * ours[word] + _COMMON * (word in known)
-        for word in words
-    }
-    return sorted(words, key=lambda word: (-score[word], word))
+    for word, uses in ours.items():
+        scores[word] += _WRITTEN * uses
+    known = {word for word in common if len(word) >= _SHORTEST}
+    for word in known:
+        scores[word] += _COMMON
+    words = [word for word in often | ours.keys() | known if word.isascii() and word.isalpha()]
+    # of words that are as useful by the alphabet: sets have no order
+    return sorted(words, key=lambda word: (-scores[word], word))
 
 
 def _uses(texts: Iterable[str]) -> Counter[str]:
@@ -120,7 +132,7 @@ def _uses(texts: Iterable[str]) -> Counter[str]:
 
 
 @torch.inference_mode()
-def _encoded(encoder: Encoder, words: Sequence[str], report: Report) -> NDArray[np.float32]:
+def _encoded(encoder: SentenceEncoder, words: Sequence[str], report: Report) -> NDArray[np.float32]:
     """Return (words, size of the encoder) vectors of length 1."""
     vectors = []
     for start in range(0, len(words), _BATCH):

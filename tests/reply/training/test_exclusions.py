@@ -1,6 +1,6 @@
 import pytest
 
-from handheld.reply.training.clean import reason_against
+from handheld.reply.training.exclusions import reason_against
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import re
 
 from handheld.reply.training.profanity import is_profane
 
+# Reasons as ``ReplyPairs.left_out`` counts them. What is meant to be filled in, where somebody can
+# be reached, and six digits or more, which may be a telephone.
 _PATTERNS = {
     "a placeholder": re.compile(r"\[[^\]]*\]|\{[^}]*\}|<[^>]*>|_{2,}|\bX{2,}\b"),
     "an address": re.compile(

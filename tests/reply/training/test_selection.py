@@ -2,16 +2,18 @@ import numpy as np
 import pytest
 
 from handheld.propagation import Labels
-from handheld.reply.replier import mixed
-from handheld.reply.training.intents import Replies
-from handheld.reply.training.settle import (
+from handheld.reply import Conversation
+from handheld.reply.training.intents import ShortReplies
+from handheld.reply.training.selection import (
     _written,
     fallback_of,
     mixing_of,
     response_set,
     trigger_of,
+    weighed,
 )
-from handheld.reply.trigger import Trigger, evidence
+from handheld.reply.trigger import ReplyTrigger, evidence
+from handheld.reply.understanding import mixed
 
 
 def test_what_people_say_often_joins_the_seeds_of_its_intent():
@@ -31,7 +33,7 @@ def test_what_people_say_often_joins_the_seeds_of_its_intent():
         "rarely said",
         "i am quite sure that it is so my dear old friend",
     )
-    replies = Replies(
+    replies = ShortReplies(
         keys,
         texts,
         np.array([10, 0, 30, 20, 2, 50]),
@@ -105,4 +107,26 @@ def test_evidence_is_finite_and_bad_triggers_are_refused():
         assert np.isfinite(evidence(np.array(intents, np.float32), 0, question=True)).all()
     for weights, threshold in (((1.0,), 0.5), ((1.0,) * 7, 2.0), ((float("nan"),) * 7, 0.5)):
         with pytest.raises(Exception, match="weights of the trigger"):
-            Trigger(weights, threshold)
+            ReplyTrigger(weights, threshold)
+
+
+def test_shared_words_count_more_where_they_find_the_answer():
+    torch = pytest.importorskip("torch")
+    from handheld.projection import Features
+    from handheld.projection.inputs import Rows
+    from handheld.reply.training.pairs import SplitRule, pairs_of
+    from handheld.reply.training.ranker_network import RankerNetwork, exported
+
+    # each answer says the word of its message again, and the network knows nothing
+    words = ["apple", "garden", "river", "window", "candle", "forest", "bottle", "mirror"]
+    talk = [
+        Conversation(f"{word}{n}", (("a", f"{word} now"), ("b", f"so {word} it is {n}")))
+        for word in words
+        for n in range(8)
+    ]
+    pairs = pairs_of({"file": talk}, SplitRule(valid=0.5, test=0.0, held_out=0.0))
+    reader = Rows(Features(words=1, skips=0), 256, 40)
+    torch.manual_seed(0)
+    network = RankerNetwork(reader.rows, 8, 16, 8, 2).eval()
+    ranker = exported(network, reader, np.ones(reader.rows, np.float32))
+    assert weighed(ranker, pairs, 0).mix[1] > ranker.mix[1]
