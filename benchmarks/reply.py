@@ -201,8 +201,7 @@ def splits() -> tuple[dict[str, list[Conversation]], dict[str, list[Conversation
     for name in FILES:
         read = read_conversations(find(f"text/{name}.jsonl.gz", Path())).conversations
         split = [
-            rule.split(f"{name}/{each.id}", [speaker for speaker, _ in each.turns])
-            for each in read
+            rule.split(f"{name}/{each.id}", [speaker for speaker, _ in each.turns]) for each in read
         ]
         for kept, wanted in zip(found, (TEST, TRAIN), strict=True):
             kept[name] = [each for each, place in zip(read, split, strict=True) if place == wanted]
