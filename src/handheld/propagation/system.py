@@ -7,8 +7,9 @@ x of the other nodes are those that satisfy, for each node i and label c of C,
 
 That is the minimum of the objective of Ravi and Diao (AISTATS 2016, eq. 1), seeds being exact.
 Sweeps work with *masses* u, what arrives from seeds: x(i, c) = u(i, c) + (1 - sum_c u(i, c)) / C.
-For masses the uniform prior is 0, so a node that no path joins with a seed has none, and changes
-nothing: it is left out of all that follows.
+For masses the uniform prior is 0. A node that no path joins with a seed has none; along the edges of
+a directed graph others may read it, and its uniform shares would pull theirs, so it is left out of
+the system, with its edges.
 """
 
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ class System:
     """What sweeps need to know of a graph, computed once.
 
     Attributes:
-        graph: who learns from whom.
+        graph: who learns from whom, but for nodes that no path joins with a seed: their edges have
+            the weight 0.
         core: the same without edges of pendants, whose weight is 0 there.
         reached: (nodes,) which hold masses in the end: those that a path joins with a seed, but for
             seeds.
@@ -96,7 +98,10 @@ class System:
         order, level = waves(towards.offsets, towards.neighbours, seeds)
         reached = (level >= 0) & ~seeds
         leaks = np.zeros(graph.nodes)
-        pendants = _pendants(graph, _equal(graph, towards), reached, smooth, prior, leaks)
+        symmetric = _equal(graph, towards)
+        if not symmetric:
+            graph = _without_unreached(graph, level)
+        pendants = _pendants(graph, symmetric, reached, smooth, prior, leaks)
         core = _core(graph, pendants)
         free = reached.copy()
         free[pendants.order] = False
@@ -113,6 +118,14 @@ def _equal(graph: Graph, other: Graph) -> bool:
         and np.array_equal(graph.neighbours, other.neighbours)
         and np.array_equal(graph.weights, other.weights)
     )
+
+
+def _without_unreached(graph: Graph, level: NDArray[np.int32]) -> Graph:
+    """Return a graph in which nobody reads a node that no path joins with a seed."""
+    is_unreached = level[graph.neighbours] < 0
+    if not is_unreached.any():
+        return graph
+    return Graph(graph.offsets, graph.neighbours, np.where(is_unreached, np.float32(0), graph.weights))
 
 
 def _pendants(
