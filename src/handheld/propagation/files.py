@@ -40,6 +40,8 @@ def read_seeds(
         lines = Path(path).read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{where} cannot be read as seeds: {error}") from error
+    if not nodes:
+        raise InputError(f"{where}: the graph that these seeds are of has no nodes")
     find = _finds_number(nodes) if ids is None else _finds_id(ids)
     node_of = f"0 to {nodes - 1}" if ids is None else "the graph"
     seeds: dict[tuple[int, str], int] = {}

@@ -125,7 +125,9 @@ def _without_unreached(graph: Graph, level: NDArray[np.int32]) -> Graph:
     is_unreached = level[graph.neighbours] < 0
     if not is_unreached.any():
         return graph
-    return Graph(graph.offsets, graph.neighbours, np.where(is_unreached, np.float32(0), graph.weights))
+    return Graph(
+        graph.offsets, graph.neighbours, np.where(is_unreached, np.float32(0), graph.weights)
+    )
 
 
 def _pendants(
