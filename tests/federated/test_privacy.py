@@ -212,3 +212,8 @@ def test_very_much_noise_promises_nearly_nothing_is_told():
 def test_what_is_no_number_or_too_many_is_named(promised, name):
     with pytest.raises(InputError, match=rf"^{name}: expected "):
         promised()
+
+
+def test_the_number_of_classes_that_labels_tell_is_named_as_not_covered():
+    for guarantee in (central(1.0, 10, 1, 10, 1e-3), local(1.0, 1e-3), tree(1.0, 10, 1e-3)):
+        assert "nor is the number of classes, unless data.classes names it" in guarantee.words

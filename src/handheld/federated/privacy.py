@@ -29,7 +29,8 @@ _OTHERS = {
 _IN_CLEAR = (
     "; losses of devices are left out of what is written, but how many devices answered, left,"
     " were late or sent what was not taken, whose that was, bytes and seconds are written in clear"
-    " and not covered"
+    " and not covered, nor is the number of classes, unless data.classes names it (else it is read"
+    " from devices' labels, the largest of which the model's size would tell)"
 )
 # Of privacy losses: pessimistic by less than 0.1 % of an epsilon above 0.5, and 10 times as fast as
 # 1e-4.
