@@ -25,8 +25,8 @@ import torch
 from numpy.typing import NDArray
 
 from handheld.engine import Model
-from handheld.federated.algorithms import State
-from handheld.federated.learning import Task
+from handheld.federated.algorithms import ServerState
+from handheld.federated.learning import ClientTask
 
 crop: NDArray[np.float32]
 encoder: Any
@@ -37,8 +37,8 @@ lite: Model
 network: torch.nn.Module
 photos: list[torch.Tensor]
 picture: NDArray[np.uint8]
-shared: State
-task: Task
+shared: ServerState
+task: ClientTask
 torch_dataset: torch.utils.data.TensorDataset
 """
 

@@ -46,6 +46,7 @@ def read_json(text: str | bytes, *, parse_constant: Callable[[str], Any] | None 
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
+    text = text.removeprefix("\ufeff")
     try:
         value = json.loads(text, parse_constant=parse_constant)
         if _HALF.search(text):

@@ -118,6 +118,15 @@ def test_data_and_networks_may_come_from_functions(pictures: Path):
     assert (len(learner.users), len(learner.start())) == (2, 8)
     with pytest.raises(InputError, match="expected a torch module"):
         read(config(pictures, text.format("nothing"))).learner()
+    # Labels of devices do not show in the size of a network whose classes are named.
+    named = '[data]\nfactory = "made_here:data"\nclasses = {}\n[model]\nnetwork = "linear"'
+    assert len(read(config(pictures, named.format(5))).learner().start()) == 20
+    with pytest.raises(
+        InputError, match="has the label 1, but the module's outputs are of 1 class"
+    ):
+        read(config(pictures, named.format(1))).learner().check()
+    with pytest.raises(InputError, match=r"data\.classes: expected 1 to .*, got -1"):
+        read(config(pictures, named.format(-1)))
 
 
 @pytest.mark.parametrize(
@@ -347,6 +356,10 @@ def test_numbers_as_targets_have_as_many_outputs(pictures: Path):
         match=r"data\.factory: made_numbers:wrong gives int, expected Users and Examples",
     ):
         read(config(pictures, text.format("wrong"))).learner()
+    with pytest.raises(InputError, match=r"data\.classes: targets that are numbers"):
+        read(
+            config(pictures, text.format("data").replace("[model]", "classes = 3\n[model]"))
+        ).learner()
 
 
 def test_networks_have_as_many_weights_as_in_the_paper():

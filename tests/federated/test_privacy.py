@@ -184,3 +184,36 @@ def test_what_leaves_in_clear_is_named():
     for one in (central(1, 1, 2, 3, 0.1), local(1, 0.1), tree(1, 1, 0.1)):
         assert "losses of devices are left out" in one.words
         assert "written in clear and not covered" in one.words
+
+
+def test_very_much_noise_promises_nearly_nothing_is_told():
+    """The sums of one round were a logarithm of 0."""
+    for rounds in (1, 10, 10**9):
+        assert central(1e9, rounds, 1, 10, 1e-3).epsilon == pytest.approx(0, abs=1e-3)
+    assert central(1e7, 10, 1, 10, 1e-6).epsilon >= central(1e12, 10, 1, 10, 1e-6).epsilon
+
+
+@pytest.mark.parametrize(
+    ("promised", "name"),
+    [
+        (lambda: central("1", 10, 1, 10, 1e-3), "multiplier"),
+        (lambda: central(1.0, "10", 1, 10, 1e-3), "rounds"),
+        (lambda: central(1.0, 10, "1", 10, 1e-3), "cohort"),
+        (lambda: central(1.0, 10, 1, "10", 1e-3), "population"),
+        (lambda: central(1.0, 10, 1, 10, "x"), "delta"),
+        (lambda: central(1.0, math.inf, 1, 10, 1e-3), "rounds"),
+        (lambda: local("1", 1e-3), "multiplier"),
+        (lambda: local(1.0, 1e-3, times="2"), "times"),
+        (lambda: tree(1.0, 10, None), "delta"),
+        (lambda: noise_multiplier("3", 10, 1, 10, 1e-3), "target_epsilon"),
+        (lambda: central(1.0, 10**9, 10, 1000, 1e-5, sampling="poisson"), "rounds"),
+    ],
+)
+def test_what_is_no_number_or_too_many_is_named(promised, name):
+    with pytest.raises(InputError, match=rf"^{name}: expected "):
+        promised()
+
+
+def test_the_number_of_classes_that_labels_tell_is_named_as_not_covered():
+    for guarantee in (central(1.0, 10, 1, 10, 1e-3), local(1.0, 1e-3), tree(1.0, 10, 1e-3)):
+        assert "nor is the number of classes, unless data.classes names it" in guarantee.words

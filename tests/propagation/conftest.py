@@ -28,11 +28,15 @@ def solved_directly(
 ) -> NDArray[np.float64]:
     """Return (nodes, classes) shares: of seeds as given, of all others
 
-    (mu * sum_j w_ij + prior) x_ic - mu * sum_j w_ij x_jc = prior / classes.
+    (mu * sum_j w_ij + prior) x_ic - mu * sum_j w_ij x_jc = prior / classes,
+
+    in which nodes that no path joins with a seed are left out.
     """
     nodes = graph.nodes
+    is_read = joined_with_seeds(graph, seeds)[graph.neighbours]
     weights = csr_array(
-        (graph.weights.astype(np.float64), graph.neighbours, graph.offsets), (nodes, nodes)
+        (graph.weights * is_read.astype(np.float64), graph.neighbours, graph.offsets),
+        (nodes, nodes),
     )
     shares = np.zeros((nodes, classes))
     shares[seeds.nodes, seeds.labels] = seeds.shares

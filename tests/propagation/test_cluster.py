@@ -25,7 +25,11 @@ few = SeedLabels.of(rng.choice(400, 30, replace=False), rng.integers(0, 7, 30))
 many = SeedLabels.of(rng.choice(400, 150, replace=False), rng.integers(0, 90, 150))
 home, found = set(Path.home().iterdir()), {}
 
-def same(seeds=few, **engine):
+# Nodes from 400 on are read, and reached by no seed.
+ends = np.concatenate([rng.integers(0, 400, (2, 2000)), rng.integers((400, 0), (450, 400), (300, 2)).T], axis=1)
+directed = WeightedGraph.of_edges(*ends, rng.random(2300), directed=True)
+
+def same(seeds=few, graph=graph, **engine):
     told, theirs, how = [], [], {"max_labels": 4}
     ours = propagate(graph, seeds, report=lambda *numbers: told.append(numbers), **how)
     labels = propagate(graph, seeds, backend="ray", report=lambda *numbers: theirs.append(numbers), **how, **engine)
@@ -36,6 +40,7 @@ found["on a cluster that comes and goes"] = same(workers=2)
 found["which leaves nothing behind"] = not ray_module().is_initialized() and set(Path.home().iterdir()) == home
 with connected(None) as ray:
     found["of three workers with two threads"] = same(workers=3, threads=2)
+    found["of nodes that no seed reaches"] = same(graph=directed, workers=2)
     found["of labels of which each node stores a few"] = same(many, workers=2)
     found["which stays connected"] = ray.is_initialized()
     nodes = np.ones(400)
@@ -63,6 +68,7 @@ def test_it_is_the_result_of_one_process():
         "on a cluster that comes and goes": True,
         "which leaves nothing behind": True,
         "of three workers with two threads": True,
+        "of nodes that no seed reaches": True,
         "of labels of which each node stores a few": True,
         "which stays connected": True,
         "a worker that is lost": True,

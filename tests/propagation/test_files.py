@@ -113,3 +113,9 @@ def test_where_no_file_can_be(tmp_path: Path):
             Labels(np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32), 1),
             ("a",),
         )
+
+
+def test_a_graph_without_nodes_has_no_seeds(tmp_path: Path):
+    (tmp_path / "s.tsv").write_text("0\ta\n")
+    with pytest.raises(InputError, match="the graph that these seeds are of has no nodes"):
+        read_seeds(tmp_path / "s.tsv", 0)

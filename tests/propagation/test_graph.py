@@ -283,3 +283,10 @@ def test_a_matrix_that_rounding_made_unsymmetric_is_not_doubled():
     nearly = matrix.copy()
     nearly[0, 1] *= 1 + 1e-15
     assert rows(WeightedGraph.of_matrix(nearly)) == rows(WeightedGraph.of_matrix(matrix))
+
+
+def test_a_file_without_an_edge_says_so(tmp_path: Path):
+    ends = pyarrow.array([], pyarrow.int64())
+    parquet.write_table(pyarrow.table({"source": ends, "target": ends}), tmp_path / "g.parquet")
+    with pytest.raises(InputError, match=r"g\.parquet cannot be read as a graph: it holds no edge"):
+        WeightedGraph.read(tmp_path / "g.parquet")

@@ -108,6 +108,33 @@ def test_the_residual_bounds_the_error(solution: Solution, seed: int, directed: 
         assert abs(labels.dense() - expected).max() <= labels.residual + 1e-7
 
 
+@pytest.mark.parametrize("synchronous", [True, False])
+def test_a_node_that_is_read_but_not_reached_changes_nothing(synchronous: bool):
+    """Node 2 tells node 1, and nobody tells it: 1 learns from the seed 0 alone, (1 + 0.005) / 1.01."""
+    seeds = SeedLabels.of([0], [0])
+    alone = WeightedGraph.of_edges([0], [1], [1.0], directed=True, nodes=3)
+    beside = WeightedGraph.of_edges([0, 2], [1, 1], [1.0, 3.0], directed=True, nodes=3)
+    for graph in (alone, beside):
+        labels = propagate(graph, seeds, classes=2, synchronous=synchronous)
+        assert labels.dense()[1] == pytest.approx([1.005 / 1.01, 0.005 / 1.01], abs=1e-6)
+        assert labels.best.tolist() == [0, 0, -1]
+
+
+def test_where_each_node_stores_a_few_labels_too():
+    """Waves, which name labels first, do not count what no seed reaches either."""
+    rng = np.random.default_rng(0)
+    ends = rng.integers(0, 200, (2, 800))
+    seeds = SeedLabels.of(rng.choice(200, 100, replace=False), rng.integers(0, 90, 100))
+    usual = propagate(WeightedGraph.of_edges(*ends, directed=True, nodes=300), seeds, max_labels=4)
+    sources = np.concatenate([ends[0], rng.integers(200, 300, 400)])
+    targets = np.concatenate([ends[1], rng.integers(0, 200, 400)])
+    beside = propagate(
+        WeightedGraph.of_edges(sources, targets, directed=True, nodes=300), seeds, max_labels=4
+    )
+    assert np.array_equal(beside.names, usual.names)
+    assert beside.shares == pytest.approx(usual.shares, abs=1e-6)
+
+
 @pytest.mark.parametrize("isolated", [0, 989, 19_989])
 def test_nodes_that_nothing_joins_change_nothing(isolated: int):
     seeds = SeedLabels.of([0], [0])

@@ -1,14 +1,16 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handheld.errors import FileError, ModelError
-from handheld.reply import PersonalState, style
+from handheld.reply import PersonalState, personal, style
 from handheld.reply.personal import FORMAT
 
 GENERAL = style.counts_of(
@@ -185,3 +187,14 @@ def test_many_threads_that_learn_at_once_lose_nothing(tmp_path: Path):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(learn, range(40)))
     assert sorted(choice.intent for choice in PersonalState.read(path).choices) == list(range(40))
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_lock_that_is_not_to_be_had_is_not_waited_for_without_end(tmp_path, monkeypatch, held):
+    """Another process holds it; or, as in /proc, no file can be made: filelock goes on trying."""
+    monkeypatch.setattr(personal, "_PATIENCE", 0.05)
+    path = tmp_path / "me.json" if held else Path("/proc/me.json")
+    lock = path.with_name(".me.json.lock")
+    with FileLock(lock) if held else nullcontext(), pytest.raises(FileError, match=str(lock)):
+        PersonalState.update(path, lambda known: known)
+    assert not path.exists()

@@ -180,7 +180,7 @@ def read(path: str | os.PathLike[str]) -> FamilyConfig:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
     try:
         require_file(path)
-        table = tomllib.loads(Path(path).read_text("utf-8"))
+        table = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error
     for name in sorted(table.keys() - _ENTRIES):

@@ -132,7 +132,7 @@ def _table(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         # A pipe or a device under that name would never end.
         require_file(path)
-        table = tomllib.loads(Path(path).read_text("utf-8"))
+        table = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{name} cannot be read as a configuration: {error}") from error
     unknown = sorted(table.keys() - _ENTRIES)

@@ -56,6 +56,8 @@ class UserDataConfig:
         alpha: of the Dirichlet distribution.
         skew: of how many examples users have.
         length: letters of a window, for plays and files.
+        classes: how many outputs a network gets; 0: one more than the largest label of devices,
+            which noise does not hide.
     """
 
     path: str = ""
@@ -71,6 +73,7 @@ class UserDataConfig:
     alpha: float = 0.5
     skew: float = 1.5
     length: int = 80
+    classes: int = 0
 
     def __post_init__(self) -> None:
         if bool(self.path) == bool(self.factory):
@@ -78,6 +81,11 @@ class UserDataConfig:
         if self.size and (len(self.size) != 2 or min(self.size) < 1):
             size = list(self.size)
             raise InputError(f"data.size: expected height and width of 1 or more, got {size}")
+        if not 0 <= self.classes <= _MOST_CLASSES:
+            raise InputError(
+                f"data.classes: expected 1 to {_MOST_CLASSES:,}, or 0 for as many as devices'"
+                f" labels need, got {self.classes}"
+            )
         for name in ("users", "shards_per_user", "length"):
             value = getattr(self, name)
             if value < 1:
@@ -182,8 +190,10 @@ def learner_of(
     # Read before the network is made: its shape comes of the examples.
     users = population.users
     shape = users.examples.inputs.shape[1:]
+    if users.examples.targets.dtype.kind == "f" and data.classes:
+        raise InputError("data.classes: targets that are numbers are of no classes: leave it out")
     return ModuleLearner(
-        model.module(shape, population.outputs, folder=folder, seed=seed),
+        model.module(shape, data.classes or population.outputs, folder=folder, seed=seed),
         users,
         population.test,
         loss=factory(model.loss, folder) if model.loss else cross_entropy,

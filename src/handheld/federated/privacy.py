@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ _OTHERS = {
 _IN_CLEAR = (
     "; losses of devices are left out of what is written, but how many devices answered, left,"
     " were late or sent what was not taken, whose that was, bytes and seconds are written in clear"
-    " and not covered"
+    " and not covered, nor is the number of classes, unless data.classes names it (else it is read"
+    " from devices' labels, the largest of which the model's size would tell)"
 )
 # Of privacy losses: pessimistic by less than 0.1 % of an epsilon above 0.5, and 10 times as fast as
 # 1e-4.
@@ -39,6 +41,8 @@ _LEAST_SEARCHED = 0.01  # multiplier: an epsilon of ten thousands and more promi
 _MOST_SEARCHED = 1e6  # no model is learned from anything beside such noise
 _ROOT = 1e-9  # what finding a root may have left below the true epsilon
 _LEAST_GAUSSIAN = 1e-3  # below, exact sums leave the range of floats, and epsilon is half a million
+_MOST_RENYI = 1e7  # above, a round's divergence is below what float64 tells from 0
+_MOST_POISSON = 1_000_000  # rounds: a second or two of sums, which become a minute at 1e8
 _LEAST_POISSON = 0.02  # below, losses take too many points, and epsilon is in the thousands anyway
 
 
@@ -82,7 +86,7 @@ def central(
 
     Args:
         multiplier: of the noise, in bounds of what one device adds to a sum; 0 or more.
-        rounds: that all devices see the models of, 1 or more.
+        rounds: that all devices see the models of, 1 or more; of Poisson samples at most a million.
         cohort: devices that are drawn for a round, 1 to ``population``; of Poisson samples, the
             number expected.
         population: devices in all.
@@ -101,8 +105,8 @@ def central(
     _require_count("rounds", rounds)
     _require_sampling(sampling, relation)
     if sampling == "unknown":
+        _require_count("times", rounds if times is None else times)
         rounds_of_one = rounds if times is None else min(times, rounds)
-        _require_count("times", rounds_of_one)
         moved = _moved(relation) * math.sqrt(rounds_of_one)
         epsilon = _gaussian(multiplier / moved, delta)
         drawn = (
@@ -111,6 +115,11 @@ def central(
             " drawn alike"
         )
     elif sampling == "poisson":
+        if rounds > _MOST_POISSON:
+            raise InputError(
+                f"rounds: expected at most {_MOST_POISSON:,} of Poisson samples, whose losses are"
+                f" composed round by round, got {rounds:,}: take fewer, or fixed samples"
+            )
         chance = cohort / population
         epsilon = _poisson(multiplier, rounds, chance, relation, delta)
         drawn = (
@@ -294,8 +303,8 @@ def smallest_multiplier(target_epsilon: float, promised: Callable[[float], float
 
 def require_target(epsilon: float) -> None:
     """Raise :class:`InputError` for an epsilon that cannot be wanted."""
-    if not 0 < epsilon < math.inf:
-        raise InputError(f"target_epsilon: expected a number above 0, got {epsilon}")
+    if not (_is_number(epsilon) and 0 < epsilon < math.inf):
+        raise InputError(f"target_epsilon: expected a number above 0, got {epsilon!r}")
 
 
 @lru_cache(maxsize=4096)
@@ -306,7 +315,8 @@ def _fixed(multiplier: float, rounds: int, cohort: int, population: int, delta: 
         return everybody
     dp = _accounting()
     # Replacing one device moves a sum by two bounds.
-    orders, once = _renyi(multiplier / 2, cohort, population)
+    # More noise than the sums can tell from none is taken as less, which promises no more.
+    orders, once = _renyi(min(multiplier, _MOST_RENYI) / 2, cohort, population)
     # Drawing never promises less than nothing drawn: each bound holds, so the smaller one does.
     return min(everybody, float(dp.rdp.compute_epsilon(orders, rounds * once, delta)[0]))
 
@@ -373,6 +383,11 @@ def _gaussian(multiplier: float, delta: float) -> float:
     return epsilon * (1 + _ROOT) + _ROOT
 
 
+def _is_number(value: object) -> bool:
+    """Whether something is a number, as texts of configurations and of command lines are not."""
+    return isinstance(value, Real)
+
+
 def _moved(relation: str) -> float:
     """Return by how many bounds one device moves a sum: its data leaves, and other data comes."""
     if relation == "replace_one":
@@ -381,13 +396,13 @@ def _moved(relation: str) -> float:
 
 
 def _require_multiplier(multiplier: float) -> None:
-    if not 0 <= multiplier < math.inf:
-        raise InputError(f"multiplier: expected a number of 0 or more, got {multiplier}")
+    if not (_is_number(multiplier) and 0 <= multiplier < math.inf):
+        raise InputError(f"multiplier: expected a number of 0 or more, got {multiplier!r}")
 
 
 def _require_delta(delta: float, population: int | None = None) -> None:
-    if not 0 < delta < 1:
-        raise InputError(f"delta: expected a delta in (0, 1), got {delta}")
+    if not (_is_number(delta) and 0 < delta < 1):
+        raise InputError(f"delta: expected a delta in (0, 1), got {delta!r}")
     if population is not None and delta > 1 / population:
         raise InputError(
             f"delta: expected at most one over the {population} devices, {1 / population:.2g}, got"
@@ -396,8 +411,8 @@ def _require_delta(delta: float, population: int | None = None) -> None:
 
 
 def _require_count(name: str, number: int) -> None:
-    if not (number >= 1 and number == int(number)):
-        raise InputError(f"{name}: expected a whole number of 1 or more, got {number}")
+    if not (_is_number(number) and 1 <= number < math.inf and number == int(number)):
+        raise InputError(f"{name}: expected a whole number of 1 or more, got {number!r}")
 
 
 def _require_cohort(cohort: int, population: int) -> None:

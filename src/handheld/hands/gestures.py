@@ -271,7 +271,7 @@ def _load_rows(table: str | os.PathLike[str], below: tuple[str, ...]) -> tuple[G
         raise InputError(f"{path}: extends itself, by way of {' -> '.join([*below, source])}")
     try:
         require_file(path)
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"no gesture table {str(table)!r}: expected {', '.join(_TABLES)} or a TOML file ({error})"

@@ -139,7 +139,7 @@ def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
 def _from_toml(folder: Path) -> ModelPack:
     path = folder / "pack.toml"
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        table = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{path}: cannot be read: {error}; expected palm, landmark and optional geometry tables"

@@ -41,6 +41,8 @@ def read_seeds(
         InputError: no such file, or a line that is not of that form; names the line.
     """
     where = os.fspath(path)
+    if not nodes:
+        raise InputError(f"{where}: the graph that these seeds are of has no nodes")
     find = _finds_number(nodes) if ids is None else _finds_id(ids)
     expected = f"a node of 0 to {nodes - 1}" if ids is None else "a node of the graph"
     # where each seed stands, so that one that is there twice can be named

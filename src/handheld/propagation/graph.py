@@ -152,6 +152,8 @@ class WeightedGraph:
         # one error for whatever is wrong with the file, so that its name is said
         try:
             table = parquet.read_table(Path(path))
+            if not table.num_rows:
+                raise InputError("it holds no edge: nothing would spread")
             source, target, ids = _nodes(table.column("source"), table.column("target"))
             weights = _column(table, "weight") if "weight" in table.column_names else None
             if relations is not None:

@@ -7,8 +7,9 @@ x of the other nodes are those that satisfy, for each node i and label c of C,
 
 That is the minimum of the objective of Ravi and Diao (AISTATS 2016, eq. 1), seeds being exact.
 Sweeps work with *masses* u, what arrives from seeds: x(i, c) = u(i, c) + (1 - sum_c u(i, c)) / C.
-For masses the uniform prior is 0, so a node that no path joins with a seed has none, and changes
-nothing: it is left out of all that follows.
+For masses the uniform prior is 0. A node that no path joins with a seed has none; along the edges of
+a directed graph others may read it, and its uniform shares would pull theirs, so it is left out of
+the system, with its edges.
 """
 
 from dataclasses import dataclass, replace
@@ -50,7 +51,8 @@ class LinearSystem:
     """What sweeps need to know of a graph, computed once.
 
     Attributes:
-        graph: who learns from whom.
+        graph: who learns from whom, but for nodes that no path joins with a seed: their edges have
+            the weight 0.
         core: the same without edges of pendants, whose weight is 0 there.
         reached: (nodes,) which hold masses in the end: those that a path joins with a seed, but for
             seeds.
@@ -103,6 +105,8 @@ class LinearSystem:
         # in a directed graph a node may be read by others than those that it reads
         if _equal(graph, towards):
             pendants = _pendants(graph, reached, mu, prior, leaks)
+        else:
+            graph = _without_unreached(graph, level)
         core = _core(graph, pendants)
         free = reached.copy()
         free[pendants.order] = False
@@ -134,6 +138,15 @@ def _equal(graph: WeightedGraph, other: WeightedGraph) -> bool:
 def _no_pendants(nodes: int) -> Pendants:
     order = np.empty(0, np.int32)
     return Pendants(order, parents=np.full(nodes, -1, np.int32), factors=np.ones(nodes))
+
+
+def _without_unreached(graph: WeightedGraph, level: NDArray[np.int32]) -> WeightedGraph:
+    """Return a graph in which nobody reads a node that no path joins with a seed."""
+    is_unreached = level[graph.neighbours] < 0
+    if not is_unreached.any():
+        return graph
+    weights = np.where(is_unreached, np.float32(0), graph.weights)
+    return WeightedGraph(graph.offsets, graph.neighbours, weights)
 
 
 def _pendants(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from handheld.errors import FileError, InputError, ModelError
@@ -31,6 +31,8 @@ _FEATURES = Features(words=2, skips=1)
 _SIGNS = Signs(functions=12, bits=14)
 BITS = _SIGNS.size
 """Of a message's signatures together."""
+# Seconds that another process may take for a change, which takes milliseconds.
+_PATIENCE = 10.0
 # what somebody typed is nobody else's to read
 _PRIVATE = 0o600
 # Choices that are remembered: the file stays at a few KB, and each is compared with each message.
@@ -226,14 +228,21 @@ class PersonalState:
 
         Raises:
             ModelError: the file is damaged.
-            FileError: it cannot be written.
+            FileError: it cannot be written, or another process holds its lock for 10 seconds.
         """
         target = Path(os.path.realpath(path))
+        lock = target.with_name(f".{target.name}.lock")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(target.with_name(f".{target.name}.lock"), mode=_PRIVATE):
+            with FileLock(lock, timeout=_PATIENCE, mode=_PRIVATE):
                 known = change(cls.read(path))
                 known.write(path)
+        except Timeout as error:
+            # Where no file can be made at all (/proc), the lock is tried again and again too.
+            raise FileError(
+                f"{os.fspath(path)}: cannot be written: {lock} was not to be had for"
+                f" {_PATIENCE:g} seconds: end the process that holds it, or name another file"
+            ) from error
         except OSError as error:
             raise FileError(f"{os.fspath(path)}: cannot be written: {error}") from error
         return known

@@ -22,6 +22,7 @@ from handheld.reply.conversation import (
     own_texts,
     turns_of,
 )
+from handheld.reply.grave import folded, gravity
 from handheld.reply.personal import BITS, PersonalState, signatures_of
 from handheld.reply.privacy import asks_for_secret, secret_in
 from handheld.reply.ranker import CONTEXT, softmax
@@ -134,10 +135,15 @@ class Replier:
         if last.mine:
             return Suggestions.none(OWN_MESSAGE)
         form = formats.format_of(last.last)
-        if form == formats.EMOJI:
-            return self._to_emoji(turns, n)
-        if form:
+        is_emoji = form == formats.EMOJI
+        if form and not is_emoji:
             return Suggestions.none(form)
+        if reason := gravity(turns):
+            return Suggestions.none(reason)
+        if is_emoji:
+            return self._to_emoji(turns, n)
+        # Networks know Latin letters: those that only look so would hide a word from them.
+        turns = [turn._replace(text=folded(turn.text), last=folded(turn.last)) for turn in turns]
         return self._to_words(turns, _Request(n, fallback, always, own_texts(messages)))
 
     def _to_words(self, turns: Sequence[Turn], request: _Request) -> Suggestions:
@@ -246,8 +252,9 @@ class Replier:
             raise InputError(
                 f"expected a reply of whole letters, got {reply[:40]!a}, which no file can keep"
             )
-        text = turns_of(messages, 1)[0].text
-        if self.reason_against(reply) or asks_for_secret(text):
+        turns = turns_of(messages, REMEMBERED)
+        text = folded(turns[0].text)
+        if self.reason_against(reply) or asks_for_secret(text) or gravity(turns):
             return False
         detector = self.bundle.detector
         if detector.is_silent(detector.judge(text)):

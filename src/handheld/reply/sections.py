@@ -49,7 +49,7 @@ def read_lines(path: Path) -> list[str]:
     """
     try:
         require_file(path)
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn.utils import prune
 
 from handheld.data.users.partitions import by_quantity
 from handheld.errors import InputError
 from handheld.federated.algorithms import FedProx, Scaffold, ServerState
-from handheld.federated.learning import ClientTask, ClientWork, Examples, Users
+from handheld.federated.learning import ClientTask, ClientWork, Examples, Users, parallel_descent
 from handheld.federated.learning.copies import copied
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.learning.vectors import Vector, load
@@ -58,6 +59,61 @@ def test_side_by_side_is_what_each_learns_alone(work, algorithm):
             pytest.approx(b.loss, rel=1e-4),
         )
     assert len({each.weight for each in one}) > 2
+
+
+class Tied(nn.Module):
+    """Two layers with one weight, as embeddings and decoders have, and one with a weight twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.one = nn.Linear(5, 5)
+        self.other = nn.Linear(5, 5)
+        self.other.weight = self.one.weight
+        self.last = nn.Linear(5, 3)
+        self.last.again = self.last.weight
+
+    def forward(self, inputs):
+        return self.last(self.other(self.one(inputs).relu())) + inputs @ self.last.again.T
+
+
+def twice():
+    layer = nn.Linear(5, 5)
+    return nn.Sequential(layer, nn.ReLU(), layer, nn.Linear(5, 3))
+
+
+def nested():
+    inner = nn.Sequential(nn.Linear(5, 5), nn.ReLU())
+    return nn.Sequential(inner, inner, nn.Linear(5, 3))
+
+
+@pytest.mark.parametrize("factory", [twice, nested, Tied])
+def test_layers_and_weights_that_are_used_twice_learn_side_by_side(factory):
+    """The layer held vmap's tensors afterwards, and could not be evaluated."""
+    torch.manual_seed(0)
+    module = factory()
+    plan = Plan(rounds=3, cohort=5, work=ClientWork(epochs=2, batch=4))
+    together, alone = learner(module), learner(module, at_once=1)
+    assert together.at_once > 1
+    beside, one_by_one = simulate(plan, together), simulate(plan, alone)
+    assert beside.state.weights == pytest.approx(one_by_one.state.weights, abs=1e-5)
+    for name in ("loss", "test_loss", "test_accuracy"):
+        assert beside.rows[-1][name] == pytest.approx(one_by_one.rows[-1][name], abs=1e-5)
+    losses = [made.evaluate_users(beside.state).figures["loss"] for made in (together, alone)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+    assert not np.array_equal(beside.state.weights, together.start())
+
+
+def test_a_module_that_side_by_side_would_leave_broken_learns_alone(monkeypatch):
+    """Torch's own way of tied weights leaves vmap's tensors in a layer that is used twice."""
+
+    def leaving(module, views, inputs, tie_weights):
+        return functional_call(module, views, inputs)
+
+    monkeypatch.setattr(parallel_descent, "functional_call", leaving)
+    assert learner(twice()).at_once == 1
+    assert learner().at_once > 1
+    made = learner(twice())
+    assert "test_loss" in simulate(Plan(rounds=2, cohort=5), made).rows[-1]
 
 
 def test_small_modules_go_side_by_side_and_others_alone():

@@ -1,7 +1,7 @@
 """What a run with noise promises, and what it must not tell."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from made_learners import Steady
 
 pytest.importorskip("dp_accounting")
 
-from handheld.errors import InputError
+from handheld.errors import InputError, TrainingError
 from handheld.federated import privacy
 from handheld.federated.algorithms import FedAvg
 from handheld.federated.simulator import Devices, Plan, simulate
@@ -19,6 +19,7 @@ from handheld.federated.stages import (
     Clip,
     Compressed,
     LocalNoise,
+    PlainStage,
     TreeNoise,
     WholeNumbers,
 )
@@ -28,6 +29,29 @@ from handheld.federated.updates import Eden
 NOISE = (Clip(1.0), CentralNoise(1.0))
 ALL = Plan(rounds=1, cohort=20, uniform=True, stages=NOISE)
 WIDE = 20_000
+
+
+@dataclass(frozen=True)
+class Unit(PlainStage):
+    """x / |x|: of the zeros that a device without data sends, what is not finite."""
+
+    def after(self, facts, memory):
+        return facts
+
+    def on_update(self, update, facts, memory, seeds):
+        with np.errstate(invalid="ignore"):
+            return update.with_values(update.values / np.linalg.norm(update.values))
+
+
+@dataclass(frozen=True)
+class Twice(PlainStage):
+    """Updates twice as long as it says, of devices whose first number is negative."""
+
+    def after(self, facts, memory):
+        return facts
+
+    def on_update(self, update, facts, memory, seeds):
+        return update.with_values(update.values * np.float32(2 if update.values[0] < 0 else 1))
 
 
 @pytest.mark.parametrize(
@@ -401,3 +425,51 @@ def test_a_short_length_clips_too():
         update, was_short = shortened(np.full(4000, number, np.float32), length)
         assert not was_short
         assert np.linalg.norm(update.astype(np.float64)) <= length
+
+
+UNIT = (Unit(), Clip(1.0))
+
+
+@pytest.mark.parametrize("noise", [CentralNoise(1.0), LocalNoise(1.0), TreeNoise(1.0)], ids=str)
+@pytest.mark.parametrize(
+    "odd", [{"sizes": {3: 0}}, {"broken": {3: np.zeros(6, np.float32)}}], ids=str
+)
+def test_a_device_of_which_a_stage_makes_no_number_does_not_end_a_run(noise, odd):
+    """With noise its zeros count as any other's: the sum is that of the 19, and the noise."""
+    plan = replace(ALL, rounds=3, stages=(*UNIT, noise))
+    run = simulate(plan, Steady(**odd))
+    assert [row["answered"] for row in run.rows] == [20, 20, 20]
+    assert set(run.rejected) == {3}
+    usual = simulate(plan, Steady())
+    if not isinstance(noise, LocalNoise):
+        missing = 3 / math.sqrt(6) / 20
+        assert usual.state.weights - run.state.weights == pytest.approx([missing] * 6, rel=1e-4)
+
+
+def test_without_noise_such_a_device_is_left_out():
+    plan = Plan(rounds=2, cohort=20, stages=UNIT)
+    run = simulate(plan, Steady(broken={3: np.zeros(6, np.float32)}))
+    assert [row["answered"] for row in run.rows] == [19, 19]
+    assert [row["rejected_stages"] for row in run.rows] == [1, 1]
+    assert run.rejected == {3: "Unit made an update that is not finite"}
+    assert run.state.weights == pytest.approx([2 / math.sqrt(6)] * 6, rel=1e-4)
+
+
+def test_a_run_that_a_stage_keeps_from_taking_anything_says_which():
+    silent = {user: np.zeros(6, np.float32) for user in range(20)}
+    with pytest.raises(TrainingError, match=r"20 could not pass .* \(Unit made an update that is"):
+        simulate(Plan(rounds=1, cohort=20, stages=UNIT), Steady(broken=silent))
+
+
+def test_a_stage_whose_updates_are_longer_than_was_accounted_ends_the_run(tmp_path):
+    """The device, and how long its update was, are not told, nor is anything of it summed."""
+    odd = Steady(broken={13: np.full(6, -9, np.float32)})
+    plan = replace(ALL, rounds=40, cohort=1, stages=(Clip(1.0), CentralNoise(1.0), Twice()))
+    with pytest.raises(TrainingError, match="Twice: an update is longer") as caught:
+        simulate(plan, odd, out=tmp_path)
+    assert "13" not in str(caught.value)
+    asked = [user for _, user in odd.learned]
+    assert asked[-1] == 13
+    kept = simulate(replace(plan, rounds=len(asked) - 1), odd, out=tmp_path)
+    assert kept.rows[-1]["bound"] == 1.0
+    assert kept.times[13] == 0

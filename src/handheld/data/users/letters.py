@@ -177,7 +177,7 @@ def _files(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the names of .txt files without their ending, and what they hold."""
     if path.is_dir():
         for file in sorted(path.glob("*.txt")):
-            yield file.stem, file.read_text("utf-8", "replace")
+            yield file.stem, file.read_text("utf-8-sig", "replace")
         return
     try:
         with tarfile.open(path) as archive:

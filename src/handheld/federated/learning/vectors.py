@@ -76,6 +76,23 @@ class Vector:
             start += shape.numel()
         return views
 
+    def layer_views(self, module: nn.Module, vector: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the weights that lie in a vector (n,), by each place of a module that holds them.
+
+        Weights that several layers share are there once for each layer; those of one layer that is
+        used several times are there once.
+        """
+        views = self.views(vector)
+        # A weight's first name is the one by which it lies in the vector.
+        first_names: dict[int, str] = {}
+        of_layers = {}
+        for prefix, layer in module.named_modules():
+            for name, parameter in layer.named_parameters(prefix, False, remove_duplicate=False):
+                first_name = first_names.setdefault(id(parameter), name)
+                if first_name in views:
+                    of_layers[name] = views[first_name]
+        return of_layers
+
     def bind(self, module: nn.Module, weights: torch.Tensor, gradients: torch.Tensor) -> None:
         """Let a module's weights and gradients lie in two vectors (n,) from now on."""
         weight_views = self.views(weights)

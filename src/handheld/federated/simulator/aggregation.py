@@ -17,7 +17,7 @@ from handheld.federated.simulator.checkpoint import Checkpoint, RoundFigures
 from handheld.federated.simulator.jobs import ClientJob, JobResult, seeds
 from handheld.federated.simulator.plan import Plan
 from handheld.federated.simulator.setup import RunSetup
-from handheld.federated.stages import LocalNoise, Memory, StageSeeds, Update
+from handheld.federated.stages import LocalNoise, Memory, StageSeeds
 
 # Jobs of a round, on any machine: their sums are added up in order, so that any number of workers
 # gives the same bits. Each has a sum of its own in memory, so that large models have fewer.
@@ -274,8 +274,7 @@ def _applied_total(
 def _nothing(setup: RunSetup, now: Checkpoint) -> Total:
     """Return the sum of a round in which nobody sent anything: zeros in the form of updates."""
     facts = setup.stages.facts(now.memory)
-    empty = Update.of(np.zeros(facts[0].count, np.float32))
-    update = setup.stages.on_update(empty, facts, now.memory, StageSeeds(0, 0))
+    update = setup.stages.on_nothing(facts, now.memory, StageSeeds(0, 0))
     zeros = np.zeros_like(update.values)
     return Total(zeros if facts[-1].modular else zeros.astype(np.float64), 1.0, 0)
 

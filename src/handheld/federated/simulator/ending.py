@@ -104,8 +104,8 @@ def _update_problem(plan: Plan, rows: Sequence[RoundFigures], rejected: Mapping[
     first = number - len(in_vain) + 1
     since = f"round {number}" if first == number else f"rounds {first} to {number}"
     text = f"{since}: not one update was taken; {why}"
-    if rows[-1].get("rejected_raised"):
-        # One error stands for all: devices run the same code.
+    if rows[-1].get("rejected_raised") or rows[-1].get("rejected_stages"):
+        # One error stands for all: devices run the same code, and the same stages.
         text += f" ({next(iter(rejected.values()))})"
     if "not finite" in why:
         text += ": take a lower rate, or clip updates"

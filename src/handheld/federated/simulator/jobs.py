@@ -162,7 +162,8 @@ class _Collector:
             # Whether a device has data must not show: it sends zeros, noise and all, and counts
             # as any other.
             change = np.zeros_like(job.task.state.weights)
-            update = self._sent(user, change)
+            stage_seeds = seeds(job.task, user)
+            update = self._stages.on_nothing(self._facts, job.memory, stage_seeds)
         # What a device claims to have is limited, or one could set the mean.
         weight = min(learned.weight, job.max_weight) if job.max_weight else 1.0
         extra = None

@@ -137,14 +137,19 @@ _SURE = 1 - 1e-4  # sums of squares in float32, in any order, err by less
 
 def shortened(x: NDArray[np.float32], length: float) -> tuple[NDArray[np.float32], bool]:
     """Return a vector no longer than a length, and whether it was that short."""
-    squares = _kernels.squares(x)
-    if squares > _COUNTABLE and math.sqrt(squares) <= length * _SURE:
+    if is_within(x, length):
         return x, True
     exact = float(np.linalg.norm(x.astype(np.float64)))
-    if exact <= length:
-        return x, True
     # A little shorter: float32 rounds each number, up as often as down.
     return (x * (length / exact * _A_LITTLE_LESS)).astype(np.float32), False
+
+
+def is_within(x: NDArray[np.float32], length: float) -> bool:
+    """Return whether a vector is no longer than a length; one that is not finite never is."""
+    squares = _kernels.squares(x)
+    if squares > _COUNTABLE and math.sqrt(squares) <= length * _SURE:
+        return True
+    return float(np.linalg.norm(x.astype(np.float64))) <= length
 
 
 def _require_length(length: float) -> None:

@@ -133,13 +133,16 @@ class Stage(Protocol):
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return what is known of updates after this stage.
 
-        Raises :class:`InputError` where the stage makes no sense.
+        Each update is held to its ``bound``; the rest is trusted. Raises :class:`InputError` where the stage makes no sense.
         """
 
     def on_update(
         self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> Update:
-        """Return what becomes of one update; facts are those before the stage."""
+        """Return what becomes of one update; facts are those before the stage.
+
+        One that is not finite is not taken.
+        """
 
     def on_sum(
         self, total: Total, facts: UpdateFacts, memory: Memory, seeds: StageSeeds

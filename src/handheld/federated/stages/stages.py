@@ -4,14 +4,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from handheld.errors import InputError
+import numpy as np
+
+from handheld.errors import InputError, TrainingError
 from handheld.federated.algorithms import Algorithm, Total
 from handheld.federated.learning.learner import Shape
-from handheld.federated.stages.clip import AdaptiveClip, Clip
+from handheld.federated.stages.clip import AdaptiveClip, Clip, is_within
 from handheld.federated.stages.noise import CentralNoise, LocalNoise, TreeNoise
 from handheld.federated.stages.stage import Memory, Stage, StageSeeds, Update, UpdateFacts
 from handheld.federated.stages.wire import WholeNumbers
+from handheld.federated.updates import _kernels
 from handheld.federated.updates.encoder import seed_of
+
+_ROUNDED = 1 + 1e-5  # what float32 may add to the length of a long update, and no more
 
 
 @dataclass(frozen=True)
@@ -93,12 +98,54 @@ class StageChain:
         memory: Sequence[Memory],
         seeds: StageSeeds,
     ) -> Update:
-        """Return what travels."""
-        # Of facts there is one more: what is known at last.
-        steps = zip(self.stages, facts, memory, strict=False)
-        for number, (stage, known, kept) in enumerate(steps):
-            update = stage.on_update(update, known, kept, _for_stage(seeds, number))
+        """Return what travels.
+
+        Each stage is held to its word: what it returns is finite, and no longer than the ``bound``
+        that its ``after`` tells. Of whole numbers that is not looked at: a mask may hide them.
+
+        Raises:
+            InputError: an update that a stage made not finite; it is not to be taken.
+            TrainingError: a stage that makes updates longer than it says. Nothing of the update is
+                told, as noise would not hide it.
+        """
+        for number, stage in enumerate(self.stages):
+            update = self._after_stage(number, update, facts, memory, seeds)
+            if not _is_finite(update):
+                raise InputError(f"{_name(stage)} made an update that is not finite")
         return update
+
+    def on_nothing(
+        self, facts: Sequence[UpdateFacts], memory: Sequence[Memory], seeds: StageSeeds
+    ) -> Update:
+        """Return what travels for a device that has nothing to tell: zeros, noise and all.
+
+        Where a stage makes of zeros what is not finite, such as x / |x|, zeros take its place.
+        """
+        update = Update.of(np.zeros(facts[0].count, np.float32))
+        for number in range(len(self.stages)):
+            update = self._after_stage(number, update, facts, memory, seeds)
+            if not _is_finite(update):
+                update = update.with_values(np.zeros_like(update.values))
+        return update
+
+    def _after_stage(
+        self,
+        number: int,
+        update: Update,
+        facts: Sequence[UpdateFacts],
+        memory: Sequence[Memory],
+        seeds: StageSeeds,
+    ) -> Update:
+        """Return what one stage makes of an update, if it keeps to its bound."""
+        stage = self.stages[number]
+        made = stage.on_update(update, facts[number], memory[number], _for_stage(seeds, number))
+        if _is_longer(made, facts[number + 1]):
+            raise TrainingError(
+                f"{_name(stage)}: an update is longer behind it than the"
+                f" {facts[number + 1].bound:.6g} that its `after` tells, so the run's promise would"
+                " not hold: tell the bound that it keeps, or clip behind it"
+            )
+        return made
 
     def on_sum(
         self, total: Total, memory: Sequence[Memory], seeds: StageSeeds
@@ -154,6 +201,21 @@ def _only_decodes(stage: Stage) -> bool:
     return isinstance(stage, WholeNumbers | CentralNoise | TreeNoise) or getattr(
         stage, "leaves_sums", False
     )
+
+
+def _is_finite(update: Update) -> bool:
+    values = update.values
+    if values.dtype.kind != "f":
+        return True
+    # Of numbers that are not finite no sum of squares is; that of large ones may not be either.
+    return math.isfinite(_kernels.squares(values)) or bool(np.isfinite(values).all())
+
+
+def _is_longer(update: Update, facts: UpdateFacts) -> bool:
+    """Whether a finite update is longer than is known of it, beyond float32's rounding."""
+    if facts.bound is None or facts.modular or is_within(update.values, facts.bound * _ROUNDED):
+        return False
+    return _is_finite(update)
 
 
 def _name(stage: Stage) -> str:

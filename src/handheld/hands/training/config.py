@@ -108,7 +108,7 @@ class LearnConfig:
 def read_config(kind: type[Config], path: Path) -> Config:
     """Read a TOML file into a configuration. Raises :class:`InputError` that names the entry that is wrong."""
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        table = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     try:

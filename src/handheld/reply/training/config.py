@@ -202,7 +202,7 @@ def _read_table(path: str | os.PathLike[str]) -> dict[str, Any]:
     where = os.fspath(path)
     try:
         require_file(path)
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        table = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{where} cannot be read as a configuration: {error}") from error
     # a misspelt entry would be left out without a word

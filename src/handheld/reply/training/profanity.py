@@ -155,6 +155,6 @@ def _spelled() -> frozenset[str]:
 def _lines(mark: str = "") -> tuple[str, ...]:
     """Return the lines of the list that begin with a mark."""
     path = resources.files("handheld.reply").joinpath("assets", "profanity.txt")
-    lines = path.read_text("utf-8").splitlines()
+    lines = path.read_text("utf-8-sig").splitlines()
     listed = [line for line in lines if line and not line.startswith("#")]
     return tuple(line for line in listed if line.startswith(mark))

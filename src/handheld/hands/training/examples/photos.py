@@ -185,7 +185,7 @@ _SESSIONS: dict[str, Callable[[dict[str, Any], Path], str]] = {
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Read JSON lines. Raises :class:`InputError` with the number of the line that is none."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     for number, line in enumerate(text.splitlines(), 1):
@@ -202,7 +202,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        table = json.loads(path.read_text("utf-8"))
+        table = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not isinstance(table, dict):

@@ -95,7 +95,7 @@ def _counted(
 
 def _read_index(path: Path) -> dict[str, list[object]] | None:
     try:
-        table: dict[str, list[object]] = json.loads(path.read_text("utf-8"))
+        table: dict[str, list[object]] = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError):
         return None
     return table if {"names", "shapes", "halvings"} <= table.keys() else None

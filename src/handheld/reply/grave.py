@@ -1,0 +1,287 @@
+"""What nothing may be said to, by rules beside the detector.
+
+The detector reads a message alone, and what it never saw it may take for small talk. These rules
+know what it misses: answers whose weight lies in their question, letters that only look Latin,
+grave emoji, the age of a child, and plain words of danger. In doubt they are silent.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from handheld.reply import formats
+from handheld.reply.conversation import Turn
+
+DANGER = "sensitive: danger"
+GRIEF = "sensitive: bad news"
+CHILD = "sensitive: a child"
+
+# Letters of other scripts that look as Latin ones do (Unicode's confusables, those of one letter).
+_ALIKE = str.maketrans(
+    "авсԁегһіјкӏмоорԛѕтхуѵѡАВСЕНІЈКМОРЅТХУαινορυχκτΑΒΕΖΗΙΚΜΝΟΡΤΥΧ\u0131",
+    "abcderhijklmoopqstxyvwABCEHIJKMOPSTXYaivopuxktABEZHIKMNOPTYXi",
+)
+# Scripts whose letters stand in for Latin ones; names in Unicode begin with these.
+_SCRIPTS = frozenset({"LATIN", "CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE"})
+_WORD = re.compile(r"[^\W\d_]+")
+
+_GRAVE_EMOJI = frozenset("⚰🪦⚱🔪🗡🩸🔫💊🪢🚑💣🪓")
+_BROKEN = frozenset("💔🖤🕊🥀😭😢")
+_BABY = frozenset("👶🍼👼🤰🤱")
+_SKULLS = frozenset("💀☠")
+_LAUGHTER = frozenset("😂🤣😆😹😅😄😁😃")
+_KITCHEN = re.compile(r"\b(?:cook|chop|dinner|lunch|kitchen|recipe|onions?|chef|bak(?:e|ing)|game)")
+_LAUGHED = re.compile(r"\b(?:lo+l|lmf?ao+|rofl|(?:ha){2,}h?|(?:he){2,}|jk|just kidding)\b")
+
+_PERSON = (
+    r"(?:him|her|them|you|u|someone|somebody|every(?:one|body)|people|myself|yourself|that \w+"
+    r"|(?:my|his|her|the) (?:\w+ )?(?:wife|husband|boss|neighbou?r|ex|kids?|family|mother|mum|mom"
+    r"|father|dad|brother|sister|boyfriend|girlfriend|bf|gf|teacher|stepdad|landlord))"
+)
+_THREAT = re.compile(
+    r"\b(?:im (?:going to|gonna|about to)|i am (?:going to|gonna|about to)|(?<!he is )gonna|imma"
+    r"|ill|i will|i (?:really )?(?:want to|wanna|might|could|have to)|hes (?:going to|gonna)"
+    r"|shes (?:going to|gonna)|theyre (?:going to|gonna)|someone (?:is going to|should))"
+    r" (?:kill|murder|shoot|stab|strangle|hurt|poison|burn|drown|choke|beat up) " + _PERSON + r"\b"
+)
+_ACUTE = re.compile(
+    r"\bnoose\b|\blethal dose\b|\bpainless(?:ly)? (?:way|death|die)\b|\bpipe bomb\b"
+    r"|\bhow (?:do|can|would|to) .{0,20}(?:make|build) a bomb\b"
+    r"|\bhow (?:many|much) .{0,40}\b(?:overdose|to die|would kill|kills? (?:you|u|a person|me))\b"
+    r"|\bactive shooter\b|\bbomb threat\b|\bshots fired\b|\bgunshots?\b"
+    r"|(?:^|\b(?:a|the) )shooter (?:in|at|on|is|here|inside|outside)\b|\b(?:is|theres) a shooter\b"
+    r"|\b(?:a|the) bomb (?:in|at|on|under) \w+|\b(?:on|in|under) lockdown\b(?!.*\bcovid)"
+    r"|\bno way out\b(?! (?:of|from) (?:the|this|my|that) (?:car ?park|parking|meeting|mall|shift"
+    r"|party|contract|dinner|plans?|maze|building|room|level|street))"
+    r"|\b(?:wont|not (?:going to|gonna)|will not) be (?:around|here)"
+    r"(?: (?:any ?more|much longer|for (?:much )?long(?:er)?|then|to see .*|tomorrow to .*))?$"
+    r"|\b(?:ill|i will|i|hell|shell|he will|she will|we) (?:ever )?make it (?:to|till|until|past)"
+    r" (?:mon|tues?|wednes|thurs|fri|satur|sun)day$"
+    r"|\b(?:ill|i will|i|hell|shell|he will|she will) (?:ever )?make it (?:to|till|until|past|through)"
+    r" (?:(?:the )?(?:morning|night|weekend|week|month|year)|tomorrow|tonight|christmas)$"
+    r"|\bwhen (?:you|u|they|she|he) (?:hear|get|see|read)s? the news\b"
+    r"|\bi (?:have|got|bought|found) (?:the|enough) (?:pills|rope|gun)\b"
+    r"|\blast (?:message|text) (?:you|u)(?:ll)? (?:will )?(?:ever )?(?:get|see|hear)\b"
+    r"|\blast time (?:you|u)(?:ll)? (?:will )?(?:ever )?hear from me\b|\bon the other side$"
+    r"|\bby the time (?:you|u) (?:read|get|hear|see) this\b"
+)
+_CLAUSE = re.compile(r"[.!?;,\n]+")
+_NEWS = re.compile(
+    r"\bdivorc(?:e|ed|ing)\b|\b(?:was|got|been|being|were|is|are|get|getting) arrested\b"
+    r"(?! (?:development|by (?:the|your|how)))|\barrested (?:him|her|me|them|my|for|last|this|today|on)\b"
+    r"|\b(?:been|being|got|getting|was|were) raided\b|\braided (?:my|our|his|her|the|us)\b"
+    r"(?! (?:fridge|pantry|cupboards?|kitchen|wardrobe|closet|sale))"
+    r"|\b(?:ice|police|immigration|cops|fbi) raid(?:s|ed|ing)?\b|\ba raid (?:at|on) (?:my|our|the)\b"
+    r"|\bdeport(?:ed|ation|ing)\b|\b(?:in|to) (?:jail|custody)\b|\bdetained\b"
+    r"|\b(?:hes|shes|theyre|is|are|was|went|gone|she went|he went|now) (?:up )?"
+    r"(?:in|to) heaven\b|\b(?:with|to) (?:god|jesus|the lord|the angels) now\b"
+    r"|\b(?:hes|shes|theyre|is|are) with (?:god|jesus|the lord|the angels)\b|\brainbow bridge\b"
+    r"|\b(?:my|our) (?:\w+ )?(?:dog|cat|puppy|son|daughter|brother|sister|mum|mom|dad|kid|friend)"
+    r" (?:is|went|has gone|has been) missing\b"
+    r"|\bits? (?:has )?spread(?: to (?:the|his|her|my|their) \w+)?$"
+    r"|\bno longer with us\b|\bis an angel now\b"
+)
+_IN_HEAVEN = re.compile(r"\bheaven\b|\bwith (?:god|jesus|the (?:lord|angels))\b")
+
+_NO = re.compile(
+    r"(?:no+|nope|nah|not|never|nothing|(?:i |we |they )?(?:dont|didnt|couldnt|cant|havent)"
+    r"|(?:he|she|it|they) (?:didnt|isnt|hasnt|wasnt|wont|arent|havent)|didnt|isnt|(?:hes|shes|its"
+    r"|theyre|im) not|unfortunately|sadly|im afraid|afraid not|still (?:no|nothing|missing))\b"
+)
+_YES = re.compile(
+    r"(?:ye+s|yea+h?|yeh|yep|yup|ya|it (?:is|did|has|was)|(?:he|she|they) (?:is|did|has|are|was|have)"
+    r"|i did|unfortunately|sadly|afraid so|im afraid|(?:i )?think so|positive|confirmed"
+    r"|this morning|last night|just now)\b"
+)
+_NUMBER = re.compile(
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty"
+    r"|sixty|hundred|all|bottle|box|pack|lots?|handful|many|dunno|idk|dont know)\b"
+)
+_WHO = (
+    r"(?:he|she|they|you|u|it|him|her|them|every(?:one|body)|any(?:one|body)|ur \w+"
+    r"|(?:the|your|ur|his|her|my) (?:\w+ )?(?:baby|dog|cat|puppy|kids?|boy|girl|son|daughter|mum|mom"
+    r"|mother|dad|father|gran\w*|nan|wife|husband|brother|sister|friend|driver|family|lump|biopsy"
+    r"|scan|results?|test|tumou?r|mass|others)|mum|mom|dad|grandma|grandpa|nan)"
+)
+# Whose "no" is grave, and whose "yes".
+_HOPED = re.compile(
+    r"\b(?:is|are|r|was|were) " + _WHO + r" (?:\w+ )?(?:alive|safe|ok|okay|alright|all right"
+    r"|breathing|awake|conscious|responsive|responding|moving|stable|found|benign|clear|negative"
+    r"|home safe|in remission|out of (?:danger|surgery))(?! (?:with|for|if|to|at|on|about))\b"
+    r"|\b(?:did|has|have|will|would|do you think|think) "
+    + _WHO
+    + r" (?:\w+ )?(?:survived?|pull(?:ed)? through|made it|make it|wake up|woken up|woke up)"
+    r"(?! (?:to|on|in|for|by|tonight|tomorrow|back|home|there|here|today))\b"
+    r"|\b(?:did|have|has) (?:they|you|u|anyone|the police) (?:find|found|hear from) "
+    r"(?:him|her|them|the (?:body|boy|girl|kids?|child|dog|cat))\b"
+    r"|\b(?:a|any|has (?:he|she|it) got a) (?:pulse|heartbeat)\b|\ball clear\b"
+    r"|^(?:still )?(?:alive|breathing|conscious|benign|safe)$"
+)
+_FEARED = re.compile(
+    r"\b(?:is|are|was|were) " + _WHO + r" (?:\w+ )?(?:dead|dying|gone|missing|unconscious|bleeding"
+    r"|terminal|cancer(?:ous)?|malignant|critical|suicidal|overdosing|in (?:icu|a coma|hospital))\b"
+    r"|\b(?:did|has|have) "
+    + _WHO
+    + r" (?:\w+ )?(?:die|died|pass(?:ed)?(?: away)?|overdosed?|relapsed?"
+    r"|miscarr\w*|hurt (?:you|u|himself|herself)|hit (?:you|u)|kill(?:ed)? (?:himself|herself)"
+    r"|come back|came back|spread)\b(?! (?:from|home|to|with|the))|\b(?:cancer|tumou?r) (?:come|came) back\b"
+    r"|\b(?:have|got|is it) (?:the )?cancer\b|\bis that bad\b|^(?:is it )?(?:dead|cancer|terminal)$"
+)
+_COUNTED = re.compile(
+    r"\bhow (?:many|much)(?: of (?:them|those|it))?(?: \w+)? (?:did|have|has|u|you) ?"
+    r"(?:you|u|he|she|they)? ?(?:take|taken|took|swallow\w*|had)\b|\bhow many (?:pills|tablets)\b"
+)
+_HARMLESSLY_COUNTED = re.compile(
+    r"photo|pic|shot|step|course|class|lesson|selfie|video|note|day|trip|exam|break|ticket|seat"
+    r"|money|time|cookie|slice|biscuit|piece|cake|lap|suitcase|book|bag|guest"
+)
+_WHERE = re.compile(r"\bwheres?\b")
+_HOW_OLD = re.compile(
+    r"\bhow old\b(?! is (?:the|your|ur|that|this) (?!\w*(?:son|daughter|kid))\w+)"
+    r"|\bwhats? (?:your|ur) age\b|^age$|^asl$"
+)
+_AGES = "six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
+_AGE = r"(1[0-7]|[6-9]|" + _AGES + r")"
+_OF_YEARS = r"(?: ?(?:yo|yrs?(?: old)?|years? old|y o))"
+_STATED_AGE = re.compile(
+    r"\b(?:im|i am|i (?:just )?turned|im turning)(?: only| just| like| literally| actually| nearly"
+    r"| almost)? " + _AGE + r"(?:" + _OF_YEARS + r"\b|$| (?:btw|tho|though|lol|and|but|so)\b)"
+    r"|\bi(?:m| am) in (?:year (?:[6-9]|1[01])|(?:5|6|7|8|9|10|11)th grade|middle school)\b"
+)
+_ONLY_AGE = re.compile(
+    r"(?:im |i am |only |just |turning |almost |nearly )*" + _AGE + _OF_YEARS + r"?(?: \w+)?"
+)
+_SHORT = 7
+"""Words of an answer that is read with its question."""
+
+
+def gravity(turns: Sequence[Turn]) -> str:
+    """Return why nothing may be said to a conversation's last turn; empty if no rule speaks.
+
+    Args:
+        turns: of the conversation, the latest first.
+
+    >>> question = Turn("Is she breathing?", "Is she breathing?", True)
+    >>> gravity([Turn("no", "no", False), question])
+    'sensitive: bad news'
+    """
+    last = turns[0]
+    if mixes_scripts(last.text):
+        return formats.LANGUAGE
+    if _has_grave_emoji(last.text):
+        # Emoji alone are never called a sensitive topic: they may mean anything.
+        return DANGER if any(map(str.isalnum, last.text)) else formats.EMOJI
+    clauses = _clauses(last.text)
+    if any(map(_is_threat, clauses)) or any(map(_is_acute, _heard(turns))):
+        return DANGER
+    if any(map(_NEWS.search, clauses)):
+        return GRIEF
+    if any(map(_STATED_AGE.search, clauses)):
+        return CHILD
+    return _answer_gravity(clauses, _question(turns))
+
+
+def folded(text: str) -> str:
+    """Return a text with Latin letters for those that look like them.
+
+    >>> folded("nо") == "no"  # the second letter is Cyrillic
+    True
+    """
+    return text.translate(_ALIKE)
+
+
+def mixes_scripts(text: str) -> bool:
+    """Whether a word has letters of several scripts, as nobody types but to get past a filter.
+
+    >>> mixes_scripts("gоing"), mixes_scripts("going"), mixes_scripts("naïve café")
+    (True, False, False)
+    """
+    if text.isascii():
+        return False
+    return any(len(_scripts_of(word)) > 1 for word in _WORD.findall(text))
+
+
+def _scripts_of(word: str) -> set[str]:
+    names = {unicodedata.name(letter, "").partition(" ")[0] for letter in word}
+    return names & _SCRIPTS
+
+
+def _has_grave_emoji(text: str) -> bool:
+    emoji = set(text)
+    grave = emoji & _GRAVE_EMOJI
+    words = _plain(text)
+    # A knife, or a pistol of water, is harmless where one cooks and plays.
+    if grave and not (grave <= set("🔪🗡🔫🪓") and _KITCHEN.search(words)):
+        return True
+    if emoji & _BROKEN and emoji & _BABY:
+        return "💔" in emoji or not emoji & set("😭😢") or not words
+    is_skull = bool(emoji & _SKULLS) and not any(map(str.isalnum, text))
+    return is_skull and not emoji & _LAUGHTER
+
+
+def _plain(text: str) -> str:
+    """Return the words of a text as the rules write them: small letters, no marks."""
+    text = unicodedata.normalize("NFKC", folded(text)).casefold()
+    text = re.sub("['`\u2018\u2019\u00b4]", "", text)
+    return " ".join(re.findall(r"[\w]+", text))
+
+
+def _clauses(text: str) -> list[str]:
+    pieces = _CLAUSE.split(text)
+    return [words for words in map(_plain, pieces) if words]
+
+
+def _heard(turns: Sequence[Turn]) -> list[str]:
+    """Return the clauses of all that the other person said: danger lasts longer than a turn."""
+    clauses = []
+    for turn in turns:
+        if not turn.mine:
+            clauses += _clauses(turn.text)
+    return clauses
+
+
+def _is_threat(clause: str) -> bool:
+    return bool(_THREAT.search(clause)) and not _LAUGHED.search(clause)
+
+
+def _is_acute(clause: str) -> bool:
+    return bool(_ACUTE.search(clause))
+
+
+def _question(turns: Sequence[Turn]) -> list[str]:
+    """Return the clauses that the last message may answer: the user's, and one's own before it."""
+    # Who answers oneself asks first: "is he ok? no".
+    asked_oneself, mark, _ = turns[0].text.rpartition("?")
+    before = _clauses(asked_oneself) if mark else []
+    if len(turns) > 1 and turns[1].mine:
+        return _clauses(turns[1].text) + before
+    return before
+
+
+def _answer_gravity(clauses: Sequence[str], asked: Sequence[str]) -> str:
+    """Return what an answer is once it is read with its question."""
+    for answer in clauses:
+        if len(answer.split()) > _SHORT:
+            continue
+        if _is_bad_news(answer, asked):
+            return GRIEF
+        if any(map(_HOW_OLD.search, asked)) and _ONLY_AGE.fullmatch(answer):
+            return CHILD
+    return ""
+
+
+def _is_bad_news(answer: str, asked: Sequence[str]) -> bool:
+    if _NO.match(answer) and any(map(_HOPED.search, asked)):
+        return True
+    if _YES.match(answer) and any(map(_FEARED.search, asked)):
+        return True
+    if _IN_HEAVEN.search(answer) and any(map(_WHERE.search, asked)):
+        return True
+    return bool(_NUMBER.search(answer)) and _counts_pills(asked)
+
+
+def _counts_pills(asked: Sequence[str]) -> bool:
+    """Whether somebody asks how many were taken, and of nothing harmless such as photos."""
+    if any(map(_HARMLESSLY_COUNTED.search, asked)):
+        return False
+    return any(map(_COUNTED.search, asked))
