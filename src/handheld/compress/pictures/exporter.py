@@ -105,7 +105,7 @@ class Exported:
         return float(self.right.mean())
 
 
-class Trial(NamedTuple):
+class ExportTrial(NamedTuple):
     """A file that was tried, and by what it came about."""
 
     file: Exported
@@ -186,14 +186,14 @@ class Exporter:
         folded = fold(network)
         content = self.compile(folded, side, "float32")
         in_float = Exported(content, content, "float32", self.right(content))
-        trials = [Trial(in_float, "float32 file")]
+        trials = [ExportTrial(in_float, "float32 file")]
         chosen = in_float
         if int8:
             chosen, more = self._quantised(folded, aware, side, purpose, in_float)
             trials += more
             if purpose.fastest and _is_slower(chosen.content, content):
                 chosen = in_float
-                trials.append(Trial(in_float, "float32 again, which is faster here"))
+                trials.append(ExportTrial(in_float, "float32 again, which is faster here"))
         steps = tuple(
             TechniqueStep(technique, file.valid, len(file.content)) for file, technique in trials
         )
@@ -206,7 +206,7 @@ class Exporter:
         side: int,
         purpose: FilePurpose,
         in_float: Exported,
-    ) -> tuple[Exported, list[Trial]]:
+    ) -> tuple[Exported, list[ExportTrial]]:
         """Return the file that is chosen where eight bits are wanted, and what was tried."""
         sources = {"int8 after training": folded}
         if aware is not None:
@@ -215,7 +215,7 @@ class Exporter:
         for technique, source in sources.items():
             content = self.compile(source, side, "int8")
             file = replace(in_float, content=content, precision="int8", right=self.right(content))
-            trials.append(Trial(file, technique))
+            trials.append(ExportTrial(file, technique))
         eight, technique = max(trials, key=lambda trial: trial.file.valid)
         if self._is_enough(eight, in_float, purpose.limits) or not self._fits(eight, purpose):
             return eight, trials
@@ -229,7 +229,9 @@ class Exporter:
                 break
         return max(fitting, key=lambda file: (file.valid, -len(file.content))), trials
 
-    def _mixed(self, network: fx.GraphModule, side: int, in_float: Exported) -> Iterator[Trial]:
+    def _mixed(
+        self, network: fx.GraphModule, side: int, in_float: Exported
+    ) -> Iterator[ExportTrial]:
         """Yield files with more and more of the most sensitive layers in float32.
 
         The last is the one with all of them.
@@ -242,9 +244,11 @@ class Exporter:
             kept = ranked[:count]
             content = self.compile(network, side, "int8", kept)
             mixed = Exported(content, in_float.content, "mixed", self.right(content), kept)
-            yield Trial(mixed, f"{count} sensitive layer{'s' if count > 1 else ''} in float32")
+            yield ExportTrial(
+                mixed, f"{count} sensitive layer{'s' if count > 1 else ''} in float32"
+            )
             count *= 2
-        yield Trial(in_float, "float32 after all")
+        yield ExportTrial(in_float, "float32 after all")
 
     def _is_enough(self, file: Exported, in_float: Exported, limits: FileLimits) -> bool:
         """Whether nothing is lost that could be told from chance, and the accuracy is reached."""
