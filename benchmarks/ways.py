@@ -128,7 +128,62 @@ def member(trace: Trace) -> None:
     assembly.write_draft = write_draft
 
 
-WAYS: dict[str, Callable[[Trace], None]] = {"member": member}
+def frame(trace: Trace) -> None:
+    """A frame of a clip that is being tracked: from the file to its hands, drawn and as JSON."""
+    from handheld.hands import HandTracker, draw_hands
+    from handheld.media import open_video
+
+    clip = PACKAGE / "hands" / "assets" / "demo.mp4"
+    with open_video(clip) as video, HandTracker(pack="handheld") as tracker:
+        frames = iter(video)
+        for _ in range(3):
+            tracker.track(next(frames))
+        trace.start()
+        shown = next(frames)
+        hands = tracker.track(shown)
+        draw_hands(shown.image, hands)
+        for hand in hands:
+            hand.to_json()
+        trace.stop()
+
+
+def message(trace: Trace) -> None:
+    """A message: from its text to three suggestions."""
+    from handheld.reply import Replier
+
+    replier = Replier.open()
+    replier.suggest("Are you coming tonight?")
+    trace.start()
+    replier.suggest("See you at seven?")
+    trace.stop()
+
+
+def update(trace: Trace) -> None:
+    """One client's update: one round of one device, from its examples to the new model."""
+    from handheld.data.users.partitions import evenly
+    from handheld.federated.algorithms import FedAvg
+    from handheld.federated.learning import ClientWork, Examples, Users
+    from handheld.federated.learning.modules import ModuleLearner
+    from handheld.federated.simulator import Plan, simulate
+    from handheld.networks.zoo.federated import make
+
+    rng = np.random.default_rng(0)
+    examples = Examples(rng.random((20, 4), np.float32), rng.integers(0, 2, 20))
+    learner = ModuleLearner(
+        make("two_layers", (4,), 2, seed=0), Users(examples, evenly(20, 2, seed=0)), examples
+    )
+    plan = Plan(rounds=1, cohort=1, algorithm=FedAvg(), work=ClientWork(epochs=1, batch=5))
+    trace.start()
+    simulate(plan, learner)
+    trace.stop()
+
+
+WAYS: dict[str, Callable[[Trace], None]] = {
+    "frame": frame,
+    "member": member,
+    "message": message,
+    "update": update,
+}
 """Each runs a way, and starts and stops the trace where it begins and ends."""
 
 
