@@ -4,6 +4,7 @@ While fewer hands than allowed are in view, the palm detector looks for more in 
 sooner; a large one is cheaper. All k run over the same frames in turns.
 """
 
+import argparse
 import os
 import time
 from pathlib import Path
@@ -17,10 +18,10 @@ VIDEO = Path(os.environ.get("HANDHELD_DATA", "../shared/data")) / "hands" / "vid
 EVERY = (1, 2, 3, 5, 10)
 
 
-def track(clip: Path, every: int) -> tuple[int, int, int, float]:
+def track(clip: Path, every: int, pack: str) -> tuple[int, int, int, float]:
     """Return frames, hands in them, frames with two hands, and CPU seconds of tracking."""
     frames = list(open_video(clip))
-    with HandTracker(max_hands=2, redetect_every=every) as tracker:
+    with HandTracker(pack=pack, max_hands=2, redetect_every=every) as tracker:
         tracker.track(frames[0])  # opens the graph
         tracker.reset()
         start = time.process_time()
@@ -31,15 +32,19 @@ def track(clip: Path, every: int) -> tuple[int, int, int, float]:
 
 def main() -> None:
     """Measure every k on every clip."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pack", default="mediapipe-full")
+    pack = parser.parse_args().pack
     clips = sorted(VIDEO.glob("*.mkv"))
     results = {every: [0, 0, 0, 0.0] for every in EVERY}
     for clip in clips:
         for every in EVERY:
-            for column, value in enumerate(track(clip, every)):
+            for column, value in enumerate(track(clip, every, pack)):
                 results[every][column] += value
     most = results[EVERY[0]][2]
     rows = [
         {
+            "pack": Path(pack).name,
             "redetect_every": every,
             "clips": len(clips),
             "frames": frames,
