@@ -108,7 +108,8 @@ def _kept_in(run: Path) -> list[Path]:
 def _read_by(settings: "LandmarkConfig | PalmConfig") -> list[str | Path | None]:
     """Return what a training reads besides its configuration."""
     photos = settings.examples.folder / "photos"
-    return [settings.examples.labels, photos, settings.learn.start or None]
+    examples = settings.examples
+    return [examples.labels, examples.mistakes_file, photos, settings.learn.start or None]
 
 
 def _tell(output: Output, words: str, done: "Training[Any]") -> None:
@@ -186,7 +187,9 @@ def mistakes(
     from handheld.hands.training.examples.labelling import Teacher
     from handheld.hands.training.examples.mistakes import find_mistakes, read_mistakes
 
+    folder = data or ExampleConfig().folder
     output = Output(json=json, quiet=quiet, out=out)
+    output.reads(folder, labels, pack, teacher)
     with (
         output.stoppable(out),
         stage_bars(output.console) as progress,
@@ -194,7 +197,7 @@ def mistakes(
         Teacher(load_pack(teacher)) as judge,
     ):
         find_mistakes(
-            data or ExampleConfig().folder,
+            folder,
             labels,
             pupil,
             judge,

@@ -20,7 +20,7 @@ WRONG = [
     (LearnConfig, "learn", "decay", (-1.0, math.nan, math.inf)),
     (LearnConfig, "learn", "clip", (-1.0, math.nan, math.inf)),
     (LearnConfig, "learn", "average", (1.0, math.nan)),
-    (LearnConfig, "learn", "rise", (1.0, -0.1, math.nan)),
+    (LearnConfig, "learn", "warmup", (1.0, -0.1, math.nan)),
     (LearnConfig, "learn", "seed", (-1, 2**63)),
     (LearnConfig, "learn", "threads", (0,)),
     (LearnConfig, "learn", "evaluate_every", (0,)),

@@ -92,7 +92,7 @@ class LearnConfig:
             whole_in_range(f"learn.{name}", getattr(self, name), low=1)
         for name in ("decay", "clip"):
             in_range(f"learn.{name}", getattr(self, name), low=0)
-        for name in ("average", "rise"):
+        for name in ("average", "warmup"):
             in_range(f"learn.{name}", getattr(self, name), low=0, high=1, high_open=True)
         in_range("learn.rate", self.rate, low=0, low_open=True)
         # torch takes no other seeds.

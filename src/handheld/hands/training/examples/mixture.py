@@ -265,30 +265,35 @@ def _ensure_there(labels: Path, missing: Set[str], folder: Path) -> None:
     )
 
 
-def data_digests(data: Path, labels: Path) -> dict[str, str]:
+def data_digests(data: Path, labels: Path, mistakes: Path | None = None) -> dict[str, str]:
     """Return what tells the data of one run from those of another: a run goes on with the same only.
 
     Args:
         data: the folder with ``photos``, ``negatives`` and ``backgrounds``.
         labels: JSON lines of ``pseudo_label``.
+        mistakes: JSON lines of ``find_mistakes``, if the run has any.
 
     Returns:
-        Hexadecimal digits for ``labels`` (of the file's bytes), ``photos`` (their names, persons, boxes and tips, not
-        their pixels) and ``negatives`` (their names).
+        Hexadecimal digits for ``labels`` and ``mistakes`` (of the files' bytes), ``photos`` (their names, persons,
+        boxes and tips, not their pixels) and ``negatives`` (their names).
 
     Raises:
         InputError: the labels or the photos cannot be read.
     """
-    try:
-        with labels.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()[:16]
-    except OSError as error:
-        raise InputError(f"{labels}: cannot be read: {error}") from error
     return {
-        "labels": digest,
+        "labels": _file_digest(labels),
+        "mistakes": "" if mistakes is None else _file_digest(mistakes),
         "photos": values_digest(*map(_known_of, read_photos(data / "photos"))),
         "negatives": values_digest(*(path.relative_to(data).as_posix() for path in _empty(data))),
     }
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
 
 
 def _known_of(photo: Photo) -> tuple[object, ...]:

@@ -76,7 +76,6 @@ class LandmarkConfig:
             "task": "landmarks",
             "arm": self.arm,
             "empty": self.empty,
-            "mistakes": self.examples.mistakes,
             "disagreement": self.examples.disagreement,
             "pool": self.examples.pool,
             "learn": self.learn.plan(),

@@ -67,7 +67,6 @@ class PalmConfig:
             "task": "palm",
             "box": self.box,
             "rendered": self.rendered,
-            "mistakes": self.examples.mistakes,
             "disagreement": self.examples.disagreement,
             "pool": self.examples.pool,
             "learn": self.learn.plan(),

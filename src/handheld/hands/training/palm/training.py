@@ -33,7 +33,10 @@ def train_palms(
     result = train(
         trainee,
         config.learn,
-        config.plan() | data_digests(config.examples.folder, Path(config.examples.labels)),
+        config.plan()
+        | data_digests(
+            config.examples.folder, Path(config.examples.labels), config.examples.mistakes_file
+        ),
         TrainingFolder(folder),
         minutes=minutes,
         progress=progress,
