@@ -116,7 +116,7 @@ def test_what_is_left_out_has_defaults(tmp_path: Path):
         ('[data]\npath = "x"\n[settings.texts]\nteacher = -1\n', "epochs of 0 or more"),
         ('[data]\npath = "x"\n[teacher]\nfile = "x"\nclasses = [1.5]\n', r"classes: expected a list of int \| str"),
         ('[data]\npath = "x"\n[settings.training]\nepochs = "3"\n', "settings.training.epochs: expected float"),
-        ('[data]\npath = "x"\n[settings.training]\nepochs = -3\n', "epochs of 0 or more"),
+        ('[data]\npath = "x"\n[settings.training]\nepochs = -3\n', "epochs: expected a number in"),
         ('[data]\npath = "x"\n[settings]\ntechniques = ["magic"]\n', "no technique 'magic'"),
         ('targets = ["5ms on mars"]\n[data]\npath = "x"\n', "no device 'mars'"),
         ('targets = ["5 apples"]\n[data]\npath = "x"\n', "apples"),

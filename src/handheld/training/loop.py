@@ -123,7 +123,7 @@ def fit(
     is_whole = True
     try:
         # An interrupt may have cut off what was to be done after the last step.
-        if state.done:
+        if 0 < state.done < steps:
             report(state.done, steps, state.mean)
         for step in range(state.done, steps):
             is_whole = False
