@@ -3,6 +3,7 @@
 Benchmarks that need a data set read it from ``HANDHELD_DATA``; without it they are left out, and named.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -30,6 +31,7 @@ NEEDS = {
 
 def main() -> int:
     """Run all; return how many failed."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     failed = 0
     for script, needed in NEEDS.items():
         if needed is not None and not (DATA / needed).exists():

@@ -26,7 +26,7 @@ from handheld.networks.pruning.cost import cost_of
 from handheld.networks.quantisation import FxNet, fold
 from handheld.networks.structure import channels_of, slim, trace
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "compress" / "structure"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "networks" / "structure"))
 
 from masking import masked
 from twenty import NETWORKS, SIDE, made
