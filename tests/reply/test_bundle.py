@@ -78,7 +78,7 @@ def test_a_truncated_file_is_named(bundle_file: Path, tmp_path: Path, share: flo
         ("card.json", with_card(fallback=[9999]), "do not fit together"),
         ("card.json", with_detector(topics=["harmless"]), "expected 4 topics"),
         ("card.json", with_detector(topics=["a", "b", "c", "d"]), "'harmless' among them"),
-        ("card.json", with_detector(silent=0.1, careful=0.9), "wary, careful and silent rising"),
+        ("card.json", with_detector(silent=0.1, careful=0.9), "wary, doubtful, careful and silent"),
         ("card.json", with_detector(mild=float("nan")), "thresholds of the detector"),
         ("card.json", with_card(tones=[0]), "names 6 intents and the tones"),
         ("card.json", with_card(tones=[7] * 6), "names 6 intents and the tones"),

@@ -14,7 +14,7 @@ from handheld.reply import Message, Replier
 from handheld.reply.clauses import clauses, spans_of
 from handheld.reply.safety import HARMLESS, SafetyVerdict
 from handheld.reply.sections import read_sections
-from handheld.reply.tones import CHEERFUL, GENTLE, KIND, SORRY
+from handheld.reply.tones import CHEERFUL, GENTLE, KIND, NEUTRAL, SORRY
 
 ASSETS = Path(handheld.reply.__file__).parent / "assets"
 CASES = [
@@ -218,11 +218,17 @@ def test_no_reply_names_another_occasion(shipped: Replier, text):
     assert "Happy new year!" in shipped.suggest("happy new year!").texts
 
 
-def test_nothing_cheerful_is_offered_at_a_sign_of_something_grave(shipped: Replier):
+def test_tones_fall_with_the_risk(shipped: Replier):
     detector = shipped.bundle.detector
-    for risk, fits in ((0.0, True), (detector.wary, False), (detector.careful, None)):
+    for risk, most_cheerful in (
+        (0.0, CHEERFUL),
+        (detector.wary, NEUTRAL),
+        (detector.doubtful, KIND),
+    ):
         tones = detector.tones(SafetyVerdict("death", risk, 0.0), CHEERFUL)
-        assert (tones and tones.have(CHEERFUL)) is fits
+        assert tones is not None
+        assert tones.most_cheerful == most_cheerful
+    assert detector.tones(SafetyVerdict("death", detector.careful, 0.0), CHEERFUL) is None
 
 
 def test_pity_and_cheer_are_never_offered_together(shipped: Replier):

@@ -18,7 +18,7 @@ from handheld.reply.clauses import spans_of
 from handheld.reply.formats import AUTOMATIC, LANGUAGE
 from handheld.reply.message_network import MessageNetwork, SpanLogits
 from handheld.reply.ranker import softmax
-from handheld.reply.tones import GENTLE, NEUTRAL, SORRY, ToneRange
+from handheld.reply.tones import GENTLE, KIND, NEUTRAL, SORRY, ToneRange
 
 HARMLESS = "harmless"
 MILD = "bad news"
@@ -29,7 +29,7 @@ DANGER = frozenset(("self-harm", "despair", "emergency", "abuse", "violence", "t
 """Topics where somebody may come to harm: to miss one of these counts twice."""
 _DANGER_COUNTS = 2.0
 # In the order of SafetyDetector's fields, and by these names in a bundle's card.
-_THRESHOLDS = ("silent", "careful", "mild", "sorry", "wary")
+_THRESHOLDS = ("silent", "careful", "mild", "sorry", "doubtful", "wary")
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,10 @@ class SafetyDetector:
         sorry: probability of it below which no reply that is sorry is suggested, and from which on
             none that agrees, thanks, laughs or cheers, in [0, 1]; not above ``mild``. To good news
             "That's too bad" would hurt, and to bad news "Great".
+        doubtful: risk from which on nothing but replies that come, call or ask is suggested, in
+            [0, 1]; not above ``careful``. "What happened?" hurts nobody; "Yeah" to a threat does.
         wary: risk from which on nothing that agrees, thanks, laughs or cheers is suggested, in
-            [0, 1]; not above ``careful``.
+            [0, 1]; not above ``doubtful``.
 
     Raises:
         ModelError: thresholds or topics that do not fit together.
@@ -81,6 +83,7 @@ class SafetyDetector:
     careful: float
     mild: float
     sorry: float
+    doubtful: float
     wary: float
 
     def __post_init__(self) -> None:
@@ -90,13 +93,13 @@ class SafetyDetector:
                 f"expected {self.network.topics} topics, {HARMLESS!r} among them,"
                 f" got {', '.join(self.topics)}"
             )
-        risks_rise = 0 <= self.wary <= self.careful <= self.silent <= 1
+        risks_rise = 0 <= self.wary <= self.doubtful <= self.careful <= self.silent <= 1
         mild_rises = 0 <= self.sorry <= self.mild <= 1
         if not (risks_rise and mild_rises):
             values = ", ".join(f"{name} {getattr(self, name)}" for name in _THRESHOLDS)
             raise ModelError(
-                "expected thresholds of the detector from 0 to 1, wary, careful and silent rising,"
-                f" sorry and mild as well, got {values}"
+                "expected thresholds of the detector from 0 to 1, wary, doubtful, careful and silent"
+                f" rising, sorry and mild as well, got {values}"
             )
 
     @cached_property
@@ -147,9 +150,11 @@ class SafetyDetector:
             return None
         is_sorry = verdict.mild >= self.sorry
         saddest = SORRY if is_sorry else GENTLE
-        in_doubt = is_sorry or verdict.risk >= self.wary
-        most_cheerful = min(earlier, NEUTRAL) if in_doubt else earlier
-        return ToneRange(saddest, most_cheerful)
+        if verdict.risk >= self.doubtful:
+            return ToneRange(saddest, min(earlier, KIND))
+        if is_sorry or verdict.risk >= self.wary:
+            return ToneRange(saddest, min(earlier, NEUTRAL))
+        return ToneRange(saddest, earlier)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file keeps."""
@@ -165,7 +170,8 @@ class SafetyDetector:
             ModelError: entries that do not fit together.
         """
         # files that know of no such threshold were as if it was never reached
-        thresholds = {"sorry": 0.0, "wary": card["careful"], **card}
+        careful = card["careful"]
+        thresholds = {"sorry": 0.0, "doubtful": careful, "wary": careful, **card}
         return cls(
             network=MessageNetwork.of_arrays(arrays),
             topics=tuple(map(str, card["topics"])),

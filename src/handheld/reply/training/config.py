@@ -90,7 +90,7 @@ class ReplySettings:
         vector_size: numbers of a word's vector.
         sentences: of conversations, that the detector learns to be quiet on.
         trigger: calibrated probability from which on replies are suggested, in [0, 1].
-        silent, careful, mild, sorry, wary: thresholds of the detector, see
+        silent, careful, mild, sorry, doubtful, wary: thresholds of the detector, see
             ``safety.SafetyDetector``.
         per_situation: messages that a line of the situations stands for, at most.
         per_message: messages that a line of the safety files stands for, at most.
@@ -122,7 +122,8 @@ class ReplySettings:
     careful: float = 0.55
     mild: float = 0.5
     sorry: float = 0.2
-    wary: float = 0.3
+    doubtful: float = 0.3
+    wary: float = 0.2
     per_situation: int = 60
     per_message: int = 14
     asked_per_message: int = 5

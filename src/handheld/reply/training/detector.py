@@ -403,6 +403,13 @@ def risks_of(network: MessageNetwork, topics: Sequence[str], texts: Sequence[str
     """Return (texts,) the risk of each text's worst span; see ``safety.SafetyVerdict``."""
     # a risk is what it is whatever the thresholds are
     detector = SafetyDetector(
-        network, tuple(topics), silent=1.0, careful=1.0, mild=1.0, sorry=1.0, wary=1.0
+        network,
+        tuple(topics),
+        silent=1.0,
+        careful=1.0,
+        mild=1.0,
+        sorry=1.0,
+        doubtful=1.0,
+        wary=1.0,
     )
     return np.array([detector.judge(text).risk for text in texts], np.float32)

@@ -325,6 +325,7 @@ def _safety_detector(run: _Run, stages: RankerStages) -> SafetyDetector:
         careful=settings.careful,
         mild=settings.mild,
         sorry=settings.sorry,
+        doubtful=settings.doubtful,
         wary=settings.wary,
     )
 
