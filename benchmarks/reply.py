@@ -79,8 +79,8 @@ know each other, on the device, in English. Data: {data}. Licence: {licence}. La
 A small network reads each clause of a message, up to three clauses in a row, and windows of twelve
 words in longer ones; the worst
 of them decides. From a risk of {silent} on nothing is suggested, from {wary} on nothing
-that agrees, thanks, laughs or cheers, from {doubtful} on nothing but what comes, calls or asks; where something grave was said in one of the two turns
-before, or beyond doubt in one of the four before those, nothing that refuses either;
+that agrees, thanks, laughs or cheers, from {doubtful} on nothing but what comes, calls or asks;
+where something grave was said in one of the two turns before, or beyond doubt in one of the four before those, nothing that refuses either;
 to small bad news only gentle replies ("Sorry to hear that", "Oh no", "Hugs").
 Rules stop code, links, numbers, addresses, messages of machines, other scripts, words run together, and
 messages of more than fifty words or a thousand letters.
@@ -438,7 +438,8 @@ def _card(
     ]
     return CARD.format(
         topics=table(topics), alarms=table(alarms), check=table(check), name=name, reliability=table(reliability),
-        silent=bundle.detector.silent, wary=bundle.detector.wary, doubtful=bundle.detector.doubtful, threshold=bundle.trigger.threshold,
+        silent=bundle.detector.silent, wary=bundle.detector.wary, doubtful=bundle.detector.doubtful,
+        threshold=bundle.trigger.threshold,
         languages=bundle.card.get("language", ""), data=bundle.card.get("data", ""), licence=bundle.card.get("licence", ""),
         names=", ".join(topic for topic in bundle.detector.topics if topic != "harmless"),
     )  # fmt: skip
