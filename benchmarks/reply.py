@@ -80,7 +80,8 @@ A small network reads each clause of a message, up to three clauses in a row, an
 words in longer ones; the worst
 of them decides. From a risk of {silent} on nothing is suggested, from {wary} on nothing
 that agrees, thanks, laughs or cheers, from {doubtful} on nothing but what comes, calls or asks;
-where something grave was said in one of the two turns before, or beyond doubt in one of the four before those, nothing that refuses either;
+where something grave was said in one of the two turns
+before, or beyond doubt in one of the four before those, nothing that refuses either;
 to small bad news only gentle replies ("Sorry to hear that", "Oh no", "Hugs").
 Rules stop code, links, numbers, addresses, messages of machines, other scripts, words run together, and
 messages of more than fifty words or a thousand letters.
