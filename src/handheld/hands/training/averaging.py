@@ -10,8 +10,8 @@ from torch.optim.swa_utils import AveragedModel
 class Learner(nn.Module):
     """What a run saves: a network that learns, and the exponential mean of its weights.
 
-    The mean is what constant or falling rates would otherwise have to find (Polyak and Juditsky, 1992); at
-    any moment it is a usable network.
+    The mean is what constant or falling rates would otherwise have to find (Polyak and Juditsky,
+    1992); at any moment it is a usable network.
     """
 
     def __init__(self, network: nn.Module, memory: float) -> None:

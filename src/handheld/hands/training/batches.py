@@ -18,7 +18,9 @@ class _BatchRecipe(Generic[Batch]):
     make: Callable[[int], Batch]
 
     def open(self) -> Callable[[int], Batch]:
-        """Return the function, in the worker: which has one core, not a thread for each core of the machine."""
+        """Return the function, in the worker: which has one core, not a thread for
+        each core of the machine.
+        """
         import cv2
 
         cv2.setNumThreads(1)
@@ -26,10 +28,12 @@ class _BatchRecipe(Generic[Batch]):
 
 
 class BatchStream(Generic[Batch]):
-    """Gives the batch of each step to a loop that asks for one step after the other, from any step on.
+    """Gives the batch of each step to a loop that asks for one step after the
+    other, from any step on.
 
     Args:
-        make: makes the batch of a step, which must depend on nothing else; it is pickled for the workers.
+        make: makes the batch of a step, which must depend on nothing else; it is
+            pickled for the workers.
         workers: processes that make batches; 0 makes them here.
     """
 
@@ -40,7 +44,10 @@ class BatchStream(Generic[Batch]):
         self._batches: Iterator[Batch] = iter(())
 
     def __call__(self, step: int) -> Batch:
-        """Return the batch of a step. Raises what making it raises; :class:`TrainingError` if a worker died."""
+        """Return the batch of a step.
+
+        Raises what making it raises; :class:`TrainingError` if a worker died.
+        """
         if step != self._next:
             recipe = _BatchRecipe(self._make)
             self._batches = stream(recipe, start=step, workers=self._workers, ahead=_AHEAD)

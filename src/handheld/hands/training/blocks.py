@@ -1,7 +1,8 @@
-"""What both networks are made of: plain 3x3 convolutions, residual blocks, and a small feature pyramid.
+"""What both networks are made of: plain 3x3 convolutions, residual blocks, and
+a small feature pyramid.
 
-Dense 3x3 convolutions train 1.7 times faster on a CPU than inverted residuals of the same accuracy, and cost
-0.3 ms more in the deployed model (measured at 128 pixels; see docs/train-hand-models.md).
+Dense 3x3 convolutions train 1.7 times faster on a CPU than inverted residuals of the same accuracy,
+and cost 0.3 ms more in the deployed model (measured at 128 pixels; see docs/train-hand-models.md).
 """
 
 from typing import cast
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+# Share of a batch in the running statistics: batches here are small, and judged is a slow mean of
+# weights.
 _MEMORY = 0.03
-"""Share of a batch in the running statistics: batches here are small, and judged is a slow mean of weights."""
 
 
 def convolution(channels: int, width: int, *, stride: int = 1, size: int = 3) -> nn.Sequential:
@@ -92,7 +94,9 @@ class Pyramid(nn.Module):
 
 
 def initialise(network: nn.Module) -> None:
-    """Draw the weights for rectifiers (He et al., arXiv 1502.01852); residual branches begin at nothing."""
+    """Draw the weights for rectifiers (He et al., arXiv 1502.01852); residual
+    branches begin at nothing.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -18,7 +18,8 @@ class ExampleConfig:
     """Where examples come from.
 
     Attributes:
-        data: folder with photos, negatives, backgrounds, meshes; by default ``hands`` in ``HANDHELD_DATA``.
+        data: folder with photos, negatives, backgrounds, meshes; by default
+            ``hands`` in ``HANDHELD_DATA``.
         labels: JSON lines of ``handheld hands pseudo-label``.
         cache: folder for decoded pictures, shared by all runs.
         workers: processes that make examples; 0 makes them between the steps.
@@ -47,7 +48,10 @@ class ExampleConfig:
 
     @property
     def folder(self) -> Path:
-        """The folder of the data. Raises :class:`InputError` where neither ``data`` nor ``HANDHELD_DATA`` names it."""
+        """The folder of the data.
+
+        Raises :class:`InputError` where neither ``data`` nor ``HANDHELD_DATA`` names it.
+        """
         if self.data:
             return Path(self.data)
         if "HANDHELD_DATA" not in os.environ:
@@ -72,7 +76,8 @@ class LearnConfig:
         threads: of the training process.
         seed: of everything random.
         evaluate_every: steps between two evaluations.
-        start: state of another run whose averaged weights are the first of this one; empty: from nothing.
+        start: state of another run whose averaged weights are the first of this
+            one; empty: from nothing.
     """
 
     steps: int = 60_000
@@ -106,7 +111,10 @@ class LearnConfig:
 
 
 def read_config(kind: type[Config], path: Path) -> Config:
-    """Read a TOML file into a configuration. Raises :class:`InputError` that names the entry that is wrong."""
+    """Read a TOML file into a configuration.
+
+    Raises :class:`InputError` that names the entry that is wrong.
+    """
     try:
         table = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:

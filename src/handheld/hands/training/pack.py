@@ -29,8 +29,8 @@ PRECISIONS: dict[Precision, str] = {
 }
 """What is written of each network, and how the files' names end."""
 
+# Pictures by which the ranges of eight-bit activations are chosen.
 _CALIBRATION = 64
-"""Pictures by which the ranges of eight-bit activations are chosen."""
 
 
 class ScoreTable(Protocol):
@@ -42,13 +42,13 @@ class ScoreTable(Protocol):
 
 Scores = TypeVar("Scores", bound=ScoreTable)
 
+# Probabilities that hardly vary over a few pictures make the file's share of difference look large.
 _TOLERANCE: dict[Precision, float] = {
     "float32": 1e-3,
     "float16": 2e-2,
     "int8_weights": 0.15,
     "int8": 0.5,
 }
-"""Probabilities that hardly vary over a few pictures make the file's share of difference look large."""
 
 _CREDITS = (
     *(photo_set.credit for photo_set in SHIPPED),
@@ -153,7 +153,8 @@ def written(
     calibration: torch.Tensor,
     progress: Progress,
 ) -> Training[Scores]:
-    """Write the scores of a trained network, its files where the converter is installed, and its card.
+    """Write the scores of a trained network, its files where the converter is
+    installed, and its card.
 
     Args:
         network: in its deployed form, on the CPU.

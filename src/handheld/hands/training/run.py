@@ -1,4 +1,6 @@
-"""What the trainings of both networks share: a folder that goes on where it was stopped, progress, evaluation."""
+"""What the trainings of both networks share: a folder that goes on where it was
+stopped, progress, evaluation.
+"""
 
 import json
 import time
@@ -93,8 +95,8 @@ class TrainingFolder:
         return stored
 
 
+# Entries of a plan that the run's folder decides on once it is begun.
 _MAY_DIFFER = ("steps", "started", "version")
-"""Entries of a plan that the run's folder decides on once it is begun."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,8 @@ def train(
         learn: rate, steps and the like.
         plan: plain values that must not change between two stretches of one run.
         folder: of the run; made if it is not there.
-        minutes: instead of ``learn.steps``: as many steps as fit, by the speed of a short trial. Decided
-            once; a run that goes on keeps its number of steps.
+        minutes: instead of ``learn.steps``: as many steps as fit, by the speed of a short trial.
+            Decided once; a run that goes on keeps its number of steps.
         progress: told how far it is.
 
     Raises:
@@ -252,7 +254,9 @@ def _gradients(trainee: Trainee, learner: Learner, step: int) -> float:
 
 
 class _Watch:
-    """Tells how a run goes: progress after each step, an evaluation now and then, both kept on disk."""
+    """Tells how a run goes: progress after each step, an evaluation now and
+    then, both kept on disk.
+    """
 
     def __init__(
         self,

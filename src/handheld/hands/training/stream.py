@@ -1,7 +1,7 @@
 """Examples made in worker processes: in order, and the same whatever the number of workers.
 
-Example i depends on i alone, so worker w of n makes w, w + n, w + 2n and so on, and the reader takes
-them in turn. A stream can begin anywhere, which is what a resumed training run needs.
+Example i depends on i alone, so worker w of n makes w, w + n, w + 2n and so on, and the reader
+takes them in turn. A stream can begin anywhere, which is what a resumed training run needs.
 """
 
 import multiprocessing
@@ -18,10 +18,10 @@ from handheld.errors import HandheldError, TrainingError
 
 Example = TypeVar("Example", covariant=True)
 
+# Seconds after which a process that waits for another looks whether that one still lives.
 _PATIENCE = 1.0
-"""Seconds after which a process that waits for another looks whether that one still lives."""
+# Seconds that a worker has to end before it is killed.
 _FAREWELL = 2.0
-"""Seconds that a worker has to end before it is killed."""
 
 
 class Recipe(Protocol[Example]):

@@ -1,4 +1,5 @@
-"""What cameras and codecs do to a crop: colour, blur, noise, compression, things that stand before the hand.
+"""What cameras and codecs do to a crop: colour, blur, noise, compression, things
+that stand before the hand.
 
 Changes pixels only, never where things are.
 """

@@ -1,4 +1,6 @@
-"""From a labelled picture to what the landmark network learns from: a crop as tracking makes it, with its truth."""
+"""From a labelled picture to what the landmark network learns from: a crop as tracking
+makes it, with its truth.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,11 +23,11 @@ Floats: TypeAlias = NDArray[np.float32]
 FROM_PALM = 0.3
 """Share of crops that are cut as after a detection, not as from the frame before."""
 
+# Share of a hand's keypoints inside a crop from which on a hand "is here and reasonably aligned".
 _ENOUGH = 0.7
-"""Share of a hand's keypoints inside a crop from which on a hand "is here and reasonably aligned"."""
 
+# Share below which it is not; between the two nothing is taught.
 _TOO_FEW = 0.4
-"""Share below which it is not; between the two nothing is taught."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ def tracking_region(keypoints: NDArray[np.floating]) -> Rect:
 
 
 def detection_region(keypoints: NDArray[np.floating]) -> Rect:
-    """Return where a tracker would look for a hand after its palm, with keypoints (21, 2 or 3), was detected."""
+    """Return where a tracker would look for a hand after its palm, with keypoints
+    (21, 2 or 3), was detected.
+    """
     (left, top, right, bottom), points = palm_box(keypoints)
     box = Rect(
         float(left + right) / 2, float(top + bottom) / 2, float(right - left), float(bottom - top)
@@ -105,7 +109,8 @@ def hand_crop(
     mirror: bool = True,
     group: str = "",
 ) -> CropExample:
-    """Cut a crop of a hand whose wrist, thumb base and knuckles are known; ``rng`` decides how it strays.
+    """Cut a crop of a hand whose wrist, thumb base and knuckles are known;
+    ``rng`` decides how it strays.
 
     Args:
         pixels: (H, W, 3) of the picture.
@@ -193,7 +198,9 @@ def into_region(keypoints: NDArray[np.floating], region: Rect) -> Floats:
 
 
 def _world(hand: LabelledHand, region: Rect) -> Floats:
-    """Turn metres in the picture's axes into decimetres in the crop's, around the mean of the keypoints."""
+    """Turn metres in the picture's axes into decimetres in the crop's, around
+    the mean of the keypoints.
+    """
     if hand.world is None:
         return np.full((21, 3), np.nan, np.float32)
     c = cos(region.angle)
@@ -224,8 +231,8 @@ _BORDERS = (cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101, cv2.BORDER_CONSTANT)
 def cut(pixels: Pixels, region: Rect, size: int, rng: np.random.Generator | None = None) -> Pixels:
     """Return what a region shows, (size, size, 3), sampled as :func:`handheld.media.crop` does.
 
-    Small photos end soon after the hand. So that the network does not learn how they end, their border is
-    filled at random: replicated (as in tracking, half of the time), reflected, or flat.
+    Small photos end soon after the hand. So that the network does not learn how they end, their
+    border is filled at random: replicated (as in tracking, half of the time), reflected, or flat.
     """
     matrix = region.matrix / (size, size, 1.0)
     border = _BORDERS[0]

@@ -1,9 +1,9 @@
 """Pseudo-labels: a teacher's keypoints on photos, and how far it agrees with itself.
 
-The teacher looks for palms in several views of a photo, then at each hand four times: as tracking does,
-turned and shrunk, turned the other way and enlarged, and mirrored. The label is the median of the answers;
-their spread says how far it can be trusted (self-ensembling as in Radosavovic et al., "Data Distillation",
-arXiv 1712.04440).
+The teacher looks for palms in several views of a photo, then at each hand four times: as tracking
+does, turned and shrunk, turned the other way and enlarged, and mirrored. The label is the median of
+the answers; their spread says how far it can be trusted (self-ensembling as in Radosavovic et al.,
+"Data Distillation", arXiv 1712.04440).
 """
 
 import json
@@ -29,18 +29,21 @@ PALM_SCORE = 0.4
 """Below the tracker's: what is no hand the landmark model refuses."""
 
 SUSPECTED_SCORE = 0.1
-"""Where the teacher's detector gives no palm as much as this, there is none: far below what any tracker takes for one."""
+"""Where the teacher's detector gives no palm as much as this, there is none: far below what
+any tracker takes for one.
+"""
 
 HAND_SCORE = 0.5
 
+# Radians and scale of the looks at a hand, about as far as tracking strays from one frame to the
+# next.
 _TURNS: tuple[tuple[float, float], ...] = ((0.0, 1.0), (0.35, 1.1), (-0.35, 0.9))
-"""Radians and scale of the looks at a hand, about as far as tracking strays from one frame to the next."""
 
+# Of the palm's length: two answers nearer than this on average are one hand, as in `association`.
 _SAME = 0.35
-"""Of the palm's length: two answers nearer than this on average are one hand, as in ``association``."""
 
+# How much wider than the photo, or than a box, a view is: hands that fill the picture are found so.
 _ZOOM_OUT = 1.8
-"""How much wider than the photo, or than a box, a view is: hands that fill the picture are found so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,13 +132,17 @@ class Teacher:
         return hands
 
     def regions(self, image: Image, boxes: NDArray[np.float64] | None = None) -> Iterator[Rect]:
-        """Give the regions around all palms that the pack finds, in whole and closer views, as :meth:`label`."""
+        """Give the regions around all palms that the pack finds, in whole and closer
+        views, as :meth:`label`.
+        """
         for view in _views(image, boxes):
             for palm in self._palms(image, view, PALM_SCORE):
                 yield region_from_palm(palm.rect, palm.keypoints)
 
     def suspects(self, image: Image, boxes: NDArray[np.float64] | None = None) -> list[Rect]:
-        """Return the upright boxes of whatever might be a palm, in the same views: beyond them there is none."""
+        """Return the upright boxes of whatever might be a palm, in the same views:
+        beyond them there is none.
+        """
         return [
             palm.rect
             for view in _views(image, boxes)
@@ -240,7 +247,8 @@ def pseudo_label(
     *,
     on_photo: Callable[[int, int], None] = lambda done, hands: None,
 ) -> None:
-    """Label photos and append a JSON line for each to a file; those that it holds already are not looked at again.
+    """Label photos and append a JSON line for each to a file; those that it holds already
+    are not looked at again.
 
     Args:
         photos: to label.
@@ -280,7 +288,8 @@ def _corners(box: Rect) -> list[float]:
 
 
 def read_suspects(path: Path) -> dict[str, NDArray[np.float64]]:
-    """Return boxes (n, 4) x0, y0, x1, y1 of what might be a palm by the photo's name; no entry where nobody looked.
+    """Return boxes (n, 4) x0, y0, x1, y1 of what might be a palm by the photo's name; no
+    entry where nobody looked.
 
     Raises:
         InputError: the file cannot be read, or holds a box that is none.
@@ -302,7 +311,9 @@ def read_suspects(path: Path) -> dict[str, NDArray[np.float64]]:
 
 
 def _labelled_already(path: Path, teacher: str) -> set[str]:
-    """Return the names in a file of labels, from which a line that was cut off by a stop is taken away."""
+    """Return the names in a file of labels, from which a line that was cut off
+    by a stop is taken away.
+    """
     if not path.is_file():
         return set()
     content = path.read_bytes()
@@ -320,7 +331,10 @@ def _labelled_already(path: Path, teacher: str) -> set[str]:
 
 
 def read_labels(path: Path) -> dict[str, list[TeacherHand]]:
-    """Return the teacher's hands by the photo's name, of every photo that it looked at. Raises :class:`InputError`."""
+    """Return the teacher's hands by the photo's name, of every photo that it looked at.
+
+    Raises :class:`InputError`.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such file: make it with `handheld hands pseudo-label`")
     labels: dict[str, list[TeacherHand]] = {}

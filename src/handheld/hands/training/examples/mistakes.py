@@ -1,7 +1,8 @@
 """What a pack takes for hands though it is none: the examples without a hand that teach it most.
 
-Random crops hardly ever show a face as tightly as a detector cuts it out, so a network that has only seen those
-calls faces hands (hard negatives: Sung and Poggio, 1998; Shrivastava et al., arXiv 1604.03540).
+Random crops hardly ever show a face as tightly as a detector cuts it out, so a network
+that has only seen those calls faces hands (hard negatives: Sung and Poggio, 1998;
+Shrivastava et al., arXiv 1604.03540).
 """
 
 import json
@@ -33,10 +34,11 @@ def find_mistakes(
     *,
     on_picture: Callable[[int, int, int], None] = lambda done, total, mistakes: None,
 ) -> None:
-    """Look for hands with a pack in all pictures, and append a JSON line for each: where it sees one that is none.
+    """Look for hands with a pack in all pictures, and append a JSON line for each: where
+    it sees one that is none.
 
-    In a photo a region counts if no labelled hand and no known box is in it and the teacher denies it; in a
-    picture without hands each does. What the file holds already is not looked at again.
+    In a photo a region counts if no labelled hand and no known box is in it and the teacher denies
+    it; in a picture without hands each does. What the file holds already is not looked at again.
 
     Args:
         data: the folder with ``photos``, ``negatives`` and ``backgrounds``.
@@ -44,7 +46,8 @@ def find_mistakes(
         pupil: the pack that makes the mistakes.
         teacher: the pack that the labels are of.
         path: of the JSON lines; made if it is not there.
-        on_picture: told after each picture how many are done, of how many, and the mistakes in this one.
+        on_picture: told after each picture how many are done, of how many, and
+            the mistakes in this one.
 
     Raises:
         InputError: photos, labels or the file cannot be read.
@@ -78,7 +81,9 @@ def find_mistakes(
 
 
 def suspected(image: Image, pupil: Teacher) -> list[Rect]:
-    """Return the regions in which a pack sees a hand, as its detector and as its tracking would cut them."""
+    """Return the regions in which a pack sees a hand, as its detector and as its
+    tracking would cut them.
+    """
     regions = []
     for region in pupil.regions(image):
         look = pupil.look(image, region)

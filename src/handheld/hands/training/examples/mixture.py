@@ -1,7 +1,7 @@
 """What the landmark network is shown: crops of photos, of rendered hands, and of what is no hand.
 
-Step k of a seed is the same in every run, whoever makes it: batches are made in worker processes, and a run
-that was stopped goes on with the batch that it would have seen.
+Step k of a seed is the same in every run, whoever makes it: batches are made in worker processes,
+and a run that was stopped goes on with the batch that it would have seen.
 """
 
 import hashlib
@@ -54,8 +54,8 @@ from handheld.training.runs import values_digest
 RENDERED_SHARE: dict[str, float] = {"mixed": 0.5, "real": 0.0, "rendered": 1.0}
 """Share of rendered crops among those that show a hand."""
 
+# Purposes of the random numbers.
 _TRAINING, _JUDGING = range(2)
-"""Purposes of the random numbers."""
 
 _MARGIN = 16
 
@@ -64,14 +64,14 @@ _SHOWN = 3  # names of photos in a message: one knows the set by then
 RENDERED_JITTER = Jitter(shift=0.02, scale=0.06, turn=0.10)
 """Beside that of the renderer, so that a crop looks different each time."""
 
+# Share of the crops without a hand that show what a pack took for one, if that is known.
 _MISTAKEN = 0.5
-"""Share of the crops without a hand that show what a pack took for one, if that is known."""
 
 MISTAKE_JITTER = Jitter(shift=0.08, scale=0.15, turn=0.3)
 """Wider than a hand's: what is no hand at all stays none however it is cut."""
 
+# Share of the crops without a hand that are cut beside a hand: half hands, arms, the wrist.
 _MOVED_OFF = 0.3
-"""Share of the crops without a hand that are cut beside a hand: half hands, arms, the wrist."""
 
 
 class PhotoHand(NamedTuple):
@@ -149,8 +149,8 @@ class PhotoHands:
         empty_store: of the pictures without any hand.
         empty: their positions.
         mistakes: what a pack took for hands in either.
-        suspects: (n, 4) boxes in pixels of all that might be a palm, by the photo's position in the store; a photo
-            that the teacher did not look through has no entry.
+        suspects: (n, 4) boxes in pixels of all that might be a palm, by the photo's position in the
+            store; a photo that the teacher did not look through has no entry.
     """
 
     photos: list[Photo]
@@ -266,7 +266,8 @@ def _ensure_there(labels: Path, missing: Set[str], folder: Path) -> None:
 
 
 def data_digests(data: Path, labels: Path, mistakes: Path | None = None) -> dict[str, str]:
-    """Return what tells the data of one run from those of another: a run goes on with the same only.
+    """Return what tells the data of one run from those of another: a run goes
+    on with the same only.
 
     Args:
         data: the folder with ``photos``, ``negatives`` and ``backgrounds``.
@@ -274,8 +275,8 @@ def data_digests(data: Path, labels: Path, mistakes: Path | None = None) -> dict
         mistakes: JSON lines of ``find_mistakes``, if the run has any.
 
     Returns:
-        Hexadecimal digits for ``labels`` and ``mistakes`` (of the files' bytes), ``photos`` (their names, persons,
-        boxes and tips, not their pixels) and ``negatives`` (their names).
+        Hexadecimal digits for ``labels`` and ``mistakes`` (of the files' bytes), ``photos`` (their
+        names, persons, boxes and tips, not their pixels) and ``negatives`` (their names).
 
     Raises:
         InputError: the labels or the photos cannot be read.
@@ -317,8 +318,8 @@ def _open_empty(data: Path, cache: Path) -> PixelStore:
     return open_store(cache / "empty.pixels", names, lambda i: read_image(paths[i]))
 
 
+# Of thumb and index finger, which `Photo.tips` has.
 _TIPS = (4, 8)
-"""Of thumb and index finger, which ``Photo.tips`` has."""
 
 
 def _trusted(
@@ -328,7 +329,8 @@ def _trusted(
     scale: float,
     limits: LabelLimits,
 ) -> LabelledHand | None:
-    """Return the teacher's answer as labels in pixels of the stored picture, if it is sure enough of it.
+    """Return the teacher's answer as labels in pixels of the stored picture, if
+    it is sure enough of it.
 
     Tips that were set by hand replace the teacher's.
     """
@@ -358,7 +360,9 @@ def _set_tips(
     shape: NDArray[np.int64],
     palm: float,
 ) -> None:
-    """Put the tips where a person saw them, in place; far from the teacher's they are of another hand."""
+    """Put the tips where a person saw them, in place; far from the teacher's
+    they are of another hand.
+    """
     height, width = shape
     # Fractions count from the picture's corner, keypoints from the first pixel's middle.
     seen = tips * (width, height) - 0.5
@@ -379,8 +383,9 @@ Entry = TypeVar("Entry", bound=_InSet)
 
 
 def by_set(entries: Sequence[Entry]) -> tuple[list[list[Entry]], NDArray[np.float64]]:
-    """Return entries by set, and how often each set is drawn: by the root of its size, so that a large set of
-    one person does not drown the others."""
+    """Return entries by set, and how often each set is drawn: by the root of its size, so that a
+    large set of one person does not drown the others.
+    """
     sets: dict[str, list[Entry]] = {}
     for entry in entries:
         sets.setdefault(entry.group, []).append(entry)
@@ -401,7 +406,8 @@ class CropMixture:
         batch: crops in a batch.
         arm: "mixed", "real" or "rendered" hands.
         empty: share of crops without a hand.
-        mistakes: what a pack took for hands, JSON lines of ``find_mistakes``; of these is half of the crops without.
+        mistakes: what a pack took for hands, JSON lines of ``find_mistakes``; of these is
+            half of the crops without.
         seed: of everything random.
         limits: on the teacher's answers.
         pool: different rendered crops; each takes 60 kB of disk.
@@ -453,8 +459,9 @@ class CropMixture:
 
     @cached_property
     def _groups(self) -> tuple[list[list[PhotoHand]], NDArray[np.float64]]:
-        """The training hands by set, and how often each set is drawn: by the root of its size, so that
-        large sets of one person do not drown the others."""
+        """The training hands by set, and how often each set is drawn: by the root of its size, so
+        that large sets of one person do not drown the others.
+        """
         return by_set(self.photos.hands["train"])
 
     @cached_property
@@ -574,7 +581,9 @@ def whole_picture_crop(pixels: NDArray[np.uint8], hand: LabelledHand, size: int)
 def beside_hand(
     pixels: NDArray[np.uint8], hand: LabelledHand, size: int, rng: np.random.Generator
 ) -> CropExample:
-    """Cut a region from which most of a hand is missing; nothing is taught where too much of it is left."""
+    """Cut a region from which most of a hand is missing; nothing is taught
+    where too much of it is left.
+    """
     nominal = tracking_region(hand.keypoints)
     direction = rng.uniform(-np.pi, np.pi)
     away = rng.uniform(0.6, 1.0) * nominal.width

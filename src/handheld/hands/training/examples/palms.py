@@ -1,7 +1,8 @@
-"""What the palm detector learns from: pictures with hands of any size, pasted together, and pictures without.
+"""What the palm detector learns from: pictures with hands of any size, pasted
+together, and pictures without.
 
-A scene is made by laying pictures onto a square canvas, each with its own scale and turn, and carrying their
-labels along.
+A scene is made by laying pictures onto a square canvas, each with its own scale and turn, and
+carrying their labels along.
 """
 
 from collections.abc import Sequence
@@ -36,20 +37,21 @@ LARGEST = 0.8
 """Side of a palm, as a share of the picture's: a span of 20."""
 
 _EMPTY_SHARE = 0.12
+# Shares of the scenes; the rest show one photo.
 _MOSAIC_SHARE = 0.25
-"""Shares of the scenes; the rest show one photo."""
 
+# Height and width of rendered scenes, pixels.
 _SCENE_SIZE = (192, 256)
-"""Height and width of rendered scenes, pixels."""
 
+# Share of a region's side that its palm takes, about: regions are 2.6 palms wide.
 _MIDDLE = 0.5
-"""Share of a region's side that its palm takes, about: regions are 2.6 palms wide."""
 
+# Share of a rendered hand's keypoints that must be seen for it to be found; of less nothing is
+# taught.
 _HIDDEN = 0.25
-"""Share of a rendered hand's keypoints that must be seen for it to be found; of less nothing is taught."""
 
+# Share of a palm's box that must be in the picture, likewise.
 _INSIDE = 0.5
-"""Share of a palm's box that must be in the picture, likewise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +86,8 @@ class PalmPicture:
         complete: whether there are no other hands.
         group: the set, for reports.
         background: (k, 4) boxes, likewise, of what a pack took for a hand.
-        judged: whether it counts in scores: people, not a teacher, say that there are no other hands.
+        judged: whether it counts in scores: people, not a teacher, say that
+            there are no other hands.
     """
 
     pixels: NDArray[np.uint8]
@@ -99,8 +102,9 @@ class PalmPicture:
 def palm_pictures(photos: PhotoHands, split: Split) -> list[tuple[int, PalmPicture]]:
     """Return the photos of a split that show labelled hands, with their positions in the store.
 
-    A photo is complete if its set has boxes for all hands, or shows one hand, and all are labelled; or if the
-    teacher has looked through it: then nothing is taught where it suspects a palm, and all else is background.
+    A photo is complete if its set has boxes for all hands, or shows one hand, and all are
+    labelled; or if the teacher has looked through it: then nothing is taught where it suspects a
+    palm, and all else is background.
     """
     one_hand = {photo_set.name for photo_set in SHIPPED if photo_set.single}
     by_photo: dict[int, list[LabelledHand]] = {}
@@ -156,7 +160,9 @@ def _covers(box: NDArray[np.float64], hand: LabelledHand) -> bool:
 
 
 def hand_box(hand: LabelledHand) -> NDArray[np.floating]:
-    """Return the upright box (4,) x0, y0, x1, y1 around a whole hand: its own, or around its keypoints."""
+    """Return the upright box (4,) x0, y0, x1, y1 around a whole hand: its own,
+    or around its keypoints.
+    """
     if hand.box is not None and np.isfinite(hand.box).all():
         return hand.box
     low = np.nanmin(hand.keypoints[:, :2], axis=0)
@@ -284,8 +290,8 @@ class PalmBatch:
         return np.stack([scene.pixels for scene in self.scenes])
 
 
+# Purposes of the random numbers.
 _TRAINING, _JUDGING = range(2)
-"""Purposes of the random numbers."""
 
 _BORDERS = (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101)
 

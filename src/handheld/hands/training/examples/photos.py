@@ -1,7 +1,7 @@
 """The photo sets: which pictures there are, what is known of them, and which are kept apart.
 
-Photos are split by person, or by session where nobody says who it is, never by picture: two photos of one
-hand a second apart are nearly the same picture.
+Photos are split by person, or by session where nobody says who it is, never by picture: two photos
+of one hand a second apart are nearly the same picture.
 """
 
 import hashlib
@@ -64,10 +64,11 @@ SINGLE = frozenset(photo_set.name for photo_set in SHIPPED if photo_set.single)
 """Sets in which whatever is beside a hand is no hand."""
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png"})
+# Chosen among forty so that validation and test have photos of four and six sets; see
+# docs/train-hand-models.md.
 _SALT = "1"
-"""Chosen among forty so that validation and test have photos of four and six sets; see docs/train-hand-models.md."""
+# Upper ends of the splits' ranges of the hash, in percent.
 _PERCENT = {"test": 10, "validation": 20}
-"""Upper ends of the splits' ranges of the hash, in percent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +99,9 @@ class Photo:
 
 
 def split_of(person: str) -> Split:
-    """Return the split of a person or session: a tenth is for tests, a tenth for validation, by a hash of the name."""
+    """Return the split of a person or session: a tenth is for tests, a tenth for
+    validation, by a hash of the name.
+    """
     digest = hashlib.sha256(f"{_SALT}/{person}".encode()).digest()
     percent = int.from_bytes(digest[:4], "big") * 100 / 2**32
     if percent < _PERCENT["test"]:
@@ -114,7 +117,8 @@ def read_photos(folder: Path, sets: tuple[PhotoSet, ...] = SHIPPED) -> list[Phot
         sets: those to read; one that is not there is left out.
 
     Raises:
-        InputError: none of the sets is there, or an index cannot be read or names a file that is missing.
+        InputError: none of the sets is there, or an index cannot be read or
+            names a file that is missing.
     """
     boxes = _read_json(folder / "boxes.json") if (folder / "boxes.json").is_file() else {}
     photos: list[Photo] = []
@@ -165,7 +169,9 @@ def _person(name: str, record: dict[str, Any], path: Path) -> str:
 
 
 def _hundred(record: dict[str, Any], path: Path) -> str:
-    """Number of the photo without its last two digits: cameras count on, so neighbours were taken together."""
+    """Number of the photo without its last two digits: cameras count on, so
+    neighbours were taken together.
+    """
     digits = re.findall(r"\d+", record.get("path", path.name))
     return str(int(digits[-1]) // 100)
 
@@ -211,7 +217,9 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def load_pixels(photo: Photo) -> NDArray[np.uint8]:
-    """Decode a photo: (H, W, 3) uint8 RGB. Raises :class:`InputError` if it is gone or broken, by name."""
+    """Decode a photo: (H, W, 3) uint8 RGB. Raises :class:`InputError` if it is
+    gone or broken, by name.
+    """
     from handheld.media import read_image
 
     try:

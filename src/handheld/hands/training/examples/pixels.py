@@ -1,4 +1,6 @@
-"""Decoded pictures in one file that is mapped into memory: decoding once is cheaper than in every step."""
+"""Decoded pictures in one file that is mapped into memory: decoding once is
+cheaper than in every step.
+"""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -11,13 +13,14 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.files import atomic_path
 
+# Pixels. Larger pictures are halved: no network here sees more than 256 of them.
 _LARGEST_SIDE = 640
-"""Pixels. Larger pictures are halved: no network here sees more than 256 of them."""
 
 
 @dataclass(frozen=True, eq=False)
 class PixelStore:
-    """Pictures by their position, (H, W, 3) uint8 RGB each, shared by all processes that open the file.
+    """Pictures by their position, (H, W, 3) uint8 RGB each, shared by all
+    processes that open the file.
 
     Attributes:
         names: of the pictures, in order.
@@ -42,7 +45,9 @@ class PixelStore:
         return self.content[start : start + 3 * height * width].reshape(height, width, 3)
 
     def scale(self, index: int) -> float:
-        """Return by what pixels of the original are multiplied to become pixels of the stored picture."""
+        """Return by what pixels of the original are multiplied to become pixels
+        of the stored picture.
+        """
         return float(0.5 ** self.halvings[index])
 
 

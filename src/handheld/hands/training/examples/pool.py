@@ -1,7 +1,7 @@
 """Rendered pictures kept on disk: rendering one costs three times what learning from it does.
 
-A picture is rendered when it is first asked for; afterwards it is read, and shown each time from a little
-elsewhere and in another light.
+A picture is rendered when it is first asked for; afterwards it is read, and shown each time from a
+little elsewhere and in another light.
 """
 
 import os
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from handheld.errors import FileError
 from handheld.hands.training.labels import LabelledHand, LabelledPicture
 
+# Last number of a record that is whole: a write that was cut off leaves something else there.
 _MARK = 0x68616E64
-"""Last number of a record that is whole: a write that was cut off leaves something else there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +117,8 @@ def _hand(record: np.void, number: int) -> LabelledHand:
 
 
 def from_middles(hand: LabelledHand) -> LabelledHand:
-    """Return a rendered hand in the coordinates of crops, which count from the first pixel's middle.
+    """Return a rendered hand in the coordinates of crops, which count from the
+    first pixel's middle.
 
     The renderer counts from its corner.
     """

@@ -11,11 +11,13 @@ from handheld.hands.training.landmark.network import LandmarkOutput
 from handheld.ranges import in_range
 
 CLOSE = 0.15
-"""Palm lengths: a keypoint nearer to the truth than this is right, for the confidence of each keypoint."""
+"""Palm lengths: a keypoint nearer to the truth than this is right, for the
+confidence of each keypoint.
+"""
 
+# Of the crop's side: errors beyond it count by their size, not by their square, so that wrong
+# labels, as teachers give them, do not pull as hard as they are wrong (Huber, 1964).
 _BETA = 0.01
-"""Of the crop's side: errors beyond it count by their size, not by their square, so that wrong labels, as
-teachers give them, do not pull as hard as they are wrong (Huber, 1964)."""
 
 
 class LandmarkTargets(NamedTuple):
@@ -65,7 +67,9 @@ def landmark_loss(output: LandmarkOutput, targets: LandmarkTargets, weights: Los
 
 
 def errors(output: LandmarkOutput, targets: LandmarkTargets) -> Tensor:
-    """Return the distance (n, 21) of each keypoint from the truth in the picture, in palm lengths; NaN if unknown."""
+    """Return the distance (n, 21) of each keypoint from the truth in the picture, in palm
+    lengths; NaN if unknown.
+    """
     apart = (output.points[..., :2] - targets.points[..., :2]).norm(dim=-1)
     in_palms: Tensor = apart / targets.palm[:, None]
     return in_palms
@@ -92,6 +96,9 @@ def _cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor, known: Tensor) -> Tensor:
-    """Average what is known; nothing known is no error. Unknown values get no gradient, not a gradient of NaN."""
+    """Average what is known; nothing known is no error.
+
+    Unknown values get no gradient, not a gradient of NaN.
+    """
     counted = torch.where(known, values, torch.zeros_like(values))
     return counted.sum() / known.sum().clamp(min=1)

@@ -1,4 +1,6 @@
-"""How good a landmark network is: error by palm length, presence, handedness, and what its confidence is worth."""
+"""How good a landmark network is: error by palm length, presence, handedness, and what
+its confidence is worth.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -45,7 +47,8 @@ class LandmarkScores:
         present: share of crops with a hand in which one is seen.
         absent: share of crops without a hand in which none is seen.
         handedness: share of hands whose side is right.
-        calibration: mean difference between confidence and how often it was right, in ten equal steps.
+        calibration: mean difference between confidence and how often it was
+            right, in ten equal steps.
         hands: crops with a hand.
     """
 
@@ -101,7 +104,9 @@ def landmark_scores(answers: LandmarkAnswers, close: float) -> LandmarkScores:
 
 
 def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
-    """Return the expected calibration error (Naeini et al., 2015) of (n,) probabilities, in [0, 1]; NaN for none."""
+    """Return the expected calibration error (Naeini et al., 2015) of (n,) probabilities,
+    in [0, 1]; NaN for none.
+    """
     if not len(confidence):
         return float("nan")
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)

@@ -1,8 +1,8 @@
 """The landmark network: from a crop to 21 keypoints, and whether there is a hand at all.
 
-A map for each keypoint says where it is seen, by the mean of its softmax ("integral regression", Sun et al.,
-arXiv 1711.08229); what cannot be seen, or lies outside the crop, follows from the whole hand and is added as
-an offset.
+A map for each keypoint says where it is seen, by the mean of its softmax ("integral regression",
+Sun et al., arXiv 1711.08229); what cannot be seen, or lies outside the crop, follows from the whole
+hand and is added as an offset.
 """
 
 from dataclasses import dataclass
@@ -102,7 +102,9 @@ class LandmarkNetwork(nn.Module):
         return self.read(*self.see(crops))
 
     def see(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Return fine and coarse features: all of the network's work, which may be done in bfloat16."""
+        """Return fine and coarse features: all of the network's work, which may
+        be done in bfloat16.
+        """
         features = self.backbone(crops)
         return self.pyramid(features[2:])[0], features[-1]
 
@@ -129,7 +131,9 @@ class DeployedLandmarks(nn.Module):
         self.network = network
 
     def forward(self, crops: Tensor) -> dict[str, Tensor]:
-        """Crops (1, 3, size, size) in [0, 1] to what ``ModelPack.open_landmark`` expects, in its order."""
+        """Crops (1, 3, size, size) in [0, 1] to what
+        ``ModelPack.open_landmark`` expects, in its order.
+        """
         output: LandmarkOutput = self.network(crops)
         return {
             "landmarks": output.points.flatten(1) * float(self.network.shape.size),

@@ -118,7 +118,9 @@ class LandmarkTrainee:
         return landmark_loss(output, targets_of(batch, where), self._config.loss)
 
     def evaluate(self, network: nn.Module) -> dict[str, Any]:
-        """Return the scores on the validation split, and the error on rendered hands of other people."""
+        """Return the scores on the validation split, and the error on rendered
+        hands of other people.
+        """
         photos = judge(network, self._validation).to_json()
         if self._config.arm == "real":
             return photos

@@ -51,7 +51,9 @@ def train_landmarks(
 def export_landmarks(
     config: LandmarkConfig, folder: Path, *, progress: Progress = silent
 ) -> Training[LandmarkScores]:
-    """Write the files of a run as it stands, which may still be at work: its weights' mean of a minute ago."""
+    """Write the files of a run as it stands, which may still be at work: its
+    weights' mean of a minute ago.
+    """
     trainee = LandmarkTrainee(config)
     return _written(trainee, averaged_network(trainee, TrainingFolder(folder)), folder, progress)
 

@@ -11,18 +11,18 @@ from handheld.hands.training.palm.network import STRIDES, VALUES, PalmShape
 
 Floats = NDArray[np.float32]
 
+# Sides of the boxes that a grid answers for, in its strides: neighbours share those in between, so
+# that no size falls between two grids.
 _SIZES = {8: (0.0, 4.5), 16: (1.75, 5.5), 32: (2.25, 1e9)}
-"""Sides of the boxes that a grid answers for, in its strides: neighbours share those in between, so that no
-size falls between two grids."""
 
+# Of a box's side: anchors whose centre is this near to the box's centre answer for it.
 _REACH = 0.3
-"""Of a box's side: anchors whose centre is this near to the box's centre answer for it."""
 
+# Likewise: those that are no nearer than that are background; nothing is taught to those between.
 _SURROUNDINGS = 0.5
-"""Likewise: those that are no nearer than that are background; nothing is taught to those between."""
 
+# Strides: even the smallest palm has an anchor within that.
 _AT_LEAST = 0.75
-"""Strides: even the smallest palm has an anchor within that."""
 
 
 class AnchorTargets(NamedTuple):
@@ -84,7 +84,9 @@ class AnchorGrid:
         return AnchorTargets(labels, values, sides)
 
     def _apart(self, box: Floats) -> Floats:
-        """Return how far each anchor is from a box's centre, along the axis on which it is farther; pixels."""
+        """Return how far each anchor is from a box's centre, along the axis on
+        which it is farther; pixels.
+        """
         return np.asarray(np.abs(self.centres - box[:2]).max(axis=1), np.float32)
 
     def _within(self, box: Floats, share: float) -> NDArray[np.bool_]:

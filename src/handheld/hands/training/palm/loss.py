@@ -11,8 +11,8 @@ from handheld.errors import InputError
 from handheld.hands.training.palm.network import PalmOutput
 from handheld.ranges import in_range
 
+# Of a palm's side: errors beyond it count by their size, not by their square.
 _BETA = 0.05
-"""Of a palm's side: errors beyond it count by their size, not by their square."""
 
 LOSSES = ("focal", "cross_entropy")
 
@@ -36,7 +36,8 @@ class PalmLoss:
     """Which loss, and what its parts count.
 
     Attributes:
-        scores: "focal" (Lin et al., arXiv 1708.02002), or "cross_entropy", each anchor as much as any other.
+        scores: "focal" (Lin et al., arXiv 1708.02002), or "cross_entropy", each
+            anchor as much as any other.
         alpha: share of the palms against the background, of the focal loss.
         gamma: how much less an anchor counts that is right already, of the focal loss.
         boxes: weight of the boxes and keypoints.
@@ -80,7 +81,9 @@ def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _box_loss(output: PalmOutput, targets: PalmTargets, positive: Tensor) -> Tensor:
-    """Return the sum over the palms' anchors of the mean error of their values, in sides of the palm."""
+    """Return the sum over the palms' anchors of the mean error of their values,
+    in sides of the palm.
+    """
     answer = output.values[positive]
     truth = targets.values[positive]
     side = targets.sides[positive][:, None]

@@ -13,8 +13,8 @@ from handheld.errors import MissingDependencyError
 
 Floats = NDArray[np.float32]
 
+# Boxes as fractions become those of a picture of a thousand pixels: COCO's sizes play no role here.
 _SCALE = 1000.0
-"""Boxes as fractions become those of a picture of a thousand pixels: COCO's sizes play no role here."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,10 @@ def _high(boxes: Floats) -> Floats:
 
 
 def coco_library() -> Any:
-    """Return the library of the protocol. Raises :class:`MissingDependencyError` if it is not installed."""
+    """Return the library of the protocol.
+
+    Raises :class:`MissingDependencyError` if it is not installed.
+    """
     try:
         import faster_coco_eval
     except ImportError as error:

@@ -1,7 +1,7 @@
 """The palm detector: single-shot, with square anchors only, over an encoder and a decoder.
 
-Palms are near to square, so one anchor in each cell is enough (BlazePalm, arXiv 2006.10214). Three grids
-share the sizes: each takes those that a few of its cells cover.
+Palms are near to square, so one anchor in each cell is enough (BlazePalm, arXiv 2006.10214). Three
+grids share the sizes: each takes those that a few of its cells cover.
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ STRIDES = (8, 16, 32)
 VALUES = 18
 """Of an anchor: centre x and y, width, height, seven keypoints."""
 
+# Of an anchor before anything is learned: most see background (Lin et al., arXiv 1708.02002).
 _PRIOR_LOGIT = log(0.01 / 0.99)
-"""Of an anchor before anything is learned: most see background (Lin et al., arXiv 1708.02002)."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class PalmOutput(NamedTuple):
     """What the network says of n pictures, for each of its anchors.
 
     Attributes:
-        values: (n, anchors, 18) in strides from the anchor's centre; width and height as the logarithm of
-            their number of strides.
+        values: (n, anchors, 18) in strides from the anchor's centre; width and height as the
+            logarithm of their number of strides.
         logits: (n, anchors) that a palm is there.
     """
 
@@ -148,7 +148,9 @@ class DeployedPalms(nn.Module):
         self.strides: Tensor
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
-        """Pictures (1, 3, size, size) in [0, 1] to what ``ModelPack.open_palm`` expects, in its order."""
+        """Pictures (1, 3, size, size) in [0, 1] to what ``ModelPack.open_palm``
+        expects, in its order.
+        """
         output: PalmOutput = self.network(pictures)
         centre, sides, keypoints = torch.split(output.values, [2, 2, VALUES - 4], dim=2)
         boxes = torch.cat([centre, sides.exp(), keypoints], dim=2) * self.strides

@@ -32,8 +32,8 @@ _JUDGED = 400
 _JUDGED_EMPTY = 100
 _JUDGED_RENDERED = 150
 
+# Of a detection that counts for average precision: below it nothing changes but the time.
 _LEAST_SCORE = 0.05
-"""Of a detection that counts for average precision: below it nothing changes but the time."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,9 @@ class PalmTrainee:
 
 @torch.no_grad()
 def judge(network: nn.Module, scenes: Sequence[PalmScene]) -> PalmScores:
-    """Return the scores of a network in evaluation mode: what the tracker would find, after suppression."""
+    """Return the scores of a network in evaluation mode: what the tracker would
+    find, after suppression.
+    """
     shape = cast(PalmNetwork, network).shape
     deployed = DeployedPalms(cast(PalmNetwork, network)).to(device_of(network))
     centres = anchor_centres(shape.geometry)

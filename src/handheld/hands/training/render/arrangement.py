@@ -19,7 +19,8 @@ class TwoHands:
     Attributes:
         weight: how often.
         first, second: postures of either hand, by name.
-        facing: whether the palms look at each other; else the second one lies on the first one's back.
+        facing: whether the palms look at each other; else the second one lies
+            on the first one's back.
         gap: metres between the palms' middles, least and most.
         turn: degrees about the palm's normal between the fingers' directions, least and most.
         slide: metres across and along, standard deviation.

@@ -1,4 +1,6 @@
-"""From posed hands to a picture: projection, anti-aliasing, and the depth that tells what is hidden."""
+"""From posed hands to a picture: projection, anti-aliasing, and the depth that
+tells what is hidden.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,8 +23,9 @@ _ONE = np.float32(1)
 _LEVEL = np.float32(1 / 255)
 _LEAST_COVERED = np.float32(1e-3)
 _LEAST_NEARNESS = np.float32(1e-6)
+# How much deeper than its surroundings, as a share of the depth, skin must lie to be darkened
+# fully.
 _FULL_CREVICE = np.float32(0.06)
-"""How much deeper than its surroundings, as a share of the depth, skin must lie to be darkened fully."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +35,9 @@ class Camera:
     Attributes:
         focal: length in pixels.
         width, height: of the picture, pixels.
-        view: (2, 3), brings pixels around the optical axis to those of the picture, for a crop that is
-            rendered as such; by default the axis hits the picture's middle. It turns, scales and moves.
+        view: (2, 3), brings pixels around the optical axis to those of the picture, for a
+            crop that is rendered as such; by default the axis hits the picture's middle. It
+            turns, scales and moves.
     """
 
     focal: float
@@ -73,9 +77,10 @@ class Camera:
 class Rendering:
     """What the camera sees of the arms.
 
-    ``colour`` (H, W, 3): RGB in 0..255, premultiplied by ``coverage`` (H, W) in 0..1; ``depth`` (H, W):
-    metres along the optical axis to the nearest skin in each pixel, infinite where there is none; ``owner``
-    (H, W): number of the body there, from 1, and 0 where there is none.
+    ``colour`` (H, W, 3): RGB in 0..255, premultiplied by ``coverage`` (H, W) in
+    0..1; ``depth`` (H, W):
+    metres along the optical axis to the nearest skin in each pixel, infinite where there is none;
+    ``owner`` (H, W): number of the body there, from 1, and 0 where there is none.
     """
 
     colour: Floats
@@ -89,7 +94,8 @@ class Rendering:
         return cast(Picture, np.clip(blended + 0.5, 0, 255).astype(np.uint8))
 
     def visible(self, points: Floats, depths: Floats, flesh: Doubles) -> NDArray[np.bool_]:
-        """Tell which points, (N, 2) pixels at (N,) metres, lie in the picture with nothing else before them.
+        """Tell which points, (N, 2) pixels at (N,) metres, lie in the picture with
+        nothing else before them.
 
         ``flesh`` (N,): metres of skin before a point that are its own.
         """
@@ -113,8 +119,8 @@ def render(
         bodies: what there is.
         camera: sees them.
         light: on them.
-        merged: paint each triangle once a pixel instead of once a sample, and look for crevices in a
-            smaller picture: a third of the time, and what nobody sees is lost.
+        merged: paint each triangle once a pixel instead of once a sample, and look for crevices in
+            a smaller picture: a third of the time, and what nobody sees is lost.
     """
     layers = _painted_merged(bodies, camera, light) if merged else _painted(bodies, camera, light)
     return _shadowed(layers, camera, light, _CREVICE_STEP if merged else 1)
@@ -122,8 +128,8 @@ def render(
 
 @dataclass(frozen=True, eq=False)
 class _Layers:
-    """Painted bodies before they shade each other: ``pixels`` (H, W, 4), RGB times coverage, and coverage,
-    all in 0..255; ``nearness`` (H, W), inverse metres; ``owner`` (H, W).
+    """Painted bodies before they shade each other: ``pixels`` (H, W, 4), RGB times coverage, and
+    coverage, all in 0..255; ``nearness`` (H, W), inverse metres; ``owner`` (H, W).
     """
 
     pixels: Floats
@@ -222,7 +228,9 @@ def _choose(triangle: Integers, start: int, end: int, chosen: Integers) -> int:
 
 
 def _triangles(bodies: Sequence[Body], camera: Camera) -> tuple[Floats, Floats]:
-    """Return the samples (T, 3, 2) and metres (T, 3) at which all triangles' corners lie, body by body."""
+    """Return the samples (T, 3, 2) and metres (T, 3) at which all triangles'
+    corners lie, body by body.
+    """
     count = sum(len(body.mesh.faces) for body in bodies)
     corners = np.empty((count, 3, 2), np.float32)
     depths = np.empty((count, 3), np.float32)

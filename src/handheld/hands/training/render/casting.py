@@ -1,4 +1,6 @@
-"""One or two hands of a person, dressed, holding something or each other, such that a camera sees them."""
+"""One or two hands of a person, dressed, holding something or each other, such
+that a camera sees them.
+"""
 
 from collections.abc import Callable
 
@@ -27,10 +29,10 @@ from handheld.hands.training.render.skinning import Doubles
 from handheld.hands.training.render.sources import RenderSources
 
 _TRIES = 100
+# Share of single hands that hold something.
 _HOLDS = 0.2
-"""Share of single hands that hold something."""
+# Share of second hands that touch the first one.
 _MEET = 0.6
-"""Share of second hands that touch the first one."""
 
 DrawCentre = Callable[[np.random.Generator], Doubles]
 """Chooses where the middle of a palm is, (3,) metres before the camera."""
@@ -55,7 +57,8 @@ def draw_hands(
         random: decides.
         second_hand: share of pictures with two hands.
         draw_centre: chooses where the first hand is.
-        with_body: whether arms may end in the picture: a body is put there, which must not hide the hand.
+        with_body: whether arms may end in the picture: a body is put there,
+            which must not hide the hand.
 
     Returns:
         One or two hands, the first one chosen freely, and what they wear and hold.

@@ -10,16 +10,18 @@ from handheld.hands.training.render.rig import HandPose, Rig
 from handheld.hands.training.render.skinning import Doubles, rotation
 
 SECONDS = 6.0
+# The palm's frame as seen by the camera: across is right, along the hand is up, the palm looks at
+# the camera.
 _FACING = np.diag([1.0, -1.0, -1.0])
-"""The palm's frame as seen by the camera: across is right, along the hand is up, the palm looks at the camera."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a wrist is, (3,) metres before the camera, and how the forearm is turned there, in degrees.
+    """Where a wrist is, (3,) metres before the camera, and how the forearm is
+    turned there, in degrees.
 
-    ``yaw`` turns about the picture's vertical, ``pitch`` about its horizontal (fingers towards the camera),
-    ``roll`` clockwise in the picture.
+    ``yaw`` turns about the picture's vertical, ``pitch`` about its horizontal (fingers towards the
+    camera), ``roll`` clockwise in the picture.
     """
 
     wrist: tuple[float, float, float]

@@ -1,11 +1,12 @@
 """Render the clip that ships with the package, and its truth.
 
-``python -m handheld.hands.training.render.clip --mesh FOLDER --backgrounds FOLDER --out demo.mp4`` writes
-``demo.mp4`` and, beside it, ``demo.truth.json``: {width, height, frames_per_second, convention, frames:
-[{t_us, hands: [{handedness, keypoints: 21 of [x, y, z], visible: 21 of 0 or 1}]}]}. x and y are pixels with
-the first pixel's centre at 0.5; z is the depth behind the wrist, in pixels at the wrist's scale, less being
-nearer to the camera. Handedness is the person's own. A hand is listed in every frame: where it has left the
-picture, nothing of it is visible. The keypoints follow MediaPipe's convention (see ``convention``).
+``python -m handheld.hands.training.render.clip --mesh FOLDER --backgrounds FOLDER --out demo.mp4``
+writes ``demo.mp4`` and, beside it, ``demo.truth.json``: {width, height, frames_per_second,
+convention, frames: [{t_us, hands: [{handedness, keypoints: 21 of [x, y, z], visible: 21 of 0 or
+1}]}]}. x and y are pixels with the first pixel's centre at 0.5; z is the depth behind the wrist, in
+pixels at the wrist's scale, less being nearer to the camera. Handedness is the person's own. A hand
+is listed in every frame: where it has left the picture, nothing of it is visible. The keypoints
+follow MediaPipe's convention (see ``convention``).
 """
 
 import argparse
@@ -39,7 +40,9 @@ _GRAIN = 1.2
 
 @dataclass(frozen=True)
 class Actor:
-    """One hand of the clip: its rig, where its keypoints sit, its skin, and the phases of its sway (6,)."""
+    """One hand of the clip: its rig, where its keypoints sit, its skin, and the
+    phases of its sway (6,).
+    """
 
     rig: Rig
     keypoints: Keypoints
@@ -92,7 +95,8 @@ def _truth(rig: Rig, points: Doubles, rendering: Rendering) -> dict[str, Any]:
 
 
 def load_background(folder: Path) -> Picture:
-    """Read the room behind the hands, cut to 4:3, out of focus as a camera near the hands would see it.
+    """Read the room behind the hands, cut to 4:3, out of focus as a camera near
+    the hands would see it.
 
     Raises:
         MediaError: the picture is missing.

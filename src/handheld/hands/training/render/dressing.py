@@ -16,14 +16,14 @@ from handheld.hands.training.render.shade import Body, Picture
 from handheld.hands.training.render.skinning import Doubles, cross
 from handheld.hands.training.render.sources import RenderSources, read_tile
 
+# Share of arms in sleeves, where there is an arm to show.
 _SLEEVES = 0.55
-"""Share of arms in sleeves, where there is an arm to show."""
+# Metres behind the wrist at which a mesh without an arm must be covered.
 _STUB = 0.012
-"""Metres behind the wrist at which a mesh without an arm must be covered."""
+# Metres: half the width, depth and height of an adult's body.
 _TORSO = (0.22, 0.14, 0.4)
-"""Metres: half the width, depth and height of an adult's body."""
+# Of wrist to middle knuckle: from the palm's keypoints to its skin.
 _PALM_DEPTH = 0.16
-"""Of wrist to middle knuckle: from the palm's keypoints to its skin."""
 _CLOTH_GLOSS = 0.2
 
 

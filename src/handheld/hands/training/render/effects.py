@@ -14,15 +14,15 @@ from handheld.hands.training.render.shade import Picture
 from handheld.hands.training.render.skinning import Doubles
 
 _GRAIN_SIDE = 1024
+# Standard deviation of the film's grain, levels: enough steps for what is scaled down from it.
 _GRAIN_SPREAD = 24
-"""Standard deviation of the film's grain, levels: enough steps for what is scaled down from it."""
 _ONE = np.float32(1)
 _HALF = np.float32(0.5)
 _MOST = np.float32(255)
+# Pixels: a blur of less is none.
 _SHARP = 0.3
-"""Pixels: a blur of less is none."""
+# Levels: noise of less is lost in rounding.
 _CLEAN = 0.5
-"""Levels: noise of less is lost in rounding."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class CameraEffects:
         motion: (x, y) pixels that the hands move while the shutter is open.
         background_blur: standard deviation of the background's defocus, pixels.
         blur: the same of the whole picture.
-        pixelation: the whole picture is made so many times smaller and larger again, 1 for not at all.
+        pixelation: the whole picture is made so many times smaller and larger
+            again, 1 for not at all.
         gain: (red, green, blue) factors.
         contrast: around the middle grey, 1 for none.
         gamma: exponent of the coded values, 1 for none.

@@ -1,8 +1,8 @@
 """The hand and arm mesh: reading it, shaping it into a person, mirroring it.
 
 The files are MakeHuman's CC0 base mesh, rig, targets and skins cut down to one arm (``mh_arm.npz``,
-``mh_arm.json``, ``skin_*.jpg``, ``skin_uv.json``). They are read from a folder that the caller names, and are
-no part of this package.
+``mh_arm.json``, ``skin_*.jpg``, ``skin_uv.json``). They are read from a folder that the caller
+names, and are no part of this package.
 """
 
 import json
@@ -30,14 +30,15 @@ METRES = 0.1
 class HandMesh:
     """One arm at rest, with all that is needed to bend and to paint it.
 
-    ``vertices`` (V, 3): metres; the first ``drawn`` of them are skin, the others hold joints. ``faces`` (T,
-    3): indices into ``vertices``, counter-clockwise from outside; ``texture_faces`` (T, 3): indices into
-    ``uv`` (U, 2), fractions of the skin picture with v upward. ``bones``: B names, a parent always before its
-    child; ``parents`` (B,): -1 for the root. ``heads`` and ``tails`` (B, V): rows that average the vertices
-    around each bone's two joints; ``planes`` (B, 3, V): the same for three points whose plane the bone bends
-    in. ``influences`` (drawn, K): bones, ``weights`` (drawn, K): their shares, summing to one. ``keypoints``
-    (21, 2): bone, and 0 for its head or 1 for its tail. ``targets``: name to (V, 3), decimetres to add.
-    ``family``: whose mesh it is, which tells how its joints lie beside MediaPipe's keypoints.
+    ``vertices`` (V, 3): metres; the first ``drawn`` of them are skin, the others hold joints.
+    ``faces`` (T, 3): indices into ``vertices``, counter-clockwise from outside; ``texture_faces``
+    (T, 3): indices into ``uv`` (U, 2), fractions of the skin picture with v upward. ``bones``: B
+    names, a parent always before its child; ``parents`` (B,): -1 for the root. ``heads`` and
+    ``tails`` (B, V): rows that average the vertices around each bone's two joints; ``planes`` (B,
+    3, V): the same for three points whose plane the bone bends in. ``influences`` (drawn, K):
+    bones, ``weights`` (drawn, K): their shares, summing to one. ``keypoints`` (21, 2): bone, and 0
+    for its head or 1 for its tail. ``targets``: name to (V, 3), decimetres to add. ``family``:
+    whose mesh it is, which tells how its joints lie beside MediaPipe's keypoints.
     """
 
     handedness: Handedness
@@ -112,7 +113,8 @@ def _index_or_root(bones: tuple[str, ...], parent: str) -> int:
 def shaped(mesh: HandMesh, weights: Mapping[str, float]) -> HandMesh:
     """Add shape targets to the rest vertices, for instance ``{"macro/caucasian-male-young": 1.0}``.
 
-    The bare mesh is nobody: the ``macro/<people>-<sex>-<age>`` weights should sum to one to make an adult.
+    The bare mesh is nobody: the ``macro/<people>-<sex>-<age>`` weights should sum
+    to one to make an adult.
 
     Raises:
         InputError: a target has no such name.
@@ -129,7 +131,9 @@ def shaped(mesh: HandMesh, weights: Mapping[str, float]) -> HandMesh:
 
 
 def mirrored(mesh: HandMesh) -> HandMesh:
-    """Make the other hand: x changes its sign, and each triangle turns so that its outside stays outside."""
+    """Make the other hand: x changes its sign, and each triangle turns so that
+    its outside stays outside.
+    """
     flip = np.array([-1, 1, 1], np.float32)
     return replace(
         mesh,
@@ -142,7 +146,8 @@ def mirrored(mesh: HandMesh) -> HandMesh:
 
 
 def load_skin(folder: Path, name: str) -> NDArray[np.uint8]:
-    """Read ``skin_<name>.jpg`` and put its crop back where it lies in the full square picture: (N, N, 3) RGB.
+    """Read ``skin_<name>.jpg`` and put its crop back where it lies in the full
+    square picture: (N, N, 3) RGB.
 
     Raises:
         ModelError: the picture or ``skin_uv.json`` is missing.

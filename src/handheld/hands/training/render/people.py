@@ -21,16 +21,16 @@ from handheld.hands.training.render.skinning import Doubles
 from handheld.hands.training.render.sources import RenderSources, read_skin
 
 _PEOPLES = ("african", "asian", "caucasian")
+# Share of children: their hands differ most from all others.
 _CHILD = 0.12
-"""Share of children: their hands differ most from all others."""
+# Standard deviation of a local target's weight, of which 1 is the largest that was modelled.
 _LOCAL_SPREAD = 0.45
-"""Standard deviation of a local target's weight, of which 1 is the largest that was modelled."""
+# Shares of another skin in a person's.
 _MIXTURES = (0.0, 0.35, 0.65)
-"""Shares of another skin in a person's."""
+# Of a skin's colour: more than 8 % looks false.
 _TINT_SPREAD = 0.03
-"""Of a skin's colour: more than 8 % looks false."""
+# Mean of the skin of a mesh that has none of its own, coloured by its vertices.
 _PLAIN_SKIN = 215
-"""Mean of the skin of a mesh that has none of its own, coloured by its vertices."""
 SECOND_MESH = 0.3
 """Share of people with another mesh than the first, where there is one."""
 
@@ -157,7 +157,8 @@ def _mottled(random: np.random.Generator, size: int = 64) -> Picture:
 
 
 def _borrowed_colours(sources: RenderSources, skin: str, mesh: HandMesh) -> Floats:
-    """Return for each vertex of a mesh the linear colour that the arm has at the like place, (drawn, 3).
+    """Return for each vertex of a mesh the linear colour that the arm has at
+    the like place, (drawn, 3).
 
     A like place is on the same bone, as far along it and as far around it.
     """

@@ -14,10 +14,10 @@ from handheld.hands.training.render.skinning import Doubles, carry, relative, sk
 
 ARM_LENGTH = 0.5
 """Metres behind the wrist at which an arm ends that is only a sleeve."""
+# Metres around the middle of the forearm in which nothing can be seen through it.
 _ARM_GIRTH = 0.04
-"""Metres around the middle of the forearm in which nothing can be seen through it."""
+# Metres from the camera at which an elbow would fill the picture.
 _NEAREST = 0.12
-"""Metres from the camera at which an elbow would fill the picture."""
 _HIDDEN_MOST = 2
 
 
@@ -28,7 +28,8 @@ class PlacedHand:
     Attributes:
         person: whose it is.
         handedness: which of the two.
-        transforms: (B, 3, 4) of the bones, within the resting mesh's axes; the palm lies as it rests.
+        transforms: (B, 3, 4) of the bones, within the resting mesh's axes; the
+            palm lies as it rests.
         axes: (3, 3), rows: the palm's across, along and out as the camera's.
         wrist: (3,).
         keypoints: (21, 3).
@@ -81,7 +82,9 @@ class PlacedHand:
         return end
 
     def to_camera(self, points: Doubles | Floats) -> Doubles:
-        """Bring points (N, 3) of the resting mesh, where they stay with the palm, before the camera."""
+        """Bring points (N, 3) of the resting mesh, where they stay with the
+        palm, before the camera.
+        """
         return _to_camera(self.rig, self.axes, self.wrist, points)
 
     def with_forearm(self, points: Floats) -> Floats:
@@ -99,7 +102,9 @@ def place_hand(
     axes: Doubles,
     centre: Doubles,
 ) -> PlacedHand:
-    """Bend a hand and put the middle of its palm at ``centre`` (3,) metres, turned by ``axes`` (3, 3)."""
+    """Bend a hand and put the middle of its palm at ``centre`` (3,) metres,
+    turned by ``axes`` (3, 3).
+    """
     rig = person.rigs[handedness]
     # The palm is what is aimed at the camera; it is the forearm that moves when the wrist bends.
     transforms = relative(posed(rig, pose), rig.mesh.bones.index("wrist.R"))
@@ -125,7 +130,9 @@ def _to_camera(rig: Rig, axes: Doubles, wrist: Doubles, points: Doubles | Floats
 
 
 def joints(hand: PlacedHand) -> Doubles:
-    """Return the 21 joints in the middle of the fingers, (21, 3) metres, in the resting mesh's axes."""
+    """Return the 21 joints in the middle of the fingers, (21, 3) metres, in the
+    resting mesh's axes.
+    """
     rig = hand.rig
     bone, end = rig.mesh.keypoints.T
     rest = np.where((end == 0)[:, None], rig.heads[bone], rig.tails[bone])
@@ -142,7 +149,9 @@ def is_shown(hand: PlacedHand) -> bool:
 
 
 def _behind_limb(points: Doubles, wrist: Doubles, elbow: Doubles) -> NDArray[np.bool_]:
-    """Tell which points (N, 3) a camera at the origin sees only through a limb, its first part aside."""
+    """Tell which points (N, 3) a camera at the origin sees only through a limb,
+    its first part aside.
+    """
     limb = wrist + np.linspace(0.2, 1, 24)[:, None] * (elbow - wrist)
     distance = np.linalg.norm(points, axis=1)
     # The first fifth of the limb is the wrist itself, which hides nothing of its hand.

@@ -1,6 +1,7 @@
 """Poses that people know by name, as angles, and the way from one to another.
 
-A table of degrees, tuned by eye on the rendered mesh: most of what looks right is decided by the thumb.
+A table of degrees, tuned by eye on the rendered mesh: most of what looks right
+is decided by the thumb.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from handheld.hands.training.render.skinning import Doubles
 
 _STRAIGHT = (4, 5, 4)
 _CURLED = (82, 98, 58)
+# Bends of a finger: straight, curled, at rest, claw, hook, flat and bent, wide grasp, narrow grasp.
 _FINGERS = {
     "|": _STRAIGHT,
     "o": _CURLED,
@@ -22,7 +24,6 @@ _FINGERS = {
     "w": (32, 38, 24),
     "g": (52, 58, 36),
 }
-"""Bends of a finger: straight, curled, at rest, claw, hook, flat and bent, wide grasp, narrow grasp."""
 
 _OUT = (-6, 2, -8)
 _ACROSS = (0, 40, 58)
@@ -76,13 +77,13 @@ _AT_REST = _Thumb((4, 10, 10), 2, 14)
 _OPPOSED = _Thumb((10, 16, 14), 2, 44)
 _ALONG = _Thumb((6, 4, 4), -10, 16)
 _WRAPPED = _Thumb((14, 30, 34), -2, 40)
+# The thumb and a finger, index to little, whose tips touch: solved for on the mesh, 13 mm apart.
 _PINCHED = (
     (_Thumb((6, 15, 15), -2, 31), (46, 45, 26)),
     (_Thumb((11, 19, 18), -2, 40), (52, 52, 31)),
     (_Thumb((18, 25, 22), -6, 39), (45, 61, 40)),
     (_Thumb((16, 34, 31), -12, 37), (51, 55, 35)),
 )
-"""The thumb and a finger, index to little, whose tips touch: solved for on the mesh, 13 mm apart."""
 
 
 def _pinch(finger: int, others: str) -> HandPose:

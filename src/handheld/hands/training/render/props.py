@@ -17,8 +17,8 @@ from handheld.hands.training.render.shade import vertex_normals
 from handheld.hands.training.render.skinning import Doubles, cross
 
 _ARM_BONES = ("lowerarm02.R", "lowerarm01.R", "upperarm02.R", "upperarm01.R")
+# Metres of cloth that a picture of it covers.
 _CLOTH = 0.3
-"""Metres of cloth that a picture of it covers."""
 _RINGS = 10
 
 
@@ -73,7 +73,9 @@ def _angles(sides: int) -> Doubles:
 
 @lru_cache(16)
 def _tube_surface(rings: int, sides: int) -> Surface:
-    """Triangles of a tube with two lids; rows of vertices: rings, first and last ring again, middles."""
+    """Triangles of a tube with two lids; rows of vertices: rings, first and
+    last ring again, middles.
+    """
     width = 2 * sides if sides <= _BOX_SIDES else sides
     faces: list[tuple[int, int, int]] = []
     texture = _TubeTexture(rings, width)
@@ -140,7 +142,9 @@ def straight_tube(
     radii: tuple[float, float],
     sides: int = 20,
 ) -> tuple[Surface, Floats]:
-    """Make a cylinder, or with few sides a box, between two points; ``out`` (3,) is about across it."""
+    """Make a cylinder, or with few sides a box, between two points; ``out``
+    (3,) is about across it.
+    """
     axis = (end - start) / np.linalg.norm(end - start)
     across = cross(out, axis)
     across /= np.linalg.norm(across)
@@ -243,7 +247,9 @@ def on_arm(mesh: HandMesh) -> NDArray[np.bool_]:
 
 
 def _cloth_uv(rig: Rig) -> Floats:
-    """Lay cloth on the resting arm from the front: at its sides it is stretched, but there is no seam."""
+    """Lay cloth on the resting arm from the front: at its sides it is
+    stretched, but there is no seam.
+    """
     wrist = rig.heads[rig.mesh.bones.index("wrist.R")]
     local = (rig.mesh.vertices[: rig.mesh.drawn] - wrist) @ rig.frame.T
     uv = 0.5 + local[:, [0, 1]] / (4 * _CLOTH)

@@ -1,7 +1,7 @@
 """Which triangle covers which pixel: a z-buffer, compiled by numba.
 
-Each triangle is cut into one span a row, and the spans' pixels are compared by inverse depth, which,
-unlike the depth, is linear over the picture (Blinn, "Hyperbolic interpolation", 1992).
+Each triangle is cut into one span a row, and the spans' pixels are compared by inverse depth,
+which, unlike the depth, is linear over the picture (Blinn, "Hyperbolic interpolation", 1992).
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from handheld._kernels import kernel
 from handheld.hands.training.render.mesh import Floats, Integers
 
 NEAR = 0.02
-"""Metres: a triangle that comes nearer to the camera is left out: its projection is none any more."""
+"""Metres: a triangle that comes nearer to the camera is left out: its projection is none any more.
+"""
 
 _NOTHING = -1
 _EDGE_ON = np.float32(-1e-6)
@@ -31,8 +32,8 @@ class Fragments:
         triangle: (N,) index of the nearest triangle.
         weights: (N, 3) perspective-correct barycentric weights of its corners.
         depth: (N,) along the optical axis, in the unit of the input.
-        share: (N,) of the pixel that the triangle covers; one triangle covers a pixel wholly where there
-            is one sample a pixel.
+        share: (N,) of the pixel that the triangle covers; one triangle covers a pixel wholly where
+            there is one sample a pixel.
     """
 
     pixel: Integers
@@ -45,7 +46,8 @@ class Fragments:
 def rasterise(corners: Floats, depths: Floats, width: int, height: int) -> Fragments:
     """Find the nearest front-facing triangle of every pixel.
 
-    A triangle faces the camera if its corners run counter-clockwise in the picture as a person sees it.
+    A triangle faces the camera if its corners run counter-clockwise in the
+    picture as a person sees it.
 
     Args:
         corners: (T, 3, 2) pixels, the centre of the first pixel at (0.5, 0.5), y downward.
@@ -64,8 +66,9 @@ def rasterise(corners: Floats, depths: Floats, width: int, height: int) -> Fragm
 def rasterise_merged(corners: Floats, depths: Floats, width: int, height: int) -> Fragments:
     """Find the nearest triangles of every pixel by four samples, each triangle of a pixel once.
 
-    What a triangle looks like changes little within a pixel, so that a fragment stands for all samples of
-    the triangle in the pixel (multisampling): a third of the fragments of four times the pixels.
+    What a triangle looks like changes little within a pixel, so that a fragment stands
+    for all samples of the triangle in the pixel (multisampling): a third of the fragments
+    of four times the pixels.
 
     Args:
         corners: (T, 3, 2) samples, of which a pixel has two by two.

@@ -1,6 +1,7 @@
 """The hand's own joints: how a pose of finger and wrist angles turns each bone of the mesh.
 
-Angles are in radians. A finger's bend is absolute: zero has the bone in line with the one before it.
+Angles are in radians. A finger's bend is absolute: zero has the bone in line
+with the one before it.
 """
 
 from dataclasses import dataclass
@@ -20,10 +21,11 @@ _THUMB_BASE = 1
 class HandPose:
     """The angles of one hand.
 
-    ``bend`` (5, 3): thumb to little finger, first joint to last, towards the palm; the thumb's first joint
-    counts from where the mesh rests. ``spread`` (5,): sideways at the first joint, towards the thumb's side,
-    from where the mesh rests. ``opposition``: the thumb's swing in front of the palm. ``wrist``: (flexion
-    towards the palm, deviation towards the thumb). ``elbow``: 0 with a straight arm.
+    ``bend`` (5, 3): thumb to little finger, first joint to last, towards the palm; the thumb's
+    first joint counts from where the mesh rests. ``spread`` (5,): sideways at the first joint,
+    towards the thumb's side, from where the mesh rests. ``opposition``: the thumb's swing in
+    front of the palm. ``wrist``: (flexion towards the palm, deviation towards the thumb).
+    ``elbow``: 0 with a straight arm.
     """
 
     bend: Doubles
@@ -37,11 +39,12 @@ class HandPose:
 class Rig:
     """What a pose needs to know of one shaped mesh.
 
-    ``heads`` and ``tails`` (B, 3): joints in metres. ``frame`` (3, 3), rows: across the palm, along the hand
-    from wrist to middle knuckle, and out of the palm, right-handed for either hand; ``thumbward``: which way
-    along ``across`` the thumb lies, 1 or -1. ``fingers`` (5, 3): bones; ``flexion`` and ``sideways`` (5, 3):
-    each finger's unit axes; ``rest_bend`` (5, 3): radians; ``elbow_axis`` (3,) and ``rest_elbow``: the same of
-    the elbow. ``size``: wrist to middle knuckle in metres.
+    ``heads`` and ``tails`` (B, 3): joints in metres. ``frame`` (3, 3), rows: across the palm,
+    along the hand from wrist to middle knuckle, and out of the palm, right-handed for either
+    hand; ``thumbward``: which way along ``across`` the thumb lies, 1 or -1. ``fingers`` (5, 3):
+    bones; ``flexion`` and ``sideways`` (5, 3): each finger's unit axes; ``rest_bend`` (5, 3):
+    radians; ``elbow_axis`` (3,) and ``rest_elbow``: the same of the elbow. ``size``: wrist to
+    middle knuckle in metres.
     """
 
     mesh: HandMesh
@@ -111,7 +114,9 @@ def _palm_frame(keypoints: Doubles) -> tuple[Doubles, float]:
 
 
 def posed(rig: Rig, pose: HandPose) -> Doubles:
-    """Turn a pose into the bones' transforms (B, 3, 4), under which the forearm stays where the mesh rests."""
+    """Turn a pose into the bones' transforms (B, 3, 4), under which the forearm
+    stays where the mesh rests.
+    """
     transforms = forward(rig.mesh, rig.heads, _rotations(rig, pose))
     return relative(transforms, rig.mesh.bones.index("lowerarm02.R"))
 

@@ -28,14 +28,15 @@ LIMITS = np.radians(
         np.float64,
     )
 )
-"""(5, 3, 2) least and most bend of each joint: active ranges of motion of healthy adults, rounded."""
+"""(5, 3, 2) least and most bend of each joint: active ranges of motion of healthy adults, rounded.
+"""
 _SPREAD_LIMIT = radians(16)
+# Sum of a finger's bends at which its tip is in the palm.
 _CLOSED = radians(250)
-"""Sum of a finger's bends at which its tip is in the palm."""
 _WRIST_LIMITS = (radians(60), radians(22))
 
+# Of wrist to middle knuckle: nearer than this, two fingers' middles lie in each other's flesh.
 _TOO_NEAR = 0.085
-"""Of wrist to middle knuckle: nearer than this, two fingers' middles lie in each other's flesh."""
 
 _POSTURES = tuple(POSTURES.values())
 
@@ -48,7 +49,9 @@ def pick(random: np.random.Generator, choices: Sequence[Choice]) -> Choice:
 
 
 def draw_pose(random: np.random.Generator) -> HandPose:
-    """Choose how a hand is bent: a known posture, something between two, or anything the joints allow."""
+    """Choose how a hand is bent: a known posture, something between two, or
+    anything the joints allow.
+    """
     choice = random.random()
     if choice < 0.45:
         pose = pick(random, _POSTURES)
@@ -119,7 +122,9 @@ def is_tangled(joints: Doubles, size: float) -> bool:
 
 @kernel()
 def _nearest_fingers(joints: Doubles) -> float:
-    """Return the least distance between points of two fingers, beyond their first bones' beginnings."""
+    """Return the least distance between points of two fingers, beyond their
+    first bones' beginnings.
+    """
     points = np.empty((5, 12, 3))
     for finger in range(5):
         for step in range(12):
@@ -145,7 +150,9 @@ def _nearest_fingers(joints: Doubles) -> float:
 
 
 def draw_axes(random: np.random.Generator, side: Side) -> Doubles:
-    """Choose which way a hand looks: its axes (across, along, out of the palm) as the camera's, (3, 3) rows."""
+    """Choose which way a hand looks: its axes (across, along, out of the palm) as
+    the camera's, (3, 3) rows.
+    """
     while True:
         tilt = _draw_tilt(random)
         azimuth = random.uniform(-pi, pi)
@@ -164,7 +171,9 @@ _END_ON = 0.5
 
 
 def _draw_tilt(random: np.random.Generator) -> float:
-    """Choose the angle between the palm's normal and the line of sight: mostly small, 1 in 8 edge-on."""
+    """Choose the angle between the palm's normal and the line of sight: mostly
+    small, 1 in 8 edge-on.
+    """
     choice = random.random()
     if choice < 0.125:
         return float(random.uniform(radians(65), radians(90)))

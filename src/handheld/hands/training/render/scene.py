@@ -41,8 +41,8 @@ class Scene:
 def draw(scene: Scene) -> LabelledPicture:
     """Render a scene.
 
-    The labels' pixels have the first pixel's centre at (0.5, 0.5). A keypoint is visible where nothing but
-    its own flesh lies before it. The mask holds a hand with its bare arm.
+    The labels' pixels have the first pixel's centre at (0.5, 0.5). A keypoint is visible where
+    nothing but its own flesh lies before it. The mask holds a hand with its bare arm.
     """
     bodies = [_body(hand) for hand in scene.hands]
     rendering = render([*bodies, *scene.props], scene.camera, scene.light, merged=True)

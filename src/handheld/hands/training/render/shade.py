@@ -20,19 +20,21 @@ _CODES = np.float32(4095)
 _ZERO = np.float32(0)
 _HALF = np.float32(0.5)
 _ONE = np.float32(1)
+# Places are looked up in rows of so many: OpenCV takes maps of at most 32,767 a side.
 _ROW = 512
-"""Places are looked up in rows of so many: OpenCV takes maps of at most 32,767 a side."""
+# How far red, green and blue reach past the shadow's edge: flesh lets red through, so shadows on
+# skin are warm.
 _SUBSURFACE = np.array([0.45, 0.22, 0.16], np.float32)
-"""How far red, green and blue reach past the shadow's edge: flesh lets red through, so shadows on skin are warm."""
 
 
 @dataclass(frozen=True)
 class Light:
     """One far lamp and the light of the room.
 
-    ``towards``: unit vector to the lamp, in the camera's axes; ``lamp``, ``sky`` (from above) and ``ground``
-    (from below): linear RGB; ``gloss``: strength of the highlight; ``crevices``: how much of the light, 0..1,
-    is lost deep between fingers.
+    ``towards``: unit vector to the lamp, in the camera's axes; ``lamp``, ``sky``
+    (from above) and ``ground``
+    (from below): linear RGB; ``gloss``: strength of the highlight; ``crevices``: how much of the
+    light, 0..1, is lost deep between fingers.
     """
 
     towards: tuple[float, float, float] = (0.48, -0.6, -0.64)
@@ -46,8 +48,8 @@ class Light:
 class Textured(Protocol):
     """Triangles with a skin: a hand's mesh, or the surface of a thing.
 
-    ``faces`` (T, 3): indices of vertices, counter-clockwise from outside; ``texture_faces`` (T, 3): indices
-    into ``uv`` (U, 2), fractions of the skin's picture with v upward.
+    ``faces`` (T, 3): indices of vertices, counter-clockwise from outside; ``texture_faces`` (T, 3):
+    indices into ``uv`` (U, 2), fractions of the skin's picture with v upward.
     """
 
     @property
@@ -67,8 +69,8 @@ class Textured(Protocol):
 class Body:
     """One thing before the camera.
 
-    ``vertices`` (drawn, 3) in the camera's metres; ``skin`` (N, N, 3) RGB; ``tint`` (3,) or (drawn, 3): what
-    its linear colour is multiplied by; ``gloss``: of the light's, how much it shines.
+    ``vertices`` (drawn, 3) in the camera's metres; ``skin`` (N, N, 3) RGB; ``tint`` (3,) or (drawn,
+    3): what its linear colour is multiplied by; ``gloss``: of the light's, how much it shines.
     """
 
     mesh: Textured
@@ -79,7 +81,9 @@ class Body:
 
 
 def paint(body: Body, triangle: Integers, weights: Floats, light: Light) -> Picture:
-    """Colour N places on a body, each by its triangle (N,) and barycentric weights (N, 3): (N, 3) RGB."""
+    """Colour N places on a body, each by its triangle (N,) and barycentric
+    weights (N, 3): (N, 3) RGB.
+    """
     if not len(triangle):
         return np.empty((0, 3), np.uint8)
     places = np.zeros((2, -(-len(triangle) // _ROW), _ROW), np.float32)
@@ -133,7 +137,9 @@ def _lit(
 
 
 def _vertex_light(body: Body, light: Light) -> Floats:
-    """Light that each vertex returns to the camera, (V, 3): wrapped diffuse, hemispheric ambient, highlight."""
+    """Light that each vertex returns to the camera, (V, 3): wrapped diffuse,
+    hemispheric ambient, highlight.
+    """
     normals = vertex_normals(body.vertices, body.mesh.faces)
     towards = np.array(light.towards, np.float32)
     facing = (normals @ towards)[:, None]

@@ -1,7 +1,7 @@
 """Moving a mesh with its bones: rotations become transforms, and the skin follows them.
 
-Forward kinematics and linear blend skinning (Magnenat-Thalmann et al., "Joint-dependent local deformations
-for hand animation and object grasping", 1988).
+Forward kinematics and linear blend skinning (Magnenat-Thalmann et al., "Joint-dependent local
+deformations for hand animation and object grasping", 1988).
 """
 
 from typing import TypeAlias
@@ -16,7 +16,9 @@ Doubles: TypeAlias = NDArray[np.float64]
 
 
 def forward(mesh: HandMesh, heads: Doubles, turn: Doubles) -> Doubles:
-    """Chain the bones' rotations (B, 3, 3) from the root on: (B, 3, 4) transforms of resting to posed metres."""
+    """Chain the bones' rotations (B, 3, 3) from the root on: (B, 3, 4) transforms of
+    resting to posed metres.
+    """
     local = np.concatenate(
         [turn, (heads - np.einsum("bij,bj->bi", turn, heads))[..., None]],
         axis=2,
@@ -88,7 +90,9 @@ def carry(transforms: Doubles, points: Doubles) -> Doubles:
 
 
 def rotation(axis: Doubles, angle: Doubles | float) -> Doubles:
-    """Rotation matrices (..., 3, 3) about unit axes (..., 3), right-handed, in radians (Rodrigues' formula)."""
+    """Rotation matrices (..., 3, 3) about unit axes (..., 3), right-handed, in
+    radians (Rodrigues' formula).
+    """
     shape = np.broadcast(axis[..., 0], angle).shape
     axes = np.empty((*shape, 3))
     axes[...] = axis

@@ -1,8 +1,8 @@
 """The folder of meshes, skins and pictures that rendered hands are made from.
 
 ``HANDHELD_DATA/hands`` holds ``mesh`` (needed), and, where they are there, ``mesh_webxr``,
-``backgrounds``, ``negatives``, ``occluders`` and ``textures``. Without them backgrounds are plain, and
-there are no sleeves of cloth and no objects. docs/data.md says where each comes from.
+``backgrounds``, ``negatives``, ``occluders`` and ``textures``. Without them backgrounds are plain,
+and there are no sleeves of cloth and no objects. docs/data.md says where each comes from.
 """
 
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from handheld.hands.training.render.shade import Picture
 from handheld.hands.training.render.webxr import load_webxr
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
+# How often a tile of cloth is repeated along a side: the sampler does not wrap around.
 _TILES = 4
-"""How often a tile of cloth is repeated along a side: the sampler does not wrap around."""
+# Skins and their mixtures, of 3 MB each: people share them, or every worker would fill its memory.
 _SKINS_KEPT = 32
-"""Skins and their mixtures, of 3 MB each: people share them, or every worker would fill its memory."""
 _TILES_KEPT = 64
+# Side of a skin's picture: a hand of 256 pixels shows no more than half of its 2048.
 _SKIN_SIZE = 1024
-"""Side of a skin's picture: a hand of 256 pixels shows no more than half of its 2048."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,9 @@ def read_tile(path: Path) -> Picture:
 
 
 def read_picture(path: Path) -> Picture:
-    """Return a picture (H, W, 3) RGB; faster than ``media.read_image``, for files known to be right."""
+    """Return a picture (H, W, 3) RGB; faster than ``media.read_image``, for
+    files known to be right.
+    """
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     if picture is None:
         raise OSError(f"{path}: cannot be read as a picture")

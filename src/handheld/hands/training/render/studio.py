@@ -1,7 +1,7 @@
 """Pictures to train on, one for each number: crops of one hand, and scenes with up to two.
 
-Picture i of a seed is the same in every run, whoever makes it: nothing but the seed, the number and the
-options enters its ``Generator``.
+Picture i of a seed is the same in every run, whoever makes it: nothing but the seed, the number and
+the options enters its ``Generator``.
 """
 
 from dataclasses import dataclass, field
@@ -25,15 +25,15 @@ from handheld.hands.training.render.skinning import Doubles
 from handheld.hands.training.render.sources import RenderSources
 from handheld.media import Rect
 
+# Purposes of the random numbers, so that no two pictures share them.
 _PEOPLE, _CROPS, _SCENES = range(3)
-"""Purposes of the random numbers, so that no two pictures share them."""
+# Metres from wrist to middle fingertip of an adult.
 _HAND_LENGTH = 0.19
-"""Metres from wrist to middle fingertip of an adult."""
 _CROP_TRIES = 4
+# Keypoints of 21: with fewer in sight, behind another hand or a sleeve, a crop teaches to guess.
 _FEWEST_SEEN = 5
-"""Keypoints of 21: with fewer in sight, behind another hand or a sleeve, a crop teaches to guess."""
+# Metres: nearer than this no hand is whole in a picture.
 _NEAREST = 0.22
-"""Metres: nearer than this no hand is whole in a picture."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class SceneOptions:
 
     Attributes:
         width, height: pixels.
-        smallest, largest: length of a hand, as a share of the shorter side; each doubling equally often.
+        smallest, largest: length of a hand, as a share of the shorter side;
+            each doubling equally often.
         empty: share of pictures without any hand.
         second_hand: share with two, of those with any.
         occluded: share of pictures with something before a hand.
@@ -197,7 +198,9 @@ class Studio:
 
 
 def draw_close_centre(random: np.random.Generator) -> Doubles:
-    """Choose where a palm is that fills a crop, (3,) metres: its distance decides on the perspective."""
+    """Choose where a palm is that fills a crop, (3,) metres: its distance
+    decides on the perspective.
+    """
     distance = exp(random.uniform(log(0.28), log(1.1)))
     aside = random.normal(0, 0.17, 2)
     return distance * np.array([aside[0], aside[1], 1.0])
@@ -220,7 +223,8 @@ def draw_scene_centre(
 def crop_region(hand: PlacedHand, jitter: CropJitter, random: np.random.Generator) -> Rect:
     """Choose the square to look at a hand in, in the plane a metre before the camera.
 
-    It follows from the landmarks, as from frame to frame, or from the palm, as in a track's first frame.
+    It follows from the landmarks, as from frame to frame, or from the palm, as
+    in a track's first frame.
     """
     flat = (hand.keypoints[:, :2] / hand.keypoints[:, 2:]).astype(np.float32)
     if random.random() < jitter.palm_share:

@@ -1,4 +1,5 @@
-"""Rendered pictures in a folder: pictures, masks, labels as JSON lines and in COCO's form, a contact sheet.
+"""Rendered pictures in a folder: pictures, masks, labels as JSON lines and in
+COCO's form, a contact sheet.
 
 ::
 
@@ -40,8 +41,8 @@ SHEET_PICTURES = 64
 _LABELS = "labels.jsonl"
 _SETTINGS = "settings.json"
 _LOCK = ".lock"
+# Of the renderer and its folders: another one gives other pixels.
 _VERSION = 1
-"""Of the renderer and its folders: another one gives other pixels."""
 _SEEN = 2
 _HIDDEN = 1
 _UNKNOWN = 0
@@ -73,7 +74,8 @@ def synthesise(
         on_picture: is told how many there are, after each.
 
     Raises:
-        InputError: the folder holds pictures of other settings, another run uses it, or there are no meshes.
+        InputError: the folder holds pictures of other settings, another run uses
+            it, or there are no meshes.
         FileError: the disk is full, or the folder cannot be written.
     """
     # A folder is made, and workers are started, only where there is something to draw.
@@ -128,14 +130,18 @@ def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
 
 
 def picture_to_json(picture: LabelledPicture) -> dict[str, Any]:
-    """Return what is known of a picture, but for its pixels, mask and depth; ``None`` for what is not."""
+    """Return what is known of a picture, but for its pixels, mask and depth;
+    ``None`` for what is not.
+    """
     height, width = picture.pixels.shape[:2]
     hands = [hand_to_json(hand) for hand in picture.hands]
     return {"width": width, "height": height, "complete": picture.complete, "hands": hands}
 
 
 def hand_to_json(hand: LabelledHand) -> dict[str, Any]:
-    """Return what is known of a hand: names as in ``LabelledHand``, and the palm's box and keypoints."""
+    """Return what is known of a hand: names as in ``LabelledHand``, and the
+    palm's box and keypoints.
+    """
     box, points = palm_box(hand.keypoints)
     return {
         "handedness": hand.handedness,
@@ -205,7 +211,9 @@ def _read_lines(out: Path) -> Iterator[dict[str, Any]]:
 
 
 def _write_coco(out: Path) -> None:
-    """Write the labels as COCO's keypoint annotations: v is 2 for seen, 1 for hidden, 0 for unknown."""
+    """Write the labels as COCO's keypoint annotations: v is 2 for seen, 1 for
+    hidden, 0 for unknown.
+    """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, line in enumerate(_read_lines(out)):

@@ -1,7 +1,8 @@
-"""A second hand beside the arm: the rigged hand of webxr-input-profiles (MIT), read from its ``.glb``.
+"""A second hand beside the arm: the rigged hand of webxr-input-profiles (MIT),
+read from its ``.glb``.
 
-It ends at the wrist and has no skin texture. Its 25 joints are those of the WebXR Hand Input module;
-here they become the bones that ``rig`` knows, with a forearm that has joints but no skin.
+It ends at the wrist and has no skin texture. Its 25 joints are those of the WebXR Hand Input
+module; here they become the bones that ``rig`` knows, with a forearm that has joints but no skin.
 """
 
 import json
@@ -25,12 +26,12 @@ _FINGERS = ("index-finger", "middle-finger", "ring-finger", "pinky-finger")
 _PHALANGES = ("phalanx-proximal", "phalanx-intermediate", "phalanx-distal", "tip")
 _THUMB = ("thumb-metacarpal", "thumb-phalanx-proximal", "thumb-phalanx-distal", "thumb-tip")
 
+# Metres from elbow to wrist.
 _FOREARM = 0.25
-"""Metres from elbow to wrist."""
+# Metres around the wrist over which the skin changes from the hand to the forearm.
 _BLEND = 0.02
-"""Metres around the wrist over which the skin changes from the hand to the forearm."""
+# Metres from a joint to the helpers that mark the plane in which it bends.
 _PLANE = 0.01
-"""Metres from a joint to the helpers that mark the plane in which it bends."""
 
 
 def load_webxr(path: Path) -> HandMesh:
