@@ -8,14 +8,19 @@ Shrivastava et al., arXiv 1604.03540).
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.hands.training.examples.labelling import Teacher, read_labels
-from handheld.hands.training.examples.photos import Photo, read_lines, read_photos
+from handheld.hands.training.examples.photos import (
+    Photo,
+    empty_pictures,
+    read_lines,
+    read_photos,
+)
 from handheld.media import Image, Rect, read_image
 
 SUSPECTED = 0.3
@@ -23,6 +28,11 @@ SUSPECTED = 0.3
 
 DENIED = 0.1
 """Presence below which the teacher is sure that there is no hand."""
+
+
+# Share of a region's side: a hand whose middle is as near to the region's middle lies within the
+# circle around the region, of which half the diagonal is the radius.
+_REACH = 0.7
 
 
 def find_mistakes(
@@ -54,35 +64,47 @@ def find_mistakes(
         OSError: the disk is full; what was written stays.
     """
     photos = read_photos(data / "photos")
-    labelled = read_labels(labels)
-    empty = sorted(
-        file for folder in ("negatives", "backgrounds") for file in (data / folder).glob("*.jpg")
-    )
-    done = {str(record.get("picture")) for record in read_lines(path)} if path.is_file() else set()
+    answers = read_labels(labels)
+    empty = empty_pictures(data)
+    done = _names_in(path)
     total = len(photos) + len(empty)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as lines:
-
-        def keep(number: int, name: str, regions: list[Rect]) -> None:
-            rows = [[round(value, 3) for value in _row(region)] for region in regions]
-            lines.write(json.dumps({"picture": name, "regions": rows}) + "\n")
-            lines.flush()
-            on_picture(number, total, len(rows))
-
         for number, photo in enumerate(photos, 1):
-            if f"photos/{photo.name}" not in done:
-                hands = [hand.keypoints for hand in labelled.get(photo.name, [])]
-                found = _in_photo(photo, hands, pupil, teacher)
-                keep(number, f"photos/{photo.name}", found)
+            name = f"photos/{photo.name}"
+            if name not in done:
+                hands = [hand.keypoints for hand in answers.get(photo.name, [])]
+                regions = _in_photo(photo, hands, pupil, teacher)
+                _write_line(lines, name, regions)
+                on_picture(number, total, len(regions))
         for number, file in enumerate(empty, len(photos) + 1):
             name = file.relative_to(data).as_posix()
             if name not in done:
-                keep(number, name, suspected(read_image(file), pupil))
+                # Nobody is asked: people chose these pictures since there is no hand in them.
+                regions = suspected(read_image(file), pupil)
+                _write_line(lines, name, regions)
+                on_picture(number, total, len(regions))
+
+
+def _names_in(path: Path) -> set[str]:
+    if not path.is_file():
+        return set()
+    return {str(record.get("picture")) for record in read_lines(path)}
+
+
+def _write_line(lines: IO[str], name: str, regions: Sequence[Rect]) -> None:
+    rows = []
+    for region in regions:
+        row = (region.x, region.y, region.width, region.angle)
+        rows.append([round(value, 3) for value in row])
+    lines.write(json.dumps({"picture": name, "regions": rows}) + "\n")
+    # A run of hours can be stopped at any moment: what is done shall not be done again.
+    lines.flush()
 
 
 def suspected(image: Image, pupil: Teacher) -> list[Rect]:
-    """Return the regions in which a pack sees a hand, as its detector and as its
-    tracking would cut them.
+    """Return the regions in which a pack sees a hand, as its detector and as its tracking would cut
+    them.
     """
     regions = []
     for region in pupil.regions(image):
@@ -90,6 +112,7 @@ def suspected(image: Image, pupil: Teacher) -> list[Rect]:
         if look.presence < SUSPECTED:
             continue
         regions.append(region)
+        # A tracker goes on from its own answer: a mistake that survives that is followed for long.
         again = look.tracking_region()
         if pupil.look(image, again).presence >= SUSPECTED:
             regions.append(again)
@@ -100,25 +123,32 @@ def _in_photo(
     photo: Photo, hands: Sequence[NDArray[np.float32]], pupil: Teacher, teacher: Teacher
 ) -> list[Rect]:
     image = read_image(photo.path)
-    height, width = image.shape[:2]
-    middles = [hand[:, :2].mean(axis=0) for hand in hands]
+    middles = _hand_middles(photo, hands, image)
+    regions = []
+    for region in suspected(image, pupil):
+        if any(_inside(middle, region) for middle in middles):
+            continue
+        # Last, as it is what costs: the labels may lack a hand that the teacher sees from here.
+        if teacher.look(image, region).presence < DENIED:
+            regions.append(region)
+    return regions
+
+
+def _hand_middles(
+    photo: Photo, hands: Sequence[NDArray[np.float32]], image: Image
+) -> list[NDArray[Any]]:
+    """Return the middles (2,) of all hands that anybody knows of, pixels."""
+    middles: list[NDArray[Any]] = [hand[:, :2].mean(axis=0) for hand in hands]
     if photo.boxes is not None:
+        height, width = image.shape[:2]
         middles += list(photo.boxes[:, :2] * (width, height))
-    return [
-        region
-        for region in suspected(image, pupil)
-        if not any(_inside(middle, region) for middle in middles)
-        and teacher.look(image, region).presence < DENIED
-    ]
+    return middles
 
 
 def _inside(point: NDArray[Any], region: Rect) -> bool:
     """Whether a point is within the circle around a region."""
-    return bool(np.hypot(point[0] - region.x, point[1] - region.y) < 0.7 * region.width)
-
-
-def _row(region: Rect) -> tuple[float, float, float, float]:
-    return region.x, region.y, region.width, region.angle
+    distance = np.hypot(point[0] - region.x, point[1] - region.y)
+    return bool(distance < _REACH * region.width)
 
 
 def read_mistakes(path: Path) -> dict[str, list[Rect]]:
@@ -130,7 +160,7 @@ def read_mistakes(path: Path) -> dict[str, list[Rect]]:
     mistakes: dict[str, list[Rect]] = {}
     for number, record in enumerate(read_lines(path), 1):
         try:
-            rows = np.array(record["regions"], np.float64).reshape(-1, 4)
+            rows = _read_rows(record["regions"])
             name = str(record["picture"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
@@ -141,3 +171,8 @@ def read_mistakes(path: Path) -> dict[str, list[Rect]]:
         if len(rows):
             mistakes[name] = [Rect(x, y, side, side, angle) for x, y, side, angle in rows.tolist()]
     return mistakes
+
+
+def _read_rows(regions: object) -> NDArray[np.float64]:
+    """Return (n, 4): x, y, side, angle."""
+    return np.array(regions, np.float64).reshape(-1, 4)

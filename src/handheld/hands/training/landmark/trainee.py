@@ -16,11 +16,11 @@ from handheld.hands.training.examples.crops import CropExample
 from handheld.hands.training.examples.mixture import (
     CropBatch,
     CropMixture,
-    LabelLimits,
     fixed_examples,
     rendered_examples,
     stacked,
 )
+from handheld.hands.training.examples.photo_hands import LabelLimits
 from handheld.hands.training.examples.photos import Split
 from handheld.hands.training.landmark.loss import (
     CLOSE,
@@ -129,10 +129,10 @@ class LandmarkTrainee:
     def scores(self, network: nn.Module, split: Split) -> LandmarkScores:
         """Return the scores on all hands of a split."""
         photos = self.mixture.photos
-        most = len(photos.hands[split])
+        count = len(photos.hands[split])
         size = self._config.network.size
         return judge(
-            network, fixed_examples(photos, split, size, most=most, empty=2 * _JUDGED_EMPTY)
+            network, fixed_examples(photos, split, size, limit=count, empty=2 * _JUDGED_EMPTY)
         )
 
     @cached_property
@@ -141,7 +141,7 @@ class LandmarkTrainee:
             self.mixture.photos,
             "validation",
             self._config.network.size,
-            most=_JUDGED_HANDS,
+            limit=_JUDGED_HANDS,
             empty=_JUDGED_EMPTY,
         )
 

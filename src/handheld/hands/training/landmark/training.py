@@ -6,7 +6,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from handheld.hands.training.examples.mixture import data_digests
+from handheld.hands.training.examples.digests import data_digests
 from handheld.hands.training.landmark.metrics import LandmarkScores
 from handheld.hands.training.landmark.network import DeployedLandmarks, LandmarkNetwork
 from handheld.hands.training.landmark.trainee import LandmarkConfig, LandmarkTrainee

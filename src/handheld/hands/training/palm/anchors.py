@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.hands.palm import anchor_centres
-from handheld.hands.training.examples.palms import PalmScene
+from handheld.hands.training.examples.canvas import PalmScene
 from handheld.hands.training.palm.network import STRIDES, VALUES, PalmShape
 
 Floats = NDArray[np.float32]

@@ -15,8 +15,9 @@ from handheld.hands.palm import PalmGeometry, anchor_centres, decode_palms, merg
 from handheld.hands.training.batches import BatchStream
 from handheld.hands.training.blocks import to_unit
 from handheld.hands.training.config import ExampleConfig, LearnConfig
-from handheld.hands.training.examples.mixture import LabelLimits
-from handheld.hands.training.examples.palms import PalmMixture, PalmScene, fixed_scenes
+from handheld.hands.training.examples.canvas import PalmScene
+from handheld.hands.training.examples.palms import PalmMixture, fixed_scenes
+from handheld.hands.training.examples.photo_hands import LabelLimits
 from handheld.hands.training.examples.photos import Split
 from handheld.hands.training.palm.anchors import AnchorGrid, AnchorTargets
 from handheld.hands.training.palm.loss import PalmLoss, PalmTargets
@@ -134,7 +135,7 @@ class PalmTrainee:
 
     def scores(self, network: nn.Module, split: Split) -> PalmScores:
         """Return the scores on all complete photos of a split, without rendered scenes."""
-        scenes = fixed_scenes(self.mixture, split, most=10_000, empty=_JUDGED_EMPTY, rendered=0)
+        scenes = fixed_scenes(self.mixture, split, limit=10_000, empty=_JUDGED_EMPTY, rendered=0)
         return judge(network, scenes)
 
     @cached_property
@@ -142,7 +143,7 @@ class PalmTrainee:
         return fixed_scenes(
             self.mixture,
             "validation",
-            most=_JUDGED,
+            limit=_JUDGED,
             empty=_JUDGED_EMPTY,
             rendered=_JUDGED_RENDERED,
         )

@@ -6,7 +6,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from handheld.hands.training.examples.mixture import data_digests
+from handheld.hands.training.examples.digests import data_digests
 from handheld.hands.training.pack import Training, written
 from handheld.hands.training.palm.metrics import PalmScores
 from handheld.hands.training.palm.network import DeployedPalms, PalmNetwork
