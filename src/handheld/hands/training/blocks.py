@@ -13,13 +13,19 @@ from torch.nn import functional
 
 # Share of a batch in the running statistics: batches here are small, and judged is a slow mean of
 # weights.
+# A third of torch's default.
 _MEMORY = 0.03
+
+
+# Channels of a picture.
+_COLOURS = 3
 
 
 def convolution(channels: int, width: int, *, stride: int = 1, size: int = 3) -> nn.Sequential:
     """Return a convolution with normalisation and rectifier, from ``channels`` to ``width``."""
     return nn.Sequential(
-        nn.Conv2d(channels, width, size, stride, size // 2, bias=False),
+        # Without a bias: the normalisation takes any away again.
+        nn.Conv2d(channels, width, size, stride, padding=size // 2, bias=False),
         nn.BatchNorm2d(width, momentum=_MEMORY),
         nn.ReLU(inplace=True),
     )
@@ -51,13 +57,14 @@ class Backbone(nn.Module):
 
     def __init__(self, widths: tuple[int, ...], depths: tuple[int, ...]) -> None:
         super().__init__()
-        before = (3, *widths)
-        self.stages = nn.ModuleList(
-            nn.Sequential(
-                convolution(before[i], width, stride=2), *(Residual(width) for _ in range(depth))
-            )
-            for i, (width, depth) in enumerate(zip(widths, depths, strict=True))
-        )
+        self.stages = nn.ModuleList()
+        channels = _COLOURS
+        for width, depth in zip(widths, depths, strict=True):
+            # The stride comes first: all residual blocks work on the smaller picture.
+            halving = convolution(channels, width, stride=2)
+            residuals = [Residual(width) for _ in range(depth)]
+            self.stages.append(nn.Sequential(halving, *residuals))
+            channels = width
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """Return the features of every stage of (n, 3, side, side) pictures, finest first."""
@@ -85,22 +92,24 @@ class Pyramid(nn.Module):
         """Return as many features as come in, finest first, of one width."""
         above = self.lateral[-1](features[-1])
         merged = [above]
-        for lateral, smooth, finer in zip(
-            reversed(self.lateral[:-1]), reversed(self.smooth), reversed(features[:-1]), strict=True
-        ):
-            above = smooth(lateral(finer) + functional.interpolate(above, scale_factor=2.0))
+        # From the coarsest up: each level needs the one above it.
+        for level in reversed(range(len(self.smooth))):
+            finer = self.lateral[level](features[level])
+            above = self.smooth[level](finer + functional.interpolate(above, scale_factor=2.0))
             merged.insert(0, above)
         return merged
 
 
 def initialise(network: nn.Module) -> None:
-    """Draw the weights for rectifiers (He et al., arXiv 1502.01852); residual
-    branches begin at nothing.
+    """Draw the weights for rectifiers (He et al., arXiv 1502.01852); residual branches begin at
+    nothing.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if isinstance(module, Residual):
+            # Each block begins as the identity, so that depth costs no speed at first
+            # (Goyal et al., arXiv 1706.02677).
             nn.init.zeros_(cast(nn.BatchNorm2d, module.second[1]).weight)
 
 
@@ -111,4 +120,5 @@ def parameters_of(network: nn.Module) -> int:
 
 def to_unit(pictures: Tensor) -> Tensor:
     """Return uint8 pictures (n, h, w, 3) as (n, 3, h, w) in [0, 1], channels last in memory."""
+    # Permuted, not copied: decoded pictures lie in memory as channels last convolutions want them.
     return pictures.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)

@@ -76,6 +76,7 @@ def palm_box(
         and NaN where a keypoint that they need is unknown.
     """
     points = keypoints[list(PALM_KEYPOINTS), :2]
+    # `min`, not `nanmin`: of a palm whose edge is unknown nobody can say how large it is.
     low = points.min(axis=0)
     high = points.max(axis=0)
     centre = (low + high) / 2

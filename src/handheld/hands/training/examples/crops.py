@@ -121,7 +121,6 @@ def hand_crop(
     *,
     jitter: Jitter = Jitter(),
     mirror: bool = True,
-    group: str = "",
 ) -> CropExample:
     """Cut a crop of a hand whose wrist, thumb base and knuckles are known;
     ``rng`` decides how it strays.
@@ -133,13 +132,11 @@ def hand_crop(
         rng: of the jitter, the mirroring and the border.
         jitter: how far the crop may stray from where tracking looks.
         mirror: whether every other crop is mirrored.
-        group: kept for reports.
     """
     from_palm = rng.random() < FROM_PALM
     nominal = detection_region(hand.keypoints) if from_palm else tracking_region(hand.keypoints)
     region = jitter.applied(nominal, rng)
     example = labelled_crop(pixels, hand, region, size, rng)
-    example = replace(example, group=group)
     return mirrored(example) if mirror and rng.random() < 0.5 else example
 
 

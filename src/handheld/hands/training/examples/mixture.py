@@ -201,8 +201,8 @@ class CropMixture:
     def _photo_example(self, rng: np.random.Generator) -> CropExample:
         entry = self._hands.draw(rng)
         pixels = self.photos.store[entry.picture]
-        example = hand_crop(pixels, entry.hand, self.size, rng, group=entry.group)
-        return with_changes(example, rng)
+        example = hand_crop(pixels, entry.hand, self.size, rng)
+        return replace(with_changes(example, rng), group=entry.group)
 
     def _rendered_example(self, index: int, rng: np.random.Generator) -> CropExample:
         picture = self.rendered(index)
@@ -231,7 +231,7 @@ class CropMixture:
 def example_without_hand(
     photos: PhotoHands, split: Split, size: int, rng: np.random.Generator
 ) -> CropExample:
-    """Cut something of a split that is no hand, or so little of one that it must not be followed."""
+    """Cut something of a split that is no hand, or too little of one to be followed."""
     # Beside a single hand only: beside another hand there might be a second one, all of it.
     singles = photos.single[split]
     if singles and rng.random() < _MOVED_OFF:
@@ -262,7 +262,8 @@ def fixed_examples(
         rng = np.random.default_rng([_JUDGING, index])
         pixels = photos.store[entry.picture]
         # Never mirrored: a left hand is judged as a left hand.
-        examples.append(hand_crop(pixels, entry.hand, size, rng, mirror=False, group=entry.group))
+        example = hand_crop(pixels, entry.hand, size, rng, mirror=False)
+        examples.append(replace(example, group=entry.group))
     for index in range(empty):
         # Numbers after those of hands, so that no generator is used twice.
         rng = np.random.default_rng([_JUDGING, limit + index])

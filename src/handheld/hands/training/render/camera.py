@@ -17,7 +17,15 @@ from handheld.hands.training.render.shade import Body, Light, Picture, paint
 from handheld.hands.training.render.skinning import Doubles
 
 SUPERSAMPLING = 2
+"""Samples of a pixel along each side: of four, an edge has five levels."""
+# Pixels between those in which surroundings are looked at where speed counts: they are means of
+# many, and look the same.
 _CREVICE_STEP = 4
+
+# What lies behind skin within a sixtieth of a metre, about a finger, is in a crevice.
+_CREVICES_A_METRE = 60
+
+# For the kernels: a Python number would make their sums double, and slower.
 _ZERO = np.float32(0)
 _ONE = np.float32(1)
 _LEVEL = np.float32(1 / 255)
@@ -54,6 +62,7 @@ class Camera:
         if self.view is None:
             middle = np.array([self.width / 2, self.height / 2], points.dtype)
             return cast(Floats, flat + middle)
+        # In the points' own type: the meshes' many vertices are float32.
         view = self.view.astype(points.dtype)
         return cast(Floats, flat @ view[:, :2].T + view[:, 2])
 
@@ -91,17 +100,19 @@ class Rendering:
     def over(self, background: Picture) -> Picture:
         """Lay the rendering over a picture of its size."""
         blended = self.colour + background * (1 - self.coverage[..., None])
+        # A half is added, as a cast cuts off.
         return cast(Picture, np.clip(blended + 0.5, 0, 255).astype(np.uint8))
 
     def visible(self, points: Floats, depths: Floats, flesh: Doubles) -> NDArray[np.bool_]:
-        """Tell which points, (N, 2) pixels at (N,) metres, lie in the picture with
-        nothing else before them.
+        """Tell which points, (N, 2) pixels at (N,) metres, lie in the picture with nothing else
+        before them.
 
         ``flesh`` (N,): metres of skin before a point that are its own.
         """
         height, width = self.depth.shape
         column, row = np.floor(points).astype(np.int64).T
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        # Clipped for the lookup alone: points outside are out by `inside`.
         surface = self.depth[row.clip(0, height - 1), column.clip(0, width - 1)]
         return cast(NDArray[np.bool_], inside & (depths - surface < flesh))
 
@@ -140,7 +151,8 @@ class _Layers:
 def _painted(bodies: Sequence[Body], camera: Camera, light: Light) -> _Layers:
     width = SUPERSAMPLING * camera.width
     height = SUPERSAMPLING * camera.height
-    fragments = rasterise(*_triangles(bodies, camera), width, height)
+    corners, depths = _triangles(bodies, camera)
+    fragments = rasterise(corners, depths, width, height)
     samples = np.zeros((height * width, 4), np.uint8)
     owner = np.zeros(height * width, np.uint8)
     for number, shown, colours in _colours(bodies, fragments, light):
@@ -150,16 +162,19 @@ def _painted(bodies: Sequence[Body], camera: Camera, light: Light) -> _Layers:
     samples[fragments.pixel, 3] = 255
     nearness = np.zeros(height * width, np.float32)
     nearness[fragments.pixel] = 1 / fragments.depth
-    # Front-most sample of each block: at an edge a mean would lie between the hand and nothing.
-    blocks = _largest(nearness.reshape(height, width))
-    owners = _largest(owner.reshape(height, width))
     size = (camera.width, camera.height)
     mean = cv2.resize(samples.reshape(height, width, 4), size, interpolation=cv2.INTER_AREA)
-    return _Layers(mean.astype(np.float32), blocks, owners)
+    return _Layers(
+        pixels=mean.astype(np.float32),
+        # Front-most sample of each block: at an edge a mean would lie between the hand and nothing.
+        nearness=_largest(nearness.reshape(height, width)),
+        owner=_largest(owner.reshape(height, width)),
+    )
 
 
 def _painted_merged(bodies: Sequence[Body], camera: Camera, light: Light) -> _Layers:
-    fragments = rasterise_merged(*_triangles(bodies, camera), camera.width, camera.height)
+    corners, depths = _triangles(bodies, camera)
+    fragments = rasterise_merged(corners, depths, camera.width, camera.height)
     pixels = np.zeros((camera.height * camera.width, 4), np.float32)
     nearness = np.zeros(len(pixels), np.float32)
     owner = np.zeros(len(pixels), np.uint8)
@@ -207,6 +222,7 @@ def _colours(
 ) -> Iterator[tuple[int, Integers, Picture]]:
     """Paint body by body: its number from 1, which fragments are its, and their colours."""
     start = 0
+    # Once for all bodies: it is as long as the picture.
     chosen = np.empty(len(fragments.triangle), np.int64)
     for number, body in enumerate(bodies, 1):
         end = start + len(body.mesh.faces)
@@ -266,18 +282,25 @@ def _shadowed(layers: _Layers, camera: Camera, light: Light, step: int) -> Rende
     It is Luft et al., "Image enhancement by unsharp masking the depth buffer", 2006.
     """
     nearness = layers.nearness
-    covered = (nearness > 0).astype(np.float32)
-    spread = camera.scale / 60
-    behind = np.empty_like(nearness)
-    _look_behind(nearness, _blur(nearness, spread, step), _blur(covered, spread, step), behind)
-    # Softened by a pixel, as it would else jump along the edge of a finger that lies over another.
-    hidden = _blur(behind, 1)
     colour = np.empty((*nearness.shape, 3), np.float32)
     coverage = np.empty_like(nearness)
+    hidden = _crevices(nearness, camera.scale / _CREVICES_A_METRE, step)
     _darken(layers.pixels, hidden, np.float32(light.crevices), colour, coverage)
+    # Where there is nothing the depth is infinite, which is what a rendering says.
     with np.errstate(divide="ignore"):
         depth = np.reciprocal(nearness)
     return Rendering(colour, coverage, depth, layers.owner)
+
+
+def _crevices(nearness: Floats, spread: float, step: int) -> Floats:
+    """Return how far each pixel lies behind its surroundings, 0 to 1."""
+    covered = (nearness > 0).astype(np.float32)
+    behind = np.empty_like(nearness)
+    # Both blurred, and divided: the mean of what is covered, or every outline would be dark.
+    blurred = _blur(nearness, spread, step)
+    _look_behind(nearness, blurred, _blur(covered, spread, step), behind)
+    # Softened by a pixel, as it would else jump along the edge of a finger that lies over another.
+    return _blur(behind, 1)
 
 
 @kernel()

@@ -15,12 +15,12 @@ from handheld.hands.training.render.poses import GESTURES
 from handheld.hands.training.render.rig import Rig, posed
 from handheld.hands.training.render.skinning import Doubles, carry
 
+# Which end of its bone a keypoint is, in the mesh's table; the other end is the tail.
 _HEAD = 0
 
 MEDIAPIPE_OFFSETS = np.zeros((21, 2))
-"""What to add to the mesh's keypoints of an open hand: (along it, towards its thumb's
-side), wrist to knuckle = 1.
-"""
+"""What to add to the mesh's keypoints of an open hand: (along it, towards its thumb's side), wrist
+to knuckle = 1."""
 MEDIAPIPE_OFFSETS[[0, 1, 2, 4]] = [
     (0.129, -0.028),
     (-0.045, 0.051),
@@ -42,11 +42,11 @@ WEBXR_OFFSETS[[8, 12, 16, 20]] = (0.045, 0)
 
 OFFSETS: Mapping[MeshFamily, Doubles] = {"makehuman": MEDIAPIPE_OFFSETS, "webxr": WEBXR_OFFSETS}
 
+# Knuckle to tip: a finger gets thinner.
 _FINGER = (0.29, 0.20, 0.17, 0.13)
 FLESH = np.array([0.31, 0.35, 0.24, 0.18, 0.14, *_FINGER, *_FINGER, *_FINGER, *_FINGER])
-"""How deep each keypoint lies under the skin at most, in the same unit: with more
-before it, it is hidden.
-"""
+"""How deep each keypoint lies under the skin at most, in the same unit: with more before it, it is
+hidden."""
 
 
 @dataclass(frozen=True)
@@ -66,19 +66,22 @@ class Keypoints:
 def keypoints_of(rig: Rig, *, mediapipe: bool = True) -> Keypoints:
     """Fix the keypoints to the mesh, in MediaPipe's convention unless told to keep the mesh's own.
 
-    The offsets are applied on an open hand and then ride with their bones: a bent
-    finger's tip moves along it.
+    The offsets are applied on an open hand and then ride with their bones: a bent finger's tip
+    moves along it.
     """
     bone, end = rig.mesh.keypoints.T
-    joints = np.where((end == _HEAD)[:, None], rig.heads[bone], rig.tails[bone])
-    # A head also ends the bone before it, which lies still when this bone bends, as does what is seen of a
-    # knuckle. Not so the wrist and the thumb's base, whose flesh goes with the bone that starts there.
-    bones = np.where((end == _HEAD) & (np.arange(21) > 1), rig.mesh.parents[bone], bone)
+    is_head = end == _HEAD
+    joints = np.where(is_head[:, None], rig.heads[bone], rig.tails[bone])
+    # A head also ends the bone before it, which lies still when this bone bends, as does what is
+    # seen of a knuckle. Not so the wrist and the thumb's base, whose flesh goes with the bone that
+    # starts there.
+    bones = np.where(is_head & (np.arange(21) > 1), rig.mesh.parents[bone], bone)
     if not mediapipe:
         return Keypoints(bones, joints)
     opened = posed(rig, GESTURES["open_palm"])[bones]
-    along, thumbward = rig.frame[1], rig.thumbward * rig.frame[0]
-    moved = carry(opened, joints) + rig.size * (
-        OFFSETS[rig.mesh.family] @ np.stack([along, thumbward])
-    )
-    return Keypoints(bones, np.einsum("nji,nj->ni", opened[..., :3], moved - opened[..., 3]))
+    in_hand = np.stack([rig.frame[1], rig.thumbward * rig.frame[0]])
+    offsets = rig.size * (OFFSETS[rig.mesh.family] @ in_hand)
+    moved = carry(opened, joints) + offsets
+    # Back to the resting mesh: a rotation's transpose undoes it.
+    resting = np.einsum("nji,nj->ni", opened[..., :3], moved - opened[..., 3])
+    return Keypoints(bones, resting)

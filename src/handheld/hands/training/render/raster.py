@@ -16,8 +16,11 @@ NEAR = 0.02
 """Metres: a triangle that comes nearer to the camera is left out: its projection is none any more.
 """
 
+# Of a pixel in which no triangle is.
 _NOTHING = -1
+# Square pixels, twice: a triangle of less is seen edge-on, and its planes would be noise.
 _EDGE_ON = np.float32(-1e-6)
+# For the kernels: a Python number would make their sums double, and slower.
 _HALF = np.float32(0.5)
 _ONE = np.float32(1)
 _QUARTER = np.float32(0.25)
@@ -76,12 +79,13 @@ def rasterise_merged(corners: Floats, depths: Floats, width: int, height: int) -
         width, height: of the picture, pixels.
     """
     _, owner, planes = _covered(corners, depths, 2 * width, 2 * height)
-    most = int(np.count_nonzero(owner >= 0))
-    pixel = np.empty(most, np.int64)
-    triangle = np.empty(most, np.int64)
-    weights = np.empty((most, 3), np.float32)
-    depth = np.empty(most, np.float32)
-    share = np.empty(most, np.float32)
+    # As many as if no two samples of a pixel showed one triangle: the kernel cannot grow them.
+    limit = int(np.count_nonzero(owner >= 0))
+    pixel = np.empty(limit, np.int64)
+    triangle = np.empty(limit, np.int64)
+    weights = np.empty((limit, 3), np.float32)
+    depth = np.empty(limit, np.float32)
+    share = np.empty(limit, np.float32)
     count = _merge(owner, planes, width, pixel, triangle, weights, depth, share)
     return Fragments(pixel[:count], triangle[:count], weights[:count], depth[:count], share[:count])
 
@@ -92,10 +96,12 @@ def _covered(
     width: int,
     height: int,
 ) -> tuple[Floats, NDArray[np.int32], Floats]:
-    """Return inverse depth and triangle of each pixel, flat, and the triangles' planes (T, 3, 3)."""
+    """Return inverse depth and triangle of each pixel, flat, and planes (T, 3, 3)."""
+    # Of inverse depth the largest is the nearest: nothing is infinitely far.
     nearest = np.zeros(width * height, np.float32)
     owner = np.full(width * height, _NOTHING, np.int32)
     planes = np.empty((len(corners), 3, 3), np.float32)
+    # Of one layout, as numba compiles a kernel once for each.
     corners = np.ascontiguousarray(corners, np.float32)
     depths = np.ascontiguousarray(depths, np.float32)
     _cover(corners, depths, planes, width, nearest, owner)
@@ -111,7 +117,7 @@ def _cover(
     nearest: Floats,
     owner: NDArray[np.int32],
 ) -> None:
-    """Fill in the inverse depth and the triangle of each pixel, and each drawn triangle's planes."""
+    """Fill in inverse depth and triangle of each pixel, and the drawn triangles' planes."""
     height = len(nearest) // width
     for triangle in range(len(corners)):
         if _is_seen(corners, depths, triangle, width, height):
@@ -141,6 +147,7 @@ def _is_seen(corners: Floats, depths: Floats, triangle: int, width: int, height:
 @kernel()
 def _plane(corners: Floats, depths: Floats, planes: Floats) -> None:
     """Coefficients of ``a x + b y + c``: inverse depth, then corner 1's and 2's share of it."""
+    # In doubles: of a sliver the area is a difference of nearly equal products.
     x0 = np.float64(corners[0, 0])
     y0 = np.float64(corners[0, 1])
     ax = np.float64(corners[1, 0]) - x0
@@ -200,6 +207,7 @@ def _fill(
             other = corners[top, 0] + upper_slope * (y - corners[top, 1])
         else:
             other = corners[middle, 0] + lower_slope * (y - corners[middle, 1])
+        # From the row's first pixel on, one product a pixel: sums would add up their errors.
         start = _first(min(one, other), width)
         begin = plane[0] * (np.float32(start) + _HALF) + plane[1] * y + plane[2]
         for column in range(start, _first(max(one, other), width)):
@@ -214,7 +222,10 @@ def _fill(
 @kernel()
 def _by_row(y: Floats) -> tuple[int, int, int]:
     """Indices of three corners from top to bottom."""
-    top, middle, bottom = 0, 1, 2
+    top = 0
+    middle = 1
+    bottom = 2
+    # A network of three exchanges: no loop, no memory.
     if y[middle] < y[top]:
         top, middle = middle, top
     if y[bottom] < y[middle]:
@@ -294,10 +305,13 @@ def _merge(
                 y = 0
                 for other in range(number, 4):
                     if samples[other] == triangle:
+                        # Taken once: the samples that follow must not count it again.
                         samples[other] = _NOTHING
                         count += 1
                         x += other & 1
                         y += other >> 1
+                # The middle of the samples lies within the triangle, or hardly outside: a pixel's
+                # own middle may not, and its weights would be wrong.
                 plane = planes[triangle]
                 across = np.float32(2 * column + x / count + 0.5)
                 down = np.float32(2 * row + y / count + 0.5)

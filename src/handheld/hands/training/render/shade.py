@@ -13,10 +13,15 @@ from handheld.hands.training.render.skinning import Doubles
 
 Picture: TypeAlias = NDArray[np.uint8]
 
+# Of sRGB, nearly: light adds up in linear numbers, pictures are coded.
 _GAMMA = 2.2
+
+# Tables, as a power for each channel of each pixel would cost more than all else. 256 levels are
+# coded; back, 4096 steps miss no level but a few of the darkest.
 _LINEAR = (np.arange(256) / 255).astype(np.float32) ** np.float32(_GAMMA)
 _CODED = np.round(255 * (np.arange(4096) / 4095) ** (1 / _GAMMA)).astype(np.uint8)
 _CODES = np.float32(4095)
+# For the kernels: a Python number would make their sums double, and slower.
 _ZERO = np.float32(0)
 _HALF = np.float32(0.5)
 _ONE = np.float32(1)
@@ -25,6 +30,13 @@ _ROW = 512
 # How far red, green and blue reach past the shadow's edge: flesh lets red through, so shadows on
 # skin are warm.
 _SUBSURFACE = np.array([0.45, 0.22, 0.16], np.float32)
+
+
+# Exponent of the highlight (Blinn, 1977): higher is smaller, as of something wet.
+_SHININESS = 24
+
+# By which `gloss` is multiplied: a glint of 0.2 at its default.
+_HIGHLIGHT = 4
 
 
 @dataclass(frozen=True)
@@ -81,15 +93,17 @@ class Body:
 
 
 def paint(body: Body, triangle: Integers, weights: Floats, light: Light) -> Picture:
-    """Colour N places on a body, each by its triangle (N,) and barycentric
-    weights (N, 3): (N, 3) RGB.
+    """Colour N places on a body, each by its triangle (N,) and barycentric weights (N, 3):
+    (N, 3) RGB.
     """
     if not len(triangle):
         return np.empty((0, 3), np.uint8)
-    places = np.zeros((2, -(-len(triangle) // _ROW), _ROW), np.float32)
     mesh = body.mesh
-    _lookup(triangle, weights, mesh.uv, mesh.texture_faces, len(body.skin), places.reshape(2, -1))
-    colours = cv2.remap(body.skin, places[0], places[1], cv2.INTER_LINEAR).reshape(-1, 3)
+    rows = -(-len(triangle) // _ROW)
+    pixels = np.zeros((2, rows, _ROW), np.float32)
+    _lookup(triangle, weights, mesh.uv, mesh.texture_faces, len(body.skin), pixels.reshape(2, -1))
+    # OpenCV's sampler between two kernels: it is vectorised, and blends four pixels.
+    colours = cv2.remap(body.skin, pixels[0], pixels[1], cv2.INTER_LINEAR).reshape(-1, 3)
     painted = np.empty((len(triangle), 3), np.uint8)
     _lit(triangle, weights, _vertex_light(body, light), mesh.faces, colours, painted)
     return painted
@@ -137,29 +151,42 @@ def _lit(
 
 
 def _vertex_light(body: Body, light: Light) -> Floats:
-    """Light that each vertex returns to the camera, (V, 3): wrapped diffuse,
-    hemispheric ambient, highlight.
+    """Light that each vertex returns to the camera, (V, 3): wrapped diffuse, hemispheric ambient,
+    highlight.
     """
     normals = vertex_normals(body.vertices, body.mesh.faces)
-    towards = np.array(light.towards, np.float32)
-    facing = (normals @ towards)[:, None]
-    diffuse = np.clip((facing + _SUBSURFACE) / (1 + _SUBSURFACE), 0, None) * np.array(
-        light.lamp,
-        np.float32,
-    )
-    upward = (0.5 - 0.5 * normals[:, 1])[:, None]
-    ambient = upward * np.array(light.sky, np.float32) + (1 - upward) * np.array(
-        light.ground,
-        np.float32,
-    )
-    view = -body.vertices / np.linalg.norm(body.vertices, axis=1, keepdims=True)
-    half = towards + view
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
-    glint = np.clip(np.sum(normals * half, axis=1, keepdims=True), 0, None) ** 24
-    returned = (diffuse + ambient + light.gloss * body.gloss * 4 * glint).astype(np.float32)
+    # At vertices, not at pixels: they are fewer, and skin is smooth between them.
+    diffuse = _diffuse(normals, light)
+    ambient = _ambient(normals, light)
+    strength = light.gloss * body.gloss * _HIGHLIGHT
+    highlight = strength * _glint(normals, body.vertices, light)
+    returned = (diffuse + ambient + highlight).astype(np.float32)
     if body.tint is not None:
         returned = returned * body.tint
     return cast(Floats, returned)
+
+
+def _diffuse(normals: Floats, light: Light) -> Floats:
+    facing = (normals @ np.array(light.towards, np.float32))[:, None]
+    # Wrapped: flesh in the shadow's edge is lit through the flesh beside it.
+    wrapped = np.clip((facing + _SUBSURFACE) / (1 + _SUBSURFACE), 0, None)
+    return cast(Floats, wrapped * np.array(light.lamp, np.float32))
+
+
+def _ambient(normals: Floats, light: Light) -> Floats:
+    # y is downward: a normal of -1 looks up.
+    upward = (0.5 - 0.5 * normals[:, 1])[:, None]
+    sky = upward * np.array(light.sky, np.float32)
+    return cast(Floats, sky + (1 - upward) * np.array(light.ground, np.float32))
+
+
+def _glint(normals: Floats, vertices: Floats, light: Light) -> Floats:
+    """Return how much of the lamp each vertex mirrors to the camera, (V, 1)."""
+    view = -vertices / np.linalg.norm(vertices, axis=1, keepdims=True)
+    half = np.array(light.towards, np.float32) + view
+    half /= np.linalg.norm(half, axis=1, keepdims=True)
+    facing = np.sum(normals * half, axis=1, keepdims=True)
+    return cast(Floats, np.clip(facing, 0, None) ** _SHININESS)
 
 
 def vertex_normals(vertices: Floats, faces: Integers) -> Floats:
