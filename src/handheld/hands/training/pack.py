@@ -183,20 +183,25 @@ def written(
         calibration: (n, side, side, 3) uint8 pictures of the training.
         progress: told how far it is.
     """
+    table = scores.to_json()
     # First: they are there even if the network cannot be compiled.
     with atomic_path(folder / "scores.json") as temporary:
-        temporary.write_text(json.dumps(scores.to_json(), indent=1), "utf-8")
+        temporary.write_text(json.dumps(table, indent=1), "utf-8")
     plan = TrainingFolder(folder).read_plan()
     seconds = time.time() - float(plan["started"])
-    card = card_of(network, plan, scores.to_json(), title=file.title, seconds=seconds)
+    card = card_of(network, plan, table, title=file.title, seconds=seconds)
     progress("export", 0.0, "compiling")
-    pictures = to_unit(calibration[:_CALIBRATION]).contiguous().numpy()
-    # One picture at a time, as a tracker asks.
-    files = export(network, file.name, folder, card, [picture[None] for picture in pictures])
+    files = export(network, file.name, folder, card, _inputs(calibration[:_CALIBRATION]))
     path = folder / f"{file.name}.md"
     write_card(card, files, path)
     progress("export", 1.0, ", ".join(path.name for path in files.files.values()))
     return Training(scores, files, path)
+
+
+def _inputs(pictures: torch.Tensor) -> list[NDArray[np.float32]]:
+    """Return pictures as a deployed network takes them: one at a time, as a tracker asks."""
+    arrays = to_unit(pictures).contiguous().numpy()
+    return [array[None] for array in arrays]
 
 
 def card_of(

@@ -8,13 +8,13 @@ Shrivastava et al., arXiv 1604.03540).
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.hands.training.examples.labelling import Teacher, read_labels
+from handheld.hands.training.examples.labelling import Teacher, TeacherHand, read_labels
 from handheld.hands.training.examples.photos import (
     Photo,
     empty_pictures,
@@ -63,27 +63,59 @@ def find_mistakes(
         InputError: photos, labels or the file cannot be read.
         OSError: the disk is full; what was written stays.
     """
-    photos = read_photos(data / "photos")
-    answers = read_labels(labels)
-    empty = empty_pictures(data)
+    pictures = _pictures(data, labels)
     done = _names_in(path)
-    total = len(photos) + len(empty)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as lines:
-        for number, photo in enumerate(photos, 1):
-            name = f"photos/{photo.name}"
-            if name not in done:
-                hands = [hand.keypoints for hand in answers.get(photo.name, [])]
-                regions = _in_photo(photo, hands, pupil, teacher)
-                _write_line(lines, name, regions)
-                on_picture(number, total, len(regions))
-        for number, file in enumerate(empty, len(photos) + 1):
-            name = file.relative_to(data).as_posix()
-            if name not in done:
-                # Nobody is asked: people chose these pictures since there is no hand in them.
-                regions = suspected(read_image(file), pupil)
-                _write_line(lines, name, regions)
-                on_picture(number, total, len(regions))
+        for number, picture in enumerate(pictures, 1):
+            if picture.name in done:
+                continue
+            regions = _mistakes_in(picture, pupil, teacher)
+            _write_line(lines, picture.name, regions)
+            on_picture(number, len(pictures), len(regions))
+
+
+class _Picture(NamedTuple):
+    """A picture to look through.
+
+    Attributes:
+        name: in the folder of the data.
+        path: of the file.
+        photo: what is known of it; ``None`` for a picture without hands.
+        hands: what the teacher found in it.
+    """
+
+    name: str
+    path: Path
+    photo: Photo | None = None
+    hands: Sequence[TeacherHand] = ()
+
+
+def _pictures(data: Path, labels: Path) -> list[_Picture]:
+    """Return all photos, then all pictures without hands."""
+    photos = read_photos(data / "photos")
+    answers = read_labels(labels)
+    pictures = []
+    for photo in photos:
+        hands = answers.get(photo.name, [])
+        pictures.append(_Picture(f"photos/{photo.name}", photo.path, photo, hands))
+    empty = [_Picture(path.relative_to(data).as_posix(), path) for path in empty_pictures(data)]
+    return pictures + empty
+
+
+def _mistakes_in(picture: _Picture, pupil: Teacher, teacher: Teacher) -> list[Rect]:
+    image = read_image(picture.path)
+    regions = suspected(image, pupil)
+    # Nobody is asked: people chose these pictures since there is no hand in them.
+    if picture.photo is None:
+        return regions
+    middles = _hand_middles(picture.photo, picture.hands, image)
+    # The teacher last, as it is what costs: labels may lack a hand that it sees from here.
+    return [
+        region
+        for region in regions
+        if not _holds_any(region, middles) and teacher.look(image, region).presence < DENIED
+    ]
 
 
 def _names_in(path: Path) -> set[str]:
@@ -119,36 +151,19 @@ def suspected(image: Image, pupil: Teacher) -> list[Rect]:
     return regions
 
 
-def _in_photo(
-    photo: Photo, hands: Sequence[NDArray[np.float32]], pupil: Teacher, teacher: Teacher
-) -> list[Rect]:
-    image = read_image(photo.path)
-    middles = _hand_middles(photo, hands, image)
-    regions = []
-    for region in suspected(image, pupil):
-        if any(_inside(middle, region) for middle in middles):
-            continue
-        # Last, as it is what costs: the labels may lack a hand that the teacher sees from here.
-        if teacher.look(image, region).presence < DENIED:
-            regions.append(region)
-    return regions
-
-
-def _hand_middles(
-    photo: Photo, hands: Sequence[NDArray[np.float32]], image: Image
-) -> list[NDArray[Any]]:
+def _hand_middles(photo: Photo, hands: Sequence[TeacherHand], image: Image) -> list[NDArray[Any]]:
     """Return the middles (2,) of all hands that anybody knows of, pixels."""
-    middles: list[NDArray[Any]] = [hand[:, :2].mean(axis=0) for hand in hands]
+    middles: list[NDArray[Any]] = [hand.keypoints[:, :2].mean(axis=0) for hand in hands]
     if photo.boxes is not None:
         height, width = image.shape[:2]
         middles += list(photo.boxes[:, :2] * (width, height))
     return middles
 
 
-def _inside(point: NDArray[Any], region: Rect) -> bool:
-    """Whether a point is within the circle around a region."""
-    distance = np.hypot(point[0] - region.x, point[1] - region.y)
-    return bool(distance < _REACH * region.width)
+def _holds_any(region: Rect, points: Sequence[NDArray[Any]]) -> bool:
+    """Whether any of some points is within the circle around a region."""
+    radius = _REACH * region.width
+    return any(np.hypot(x - region.x, y - region.y) < radius for x, y in points)
 
 
 def read_mistakes(path: Path) -> dict[str, list[Rect]]:

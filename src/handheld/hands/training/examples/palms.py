@@ -107,21 +107,25 @@ def _palm_picture(
     one_hand = {photo_set.name for photo_set in SHIPPED if photo_set.single}
     # By people, who say of the set that there is no hand but those that it knows.
     known = photo.complete or photo.group in one_hand
-    doubtful = _in_pixels(photo.boxes, photos.store.shapes[index])
-    suspects = photos.suspects.get(index)
-    if suspects is not None:
-        doubtful = np.concatenate([doubtful, suspects])
-    # A box with a labelled hand in it is that hand's; in the others there may be one or none.
-    unlabelled = [box for box in doubtful if not _covers_any(box, hands)]
     return PalmPicture(
         pixels=photos.store[index],
         hands=tuple(hands),
-        ignored=np.array(unlabelled, np.float64).reshape(-1, 4),
-        complete=known or suspects is not None,
+        ignored=_unlabelled(photos, index, hands),
+        complete=known or index in photos.suspects,
         judged=known,
         group=photo.group,
         background=_boxes_of(mistakes),
     )
+
+
+def _unlabelled(photos: PhotoHands, index: int, hands: Sequence[LabelledHand]) -> Doubles:
+    """Return the boxes (n, 4) of a photo in which there may be a hand that has no label."""
+    boxes = _in_pixels(photos.photos[index].boxes, photos.store.shapes[index])
+    if index in photos.suspects:
+        boxes = np.concatenate([boxes, photos.suspects[index]])
+    # A box with a labelled hand in it is that hand's; in the others there may be one or none.
+    doubtful = [box for box in boxes if not _covers_any(box, hands)]
+    return np.array(doubtful, np.float64).reshape(-1, 4)
 
 
 def _boxes_of(regions: Sequence[Rect]) -> Doubles:
@@ -320,14 +324,21 @@ def _draw_scale(
     fit = min(area.width / width, area.height / height)
     scale = fit * float(rng.uniform(0.8, 1.1))
     focus = np.array([width, height]) * rng.uniform(0.35, 0.65, 2)
-
     if picture.hands and rng.random() < _CLOSE_UPS:
-        hand = picture.hands[int(rng.integers(len(picture.hands)))]
-        palm, _ = palm_box(hand.keypoints)
-        side = exp(rng.uniform(log(SMALLEST), log(LARGEST))) * size
-        scale = min(side / max(float(palm[2] - palm[0]), 1.0), _MOST_ENLARGED)
-        focus = (palm[:2] + palm[2:]) / 2
+        return _draw_close_up(picture.hands, size, rng)
     return scale, focus
+
+
+def _draw_close_up(
+    hands: Sequence[LabelledHand], size: int, rng: np.random.Generator
+) -> tuple[float, Doubles]:
+    """Choose a hand to look at, and how large its palm is."""
+    hand = hands[int(rng.integers(len(hands)))]
+    palm, _ = palm_box(hand.keypoints)
+    # Each doubling as often: evenly drawn sides would hardly ever be small.
+    side = exp(rng.uniform(log(SMALLEST), log(LARGEST))) * size
+    scale = min(side / max(float(palm[2] - palm[0]), 1.0), _MOST_ENLARGED)
+    return scale, (palm[:2] + palm[2:]) / 2
 
 
 def _draw_turn(rng: np.random.Generator) -> float:

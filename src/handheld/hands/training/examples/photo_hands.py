@@ -114,6 +114,11 @@ class LabelLimits:
     palm: float = 8.0
     certain: float = 0.8
 
+    def allow(self, answer: TeacherHand, palm: float) -> bool:
+        """Whether an answer, whose palm is so many pixels long in the store, is to be believed."""
+        # A palm of fewer pixels is a blot: where its fingers are is the teacher's imagination.
+        return answer.disagreement <= self.disagreement and palm >= self.palm
+
 
 def read_photo_hands(
     data: Path,
@@ -303,12 +308,9 @@ def _trusted(
     """
     keypoints = answer.keypoints * np.float32(store.scale(index))
     palm = float(np.hypot(*(keypoints[9, :2] - keypoints[0, :2])))
-    # A palm of fewer pixels is a blot: where its fingers are is the teacher's imagination.
-    if answer.disagreement > limits.disagreement or palm < limits.palm:
-        return None
     unsure = answer.spread > limits.spread
     # The keypoints that a crop is cut by: without one of them it could not be said where to cut.
-    if unsure[list(LANDMARK_RULE.subset)].any():
+    if not limits.allow(answer, palm) or unsure[list(LANDMARK_RULE.subset)].any():
         return None
     keypoints[unsure] = np.nan
     if photo.tips is not None:

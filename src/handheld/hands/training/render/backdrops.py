@@ -108,11 +108,7 @@ def draw_billboard(
         depth: metres.
     """
     cutout = read_cutout(pick(random, sources.occluders))
-    height, width = cutout.shape[:2]
-    middle = (width / 2, height / 2)
-    angle = random.uniform(0, 360)
-    turn = cv2.getRotationMatrix2D(middle, angle, side / max(height, width))
-    turn[:, 2] += np.array(centre) - middle
+    turn = _placing(cutout, random.uniform(0, 360), centre, side)
     # All four channels at once: a turned and scaled object has a soft edge only if its alpha is
     # sampled too.
     warped = cv2.warpAffine(cutout, turn, size, flags=cv2.INTER_LINEAR)
@@ -124,6 +120,17 @@ def draw_billboard(
         coverage=coverage,
         depth=depth,
     )
+
+
+def _placing(
+    cutout: Picture, degrees: float, centre: tuple[float, float], side: float
+) -> NDArray[np.float64]:
+    """Return the matrix (2, 3) that turns a cut-out object and brings it to a place and a size."""
+    height, width = cutout.shape[:2]
+    middle = (width / 2, height / 2)
+    turn = cv2.getRotationMatrix2D(middle, degrees, side / max(height, width))
+    turn[:, 2] += np.array(centre) - middle
+    return cast(NDArray[np.float64], turn)
 
 
 def cover(

@@ -149,27 +149,31 @@ class _Layers:
 
 
 def _painted(bodies: Sequence[Body], camera: Camera, light: Light) -> _Layers:
-    width = SUPERSAMPLING * camera.width
-    height = SUPERSAMPLING * camera.height
+    size = (SUPERSAMPLING * camera.height, SUPERSAMPLING * camera.width)
     corners, depths = _triangles(bodies, camera)
-    fragments = rasterise(corners, depths, width, height)
-    samples = np.zeros((height * width, 4), np.uint8)
-    owner = np.zeros(height * width, np.uint8)
+    fragments = rasterise(corners, depths, width=size[1], height=size[0])
+    samples = np.zeros((size[0] * size[1], 4), np.uint8)
+    owner = np.zeros(len(samples), np.uint8)
+    nearness = np.zeros(len(samples), np.float32)
     for number, shown, colours in _colours(bodies, fragments, light):
         pixel = fragments.pixel[shown]
         samples[pixel, :3] = colours
         owner[pixel] = number
     samples[fragments.pixel, 3] = 255
-    nearness = np.zeros(height * width, np.float32)
     nearness[fragments.pixel] = 1 / fragments.depth
-    size = (camera.width, camera.height)
-    mean = cv2.resize(samples.reshape(height, width, 4), size, interpolation=cv2.INTER_AREA)
     return _Layers(
-        pixels=mean.astype(np.float32),
+        pixels=_averaged(samples.reshape(*size, 4), camera),
         # Front-most sample of each block: at an edge a mean would lie between the hand and nothing.
-        nearness=_largest(nearness.reshape(height, width)),
-        owner=_largest(owner.reshape(height, width)),
+        nearness=_largest(nearness.reshape(size)),
+        owner=_largest(owner.reshape(size)),
     )
+
+
+def _averaged(samples: Picture, camera: Camera) -> Floats:
+    """Return the mean of each pixel's samples."""
+    size = (camera.width, camera.height)
+    mean = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
+    return cast(Floats, mean.astype(np.float32))
 
 
 def _painted_merged(bodies: Sequence[Body], camera: Camera, light: Light) -> _Layers:

@@ -135,15 +135,12 @@ def hand_at(hand: Handedness, seconds: float, sway: Doubles) -> tuple[HandPose, 
     pose = blend(GESTURES[start.gesture], GESTURES[end.gesture], share)
     numbers = (1 - share) * start.placement.numbers + share * end.placement.numbers
     drift = np.sin(2 * np.pi * seconds / _PERIODS + sway)
-    wave = sum(_wave(seconds, *window) for window in _WAVES[hand])
+    wave = float(sum(_wave(seconds, *window) for window in _WAVES[hand]))
     placed = Placement.of(numbers + _SWAY * drift + _WAVE * wave)
     # Towards the thumb, which is on the other side of a left hand: so both wave the same way.
-    sign = 1 if hand == "Right" else -1
+    sideways = _WRIST_WAVE * wave if hand == "Right" else -_WRIST_WAVE * wave
     flexion, deviation = pose.wrist
-    wrist = (
-        flexion + _WRIST_SWAY * float(drift[0]),
-        deviation + sign * _WRIST_WAVE * float(wave),
-    )
+    wrist = (flexion + _WRIST_SWAY * float(drift[0]), deviation + sideways)
     return replace(pose, wrist=wrist), placed
 
 

@@ -69,19 +69,25 @@ def keypoints_of(rig: Rig, *, mediapipe: bool = True) -> Keypoints:
     The offsets are applied on an open hand and then ride with their bones: a bent finger's tip
     moves along it.
     """
+    joints = _joints_of(rig)
+    if not mediapipe:
+        return joints
+    opened = posed(rig, GESTURES["open_palm"])[joints.bones]
+    in_hand = np.stack([rig.frame[1], rig.thumbward * rig.frame[0]])
+    offsets = rig.size * (OFFSETS[rig.mesh.family] @ in_hand)
+    moved = carry(opened, joints.points) + offsets
+    # Back to the resting mesh: a rotation's transpose undoes it.
+    resting = np.einsum("nji,nj->ni", opened[..., :3], moved - opened[..., 3])
+    return Keypoints(joints.bones, resting)
+
+
+def _joints_of(rig: Rig) -> Keypoints:
+    """Return the keypoints where the mesh has them."""
     bone, end = rig.mesh.keypoints.T
     is_head = end == _HEAD
-    joints = np.where(is_head[:, None], rig.heads[bone], rig.tails[bone])
+    points = np.where(is_head[:, None], rig.heads[bone], rig.tails[bone])
     # A head also ends the bone before it, which lies still when this bone bends, as does what is
     # seen of a knuckle. Not so the wrist and the thumb's base, whose flesh goes with the bone that
     # starts there.
     bones = np.where(is_head & (np.arange(21) > 1), rig.mesh.parents[bone], bone)
-    if not mediapipe:
-        return Keypoints(bones, joints)
-    opened = posed(rig, GESTURES["open_palm"])[bones]
-    in_hand = np.stack([rig.frame[1], rig.thumbward * rig.frame[0]])
-    offsets = rig.size * (OFFSETS[rig.mesh.family] @ in_hand)
-    moved = carry(opened, joints) + offsets
-    # Back to the resting mesh: a rotation's transpose undoes it.
-    resting = np.einsum("nji,nj->ni", opened[..., :3], moved - opened[..., 3])
-    return Keypoints(bones, resting)
+    return Keypoints(bones, points)

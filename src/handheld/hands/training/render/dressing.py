@@ -59,15 +59,14 @@ def dress(
     cloth = draw_surface(sources, random)
     tint = np.exp(random.normal(-0.1, 0.3) + random.normal(0, 0.2, 3)).astype(np.float32)
     bodies: list[Body] = []
+    # A mesh without an arm is never bare: its cut end would show.
     if not hand.person.has_arm or random.random() < _SLEEVES:
-        surface, vertices = _sleeve(hand, random)
-        bodies.append(Body(surface, vertices, cloth, tint, _CLOTH_GLOSS))
+        sleeve_surface, vertices = _sleeve(hand, random)
+        bodies.append(Body(sleeve_surface, vertices, cloth, tint, _CLOTH_GLOSS))
     if with_body:
         shirt, vertices = _torso(hand, random)
         bodies.append(Body(shirt, vertices, cloth, tint, _CLOTH_GLOSS))
-        head, vertices = _head(vertices, random)
-        hair = np.full(_PLAIN, random.uniform(20, 120), np.uint8)
-        bodies.append(Body(head, vertices, hair))
+        bodies.append(_head(vertices, random))
     return bodies
 
 
@@ -101,7 +100,7 @@ def _torso(hand: PlacedHand, random: np.random.Generator) -> tuple[Surface, Floa
     return ellipsoid(middle, axes, (width, depth, height))
 
 
-def _head(torso: Floats, random: np.random.Generator) -> tuple[Surface, Floats]:
+def _head(torso: Floats, random: np.random.Generator) -> Body:
     """Put a head, seen from where it has hair, above a body."""
     top = torso[torso[:, 1].argmin()].astype(np.float64)
     radii = np.array(_HEAD) * random.uniform(0.9, 1.1)
@@ -109,7 +108,9 @@ def _head(torso: Floats, random: np.random.Generator) -> tuple[Surface, Floats]:
     middle = top - (0.0, 0.6 * radii[2], 0.0)
     # Right-handed, with the longest radius down: x, away from the camera, y.
     axes = np.eye(3)[[0, 2, 1]] * [[1], [-1], [1]]
-    return ellipsoid(middle, axes, tuple(radii))
+    surface, vertices = ellipsoid(middle, axes, tuple(radii))
+    hair = np.full(_PLAIN, random.uniform(20, 120), np.uint8)
+    return Body(surface, vertices, hair)
 
 
 def draw_surface(sources: RenderSources, random: np.random.Generator) -> Picture:
@@ -124,6 +125,15 @@ def draw_surface(sources: RenderSources, random: np.random.Generator) -> Picture
 
 def hold(hand: PlacedHand, sources: RenderSources, random: np.random.Generator) -> Body:
     """Put something into a hand that is bent to hold it: a stick, a bottle, a carton, a ball."""
+    surface, vertices = _thing(_draw_grip(hand, random), random)
+    # Up to twice as glossy as skin: bottles and cans.
+    gloss = random.uniform(0, 2)
+    tint = np.exp(random.normal(0, 0.15, 3)).astype(np.float32)
+    return Body(surface, vertices, draw_surface(sources, random), tint, gloss)
+
+
+def _draw_grip(hand: PlacedHand, random: np.random.Generator) -> "_Grip":
+    """Choose where a hand holds something, and how thick that is."""
     size = hand.rig.size
     across, along, out = hand.axes
     across = across * hand.rig.thumbward
@@ -134,10 +144,7 @@ def hold(hand: PlacedHand, sources: RenderSources, random: np.random.Generator) 
     # Across the palm, as a fist holds a stick.
     lean = random.normal(0, 0.25)
     axis = across * np.cos(lean) + along * np.sin(lean)
-    surface, vertices = _thing(_Grip(middle, axis, out, radius), random)
-    gloss = random.uniform(0, 2)
-    tint = np.exp(random.normal(0, 0.15, 3)).astype(np.float32)
-    return Body(surface, vertices, draw_surface(sources, random), tint, gloss)
+    return _Grip(middle, axis, out, radius)
 
 
 @dataclass(frozen=True, eq=False)

@@ -156,9 +156,9 @@ def shaped(mesh: HandMesh, weights: Mapping[str, float]) -> HandMesh:
     """
     unknown = sorted(set(weights) - set(mesh.targets))
     if unknown:
-        some = sorted(mesh.targets)[:3]
+        examples = sorted(mesh.targets)[:3]
         raise InputError(
-            f"unknown shape targets {unknown}; the mesh has {len(mesh.targets)}, such as {some}"
+            f"unknown shape targets {unknown}; the mesh has {len(mesh.targets)}, such as {examples}"
         )
     moved = mesh.vertices.copy()
     for name, weight in weights.items():
@@ -189,18 +189,24 @@ def load_skin(folder: Path, name: str) -> NDArray[np.uint8]:
     Raises:
         ModelError: the picture or ``skin_uv.json`` is missing.
     """
+    crop = _read_crop(folder, name)
+    position = json.loads((folder / "skin_uv.json").read_text("utf-8"))
+    x = position["x0"]
+    y = position["y0"]
+    skin = np.empty((position["full"], position["full"], 3), np.uint8)
+    # Its own colour around the arm: where the sampler looks over the crop's edge it finds skin.
+    skin[:] = np.median(crop, axis=(0, 1))
+    skin[y : y + position["h"], x : x + position["w"]] = crop
+    return skin
+
+
+def _read_crop(folder: Path, name: str) -> NDArray[np.uint8]:
     path = folder / f"skin_{name}.jpg"
+    # OpenCV prints a warning of its own for a file that is not there.
     crop = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.exists() else None
     if crop is None or not (folder / "skin_uv.json").exists():
         known = sorted(skin.stem.removeprefix("skin_") for skin in folder.glob("skin_*.jpg"))
         raise ModelError(
             f"no skin {name!r} (or no skin_uv.json) in {folder}; the skins there are {known}"
         )
-    crop_of = json.loads((folder / "skin_uv.json").read_text("utf-8"))
-    x = crop_of["x0"]
-    y = crop_of["y0"]
-    skin = np.empty((crop_of["full"], crop_of["full"], 3), np.uint8)
-    # Its own colour around the arm: where the sampler looks over the crop's edge it finds skin.
-    skin[:] = np.median(crop, axis=(0, 1))
-    skin[y : y + crop_of["h"], x : x + crop_of["w"]] = crop
-    return skin
+    return np.asarray(crop, np.uint8)

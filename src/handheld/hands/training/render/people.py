@@ -79,19 +79,7 @@ def draw_person(
         random: decides.
         second_mesh: share of people with another mesh than the first, where there is one.
     """
-    number = int(random.integers(len(sources.skins)))
-    share = pick(random, _MIXTURES)
-    gain = np.exp(random.normal(0, _TINT_SPREAD, 3)).astype(np.float32)
-    if len(sources.meshes) > 1 and random.random() < second_mesh:
-        mesh = _stretched(sources.meshes[1], random)
-        skin = _mottled(random)
-        tint = _borrowed_colours(sources, sources.skins[number], mesh) * gain
-    else:
-        arm = sources.meshes[0]
-        # Without the targets, which are most of a mesh: there are hundreds of people in memory.
-        mesh = replace(shaped(arm, draw_shape(arm, random)), targets={})
-        skin = _mixed_skin(sources, number, share)
-        tint = gain
+    mesh, skin, tint = _draw_looks(sources, random, second_mesh)
     rigs: dict[Handedness, Rig] = {"Right": rig_of(mesh), "Left": rig_of(mirrored(mesh))}
     return RenderedPerson(
         name=name,
@@ -101,6 +89,23 @@ def draw_person(
         skin=skin,
         tint=tint,
     )
+
+
+def _draw_looks(
+    sources: RenderSources, random: np.random.Generator, second_mesh: float
+) -> tuple[HandMesh, Picture, Floats]:
+    """Choose a right hand, its skin and its tint."""
+    number = int(random.integers(len(sources.skins)))
+    share = pick(random, _MIXTURES)
+    gain = np.exp(random.normal(0, _TINT_SPREAD, 3)).astype(np.float32)
+    if len(sources.meshes) > 1 and random.random() < second_mesh:
+        mesh = _stretched(sources.meshes[1], random)
+        skin = _mottled(random)
+        return mesh, skin, _borrowed_colours(sources, sources.skins[number], mesh) * gain
+    arm = sources.meshes[0]
+    # Without the targets, which are most of a mesh: there are hundreds of people in memory.
+    mesh = replace(shaped(arm, draw_shape(arm, random)), targets={})
+    return mesh, _mixed_skin(sources, number, share), gain
 
 
 def _mixed_skin(sources: RenderSources, number: int, share: float) -> Picture:

@@ -90,9 +90,7 @@ def rig_of(mesh: HandMesh) -> Rig:
     sideways = _unit(frame[2] - _along(frame[2], flexion))
     # A thumb spreads in the plane of the palm, whichever way it bends.
     sideways[0] = frame[2]
-    upper = directions[mesh.bones.index("upperarm02.R")]
-    lower = directions[mesh.bones.index("lowerarm01.R")]
-    elbow_axis = _unit(np.cross(upper, lower))
+    elbow_axis, rest_elbow = _elbow(mesh, directions)
     return Rig(
         mesh=mesh,
         heads=heads,
@@ -104,9 +102,18 @@ def rig_of(mesh: HandMesh) -> Rig:
         sideways=sideways,
         rest_bend=rest_bend,
         elbow_axis=elbow_axis,
-        rest_elbow=float(_signed_angle(upper, lower, elbow_axis)),
+        rest_elbow=rest_elbow,
         size=float(np.linalg.norm(keypoints[_MIDDLE_KNUCKLE] - keypoints[_WRIST])),
     )
+
+
+def _elbow(mesh: HandMesh, directions: Doubles) -> tuple[Doubles, float]:
+    """Return the axis (3,) about which an elbow bends, and by how much it is bent at rest."""
+    upper = directions[mesh.bones.index("upperarm02.R")]
+    lower = directions[mesh.bones.index("lowerarm01.R")]
+    # The arm rests a little bent: a straight one would not tell the axis.
+    axis = _unit(np.cross(upper, lower))
+    return axis, float(_signed_angle(upper, lower, axis))
 
 
 def _finger_bones(mesh: HandMesh) -> Integers:

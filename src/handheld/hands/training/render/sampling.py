@@ -226,9 +226,7 @@ def draw_light(random: np.random.Generator, surroundings: Doubles) -> Light:
         random: decides.
         surroundings: (3,) mean colour of the background, 0 to 1.
     """
-    # From above, y being downward, and from the camera's side: a lamp behind a hand lights nothing.
-    towards = np.array([random.normal(), -abs(random.normal(0.5, 0.7)), -random.uniform(0.1, 1.4)])
-    towards /= np.linalg.norm(towards)
+    towards = _draw_lamp_direction(random)
     warmth = random.normal(0, 0.08)
     lamp = random.uniform(0.4, 1.1) * np.exp([warmth, 0.0, -warmth])
     # Grey at most: what a picture shows is darker and more colourful than the light that fills the
@@ -244,6 +242,16 @@ def draw_light(random: np.random.Generator, surroundings: Doubles) -> Light:
         gloss=float(random.uniform(0, 0.12)),
         crevices=float(random.uniform(0.1, 0.5)),
     )
+
+
+def _draw_lamp_direction(random: np.random.Generator) -> Doubles:
+    """Choose where a lamp is: (3,) unit vector towards it."""
+    # From above, y being downward, and from the camera's side: a lamp behind a hand lights nothing.
+    across = random.normal()
+    up = abs(random.normal(0.5, 0.7))
+    towards = np.array([across, -up, -random.uniform(0.1, 1.4)])
+    towards /= np.linalg.norm(towards)
+    return towards
 
 
 def _triple(values: Doubles) -> tuple[float, float, float]:

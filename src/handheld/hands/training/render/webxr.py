@@ -111,8 +111,7 @@ def _assemble(file: _GltfFile) -> HandMesh:
     vertices = np.concatenate([positions, np.array(skeleton.points, np.float32)])
     picked = np.eye(len(vertices), dtype=np.float32)[drawn:]
     weights = _weights(skeleton, list(binds), attributes, positions)
-    strongest = np.argsort(-weights, axis=1)[:, :_INFLUENCES]
-    shares = np.take_along_axis(weights, strongest, axis=1)
+    influences, shares = _strongest(weights)
     return HandMesh(
         handedness="Right",
         vertices=vertices,
@@ -126,8 +125,8 @@ def _assemble(file: _GltfFile) -> HandMesh:
         heads=picked[skeleton.heads],
         tails=picked[skeleton.tails],
         planes=picked[skeleton.planes],
-        influences=strongest,
-        weights=(shares / shares.sum(axis=1, keepdims=True)).astype(np.float32),
+        influences=influences,
+        weights=shares,
         keypoints=_keypoints(skeleton.bones),
         targets={},
         family="webxr",
@@ -233,6 +232,14 @@ def _weights(
     weights[:, skeleton.bones.index("lowerarm02.R")] = arm * weights[:, hand]
     weights[:, hand] *= 1 - arm
     return weights
+
+
+def _strongest(weights: Doubles) -> tuple[Integers, Floats]:
+    """Return the bones that count most for each vertex, and their shares, both (V, 4)."""
+    strongest = np.argsort(-weights, axis=1)[:, :_INFLUENCES]
+    shares = np.take_along_axis(weights, strongest, axis=1)
+    # What the others had is given to these: a vertex whose shares sum to less would shrink.
+    return strongest, (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def _keypoints(bones: list[str]) -> Integers:
