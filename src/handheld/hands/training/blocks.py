@@ -11,6 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from handheld.errors import InputError
+from handheld.ranges import whole_in_range
+
 # Share of a batch in the running statistics: batches here are small, and judged is a slow mean of
 # weights.
 # A third of torch's default.
@@ -19,6 +22,11 @@ _MEMORY = 0.03
 
 # Channels of a picture.
 _COLOURS = 3
+
+_STAGES = 5
+
+# Pixels between the cells of the last stage's features.
+_COARSEST = 2**_STAGES
 
 
 def convolution(channels: int, width: int, *, stride: int = 1, size: int = 3) -> nn.Sequential:
@@ -116,6 +124,23 @@ def initialise(network: nn.Module) -> None:
 def parameters_of(network: nn.Module) -> int:
     """Return the number of trained numbers."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def check_stages(size: int, widths: tuple[int, ...], depths: tuple[int, ...]) -> None:
+    """Refuse stages that make no network of pictures of a side.
+
+    Raises:
+        InputError: names the value that is wrong.
+    """
+    # Each of the stages halves the side: 32 is what one cell of the coarsest features sees.
+    if size < 2 * _COARSEST or size % _COARSEST:
+        raise InputError(f"size: expected a multiple of 32 from 64 on, got {size}")
+    if len(widths) != _STAGES or len(depths) != _STAGES:
+        raise InputError(f"widths and depths: expected five each, got {widths} and {depths}")
+    for width in widths:
+        whole_in_range("network.widths", width, low=1)
+    for depth in depths:
+        whole_in_range("network.depths", depth, low=0)
 
 
 def to_unit(pictures: Tensor) -> Tensor:

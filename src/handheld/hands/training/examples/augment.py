@@ -43,15 +43,20 @@ def defocus(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 def motion(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Blur along a line, as a hand that moves while the shutter is open."""
     length = int(rng.integers(3, 12))
-    angle = rng.uniform(0, np.pi)
+    streak = _line(length, rng.uniform(0, np.pi))
+    # Divided, or a longer path would make a brighter picture.
+    return np.asarray(cv2.filter2D(pixels, -1, streak / streak.sum()), np.uint8)
+
+
+def _line(length: int, angle: float) -> NDArray[np.float32]:
+    """Return a square (length, length) with a line through its middle, of ones among zeros."""
     middle = (length - 1) / 2
     reach = middle * np.array([np.cos(angle), np.sin(angle)])
     start = np.round(middle - reach).astype(int)
     end = np.round(middle + reach).astype(int)
-    kernel = np.zeros((length, length), np.float32)
-    cv2.line(kernel, start.tolist(), end.tolist(), 1.0)
-    # Divided, or a longer path would make a brighter picture.
-    return np.asarray(cv2.filter2D(pixels, -1, kernel / kernel.sum()), np.uint8)
+    square = np.zeros((length, length), np.float32)
+    cv2.line(square, start.tolist(), end.tolist(), 1.0)
+    return square
 
 
 def coarse(pixels: Pixels, rng: np.random.Generator) -> Pixels:

@@ -184,8 +184,12 @@ def read_mistakes(path: Path) -> dict[str, list[Rect]]:
         if not np.isfinite(rows).all() or (rows[:, 2] <= 0).any():
             raise InputError(f"{path}: line {number}: a region that is no square of a picture")
         if len(rows):
-            mistakes[name] = [Rect(x, y, side, side, angle) for x, y, side, angle in rows.tolist()]
+            mistakes[name] = _squares(rows)
     return mistakes
+
+
+def _squares(rows: NDArray[np.float64]) -> list[Rect]:
+    return [Rect(x, y, side, side, angle) for x, y, side, angle in rows.tolist()]
 
 
 def _read_rows(regions: object) -> NDArray[np.float64]:

@@ -254,21 +254,24 @@ def fixed_examples(
         limit: crops of hands at most; evenly taken from all of the split.
         empty: crops without hands.
     """
-    hands = photos.hands[split]
     examples = []
-    for index in evenly_spaced(len(hands), limit):
-        entry = hands[index]
+    for index in evenly_spaced(len(photos.hands[split]), limit):
         # A generator for each hand: which others are judged must not change how this one is cut.
         rng = np.random.default_rng([_JUDGING, index])
-        pixels = photos.store[entry.picture]
-        # Never mirrored: a left hand is judged as a left hand.
-        example = hand_crop(pixels, entry.hand, size, rng, mirror=False)
-        examples.append(replace(example, group=entry.group))
+        examples.append(_judged_hand(photos, photos.hands[split][index], size, rng))
     for index in range(empty):
         # Numbers after those of hands, so that no generator is used twice.
         rng = np.random.default_rng([_JUDGING, limit + index])
         examples.append(example_without_hand(photos, split, size, rng))
     return examples
+
+
+def _judged_hand(
+    photos: PhotoHands, entry: PhotoHand, size: int, rng: np.random.Generator
+) -> CropExample:
+    # Never mirrored: a left hand is judged as a left hand.
+    example = hand_crop(photos.store[entry.picture], entry.hand, size, rng, mirror=False)
+    return replace(example, group=entry.group)
 
 
 def evenly_spaced(count: int, limit: int) -> list[int]:
@@ -314,16 +317,20 @@ def beside_hand(
     """Cut a region from which most of a hand is missing; nothing is taught where too much of it is
     left.
     """
-    nominal = tracking_region(hand.keypoints)
-    direction = rng.uniform(-np.pi, np.pi)
-    distance = rng.uniform(*_AWAY) * nominal.width
-    region = replace(
-        nominal,
-        x=nominal.x + float(distance * np.cos(direction)),
-        y=nominal.y + float(distance * np.sin(direction)),
-        angle=float(rng.uniform(-np.pi, np.pi)),
-    )
+    region = _moved_off(tracking_region(hand.keypoints), rng)
     example = labelled_crop(pixels, hand, region, size, rng)
     # Where there is no whole hand is what this teaches: only the presence is kept.
     unknown = np.full_like(example.points, np.nan)
     return replace(example, points=unknown, world=unknown, handedness=np.nan, group="beside")
+
+
+def _moved_off(region: Rect, rng: np.random.Generator) -> Rect:
+    """Return a region beside another one, turned to any side."""
+    direction = rng.uniform(-np.pi, np.pi)
+    distance = rng.uniform(*_AWAY) * region.width
+    return replace(
+        region,
+        x=region.x + float(distance * np.cos(direction)),
+        y=region.y + float(distance * np.sin(direction)),
+        angle=float(rng.uniform(-np.pi, np.pi)),
+    )

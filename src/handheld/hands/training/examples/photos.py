@@ -148,17 +148,21 @@ def _photos_of(folder: Path, photo_set: PhotoSet, boxes: dict[str, Any]) -> Iter
         if path.suffix.lower() not in _PICTURES:
             continue
         name = path.relative_to(folder).as_posix()
-        record = records.get(path.name, {})
         # A set's own index knows better than the boxes that were collected for sets without one.
-        listed = record.get("boxes", boxes.get(name))
-        yield Photo(
-            name=name,
-            path=path,
-            person=_person(photo_set.name, record, path),
-            boxes=None if listed is None else np.array(listed, np.float64).reshape(-1, 4),
-            complete=photo_set.complete and listed is not None,
-            tips=_tips(record),
-        )
+        record = {"boxes": boxes.get(name)} | records.get(path.name, {})
+        yield _photo(name, path, photo_set, record)
+
+
+def _photo(name: str, path: Path, photo_set: PhotoSet, record: dict[str, Any]) -> Photo:
+    listed = record["boxes"]
+    return Photo(
+        name=name,
+        path=path,
+        person=_person(photo_set.name, record, path),
+        boxes=None if listed is None else np.array(listed, np.float64).reshape(-1, 4),
+        complete=photo_set.complete and listed is not None,
+        tips=_tips(record),
+    )
 
 
 def _read_index(path: Path) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,10 +83,15 @@ def open_store(
         raise InputError(
             f"{index}: was not written as expected: delete it and {path.name} to begin again"
         )
+    return _opened(path, stored)
+
+
+def _opened(path: Path, stored: dict[str, list[Any]]) -> PixelStore:
+    """Return the store that an index describes."""
     shapes = np.array(stored["shapes"], np.int64).reshape(-1, 2)
     sizes = 3 * shapes.prod(axis=1)
     return PixelStore(
-        names=tuple(names),
+        names=tuple(stored["names"]),
         shapes=shapes,
         halvings=np.array(stored["halvings"], np.int64),
         # A picture begins where all before it end.
@@ -114,9 +119,10 @@ def _counted(
         on_picture(number + 1, total)
 
 
-def _read_index(path: Path) -> dict[str, list[object]] | None:
+def _read_index(path: Path) -> dict[str, list[Any]] | None:
+    """Return what a store holds; ``None`` where there is no index, or it is damaged."""
     try:
-        table: dict[str, list[object]] = json.loads(path.read_text("utf-8-sig"))
+        table: dict[str, list[Any]] = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError):
         return None
     return table if {"names", "shapes", "halvings"} <= table.keys() else None

@@ -11,8 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from handheld.errors import InputError
-from handheld.hands.training.blocks import Backbone, Pyramid, convolution, initialise
+from handheld.hands.training.blocks import (
+    Backbone,
+    Pyramid,
+    check_stages,
+    convolution,
+    initialise,
+)
 from handheld.ranges import whole_in_range
 
 
@@ -35,17 +40,7 @@ class LandmarkShape:
     hidden: int = 192
 
     def __post_init__(self) -> None:
-        # Five stages halve the side five times: 32 is what one coarse cell sees.
-        if self.size < 64 or self.size % _COARSE:
-            raise InputError(f"size: expected a multiple of 32 from 64 on, got {self.size}")
-        if len(self.widths) != 5 or len(self.depths) != 5:
-            raise InputError(
-                f"widths and depths: expected five each, got {self.widths} and {self.depths}"
-            )
-        for width in self.widths:
-            whole_in_range("network.widths", width, low=1)
-        for depth in self.depths:
-            whole_in_range("network.depths", depth, low=0)
+        check_stages(self.size, self.widths, self.depths)
         whole_in_range("network.pyramid", self.pyramid, low=1)
         whole_in_range("network.hidden", self.hidden, low=1)
 
@@ -73,8 +68,9 @@ _KEYPOINTS = 21
 # What the last layer answers, in its order: offsets x and y, depth, world, confidence of each
 # keypoint, then presence and handedness.
 _OUTPUTS = (2 * _KEYPOINTS, _KEYPOINTS, 3 * _KEYPOINTS, _KEYPOINTS, 1, 1)
+
 # Channels of the coarse features before they are looked at as a whole: with all of them the layer
-# that sees the whole hand would be most of the network.
+# that sees the whole hand would be a third of the network.
 _SQUEEZED = 32
 
 # Pixels between the cells of the fine and the coarse features.
@@ -95,7 +91,7 @@ class LandmarkNetwork(nn.Module):
         super().__init__()
         self.shape = shape
         self.backbone = Backbone(shape.widths, shape.depths)
-        # The finest two stages see edges, not fingers: they cost most and are left out.
+        # Without the finest two stages: they see edges, not fingers, and are the largest.
         self.pyramid = Pyramid(shape.widths[2:], shape.pyramid)
         self.maps = nn.Conv2d(shape.pyramid, _KEYPOINTS, 1)
         self.squeeze = convolution(shape.widths[-1], _SQUEEZED, size=1)

@@ -11,9 +11,14 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from handheld.errors import InputError
 from handheld.hands.palm import PalmGeometry
-from handheld.hands.training.blocks import Backbone, Pyramid, convolution, initialise
+from handheld.hands.training.blocks import (
+    Backbone,
+    Pyramid,
+    check_stages,
+    convolution,
+    initialise,
+)
 from handheld.ranges import whole_in_range
 
 STRIDES = (8, 16, 32)
@@ -45,17 +50,7 @@ class PalmShape:
     decoder: bool = True
 
     def __post_init__(self) -> None:
-        # Five stages halve the side five times: 32 is what one cell of the coarsest grid sees.
-        if self.size < 64 or self.size % STRIDES[-1]:
-            raise InputError(f"size: expected a multiple of 32 from 64 on, got {self.size}")
-        if len(self.widths) != 5 or len(self.depths) != 5:
-            raise InputError(
-                f"widths and depths: expected five each, got {self.widths} and {self.depths}"
-            )
-        for width in self.widths:
-            whole_in_range("network.widths", width, low=1)
-        for depth in self.depths:
-            whole_in_range("network.depths", depth, low=0)
+        check_stages(self.size, self.widths, self.depths)
         whole_in_range("network.pyramid", self.pyramid, low=1)
 
     @property

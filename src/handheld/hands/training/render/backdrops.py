@@ -40,10 +40,14 @@ def draw_backdrop(
     if random.random() < 0.5:
         piece = piece[:, ::-1]
     resized = cv2.resize(piece, (width, height), interpolation=cv2.INTER_LINEAR)
+    return _recoloured(cast(Picture, resized), random)
+
+
+def _recoloured(picture: Picture, random: np.random.Generator) -> Picture:
     # Photos are few beside the crops that a training takes: none shall be known by its colours.
     gain = np.exp(random.normal(0, 0.15) + random.normal(0, 0.05, 3))
     levels = np.clip(np.arange(256)[:, None] * gain + 0.5, 0, 255)
-    return cast(Picture, cv2.LUT(resized, levels.astype(np.uint8)[None]))
+    return cast(Picture, cv2.LUT(picture, levels.astype(np.uint8)[None]))
 
 
 def _draw_picture(sources: RenderSources, random: np.random.Generator) -> Picture | None:

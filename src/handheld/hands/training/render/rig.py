@@ -172,10 +172,8 @@ def _rotations(rig: Rig, pose: HandPose) -> Doubles:
     turn = np.tile(np.eye(3), (len(rig.mesh.bones), 1, 1))
     turn[rig.fingers] = rotation(rig.flexion[:, None], pose.bend - rig.rest_bend)
     knuckles = rig.fingers[:, 0]
-    swing = rotation(rig.sideways, -rig.thumbward * pose.spread)
-    swing[0] = rotation(rig.frame[1], -rig.thumbward * pose.opposition) @ swing[0]
     # Bent first, then swung: the axis of a bend goes with the finger.
-    turn[knuckles] = swing @ turn[knuckles]
+    turn[knuckles] = _swings(rig, pose) @ turn[knuckles]
     # A straight elbow keeps the upper arm, and the cut end of it, behind the forearm and out of
     # the picture.
     elbow = rotation(rig.elbow_axis, pose.elbow - rig.rest_elbow)
@@ -184,6 +182,14 @@ def _rotations(rig: Rig, pose: HandPose) -> Doubles:
     sideways = rotation(rig.frame[2], -rig.thumbward * deviation)
     turn[rig.wrist] = sideways @ rotation(rig.frame[0], flexion)
     return turn
+
+
+def _swings(rig: Rig, pose: HandPose) -> Doubles:
+    """Return how fingers turn sideways at their first joint, (5, 3, 3)."""
+    swings = rotation(rig.sideways, -rig.thumbward * pose.spread)
+    # The thumb alone also swings in front of the palm.
+    swings[0] = rotation(rig.frame[1], -rig.thumbward * pose.opposition) @ swings[0]
+    return swings
 
 
 def _unit(vector: Doubles) -> Doubles:

@@ -95,17 +95,22 @@ def _anything(random: np.random.Generator) -> HandPose:
     """
     # A thumb at random is mostly rubber: it goes between where thumbs are seen.
     thumb = _draw_blend(random, _POSTURES)
+    bend = thumb.bend.copy()
+    bend[1:] = _draw_curls(random)
+    spread = thumb.spread.copy()
+    spread[1:] = np.radians(random.normal((3, 1, -1, -4), 4))
+    return replace(thumb, bend=bend, spread=spread)
+
+
+def _draw_curls(random: np.random.Generator) -> Doubles:
+    """Choose how far each finger is closed: (4, 3) radians of its joints."""
     # Below 1: fingers are mostly straight or closed, seldom between.
     curl = random.beta(0.8, 0.8, 4)
     knuckle = np.radians(85 * (curl + random.normal(0, 0.25, 4)))
     middle = np.radians(105 * (curl + random.normal(0, 0.2, 4)))
     # The last two joints of a finger share a tendon.
     last = 0.62 * middle + np.radians(random.normal(0, 6, 4))
-    bend = thumb.bend.copy()
-    bend[1:] = np.stack([knuckle, middle, last], axis=1)
-    spread = thumb.spread.copy()
-    spread[1:] = np.radians(random.normal((3, 1, -1, -4), 4))
-    return replace(thumb, bend=bend, spread=spread)
+    return np.stack([knuckle, middle, last], axis=1)
 
 
 def _shaken(pose: HandPose, random: np.random.Generator) -> HandPose:

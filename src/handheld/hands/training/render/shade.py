@@ -96,17 +96,24 @@ def paint(body: Body, triangle: Integers, weights: Floats, light: Light) -> Pict
     """Colour N places on a body, each by its triangle (N,) and barycentric weights (N, 3):
     (N, 3) RGB.
     """
-    if not len(triangle):
-        return np.empty((0, 3), np.uint8)
-    mesh = body.mesh
+    painted = np.empty((len(triangle), 3), np.uint8)
+    # OpenCV refuses an empty map.
+    if len(triangle):
+        colours = _sampled(body, triangle, weights)
+        _lit(triangle, weights, _vertex_light(body, light), body.mesh.faces, colours, painted)
+    return painted
+
+
+def _sampled(body: Body, triangle: Integers, weights: Floats) -> Picture:
+    """Return the skin's colours (at least N, 3) at places on a body."""
     rows = -(-len(triangle) // _ROW)
     pixels = np.zeros((2, rows, _ROW), np.float32)
-    _lookup(triangle, weights, mesh.uv, mesh.texture_faces, len(body.skin), pixels.reshape(2, -1))
+    uv = body.mesh.uv
+    corners = body.mesh.texture_faces
+    _lookup(triangle, weights, uv, corners, len(body.skin), pixels.reshape(2, -1))
     # OpenCV's sampler between two kernels: it is vectorised, and blends four pixels.
-    colours = cv2.remap(body.skin, pixels[0], pixels[1], cv2.INTER_LINEAR).reshape(-1, 3)
-    painted = np.empty((len(triangle), 3), np.uint8)
-    _lit(triangle, weights, _vertex_light(body, light), mesh.faces, colours, painted)
-    return painted
+    sampled = cv2.remap(body.skin, pixels[0], pixels[1], cv2.INTER_LINEAR)
+    return cast(Picture, sampled.reshape(-1, 3))
 
 
 @kernel()

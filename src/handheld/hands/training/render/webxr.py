@@ -217,14 +217,12 @@ def _weights(
     vertices: Floats,
 ) -> Doubles:
     """Return the share of each bone in each vertex, (V, B)."""
-    bone = np.array([skeleton.bones.index(skeleton.joint_bones[joint]) for joint in joints])
+    bones = np.array([skeleton.bones.index(skeleton.joint_bones[joint]) for joint in joints])
     weights = np.zeros((len(vertices), len(skeleton.bones)))
-    rows = np.arange(len(vertices))
-    for rank in range(_INFLUENCES):
-        share = attributes["WEIGHTS_0"][:, rank]
-        column = bone[attributes["JOINTS_0"][:, rank]]
-        # Added, as two joints may be one bone here.
-        np.add.at(weights, (rows, column), share)
+    rows = np.arange(len(vertices))[:, None]
+    columns = bones[attributes["JOINTS_0"]]
+    # Added, as two joints may be one bone here.
+    np.add.at(weights, (rows, columns), attributes["WEIGHTS_0"])
     # What lies behind the wrist stays with the forearm, or a bent wrist would come out of a sleeve.
     behind = (vertices - skeleton.place("wrist")) @ skeleton.backward()
     arm = np.clip(0.5 + behind / _BLEND, 0, 1)
