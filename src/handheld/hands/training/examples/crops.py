@@ -29,8 +29,8 @@ _ENOUGH = 0.7
 # Share below which it is not; between the two nothing is taught.
 _TOO_FEW = 0.4
 
-
-# Longest logarithm of a jittered side: 0.6 to 1.65 of it. Beyond, no tracker has kept its hand.
+# Largest logarithm by which a side is jittered, 0.6 to 1.65 of it: a wild crop would else show a
+# finger, or a dot.
 _MOST_SCALE = 0.5
 
 # Sides of crops without a hand, pixels and longer sides of the picture, least and most.
@@ -202,10 +202,10 @@ def empty_crop(
 def random_region(shape: Sequence[int], rng: np.random.Generator) -> Rect:
     """Return a region of a picture (height, width, ...) of any size and angle."""
     height, width = shape[:2]
-    least, most = _RANDOM_SIDE
-    longest = most * max(height, width, _LEAST_PICTURE)
+    shortest, share = _RANDOM_SIDE
+    longest = share * max(height, width, _LEAST_PICTURE)
     # Each doubling as often: evenly drawn sides would hardly ever be small.
-    side = float(np.exp(rng.uniform(np.log(least), np.log(longest))))
+    side = float(np.exp(rng.uniform(np.log(shortest), np.log(longest))))
     x = rng.uniform(0, width)
     y = rng.uniform(0, height)
     return Rect(float(x), float(y), side, side, float(rng.uniform(-pi, pi)))

@@ -260,7 +260,7 @@ def fixed_examples(
         rng = np.random.default_rng([_JUDGING, index])
         examples.append(_judged_hand(photos, photos.hands[split][index], size, rng))
     for index in range(empty):
-        # Numbers after those of hands, so that no generator is used twice.
+        # From the limit on: where all hands are judged no generator is used twice.
         rng = np.random.default_rng([_JUDGING, limit + index])
         examples.append(example_without_hand(photos, split, size, rng))
     return examples

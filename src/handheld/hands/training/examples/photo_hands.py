@@ -233,7 +233,7 @@ def _stored(
             scale=store.scale(index),
         )
     for index, name in enumerate(empty_store.names):
-        # Names are such as "negatives/faces_0001.jpg": the source is before the underscore.
+        # Names are such as "negatives/congress_0001.jpg": the source is before the underscore.
         pictures[name] = _StoredPicture(
             split=split_of(name),
             group=name.partition("_")[0],

@@ -17,8 +17,7 @@ Floats = NDArray[np.float32]
 _SCALE = 1000.0
 
 
-# Intersection over union from which on a palm is found, as in the post, and below which a box is
-# somewhere else.
+# Intersection over union from which on a palm is found, and below which a box is somewhere else.
 _FOUND_OVERLAP = 0.5
 _ELSEWHERE_OVERLAP = 0.1
 

@@ -155,5 +155,5 @@ class DeployedPalms(nn.Module):
         output: PalmOutput = self.network(pictures)
         centre, sides, keypoints = torch.split(output.values, [2, 2, VALUES - 4], dim=2)
         boxes = torch.cat([centre, sides.exp(), keypoints], dim=2) * self.strides
-        # Logits, as MediaPipe's file has them: `decode_palms` takes both.
+        # Logits, which `decode_palms` expects of every pack.
         return {"boxes": boxes, "scores": output.logits[:, :, None]}

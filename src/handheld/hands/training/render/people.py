@@ -247,7 +247,7 @@ def _common_bones(mesh: HandMesh) -> tuple[NDArray[np.int64], NDArray[np.int64]]
     common = ["wrist.R"]
     for finger in FINGERS:
         common += [f"{finger}-{phalanx}.R" for phalanx in (1, 2, 3)]
-    # What is on no finger is the palm's: metacarpals and the arm, which only one mesh has.
+    # What is on no finger is the palm's: metacarpals, and the arm that one mesh has.
     names = [bone if bone in common else "wrist.R" for bone in mesh.bones]
     numbers = np.array([common.index(name) for name in names])
     owners = np.array([mesh.bones.index(name) for name in names])
