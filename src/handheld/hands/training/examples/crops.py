@@ -173,7 +173,9 @@ def _presence(points: Floats) -> float:
     inside = ((known > 0) & (known < 1)).all(axis=1).mean()
     if inside >= _ENOUGH:
         return 1.0
-    return 0.0 if inside < _TOO_FEW else np.nan
+    if inside < _TOO_FEW:
+        return 0.0
+    return np.nan
 
 
 def _unknown() -> Floats:

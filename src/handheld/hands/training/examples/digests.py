@@ -3,6 +3,9 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from handheld.errors import InputError
 from handheld.hands.training.examples.photos import Photo, empty_pictures, read_photos
 from handheld.training.runs import values_digest
@@ -48,6 +51,8 @@ def _file_digest(path: Path) -> str:
 
 def _known_of(photo: Photo) -> tuple[object, ...]:
     """Return what is known of a photo, in plain values."""
-    boxes = None if photo.boxes is None else photo.boxes.tolist()
-    tips = None if photo.tips is None else photo.tips.tolist()
-    return photo.name, photo.person, photo.complete, boxes, tips
+    return photo.name, photo.person, photo.complete, _plain(photo.boxes), _plain(photo.tips)
+
+
+def _plain(array: NDArray[np.float64] | None) -> object:
+    return None if array is None else array.tolist()

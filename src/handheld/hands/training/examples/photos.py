@@ -112,7 +112,9 @@ def split_of(person: str) -> Split:
     percent = int.from_bytes(digest[:4], "big") * 100 / 2**32
     if percent < _PERCENT["test"]:
         return "test"
-    return "validation" if percent < _PERCENT["validation"] else "train"
+    if percent < _PERCENT["validation"]:
+        return "validation"
+    return "train"
 
 
 def empty_pictures(data: Path) -> list[Path]:

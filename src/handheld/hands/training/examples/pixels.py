@@ -125,7 +125,9 @@ def _read_index(path: Path) -> dict[str, list[Any]] | None:
         table: dict[str, list[Any]] = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError):
         return None
-    return table if {"names", "shapes", "halvings"} <= table.keys() else None
+    if {"names", "shapes", "halvings"} <= table.keys():
+        return table
+    return None
 
 
 def _write(path: Path, index: Path, names: Sequence[str], pictures: Iterable[Pixels]) -> None:

@@ -92,7 +92,9 @@ class RenderPool:
         if len(content) < size:
             return None
         record = np.frombuffer(content, self._record)
-        return record if record["mark"][0] == _MARK else None
+        if record["mark"][0] == _MARK:
+            return record
+        return None
 
     def _rendered(self, row: int) -> NDArray[np.void]:
         picture = self.render(row)

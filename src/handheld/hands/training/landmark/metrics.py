@@ -2,7 +2,9 @@
 its confidence is worth.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -93,8 +95,8 @@ def landmark_scores(answers: LandmarkAnswers, close: float) -> LandmarkScores:
     groups = np.array(answers.groups)[has_points]
     return LandmarkScores(
         mean=_mean(errors),
-        median=float(np.median(errors)) if errors.size else float("nan"),
-        p90=float(np.quantile(by_hand, 0.9)) if by_hand.size else float("nan"),
+        median=_summary(errors, np.median),
+        p90=_summary(by_hand, partial(np.quantile, q=0.9)),
         groups=_by_group(by_hand, groups),
         points=tuple(_mean(column[np.isfinite(column)]) for column in answers.errors.T),
         # What is between a hand and none has no truth, and is in neither share.
@@ -134,4 +136,9 @@ def _row_means(values: Floats) -> Floats:
 
 
 def _mean(values: NDArray[np.generic]) -> float:
-    return float(values.mean()) if values.size else float("nan")
+    return _summary(values, np.mean)
+
+
+def _summary(values: NDArray[np.generic], summarise: Callable[..., Any]) -> float:
+    """Return what a function makes of numbers; NaN where there are none."""
+    return float(summarise(values)) if values.size else float("nan")

@@ -106,7 +106,9 @@ def _draw_motion(random: np.random.Generator, side: int) -> tuple[float, float]:
 
 
 def _draw_gamma(random: np.random.Generator, is_dark: bool) -> float:
-    return float(random.uniform(1.3, 1.9) if is_dark else random.uniform(0.75, 1.3))
+    if is_dark:
+        return float(random.uniform(1.3, 1.9))
+    return float(random.uniform(0.75, 1.3))
 
 
 def _gains(random: np.random.Generator) -> tuple[float, float, float]:
