@@ -10,8 +10,8 @@ from torch.optim.swa_utils import AveragedModel
 class Learner(nn.Module):
     """What a run saves: a network that learns, and the exponential mean of its weights.
 
-    The mean is what constant or falling rates would otherwise have to find (Polyak and Juditsky, 1992); at
-    any moment it is a usable network.
+    The mean is what constant or falling rates would otherwise have to find (Polyak and Juditsky,
+    1992); at any moment it is a usable network.
     """
 
     def __init__(self, network: nn.Module, memory: float) -> None:
@@ -22,9 +22,11 @@ class Learner(nn.Module):
             # A short memory at first: what the mean remembers of the beginning is noise.
             count = float(number)
             keep = min(memory, (1 + count) / (10 + count))
+            # All weights in one call, as torch's own averaging does.
             torch._foreach_lerp_(list(averages), list(values), 1 - keep)
 
         self.average = AveragedModel(network, multi_avg_fn=mean)
+        # Or an optimiser that is given all parameters would train the mean as well.
         self.average.requires_grad_(False)
 
     def update(self) -> None:

@@ -1,7 +1,8 @@
-"""What both networks are made of: plain 3x3 convolutions, residual blocks, and a small feature pyramid.
+"""What both networks are made of: plain 3x3 convolutions, residual blocks, and
+a small feature pyramid.
 
-Dense 3x3 convolutions train 1.7 times faster on a CPU than inverted residuals of the same accuracy, and cost
-0.3 ms more in the deployed model (measured at 128 pixels; see docs/train-hand-models.md).
+Dense 3x3 convolutions train 1.7 times faster on a CPU than inverted residuals of the same accuracy,
+and cost 0.3 ms more in the deployed model (measured at 128 pixels; see docs/train-hand-models.md).
 """
 
 from typing import cast
@@ -10,14 +11,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from handheld.errors import InputError
+from handheld.ranges import whole_in_range
+
+# Share of a batch in the running statistics: batches here are small, and judged is a slow mean of
+# weights.
+# A third of torch's default.
 _MEMORY = 0.03
-"""Share of a batch in the running statistics: batches here are small, and judged is a slow mean of weights."""
+
+
+# Channels of a picture.
+_COLOURS = 3
+
+_STAGES = 5
+
+# Pixels between the cells of the last stage's features.
+_COARSEST = 2**_STAGES
 
 
 def convolution(channels: int, width: int, *, stride: int = 1, size: int = 3) -> nn.Sequential:
     """Return a convolution with normalisation and rectifier, from ``channels`` to ``width``."""
     return nn.Sequential(
-        nn.Conv2d(channels, width, size, stride, size // 2, bias=False),
+        # Without a bias: the normalisation takes any away again.
+        nn.Conv2d(channels, width, size, stride, padding=size // 2, bias=False),
         nn.BatchNorm2d(width, momentum=_MEMORY),
         nn.ReLU(inplace=True),
     )
@@ -49,13 +65,14 @@ class Backbone(nn.Module):
 
     def __init__(self, widths: tuple[int, ...], depths: tuple[int, ...]) -> None:
         super().__init__()
-        before = (3, *widths)
-        self.stages = nn.ModuleList(
-            nn.Sequential(
-                convolution(before[i], width, stride=2), *(Residual(width) for _ in range(depth))
-            )
-            for i, (width, depth) in enumerate(zip(widths, depths, strict=True))
-        )
+        self.stages = nn.ModuleList()
+        channels = _COLOURS
+        for width, depth in zip(widths, depths, strict=True):
+            # The stride comes first: all residual blocks work on the smaller picture.
+            halving = convolution(channels, width, stride=2)
+            residuals = [Residual(width) for _ in range(depth)]
+            self.stages.append(nn.Sequential(halving, *residuals))
+            channels = width
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """Return the features of every stage of (n, 3, side, side) pictures, finest first."""
@@ -83,20 +100,24 @@ class Pyramid(nn.Module):
         """Return as many features as come in, finest first, of one width."""
         above = self.lateral[-1](features[-1])
         merged = [above]
-        for lateral, smooth, finer in zip(
-            reversed(self.lateral[:-1]), reversed(self.smooth), reversed(features[:-1]), strict=True
-        ):
-            above = smooth(lateral(finer) + functional.interpolate(above, scale_factor=2.0))
+        # From the coarsest up: each level needs the one above it.
+        for level in reversed(range(len(self.smooth))):
+            finer = self.lateral[level](features[level])
+            above = self.smooth[level](finer + functional.interpolate(above, scale_factor=2.0))
             merged.insert(0, above)
         return merged
 
 
 def initialise(network: nn.Module) -> None:
-    """Draw the weights for rectifiers (He et al., arXiv 1502.01852); residual branches begin at nothing."""
+    """Draw the weights for rectifiers (He et al., arXiv 1502.01852); residual branches begin at
+    nothing.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if isinstance(module, Residual):
+            # Each block begins as the identity, so that depth costs no speed at first
+            # (Goyal et al., arXiv 1706.02677).
             nn.init.zeros_(cast(nn.BatchNorm2d, module.second[1]).weight)
 
 
@@ -105,6 +126,24 @@ def parameters_of(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+def check_stages(size: int, widths: tuple[int, ...], depths: tuple[int, ...]) -> None:
+    """Refuse stages that make no network of pictures of a side.
+
+    Raises:
+        InputError: names the value that is wrong.
+    """
+    # Each of the stages halves the side: 32 is what one cell of the coarsest features sees.
+    if size < 2 * _COARSEST or size % _COARSEST:
+        raise InputError(f"size: expected a multiple of 32 from 64 on, got {size}")
+    if len(widths) != _STAGES or len(depths) != _STAGES:
+        raise InputError(f"widths and depths: expected five each, got {widths} and {depths}")
+    for width in widths:
+        whole_in_range("network.widths", width, low=1)
+    for depth in depths:
+        whole_in_range("network.depths", depth, low=0)
+
+
 def to_unit(pictures: Tensor) -> Tensor:
     """Return uint8 pictures (n, h, w, 3) as (n, 3, h, w) in [0, 1], channels last in memory."""
+    # Permuted, not copied: decoded pictures lie in memory as channels last convolutions want them.
     return pictures.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)

@@ -18,7 +18,8 @@ class ExampleConfig:
     """Where examples come from.
 
     Attributes:
-        data: folder with photos, negatives, backgrounds, meshes; by default ``hands`` in ``HANDHELD_DATA``.
+        data: folder with photos, negatives, backgrounds, meshes; by default
+            ``hands`` in ``HANDHELD_DATA``.
         labels: JSON lines of ``handheld hands pseudo-label``.
         cache: folder for decoded pictures, shared by all runs.
         workers: processes that make examples; 0 makes them between the steps.
@@ -47,9 +48,14 @@ class ExampleConfig:
 
     @property
     def folder(self) -> Path:
-        """The folder of the data. Raises :class:`InputError` where neither ``data`` nor ``HANDHELD_DATA`` names it."""
+        """The folder of the data.
+
+        Raises:
+            InputError: neither ``data`` nor ``HANDHELD_DATA`` names it.
+        """
         if self.data:
             return Path(self.data)
+        # Read when it is asked for: a plan is read on machines that have no data.
         if "HANDHELD_DATA" not in os.environ:
             raise InputError(
                 "examples.data: expected a folder of photos, or HANDHELD_DATA to be set"
@@ -72,9 +78,11 @@ class LearnConfig:
         threads: of the training process.
         seed: of everything random.
         evaluate_every: steps between two evaluations.
-        start: state of another run whose averaged weights are the first of this one; empty: from nothing.
+        start: state of another run whose averaged weights are the first of this
+            one; empty: from nothing.
     """
 
+    # Rates, decay and average are those of the runs in docs/train-hand-models.md.
     steps: int = 60_000
     batch: int = 64
     rate: float = 2e-3
@@ -92,6 +100,7 @@ class LearnConfig:
             whole_in_range(f"learn.{name}", getattr(self, name), low=1)
         for name in ("decay", "clip"):
             in_range(f"learn.{name}", getattr(self, name), low=0)
+        # At 1 the mean would never learn, and the rate would rise until the end.
         for name in ("average", "warmup"):
             in_range(f"learn.{name}", getattr(self, name), low=0, high=1, high_open=True)
         in_range("learn.rate", self.rate, low=0, low_open=True)
@@ -105,14 +114,20 @@ class LearnConfig:
         return {name: value for name, value in asdict(self).items() if name not in free}
 
 
-def read_config(kind: type[Config], path: Path) -> Config:
-    """Read a TOML file into a configuration. Raises :class:`InputError` that names the entry that is wrong."""
+def read_config(config_type: type[Config], path: Path) -> Config:
+    """Read a TOML file into a configuration.
+
+    Raises:
+        InputError: names the entry that is wrong.
+    """
     try:
+        # With or without a byte order mark: editors of Windows write one.
         table = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
+    # Apart from the reading: InputError is a ValueError, and would be taken for a broken file.
     try:
-        config: Config = from_table(kind, table, "")
+        config: Config = from_table(config_type, table, "")
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return config

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from handheld.compile import Compiled, Precision, to_tflite
+from handheld.compile import Precision, to_tflite
 from handheld.errors import CompileError, InputError, MissingDependencyError
 from handheld.files import atomic_path
 from handheld.hands.training.blocks import parameters_of, to_unit
@@ -29,8 +29,8 @@ PRECISIONS: dict[Precision, str] = {
 }
 """What is written of each network, and how the files' names end."""
 
+# Pictures by which the ranges of eight-bit activations are chosen.
 _CALIBRATION = 64
-"""Pictures by which the ranges of eight-bit activations are chosen."""
 
 
 class ScoreTable(Protocol):
@@ -42,20 +42,25 @@ class ScoreTable(Protocol):
 
 Scores = TypeVar("Scores", bound=ScoreTable)
 
+# Probabilities that hardly vary over a few pictures make the file's share of difference look large.
 _TOLERANCE: dict[Precision, float] = {
     "float32": 1e-3,
     "float16": 2e-2,
     "int8_weights": 0.15,
     "int8": 0.5,
 }
-"""Probabilities that hardly vary over a few pictures make the file's share of difference look large."""
 
+# What a card says of the data: the photos' own credits, then what is rendered, then the rest.
 _CREDITS = (
     *(photo_set.credit for photo_set in SHIPPED),
     "MakeHuman base mesh, rig, targets and skins, CC0",
     "webxr-input-profiles hand mesh, MIT",
-    "pictures without hands: public domain, CC0, MIT, Apache-2.0, CC BY, each in negatives/index.jsonl",
+    "pictures without hands: public domain, CC0, MIT, Apache-2.0, CC BY, "
+    "each in negatives/index.jsonl",
 )
+
+# Of a card: what its scores measure.
+_LABELS = "photos: agreement with a teacher (MediaPipe Hands full), not accuracy; rendered: true"
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def export(
     for precision, ending in PRECISIONS.items():
         path = folder / f"{name}{ending}.tflite"
         try:
-            compiled = _compiled(network, calibration, precision, card, path)
+            _compile(network, calibration, precision, card, path)
         except MissingDependencyError as error:
             # A machine that trains need not have the converter: the weights go to one that has it.
             refused[precision] = str(error)
@@ -105,25 +110,26 @@ def export(
             # A network that suffers from eight bits is no reason to lose its float file.
             refused[precision] = str(error)
         else:
-            assert compiled.path is not None
-            files[precision] = compiled.path
+            files[precision] = path
     return Export(files, refused)
 
 
-def _compiled(
+def _compile(
     network: nn.Module,
     calibration: Sequence[NDArray[np.float32]],
     precision: Precision,
     card: Mapping[str, Any],
     path: Path,
-) -> Compiled:
-    return to_tflite(
+) -> None:
+    to_tflite(
         network,
         calibration[0],
         metadata={**card, "precision": precision},
         out=path,
         precision=precision,
+        # Only activations in eight bits have ranges to be chosen.
         calibration=calibration if precision == "int8" else (),
+        # Not the first one, by which the network was traced.
         checks=calibration[1:5],
         tolerance=_TOLERANCE[precision],
     )
@@ -144,38 +150,58 @@ class Training(Generic[Scores]):
     card: Path
 
 
+@dataclass(frozen=True)
+class NetworkFile:
+    """What the files of a network are called.
+
+    Attributes:
+        name: stem of the files.
+        title: of the card.
+    """
+
+    name: str
+    title: str
+
+
 def written(
     network: nn.Module,
-    name: str,
-    title: str,
+    file: NetworkFile,
     folder: Path,
+    *,
     scores: Scores,
     calibration: torch.Tensor,
     progress: Progress,
 ) -> Training[Scores]:
-    """Write the scores of a trained network, its files where the converter is installed, and its card.
+    """Write the scores of a trained network, its files where the converter is installed, and its
+    card.
 
     Args:
         network: in its deployed form, on the CPU.
-        name: stem of the files.
-        title: of the card.
+        file: what its files are called.
         folder: of the run.
         scores: on the test split.
         calibration: (n, side, side, 3) uint8 pictures of the training.
         progress: told how far it is.
     """
+    table = scores.to_json()
+    # First: they are there even if the network cannot be compiled.
     with atomic_path(folder / "scores.json") as temporary:
-        temporary.write_text(json.dumps(scores.to_json(), indent=1), "utf-8")
+        temporary.write_text(json.dumps(table, indent=1), "utf-8")
     plan = TrainingFolder(folder).read_plan()
     seconds = time.time() - float(plan["started"])
-    card = card_of(network, plan, scores.to_json(), title=title, seconds=seconds)
+    card = card_of(network, plan, table, title=file.title, seconds=seconds)
     progress("export", 0.0, "compiling")
-    pictures = to_unit(calibration[:_CALIBRATION]).contiguous().numpy()
-    files = export(network, name, folder, card, [picture[None] for picture in pictures])
-    path = folder / f"{name}.md"
+    files = export(network, file.name, folder, card, _inputs(calibration[:_CALIBRATION]))
+    path = folder / f"{file.name}.md"
     write_card(card, files, path)
-    progress("export", 1.0, ", ".join(file.name for file in files.files.values()))
+    progress("export", 1.0, ", ".join(path.name for path in files.files.values()))
     return Training(scores, files, path)
+
+
+def _inputs(pictures: torch.Tensor) -> list[NDArray[np.float32]]:
+    """Return pictures as a deployed network takes them: one at a time, as a tracker asks."""
+    arrays = to_unit(pictures).contiguous().numpy()
+    return [array[None] for array in arrays]
 
 
 def card_of(
@@ -202,35 +228,29 @@ def card_of(
         "plan": dict(plan),
         "hours_since_begun": round(seconds / 3600, 2),
         "test_scores": dict(scores),
-        "labels": "photos: agreement with a teacher (MediaPipe Hands full), not accuracy; rendered: true",
+        "labels": _LABELS,
         "data": list(_CREDITS),
     }
 
 
 def write_card(card: Mapping[str, Any], files: Export, path: Path) -> None:
     """Write a card as Markdown, with the sizes of the files."""
-    sizes = [
-        f"| {name} | {file.name} | {file.stat().st_size / 1e6:.2f} MB |"
-        for name, file in files.files.items()
-    ]
-    refused = [f"- no {name}: {why}" for name, why in files.refused.items()]
-    scores = [f"| {name} | {value} |" for name, value in card["test_scores"].items()]
     learn = card["plan"].get("learn", {})
     lines = [
         f"# {card['title']}",
         "",
         f"Licence {card['licence']}. {card['parameters']:,} parameters. {card['labels']}.",
-        f"Begun {card['hours_since_begun']} hours before this card; {card['plan'].get('steps')} steps, "
-        f"seed {learn.get('seed')}, handheld {card['plan'].get('version')}.",
+        f"Begun {card['hours_since_begun']} hours before this card; "
+        f"{card['plan'].get('steps')} steps, seed {learn.get('seed')}, "
+        f"handheld {card['plan'].get('version')}.",
         "",
         "| precision | file | size |",
         "|---|---|---|",
-        *sizes,
-        *refused,
+        *_file_rows(files),
         "",
         "| on the test split | |",
         "|---|---|",
-        *scores,
+        *(f"| {name} | {value} |" for name, value in card["test_scores"].items()),
         "",
         "Data:",
         *(f"- {credit}" for credit in card["data"]),
@@ -238,6 +258,16 @@ def write_card(card: Mapping[str, Any], files: Export, path: Path) -> None:
     ]
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines), "utf-8")
+
+
+def _file_rows(files: Export) -> list[str]:
+    """Return a row of Markdown for each file, and why there is none in other precisions."""
+    rows = []
+    for precision, file in files.files.items():
+        rows.append(f"| {precision} | {file.name} | {file.stat().st_size / 1e6:.2f} MB |")
+    for precision, reason in files.refused.items():
+        rows.append(f"- no {precision}: {reason}")
+    return rows
 
 
 PACKED: tuple[Precision, ...] = ("float32", "float16", "int8_weights")
@@ -262,29 +292,51 @@ def assemble_pack(palm: Path, landmark: Path, folder: Path, *, precision: str = 
     """
     if precision not in PACKED:
         raise InputError(f"precision: expected {', '.join(PACKED)}, got {precision!r}")
-    ending = PRECISIONS[precision]
-    sizes = {}
-    for task, run, name in (("palm", palm, "palm"), ("landmarks", landmark, "landmark")):
-        plan = TrainingFolder(run).read_plan()
-        if plan.get("task") != task:
-            raise InputError(f"{run}: expected a run of {task}, it is one of {plan.get('task')}")
-        file = run / f"{name}{ending}.tflite"
+    palm_run = _NetworkRun(palm, task="palm", name="palm")
+    landmark_run = _NetworkRun(landmark, task="landmarks", name="landmark")
+    palm_size = palm_run.copy_network(folder, PRECISIONS[precision])
+    landmark_size = landmark_run.copy_network(folder, PRECISIONS[precision])
+    with atomic_path(folder / "card.md") as temporary:
+        temporary.write_text(palm_run.card() + "\n" + landmark_run.card(), "utf-8")
+    # Last: a folder with it is a pack that can be opened.
+    with atomic_path(folder / "pack.toml") as temporary:
+        temporary.write_text(_pack_table(palm_size, landmark_size), "utf-8")
+
+
+@dataclass(frozen=True)
+class _NetworkRun:
+    """A run of one of the two networks.
+
+    Attributes:
+        folder: of the run.
+        task: that its plan must name.
+        name: stem of its files.
+    """
+
+    folder: Path
+    task: str
+    name: str
+
+    def copy_network(self, pack: Path, ending: str) -> int:
+        """Copy the network's file into a pack, and return the side of its pictures."""
+        plan = TrainingFolder(self.folder).read_plan()
+        # Two folders given in the wrong order would make a pack that finds nothing.
+        if plan.get("task") != self.task:
+            raise InputError(
+                f"{self.folder}: expected a run of {self.task}, it is one of {plan.get('task')}"
+            )
+        file = self.folder / f"{self.name}{ending}.tflite"
         if not file.is_file():
             raise InputError(
                 f"{file}: not there: end the run, or give --export-only to its command"
             )
-        with atomic_path(folder / f"{name}.tflite") as temporary:
+        with atomic_path(pack / f"{self.name}.tflite") as temporary:
             temporary.write_bytes(file.read_bytes())
-        sizes[task] = int(plan["network"]["size"])
-    cards = [
-        (run / f"{name}.md").read_text("utf-8")
-        for run, name in ((palm, "palm"), (landmark, "landmark"))
-    ]
-    with atomic_path(folder / "card.md") as temporary:
-        temporary.write_text("\n".join(cards), "utf-8")
-    # Last: a folder with it is a pack that can be opened.
-    with atomic_path(folder / "pack.toml") as temporary:
-        temporary.write_text(_pack_table(sizes["palm"], sizes["landmarks"]), "utf-8")
+        return int(plan["network"]["size"])
+
+    def card(self) -> str:
+        """Return the card that was written beside the file."""
+        return (self.folder / f"{self.name}.md").read_text("utf-8")
 
 
 def _pack_table(palm_size: int, landmark_size: int) -> str:

@@ -1,5 +1,8 @@
-"""What the trainings of both networks share: a folder that goes on where it was stopped, progress, evaluation."""
+"""What the trainings of both networks share: a folder that goes on where it was
+stopped, progress, evaluation.
+"""
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping
@@ -19,8 +22,16 @@ from handheld.ranges import in_range
 from handheld.training import Schedule, device, fit, load_state
 from handheld.training.runs import Progress, locked, silent
 
+# Steps by which the speed of a machine is measured, and those before them, in which workers start,
+# caches fill and torch chooses its kernels.
 _TRIAL_STEPS = 24
 _WARM_UP = 8
+
+# Steps between two points of the curve of the loss: closer ones only make TensorBoard slow.
+_LOSS_EVERY = 50
+
+# How a Learner's state names the weights of the mean: AveragedModel keeps them in `module`.
+_MEAN = "average.module."
 
 
 class Trainee(Protocol):
@@ -71,30 +82,31 @@ class TrainingFolder:
             ) from error
         return plan
 
-    def settled_plan(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the plan of this folder, which is the one that is wanted if there is none yet.
+    def settled_plan(self, plan: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the plan of this folder, which is the one that is given if there is none yet.
 
         Raises:
             InputError: the folder holds a run with another plan; names what differs.
         """
         if not self.plan.is_file():
             with atomic_path(self.plan) as temporary:
-                temporary.write_text(json.dumps(wanted, indent=1), "utf-8")
-            return dict(wanted)
+                temporary.write_text(json.dumps(plan, indent=1), "utf-8")
+            return dict(plan)
         stored = self.read_plan()
-        for name, value in json.loads(json.dumps(wanted)).items():
+        # As it would be read back: JSON has no tuples.
+        for name, value in json.loads(json.dumps(plan)).items():
             # What a plan of an older version does not have cannot be compared.
             may_differ = name in _MAY_DIFFER or name not in stored
             if not may_differ and stored[name] != value:
-                message = f"was begun with {name} = {stored.get(name)!r}, not {value!r}"
                 raise InputError(
-                    f"{self.path}: {message}: use another folder, or the same configuration and data"
+                    f"{self.path}: was begun with {name} = {stored[name]!r}, not {value!r}: "
+                    "use another folder, or the same configuration and data"
                 )
         return stored
 
 
+# Entries of a plan that the run's folder decides on once it is begun.
 _MAY_DIFFER = ("steps", "started", "version")
-"""Entries of a plan that the run's folder decides on once it is begun."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +140,8 @@ def train(
         learn: rate, steps and the like.
         plan: plain values that must not change between two stretches of one run.
         folder: of the run; made if it is not there.
-        minutes: instead of ``learn.steps``: as many steps as fit, by the speed of a short trial. Decided
-            once; a run that goes on keeps its number of steps.
+        minutes: instead of ``learn.steps``: as many steps as fit, by the speed of a short trial.
+            Decided once; a run that goes on keeps its number of steps.
         progress: told how far it is.
 
     Raises:
@@ -142,14 +154,14 @@ def train(
     torch.set_num_threads(learn.threads)
     with locked(folder.path, ".lock"):
         steps = learn.steps
+        # Once: another speed tomorrow would be another schedule, and so another run.
         if minutes is not None and not folder.plan.is_file():
             steps = _steps_in(minutes, trainee, learn, progress)
         settled = folder.settled_plan(
             {**plan, "steps": steps, "started": time.time(), "version": __version__}
         )
-        return _go_on(
-            trainee, replace(learn, steps=int(settled["steps"])), settled, folder, progress
-        )
+        learn = replace(learn, steps=int(settled["steps"]))
+        return _go_on(trainee, learn, settled, folder, progress)
 
 
 def _go_on(
@@ -161,7 +173,6 @@ def _go_on(
 ) -> RunResult:
     learner = make_learner(trainee, learn)
     watch = _Watch(trainee, learner, learn, folder, progress)
-
     fit(
         learner,
         lambda step: _gradients(trainee, learner, step),
@@ -178,11 +189,14 @@ def _go_on(
 
 def make_learner(trainee: Trainee, learn: LearnConfig) -> Learner:
     """Return the network with its first weights, or those of the run that it starts from."""
+    # Before the network is made: its first weights are drawn from torch's own generator.
     torch.manual_seed(learn.seed)
     network = trainee.make_network()
     if learn.start:
         network.load_state_dict(averaged_weights(Path(learn.start)))
     network = network.to(device())
+    # As `to_unit` gives the pictures; convolutions would else turn them in every layer.
+    # torch's types have no overload for the format alone.
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Learner(network, learn.average)
 
@@ -196,13 +210,10 @@ def averaged_network(trainee: Trainee, folder: TrainingFolder) -> nn.Module:
 
 def averaged_weights(state: Path) -> dict[str, torch.Tensor]:
     """Return the mean weights of a run's state. Raises :class:`InputError` if it holds none."""
-    prefix = "average.module."
-    weights = load_state(state).get("network", {})
-    mean = {
-        name.removeprefix(prefix): value
-        for name, value in weights.items()
-        if name.startswith(prefix)
-    }
+    mean = {}
+    for name, value in load_state(state).get("network", {}).items():
+        if name.startswith(_MEAN):
+            mean[name.removeprefix(_MEAN)] = value
     if not mean:
         raise InputError(
             f"{state}: holds no averaged weights: expected the state of a training run of hands"
@@ -213,6 +224,7 @@ def averaged_weights(state: Path) -> dict[str, torch.Tensor]:
 def schedule_of(learn: LearnConfig) -> Schedule:
     """Return the schedule of AdamW: the rate rises, and falls to nothing along a cosine."""
     return Schedule(
+        # Batches are drawn without an end: there are steps, and no passes over anything.
         epochs=1,
         batch=learn.batch,
         rate=learn.rate,
@@ -252,7 +264,9 @@ def _gradients(trainee: Trainee, learner: Learner, step: int) -> float:
 
 
 class _Watch:
-    """Tells how a run goes: progress after each step, an evaluation now and then, both kept on disk."""
+    """Tells how a run goes: progress after each step, an evaluation now and
+    then, both kept on disk.
+    """
 
     def __init__(
         self,
@@ -273,16 +287,20 @@ class _Watch:
 
     def after_step(self, step: int, steps: int, loss: float) -> None:
         """Report step ``step`` of ``steps``, counted from 1."""
-        self._began = self._began or (time.monotonic(), step)
-        seconds = time.monotonic() - self._began[0]
-        speed = (step - self._began[1]) * self._learn.batch / seconds if seconds else 0.0
-        self._progress(
-            "train", step / steps, f"step {step}, loss {loss:.4f}, {speed:.0f} examples/s"
-        )
-        if self._board is not None and step % 50 == 0:
+        words = f"step {step}, loss {loss:.4f}, {self._speed(step):.0f} examples/s"
+        self._progress("train", step / steps, words)
+        if self._board is not None and step % _LOSS_EVERY == 0:
             self._board.add_scalar("loss", loss, step)
+        # The last step's is made by `finish`, in runs that had ended as well.
         if step % self._learn.evaluate_every == 0 and step < steps:
             self._evaluate(step)
+
+    def _speed(self, step: int) -> float:
+        """Return examples a second since the first step of this stretch, evaluations included."""
+        self._began = self._began or (time.monotonic(), step)
+        moment, first = self._began
+        seconds = time.monotonic() - moment
+        return (step - first) * self._learn.batch / seconds if seconds else 0.0
 
     def finish(self) -> None:
         """Evaluate the last weights, unless that was done."""
@@ -291,6 +309,7 @@ class _Watch:
             self._board.close()
 
     def _evaluate(self, step: int) -> None:
+        # A run that goes on from a state of before its last evaluation meets that step again.
         if any(line["step"] == step for line in self.evaluations):
             return
         average = self._learner.average.module.eval()
@@ -299,10 +318,15 @@ class _Watch:
         line = {"step": step, **scores}
         self.evaluations.append(line)
         _append(self._folder.evaluations, line)
-        if self._board is not None:
-            for name, value in scores.items():
-                if isinstance(value, float):
-                    self._board.add_scalar(name, value, step)
+        self._plot(step, scores)
+
+    def _plot(self, step: int, scores: Mapping[str, Any]) -> None:
+        if self._board is None:
+            return
+        for name, value in scores.items():
+            # A curve has numbers only: not the errors by set, nor by keypoint.
+            if isinstance(value, float):
+                self._board.add_scalar(name, value, step)
 
 
 def _append(path: Path, line: dict[str, Any]) -> None:
@@ -321,10 +345,9 @@ def _read_evaluations(path: Path) -> list[dict[str, Any]]:
         return []
     evaluations = []
     for line in path.read_text("utf-8").splitlines():
-        try:
+        # Measured again when the run comes to that step, as no entry has it.
+        with contextlib.suppress(ValueError):
             evaluations.append(json.loads(line))
-        except ValueError:
-            continue
     return evaluations
 
 

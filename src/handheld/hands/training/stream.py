@@ -1,14 +1,15 @@
 """Examples made in worker processes: in order, and the same whatever the number of workers.
 
-Example i depends on i alone, so worker w of n makes w, w + n, w + 2n and so on, and the reader takes
-them in turn. A stream can begin anywhere, which is what a resumed training run needs.
+Example i depends on i alone, so worker w of n makes w, w + n, w + 2n and so on, and the reader
+takes them in turn. A stream can begin anywhere, which is what a resumed training run needs.
 """
 
+import itertools
 import multiprocessing
 import queue
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 from multiprocessing.queues import Queue
@@ -18,10 +19,10 @@ from handheld.errors import HandheldError, TrainingError
 
 Example = TypeVar("Example", covariant=True)
 
+# Seconds after which a process that waits for another looks whether that one still lives.
 _PATIENCE = 1.0
-"""Seconds after which a process that waits for another looks whether that one still lives."""
+# Seconds that a worker has to end before it is killed.
 _FAREWELL = 2.0
-"""Seconds that a worker has to end before it is killed."""
 
 
 class Recipe(Protocol[Example]):
@@ -54,19 +55,17 @@ def stream(
         TrainingError: a worker died, as one does that the system kills for its memory.
         HandheldError: what the recipe raises.
     """
+    indices: Iterable[int] = range(start, stop) if stop is not None else itertools.count(start)
     if workers == 0:
         make = recipe.open()
-        index = start
-        while stop is None or index < stop:
+        for index in indices:
             yield make(index)
-            index += 1
         return
     crew = [_Worker(recipe, start + number, stop, workers, ahead) for number in range(workers)]
     try:
-        index = start
-        while stop is None or index < stop:
+        # In turn, whoever is first: the order must not depend on how fast each of them is.
+        for index in indices:
             yield crew[(index - start) % workers].next()
-            index += 1
     finally:
         for worker in crew:
             worker.end()
@@ -101,28 +100,35 @@ class _Worker(Generic[Example]):
         self._process.start()
 
     def next(self) -> Example:
-        while True:
-            try:
-                example = self._examples.get(timeout=_PATIENCE)
-                break
-            except queue.Empty:
-                if not self._process.is_alive() and self._examples.empty():
-                    raise TrainingError(
-                        f"a process that makes examples ended with status {self._process.exitcode}: "
-                        "with less memory than it needs, use fewer workers"
-                    ) from None
+        """Return this process's next example. Raises what making it raised."""
+        example = self._wait()
         if isinstance(example, _Failure):
             raise example.error
         result: Example = example
         return result
 
+    def _wait(self) -> Any:
+        while True:
+            try:
+                return self._examples.get(timeout=_PATIENCE)
+            except queue.Empty:
+                # Dead, but what it handed over may still be on its way.
+                if not self._process.is_alive() and self._examples.empty():
+                    raise TrainingError(
+                        "a process that makes examples ended with status "
+                        f"{self._process.exitcode}: "
+                        "with less memory than it needs, use fewer workers"
+                    ) from None
+
     def end(self) -> None:
+        """End the process, whatever it is doing."""
         self._process.terminate()
         self._process.join(_FAREWELL)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
         self._examples.close()
+        # What is in the queue will not be read: its thread must not wait for a reader.
         self._examples.cancel_join_thread()
 
 
@@ -140,6 +146,7 @@ def _work(
     examples.cancel_join_thread()
     try:
         make = recipe.open()
+        # After opening, which is what imports OpenCV.
         _use_one_thread()
         while stop is None or index < stop:
             if not _put(examples, make(index)):
@@ -147,7 +154,8 @@ def _work(
             index += step
     except Exception as error:
         _put(examples, _Failure(_portable(error)))
-    # What is handed over still has to be sent, by a thread that ends with the process. The reader ends it.
+    # What is handed over still has to be sent, by a thread that ends with the process. The reader
+    # ends it.
     if parent := multiprocessing.parent_process():
         parent.join()
 
@@ -155,6 +163,7 @@ def _work(
 def _put(examples: "Queue[Any]", example: Any) -> bool:
     """Hand over an example; tell whether there is still a reader."""
     parent = multiprocessing.parent_process()
+    # A reader that was killed ends nobody: a worker has to see for itself that it is gone.
     while parent is None or parent.is_alive():
         try:
             examples.put(example, timeout=_PATIENCE)

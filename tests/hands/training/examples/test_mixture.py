@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from handheld.errors import InputError
-from handheld.hands.training.examples.mixture import CropMixture, LabelLimits, fixed_examples
+from handheld.hands.training.examples.mixture import CropMixture, fixed_examples
+from handheld.hands.training.examples.photo_hands import LabelLimits
 
 
 def mixture(world, **options):
@@ -47,7 +48,7 @@ def test_a_teacher_that_does_not_agree_with_itself_is_not_believed(world):
 
 def test_what_judges_a_network_never_changes(world):
     photos = mixture(world).photos
-    first, again = (fixed_examples(photos, "validation", 64, most=4, empty=3) for _ in range(2))
+    first, again = (fixed_examples(photos, "validation", 64, limit=4, empty=3) for _ in range(2))
     assert len(first) == 7
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(first, again, strict=True))
 

@@ -6,15 +6,14 @@ import pytest
 from tests.hands.training.conftest import draw, open_hand
 
 from handheld.hands.training.examples import palms
-from handheld.hands.training.examples.mixture import read_photo_hands
-from handheld.hands.training.examples.palms import (
+from handheld.hands.training.examples.canvas import (
     Canvas,
-    PalmMixture,
     PalmPicture,
     letterboxed,
     mirrored_scene,
-    palm_pictures,
 )
+from handheld.hands.training.examples.palms import PalmMixture, palm_pictures
+from handheld.hands.training.examples.photo_hands import read_photo_hands
 from handheld.hands.training.labels import LabelledHand, palm_box
 from handheld.hands.training.palm.anchors import AnchorGrid
 from handheld.hands.training.palm.network import PalmShape
@@ -47,7 +46,7 @@ def test_a_turned_palm_has_an_upright_box_around_its_turned_keypoints():
     points = open_hand(96, 80, 30)
     matrix = cv2.getRotationMatrix2D((96, 60), 40, 1.0)
     canvas = Canvas(np.zeros((192, 192, 3), np.uint8), False)
-    canvas.lay(picture(points), matrix, (0, 0, 192, 192), cv2.BORDER_CONSTANT)
+    canvas.lay(picture(points), matrix, canvas.area, cv2.BORDER_CONSTANT)
     scene = canvas.scene()
     turned = points.copy()
     turned[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
@@ -62,7 +61,7 @@ def test_a_palm_that_is_hardly_in_the_picture_is_ignored_and_one_outside_is_not_
         canvas.lay(
             picture(points),
             np.array([[1, 0, shift], [0, 1, 0.0]]),
-            (0, 0, 192, 192),
+            canvas.area,
             cv2.BORDER_CONSTANT,
         )
         scene = canvas.scene()

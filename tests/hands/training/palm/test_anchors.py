@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from handheld.hands.palm import anchor_centres, decode_palms
-from handheld.hands.training.examples.palms import PalmScene
+from handheld.hands.training.examples.canvas import PalmScene
 from handheld.hands.training.palm.anchors import AnchorGrid
 from handheld.hands.training.palm.network import DeployedPalms, PalmNetwork, PalmOutput, PalmShape
 from handheld.media import Rect

@@ -160,13 +160,13 @@ def test_the_view_brings_a_region_upright_to_the_crop() -> None:
 
 
 def test_without_jitter_the_region_is_in_the_plane_a_metre_away(sources: RenderSources) -> None:
-    from handheld.hands.training.render.casting import draw_hands
+    from handheld.hands.training.render.casting import Casting, draw_hands
     from handheld.hands.training.render.people import draw_person
     from handheld.hands.training.render.studio import draw_close_centre
 
     random = np.random.default_rng(0)
     person = draw_person(sources, "somebody", random)
-    hands, _ = draw_hands(person, sources, random, 0, draw_close_centre)
+    hands, _ = draw_hands(Casting(person, sources, draw_close_centre), 0, random)
     region = crop_region(hands[0], STEADY.jitter, random)
     flat = hands[0].keypoints[:, :2] / hands[0].keypoints[:, 2:]
     assert region == region_from_landmarks(flat.astype(np.float32))

@@ -1,1 +1,3 @@
-"""Labelled pictures become what the networks learn from: photos, pseudo-labels, crops, scenes, mixtures."""
+"""Labelled pictures become what the networks learn from: photos, pseudo-labels,
+crops, scenes, mixtures.
+"""

@@ -1,4 +1,5 @@
-"""What cameras and codecs do to a crop: colour, blur, noise, compression, things that stand before the hand.
+"""What cameras and codecs do to a crop: colour, blur, noise, compression, things
+that stand before the hand.
 
 Changes pixels only, never where things are.
 """
@@ -18,9 +19,12 @@ def colour(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     levels = np.linspace(0, 1, 256)
     gamma = np.exp(rng.normal(0, 0.25))
     contrast = np.exp(rng.normal(0, 0.2))
+    # Exposure, and the white balance beside it: one factor for all channels, then one for each.
     gain = np.exp(rng.normal(0, 0.15)) * np.exp(rng.normal(0, 0.06, 3))
-    curve = ((levels**gamma - 0.5) * contrast + 0.5 + rng.normal(0, 0.05))[:, None] * gain
-    table = (curve.clip(0, 1) * 255).astype(np.uint8)
+    offset = rng.normal(0, 0.05)
+    curve = (levels**gamma - 0.5) * contrast + 0.5 + offset
+    table = ((curve[:, None] * gain).clip(0, 1) * 255).astype(np.uint8)
+    # A table of 256 entries costs less than the same sums for each pixel.
     return np.asarray(cv2.LUT(pixels, table.reshape(1, 256, 3)), np.uint8)
 
 
@@ -39,19 +43,26 @@ def defocus(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 def motion(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Blur along a line, as a hand that moves while the shutter is open."""
     length = int(rng.integers(3, 12))
-    kernel = np.zeros((length, length), np.float32)
-    angle = rng.uniform(0, np.pi)
-    reach = (length - 1) / 2 * np.array([np.cos(angle), np.sin(angle)])
+    streak = _line(length, rng.uniform(0, np.pi))
+    # Divided, or a longer path would make a brighter picture.
+    return np.asarray(cv2.filter2D(pixels, -1, streak / streak.sum()), np.uint8)
+
+
+def _line(length: int, angle: float) -> NDArray[np.float32]:
+    """Return a square (length, length) with a line through its middle, of ones among zeros."""
     middle = (length - 1) / 2
+    reach = middle * np.array([np.cos(angle), np.sin(angle)])
     start = np.round(middle - reach).astype(int)
     end = np.round(middle + reach).astype(int)
-    cv2.line(kernel, start.tolist(), end.tolist(), 1.0)
-    return np.asarray(cv2.filter2D(pixels, -1, kernel / kernel.sum()), np.uint8)
+    square = np.zeros((length, length), np.float32)
+    cv2.line(square, start.tolist(), end.tolist(), 1.0)
+    return square
 
 
 def coarse(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Show the picture as if the hand were far away: fewer pixels, enlarged again."""
     side = pixels.shape[0]
+    # With fewer than 16 pixels a side there are no fingers to be seen.
     small = max(16, int(side * rng.uniform(0.2, 0.7)))
     shrunk = cv2.resize(pixels, (small, small), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(shrunk, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
@@ -69,20 +80,21 @@ def noise(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 def compressed(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Encode as JPEG and decode."""
     quality = int(rng.integers(15, 80))
+    # OpenCV takes red for blue; what comes back is turned about again, with blue as coarse as red.
     _, content = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), np.uint8)
 
 
 def patch(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Hide a part behind a flat or noisy rectangle, an eighth of the picture at most."""
+    """Hide a part behind a flat or noisy rectangle, a ninth of the picture at most."""
     side = pixels.shape[0]
     height, width = rng.integers(side // 10, side // 3, 2)
-    top = int(rng.integers(0, side - height))
-    left = int(rng.integers(0, side - width))
+    y = int(rng.integers(0, side - height))
+    x = int(rng.integers(0, side - width))
     hidden = pixels.copy()
     shade = rng.integers(0, 256, 3)
     grain = rng.integers(-20, 21, (height, width, 1))
-    hidden[top : top + height, left : left + width] = (shade + grain).clip(0, 255)
+    hidden[y : y + height, x : x + width] = (shade + grain).clip(0, 255)
     return hidden
 
 
@@ -121,7 +133,8 @@ def augment(
     pixels: Pixels, rng: np.random.Generator, *, changes: tuple[tuple[float, Change], ...] = CHANGES
 ) -> Pixels:
     """Return a square picture (side, side, 3) as another camera would have taken it."""
-    for chance, change in changes:
-        if rng.random() < chance:
+    for share, change in changes:
+        # Each on its own: a picture may have all of them, as those of bad cameras have.
+        if rng.random() < share:
             pixels = change(pixels, rng)
     return pixels

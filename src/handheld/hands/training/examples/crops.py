@@ -1,9 +1,11 @@
-"""From a labelled picture to what the landmark network learns from: a crop as tracking makes it, with its truth."""
+"""From a labelled picture to what the landmark network learns from: a crop as tracking
+makes it, with its truth.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import cos, pi, sin
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -21,11 +23,21 @@ Floats: TypeAlias = NDArray[np.float32]
 FROM_PALM = 0.3
 """Share of crops that are cut as after a detection, not as from the frame before."""
 
+# Share of a hand's keypoints inside a crop from which on a hand "is here and reasonably aligned".
 _ENOUGH = 0.7
-"""Share of a hand's keypoints inside a crop from which on a hand "is here and reasonably aligned"."""
 
+# Share below which it is not; between the two nothing is taught.
 _TOO_FEW = 0.4
-"""Share below which it is not; between the two nothing is taught."""
+
+# Largest logarithm by which a side is jittered, 0.6 to 1.65 of it: a wild crop would else show a
+# finger, or a dot.
+_MOST_SCALE = 0.5
+
+# Sides of crops without a hand, pixels and longer sides of the picture, least and most.
+_RANDOM_SIDE = (24, 1.3)
+
+# Pictures are taken for so large at least, or the smallest ones would leave no range of sides.
+_LEAST_PICTURE = 48
 
 
 @dataclass(frozen=True)
@@ -47,8 +59,9 @@ class Jitter:
     def applied(self, region: Rect, rng: np.random.Generator) -> Rect:
         """Return a region as a tracker would have had it a frame later."""
         far = 3.0 if rng.random() < self.wild else 1.0
-        across, down, scale, turn = far * rng.normal(0, 1, 4)
-        side = region.width * float(np.exp(np.clip(self.scale * scale, -0.5, 0.5)))
+        across, down, growth, turn = far * rng.normal(0, 1, 4)
+        logarithm = np.clip(self.scale * growth, -_MOST_SCALE, _MOST_SCALE)
+        side = region.width * float(np.exp(logarithm))
         return Rect(
             x=region.x + self.shift * across * region.width,
             y=region.y + self.shift * down * region.width,
@@ -87,10 +100,15 @@ def tracking_region(keypoints: NDArray[np.floating]) -> Rect:
 
 
 def detection_region(keypoints: NDArray[np.floating]) -> Rect:
-    """Return where a tracker would look for a hand after its palm, with keypoints (21, 2 or 3), was detected."""
-    (left, top, right, bottom), points = palm_box(keypoints)
+    """Return where a tracker would look for a hand after its palm, with keypoints (21, 2 or 3),
+    was detected.
+    """
+    (x0, y0, x1, y1), points = palm_box(keypoints)
     box = Rect(
-        float(left + right) / 2, float(top + bottom) / 2, float(right - left), float(bottom - top)
+        x=float(x0 + x1) / 2,
+        y=float(y0 + y1) / 2,
+        width=float(x1 - x0),
+        height=float(y1 - y0),
     )
     return region_from_palm(box, points.astype(np.float32))
 
@@ -103,9 +121,9 @@ def hand_crop(
     *,
     jitter: Jitter = Jitter(),
     mirror: bool = True,
-    group: str = "",
 ) -> CropExample:
-    """Cut a crop of a hand whose wrist, thumb base and knuckles are known; ``rng`` decides how it strays.
+    """Cut a crop of a hand whose wrist, thumb base and knuckles are known;
+    ``rng`` decides how it strays.
 
     Args:
         pixels: (H, W, 3) of the picture.
@@ -114,13 +132,11 @@ def hand_crop(
         rng: of the jitter, the mirroring and the border.
         jitter: how far the crop may stray from where tracking looks.
         mirror: whether every other crop is mirrored.
-        group: kept for reports.
     """
     from_palm = rng.random() < FROM_PALM
     nominal = detection_region(hand.keypoints) if from_palm else tracking_region(hand.keypoints)
     region = jitter.applied(nominal, rng)
     example = labelled_crop(pixels, hand, region, size, rng)
-    example = replace(example, group=group)
     return mirrored(example) if mirror and rng.random() < 0.5 else example
 
 
@@ -136,20 +152,35 @@ def labelled_crop(
     Without ``rng`` the picture's border is filled as in tracking, else at random.
     """
     points = into_region(hand.keypoints, region)
-    known = points[np.isfinite(points).all(axis=1), :2]
-    inside = ((known > 0) & (known < 1)).all(axis=1).mean()
-    presence = 1.0 if inside >= _ENOUGH else 0.0 if inside < _TOO_FEW else np.nan
-    if presence != 1.0:
-        # Of half a hand only its absence is taught: where its keypoints would be is a guess.
-        points = np.full_like(points, np.nan)
-    return CropExample(
+    presence = _presence(points)
+    example = CropExample(
         pixels=cut(pixels, region, size, rng),
         points=points,
-        world=_world(hand, region) if presence == 1.0 else np.full((21, 3), np.nan, np.float32),
+        world=_world(hand, region),
         presence=presence,
-        handedness=_RIGHT[hand.handedness] if presence == 1.0 else np.nan,
+        handedness=_RIGHT[hand.handedness],
         palm=palm_size(hand.keypoints.astype(np.float32)) / region.width,
     )
+    if presence == 1.0:
+        return example
+    # Of half a hand only its absence is taught: where its keypoints would be is a guess.
+    return replace(example, points=_unknown(), world=_unknown(), handedness=np.nan)
+
+
+def _presence(points: Floats) -> float:
+    """Return whether a hand with these keypoints (21, 3) is in its crop: 1, 0, NaN between."""
+    known = points[np.isfinite(points).all(axis=1), :2]
+    inside = ((known > 0) & (known < 1)).all(axis=1).mean()
+    if inside >= _ENOUGH:
+        return 1.0
+    if inside < _TOO_FEW:
+        return 0.0
+    return np.nan
+
+
+def _unknown() -> Floats:
+    """Return keypoints of which nothing is known: NaN is no error in the loss."""
+    return np.full((21, 3), np.nan, np.float32)
 
 
 _RIGHT = {"Right": 1.0, "Left": 0.0, None: np.nan}
@@ -161,8 +192,8 @@ def empty_crop(
     """Cut a region in which there is no hand."""
     return CropExample(
         pixels=cut(pixels, region, size, rng),
-        points=np.full((21, 3), np.nan, np.float32),
-        world=np.full((21, 3), np.nan, np.float32),
+        points=_unknown(),
+        world=_unknown(),
         presence=0.0,
         handedness=np.nan,
         palm=np.nan,
@@ -173,7 +204,10 @@ def empty_crop(
 def random_region(shape: Sequence[int], rng: np.random.Generator) -> Rect:
     """Return a region of a picture (height, width, ...) of any size and angle."""
     height, width = shape[:2]
-    side = float(np.exp(rng.uniform(np.log(24), np.log(1.3 * max(height, width, 48)))))
+    shortest, share = _RANDOM_SIDE
+    longest = share * max(height, width, _LEAST_PICTURE)
+    # Each doubling as often: evenly drawn sides would hardly ever be small.
+    side = float(np.exp(rng.uniform(np.log(shortest), np.log(longest))))
     x = rng.uniform(0, width)
     y = rng.uniform(0, height)
     return Rect(float(x), float(y), side, side, float(rng.uniform(-pi, pi)))
@@ -181,33 +215,41 @@ def random_region(shape: Sequence[int], rng: np.random.Generator) -> Rect:
 
 def into_region(keypoints: NDArray[np.floating], region: Rect) -> Floats:
     """Bring keypoints (21, 3) in pixels into a region: fractions of its side, z from the wrist."""
-    c = cos(region.angle)
-    s = sin(region.angle)
-    x = keypoints[:, 0] - region.x
-    y = keypoints[:, 1] - region.y
+    x, y = _turned_back(keypoints[:, 0] - region.x, keypoints[:, 1] - region.y, region)
     inside = np.empty((21, 3), np.float32)
-    inside[:, 0] = (c * x + s * y) / region.width + 0.5
-    inside[:, 1] = (c * y - s * x) / region.width + 0.5
+    inside[:, 0] = x / region.width + 0.5
+    inside[:, 1] = y / region.width + 0.5
     inside[:, 2] = (keypoints[:, 2] - keypoints[0, 2]) / region.width
     return inside
 
 
-def _world(hand: LabelledHand, region: Rect) -> Floats:
-    """Turn metres in the picture's axes into decimetres in the crop's, around the mean of the keypoints."""
-    if hand.world is None:
-        return np.full((21, 3), np.nan, np.float32)
+def _turned_back(
+    x: NDArray[Any], y: NDArray[Any], region: Rect
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Turn coordinates (n,) around a region's centre into its axes."""
     c = cos(region.angle)
     s = sin(region.angle)
-    centred = 10 * (hand.world - hand.world.mean(axis=0))
-    x, y, z = centred.T
-    return np.stack([c * x + s * y, c * y - s * x, z], axis=1).astype(np.float32)
+    return c * x + s * y, c * y - s * x
+
+
+def _world(hand: LabelledHand, region: Rect) -> Floats:
+    """Turn metres in the picture's axes into decimetres in the crop's, around the mean of the
+    keypoints.
+    """
+    if hand.world is None:
+        return _unknown()
+    # Decimetres: a hand is about one, as its crop is one of its sides, so both errors weigh alike.
+    x, y, z = (10 * (hand.world - hand.world.mean(axis=0))).T
+    across, down = _turned_back(x, y, region)
+    return np.stack([across, down, z], axis=1).astype(np.float32)
 
 
 def mirrored(example: CropExample) -> CropExample:
     """Return the same hand in a mirror: the other hand of the same person."""
     size = example.pixels.shape[1]
     points = example.points.copy()
-    # Whole coordinates are middles of pixels, so the last pixel's middle is the first one's mirror image.
+    # Whole coordinates are middles of pixels, so the last pixel's middle is the first one's mirror
+    # image.
     points[:, 0] = (size - 1) / size - points[:, 0]
     return replace(
         example,
@@ -218,24 +260,29 @@ def mirrored(example: CropExample) -> CropExample:
     )
 
 
+# Replicated first: it is what the tracker does, where nothing is left to chance.
 _BORDERS = (cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101, cv2.BORDER_CONSTANT)
+_BORDER_SHARES = (0.5, 0.25, 0.25)
 
 
 def cut(pixels: Pixels, region: Rect, size: int, rng: np.random.Generator | None = None) -> Pixels:
     """Return what a region shows, (size, size, 3), sampled as :func:`handheld.media.crop` does.
 
-    Small photos end soon after the hand. So that the network does not learn how they end, their border is
-    filled at random: replicated (as in tracking, half of the time), reflected, or flat.
+    Small photos end soon after the hand. So that the network does not learn how they end, their
+    border is filled at random: replicated (as in tracking, half of the time), reflected, or flat.
     """
-    matrix = region.matrix / (size, size, 1.0)
     border = _BORDERS[0]
     shade: Sequence[int] = (0, 0, 0)
     if rng is not None:
-        border = _BORDERS[int(rng.choice(3, p=(0.5, 0.25, 0.25)))]
+        border = _BORDERS[int(rng.choice(3, p=_BORDER_SHARES))]
         shade = rng.integers(0, 256, 3).tolist()
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     cropped = cv2.warpAffine(
-        np.asarray(pixels), matrix, (size, size), flags=flags, borderMode=border, borderValue=shade
+        np.asarray(pixels),
+        region.matrix / (size, size, 1.0),
+        (size, size),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=border,
+        borderValue=shade,
     )
     return np.asarray(cropped, np.uint8)
 

@@ -1,9 +1,9 @@
 """Pseudo-labels: a teacher's keypoints on photos, and how far it agrees with itself.
 
-The teacher looks for palms in several views of a photo, then at each hand four times: as tracking does,
-turned and shrunk, turned the other way and enlarged, and mirrored. The label is the median of the answers;
-their spread says how far it can be trusted (self-ensembling as in Radosavovic et al., "Data Distillation",
-arXiv 1712.04440).
+The teacher looks for palms in several views of a photo, then at each hand four times: as tracking
+does, turned and shrunk, turned the other way and enlarged, and mirrored. The label is the median of
+the answers; their spread says how far it can be trusted (self-ensembling as in Radosavovic et al.,
+"Data Distillation", arXiv 1712.04440).
 """
 
 import json
@@ -29,18 +29,27 @@ PALM_SCORE = 0.4
 """Below the tracker's: what is no hand the landmark model refuses."""
 
 SUSPECTED_SCORE = 0.1
-"""Where the teacher's detector gives no palm as much as this, there is none: far below what any tracker takes for one."""
+"""Where the teacher's detector gives no palm as much as this, there is none: far below what
+any tracker takes for one.
+"""
 
 HAND_SCORE = 0.5
+"""Presence from which on the teacher's landmark model has a hand before it, as the tracker's."""
 
+# Sides of a region, in pixels and in longer sides of the picture: beyond them the model answered
+# to what is no hand, and the looks from there would tell nothing.
+_LEAST_REGION = 8
+_MOST_REGION = 8
+
+# Radians and scale of the looks at a hand, about as far as tracking strays from one frame to the
+# next.
 _TURNS: tuple[tuple[float, float], ...] = ((0.0, 1.0), (0.35, 1.1), (-0.35, 0.9))
-"""Radians and scale of the looks at a hand, about as far as tracking strays from one frame to the next."""
 
+# Of the palm's length: two answers nearer than this on average are one hand, as in `association`.
 _SAME = 0.35
-"""Of the palm's length: two answers nearer than this on average are one hand, as in ``association``."""
 
+# How much wider than the photo, or than a box, a view is: hands that fill the picture are found so.
 _ZOOM_OUT = 1.8
-"""How much wider than the photo, or than a box, a view is: hands that fill the picture are found so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +69,11 @@ class TeacherHand:
     spread: NDArray[np.float32]
     right: float
     presence: float
+
+    @property
+    def certainty(self) -> float:
+        """Probability of the likelier side, in [0.5, 1]."""
+        return max(self.right, 1 - self.right)
 
     @property
     def handedness(self) -> Literal["Left", "Right"]:
@@ -124,29 +138,37 @@ class Teacher:
         hands: list[TeacherHand] = []
         for region in self.regions(image, boxes):
             hand = self._look_well(image, region)
+            # Views overlap, so most hands come several times: the first one stays.
             if hand is not None and not any(_is_same(hand, other) for other in hands):
                 hands.append(hand)
         return hands
 
     def regions(self, image: Image, boxes: NDArray[np.float64] | None = None) -> Iterator[Rect]:
-        """Give the regions around all palms that the pack finds, in whole and closer views, as :meth:`label`."""
+        """Give the regions around all palms that the pack finds, in whole and closer
+        views, as :meth:`label`.
+        """
         for view in _views(image, boxes):
             for palm in self._palms(image, view, PALM_SCORE):
                 yield region_from_palm(palm.rect, palm.keypoints)
 
     def suspects(self, image: Image, boxes: NDArray[np.float64] | None = None) -> list[Rect]:
-        """Return the upright boxes of whatever might be a palm, in the same views: beyond them there is none."""
-        return [
-            palm.rect
-            for view in _views(image, boxes)
-            for palm in self._palms(image, view, SUSPECTED_SCORE)
-        ]
+        """Return the upright boxes of whatever might be a palm, in the same views: beyond them
+        there is none.
+        """
+        suspects: list[Rect] = []
+        for view in _views(image, boxes):
+            suspects += [palm.rect for palm in self._palms(image, view, SUSPECTED_SCORE)]
+        return suspects
 
     def _palms(self, image: Image, view: Rect, threshold: float) -> list[Palm]:
         raw, logits = run_on_crop(self._palm, image, view, border="black")
-        geometry = self._pack.palm_geometry
         palms = decode_palms(
-            raw[0], logits[0, :, 0], self._anchors, view, geometry, threshold=threshold
+            raw[0],
+            logits[0, :, 0],
+            self._anchors,
+            view,
+            self._pack.palm_geometry,
+            threshold=threshold,
         )
         return merge_palms(palms)
 
@@ -156,78 +178,86 @@ class Teacher:
         if first.presence < HAND_SCORE:
             return None
         centred = first.tracking_region()
-        if not 8 < centred.width < 8 * max(image.shape[:2]):
+        if not _LEAST_REGION < centred.width < _MOST_REGION * max(image.shape[:2]):
             return None
-        looks = [
-            self.look(image, replace(centred, **_turned(centred, turn, scale)))
-            for turn, scale in _TURNS
-        ]
+        looks = [self.look(image, _turned(centred, turn, scale)) for turn, scale in _TURNS]
         looks.append(self._look_mirrored(image, centred))
+        # One look that sees no hand is a doubt that the median would hide.
         if min(look.presence for look in looks) < HAND_SCORE:
             return None
         return _combined(looks)
 
     def look(self, image: Image, region: Rect) -> TeacherHand:
         """Return what the landmark model says of one region, however low its presence."""
-        raw, presence, handedness, world = run_on_crop(
-            self._landmark, image, region, border="replicate"
-        )[:4]
+        outputs = run_on_crop(self._landmark, image, region, border="replicate")
+        # Packs of our own add a confidence, which no label needs.
+        raw, presence, handedness, world = outputs[:4]
         geometry = self._pack.landmark_geometry
         is_right, certainty = is_right_hand(float(handedness[0, 0]), geometry, mirrored=False)
         return TeacherHand(
             keypoints=project_landmarks(raw[0], region, geometry),
             world=project_world(world[0], region).astype(np.float32),
+            # Of one answer; `_combined` measures it.
             spread=np.zeros(21, np.float32),
             right=certainty if is_right else 1 - certainty,
             presence=float(presence[0, 0]),
         )
 
     def _look_mirrored(self, image: Image, region: Rect) -> TeacherHand:
-        width = image.shape[1]
+        # Pixels' middles are whole numbers: the last one, width - 1, mirrors the first one, 0.
+        last = image.shape[1] - 1
         mirrored = np.ascontiguousarray(image[:, ::-1])
-        there = replace(region, x=width - 1 - region.x, angle=-region.angle)
-        look = self.look(mirrored, there)
-        turned_back = look.keypoints.copy()
-        turned_back[:, 0] = width - 1 - turned_back[:, 0]
+        look = self.look(mirrored, replace(region, x=last - region.x, angle=-region.angle))
+        keypoints = look.keypoints.copy()
+        keypoints[:, 0] = last - keypoints[:, 0]
         return replace(
             look,
-            keypoints=turned_back,
+            keypoints=keypoints,
             world=look.world * np.array([-1, 1, 1], np.float32),
+            # In a mirror a right hand is a left one.
             right=1 - look.right,
         )
 
 
-def _turned(region: Rect, turn: float, scale: float) -> dict[str, float]:
-    return {
-        "angle": region.angle + turn,
-        "width": region.width * scale,
-        "height": region.height * scale,
-    }
+def _turned(region: Rect, turn: float, scale: float) -> Rect:
+    """Return a region turned by radians and enlarged."""
+    return replace(
+        region,
+        width=region.width * scale,
+        height=region.height * scale,
+        angle=region.angle + turn,
+    )
 
 
 def _views(image: Image, boxes: NDArray[np.float64] | None) -> Iterator[Rect]:
+    """Give the squares in which palms are looked for: all, all with a border, around each box."""
     height, width = image.shape[:2]
-    whole = letterbox(height, width)
-    yield whole
-    yield replace(whole, width=whole.width * _ZOOM_OUT, height=whole.height * _ZOOM_OUT)
+    letterboxed = letterbox(height, width)
+    yield letterboxed
+    yield _turned(letterboxed, 0.0, _ZOOM_OUT)
     for x, y, across, down in boxes if boxes is not None else ():
         side = _ZOOM_OUT * max(across * width, down * height)
         yield Rect(x * width, y * height, side, side, 0.0)
 
 
 def _is_same(hand: TeacherHand, other: TeacherHand) -> bool:
-    apart = np.linalg.norm(hand.keypoints[:, :2] - other.keypoints[:, :2], axis=1).mean()
-    return bool(apart < _SAME * max(palm_size(hand.keypoints), palm_size(other.keypoints)))
+    distances = np.linalg.norm(hand.keypoints[:, :2] - other.keypoints[:, :2], axis=1)
+    # By the larger palm: a wrong small hand within a large one is that hand once more.
+    palm = max(palm_size(hand.keypoints), palm_size(other.keypoints))
+    return bool(distances.mean() < _SAME * palm)
 
 
 def _combined(looks: Sequence[TeacherHand]) -> TeacherHand:
+    """Return the median of several answers, and how far they are from it."""
     points = np.stack([look.keypoints for look in looks])
+    worlds = [look.world for look in looks]
+    # A median, not a mean: one look of four may be far off.
     middle = np.median(points, axis=0).astype(np.float32)
-    apart = np.linalg.norm(points[..., :2] - middle[:, :2], axis=-1).mean(axis=0)
+    distances = np.linalg.norm(points[..., :2] - middle[:, :2], axis=-1).mean(axis=0)
     return TeacherHand(
         keypoints=middle,
-        world=np.median([look.world for look in looks], axis=0).astype(np.float32),
-        spread=(apart / max(palm_size(middle), 1.0)).astype(np.float32),
+        world=np.median(worlds, axis=0).astype(np.float32),
+        spread=(distances / max(palm_size(middle), 1.0)).astype(np.float32),
         right=float(np.mean([look.right for look in looks])),
         presence=min(look.presence for look in looks),
     )
@@ -240,7 +270,8 @@ def pseudo_label(
     *,
     on_photo: Callable[[int, int], None] = lambda done, hands: None,
 ) -> None:
-    """Label photos and append a JSON line for each to a file; those that it holds already are not looked at again.
+    """Label photos and append a JSON line for each to a file; those that it holds already
+    are not looked at again.
 
     Args:
         photos: to label.
@@ -259,34 +290,44 @@ def pseudo_label(
             if photo.name in labelled:
                 on_photo(done, 0)
                 continue
-            pixels = load_pixels(photo)
-            hands = teacher.label(pixels, photo.boxes)
-            record = {
-                "photo": photo.name,
-                "teacher": teacher.name,
-                "size": list(pixels.shape[:2]),
-                "hands": [hand.to_json() for hand in hands],
-                "suspects": [_corners(box) for box in teacher.suspects(pixels, photo.boxes)],
-            }
+            record = _label_record(photo, teacher)
             lines.write(json.dumps(record) + "\n")
+            # A run of hours can be stopped at any moment: what is done shall not be done again.
             lines.flush()
-            on_photo(done, len(hands))
+            on_photo(done, len(record["hands"]))
+
+
+def _label_record(photo: Photo, teacher: Teacher) -> dict[str, Any]:
+    pixels = load_pixels(photo)
+    hands = teacher.label(pixels, photo.boxes)
+    suspects = teacher.suspects(pixels, photo.boxes)
+    return {
+        "photo": photo.name,
+        "teacher": teacher.name,
+        "size": list(pixels.shape[:2]),
+        "hands": [hand.to_json() for hand in hands],
+        "suspects": [_corners(box) for box in suspects],
+    }
 
 
 def _corners(box: Rect) -> list[float]:
-    across, down = box.width / 2, box.height / 2
-    corners = (box.x - across, box.y - down, box.x + across, box.y + down)
+    """Return x0, y0, x1, y1, rounded to a tenth of a pixel."""
+    half_width = box.width / 2
+    half_height = box.height / 2
+    corners = (box.x - half_width, box.y - half_height, box.x + half_width, box.y + half_height)
     return [round(float(value), 1) for value in corners]
 
 
 def read_suspects(path: Path) -> dict[str, NDArray[np.float64]]:
-    """Return boxes (n, 4) x0, y0, x1, y1 of what might be a palm by the photo's name; no entry where nobody looked.
+    """Return boxes (n, 4) x0, y0, x1, y1 of what might be a palm by the photo's name; no entry
+    where nobody looked.
 
     Raises:
         InputError: the file cannot be read, or holds a box that is none.
     """
     suspects: dict[str, NDArray[np.float64]] = {}
     for number, record in enumerate(read_lines(path), 1):
+        # Labels of before this was looked for have none: of their photos nothing is known.
         if "suspects" not in record:
             continue
         try:
@@ -302,25 +343,33 @@ def read_suspects(path: Path) -> dict[str, NDArray[np.float64]]:
 
 
 def _labelled_already(path: Path, teacher: str) -> set[str]:
-    """Return the names in a file of labels, from which a line that was cut off by a stop is taken away."""
+    """Return the names in a file of labels, from which a line that was cut off by a stop is taken
+    away.
+    """
     if not path.is_file():
         return set()
     content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        path.write_bytes(whole)
+    complete = content[: content.rfind(b"\n") + 1]
+    if len(complete) < len(content):
+        path.write_bytes(complete)
     names: set[str] = set()
     for record in read_lines(path):
+        # Two teachers mean different points by a keypoint: a network would learn their mean.
         if record.get("teacher") != teacher:
             raise InputError(
-                f"{path}: holds labels by {record.get('teacher')!r}, not by {teacher!r}: write to another file"
+                f"{path}: holds labels by {record.get('teacher')!r}, not by {teacher!r}: "
+                "write to another file"
             )
         names.add(str(record.get("photo")))
     return names
 
 
 def read_labels(path: Path) -> dict[str, list[TeacherHand]]:
-    """Return the teacher's hands by the photo's name, of every photo that it looked at. Raises :class:`InputError`."""
+    """Return the teacher's hands by the photo's name, of every photo that it looked at.
+
+    Raises:
+        InputError: the file is not there, cannot be read, or a line holds no labels.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such file: make it with `handheld hands pseudo-label`")
     labels: dict[str, list[TeacherHand]] = {}

@@ -1,20 +1,26 @@
 """What a pack takes for hands though it is none: the examples without a hand that teach it most.
 
-Random crops hardly ever show a face as tightly as a detector cuts it out, so a network that has only seen those
-calls faces hands (hard negatives: Sung and Poggio, 1998; Shrivastava et al., arXiv 1604.03540).
+Random crops hardly ever show a face as tightly as a detector cuts it out, so a network
+that has only seen those calls faces hands (hard negatives: Sung and Poggio, 1998;
+Shrivastava et al., arXiv 1604.03540).
 """
 
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.hands.training.examples.labelling import Teacher, read_labels
-from handheld.hands.training.examples.photos import Photo, read_lines, read_photos
+from handheld.hands.training.examples.labelling import Teacher, TeacherHand, read_labels
+from handheld.hands.training.examples.photos import (
+    Photo,
+    empty_pictures,
+    read_lines,
+    read_photos,
+)
 from handheld.media import Image, Rect, read_image
 
 SUSPECTED = 0.3
@@ -22,6 +28,11 @@ SUSPECTED = 0.3
 
 DENIED = 0.1
 """Presence below which the teacher is sure that there is no hand."""
+
+
+# Share of a region's side: a hand whose middle is as near to the region's middle lies within the
+# circle around the region, of which half the diagonal is the radius.
+_REACH = 0.7
 
 
 def find_mistakes(
@@ -33,10 +44,11 @@ def find_mistakes(
     *,
     on_picture: Callable[[int, int, int], None] = lambda done, total, mistakes: None,
 ) -> None:
-    """Look for hands with a pack in all pictures, and append a JSON line for each: where it sees one that is none.
+    """Look for hands with a pack in all pictures, and append a JSON line for each: where
+    it sees one that is none.
 
-    In a photo a region counts if no labelled hand and no known box is in it and the teacher denies it; in a
-    picture without hands each does. What the file holds already is not looked at again.
+    In a photo a region counts if no labelled hand and no known box is in it and the teacher denies
+    it; in a picture without hands each does. What the file holds already is not looked at again.
 
     Args:
         data: the folder with ``photos``, ``negatives`` and ``backgrounds``.
@@ -44,76 +56,114 @@ def find_mistakes(
         pupil: the pack that makes the mistakes.
         teacher: the pack that the labels are of.
         path: of the JSON lines; made if it is not there.
-        on_picture: told after each picture how many are done, of how many, and the mistakes in this one.
+        on_picture: told after each picture how many are done, of how many, and
+            the mistakes in this one.
 
     Raises:
         InputError: photos, labels or the file cannot be read.
         OSError: the disk is full; what was written stays.
     """
-    photos = read_photos(data / "photos")
-    labelled = read_labels(labels)
-    empty = sorted(
-        file for folder in ("negatives", "backgrounds") for file in (data / folder).glob("*.jpg")
-    )
-    done = {str(record.get("picture")) for record in read_lines(path)} if path.is_file() else set()
-    total = len(photos) + len(empty)
+    pictures = _pictures(data, labels)
+    done = _names_in(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as lines:
+        for number, picture in enumerate(pictures, 1):
+            if picture.name in done:
+                continue
+            regions = _mistakes_in(picture, pupil, teacher)
+            _write_line(lines, picture.name, regions)
+            on_picture(number, len(pictures), len(regions))
 
-        def keep(number: int, name: str, regions: list[Rect]) -> None:
-            rows = [[round(value, 3) for value in _row(region)] for region in regions]
-            lines.write(json.dumps({"picture": name, "regions": rows}) + "\n")
-            lines.flush()
-            on_picture(number, total, len(rows))
 
-        for number, photo in enumerate(photos, 1):
-            if f"photos/{photo.name}" not in done:
-                hands = [hand.keypoints for hand in labelled.get(photo.name, [])]
-                found = _in_photo(photo, hands, pupil, teacher)
-                keep(number, f"photos/{photo.name}", found)
-        for number, file in enumerate(empty, len(photos) + 1):
-            name = file.relative_to(data).as_posix()
-            if name not in done:
-                keep(number, name, suspected(read_image(file), pupil))
+class _Picture(NamedTuple):
+    """A picture to look through.
+
+    Attributes:
+        name: in the folder of the data.
+        path: of the file.
+        photo: what is known of it; ``None`` for a picture without hands.
+        hands: what the teacher found in it.
+    """
+
+    name: str
+    path: Path
+    photo: Photo | None = None
+    hands: Sequence[TeacherHand] = ()
+
+
+def _pictures(data: Path, labels: Path) -> list[_Picture]:
+    """Return all photos, then all pictures without hands."""
+    photos = read_photos(data / "photos")
+    answers = read_labels(labels)
+    pictures = []
+    for photo in photos:
+        hands = answers.get(photo.name, [])
+        pictures.append(_Picture(f"photos/{photo.name}", photo.path, photo, hands))
+    empty = [_Picture(path.relative_to(data).as_posix(), path) for path in empty_pictures(data)]
+    return pictures + empty
+
+
+def _mistakes_in(picture: _Picture, pupil: Teacher, teacher: Teacher) -> list[Rect]:
+    image = read_image(picture.path)
+    regions = suspected(image, pupil)
+    # Nobody is asked: people chose these pictures since there is no hand in them.
+    if picture.photo is None:
+        return regions
+    middles = _hand_middles(picture.photo, picture.hands, image)
+    # The teacher last, as it is what costs: labels may lack a hand that it sees from here.
+    return [
+        region
+        for region in regions
+        if not _holds_any(region, middles) and teacher.look(image, region).presence < DENIED
+    ]
+
+
+def _names_in(path: Path) -> set[str]:
+    if not path.is_file():
+        return set()
+    return {str(record.get("picture")) for record in read_lines(path)}
+
+
+def _write_line(lines: IO[str], name: str, regions: Sequence[Rect]) -> None:
+    rows = []
+    for region in regions:
+        row = (region.x, region.y, region.width, region.angle)
+        rows.append([round(value, 3) for value in row])
+    lines.write(json.dumps({"picture": name, "regions": rows}) + "\n")
+    # A run of hours can be stopped at any moment: what is done shall not be done again.
+    lines.flush()
 
 
 def suspected(image: Image, pupil: Teacher) -> list[Rect]:
-    """Return the regions in which a pack sees a hand, as its detector and as its tracking would cut them."""
+    """Return the regions in which a pack sees a hand, as its detector and as its tracking would cut
+    them.
+    """
     regions = []
     for region in pupil.regions(image):
         look = pupil.look(image, region)
         if look.presence < SUSPECTED:
             continue
         regions.append(region)
+        # A tracker goes on from its own answer: a mistake that survives that is followed for long.
         again = look.tracking_region()
         if pupil.look(image, again).presence >= SUSPECTED:
             regions.append(again)
     return regions
 
 
-def _in_photo(
-    photo: Photo, hands: Sequence[NDArray[np.float32]], pupil: Teacher, teacher: Teacher
-) -> list[Rect]:
-    image = read_image(photo.path)
-    height, width = image.shape[:2]
-    middles = [hand[:, :2].mean(axis=0) for hand in hands]
+def _hand_middles(photo: Photo, hands: Sequence[TeacherHand], image: Image) -> list[NDArray[Any]]:
+    """Return the middles (2,) of all hands that anybody knows of, pixels."""
+    middles: list[NDArray[Any]] = [hand.keypoints[:, :2].mean(axis=0) for hand in hands]
     if photo.boxes is not None:
+        height, width = image.shape[:2]
         middles += list(photo.boxes[:, :2] * (width, height))
-    return [
-        region
-        for region in suspected(image, pupil)
-        if not any(_inside(middle, region) for middle in middles)
-        and teacher.look(image, region).presence < DENIED
-    ]
+    return middles
 
 
-def _inside(point: NDArray[Any], region: Rect) -> bool:
-    """Whether a point is within the circle around a region."""
-    return bool(np.hypot(point[0] - region.x, point[1] - region.y) < 0.7 * region.width)
-
-
-def _row(region: Rect) -> tuple[float, float, float, float]:
-    return region.x, region.y, region.width, region.angle
+def _holds_any(region: Rect, points: Sequence[NDArray[Any]]) -> bool:
+    """Whether any of some points is within the circle around a region."""
+    radius = _REACH * region.width
+    return any(np.hypot(x - region.x, y - region.y) < radius for x, y in points)
 
 
 def read_mistakes(path: Path) -> dict[str, list[Rect]]:
@@ -125,7 +175,7 @@ def read_mistakes(path: Path) -> dict[str, list[Rect]]:
     mistakes: dict[str, list[Rect]] = {}
     for number, record in enumerate(read_lines(path), 1):
         try:
-            rows = np.array(record["regions"], np.float64).reshape(-1, 4)
+            rows = _read_rows(record["regions"])
             name = str(record["picture"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
@@ -134,5 +184,14 @@ def read_mistakes(path: Path) -> dict[str, list[Rect]]:
         if not np.isfinite(rows).all() or (rows[:, 2] <= 0).any():
             raise InputError(f"{path}: line {number}: a region that is no square of a picture")
         if len(rows):
-            mistakes[name] = [Rect(x, y, side, side, angle) for x, y, side, angle in rows.tolist()]
+            mistakes[name] = _squares(rows)
     return mistakes
+
+
+def _squares(rows: NDArray[np.float64]) -> list[Rect]:
+    return [Rect(x, y, side, side, angle) for x, y, side, angle in rows.tolist()]
+
+
+def _read_rows(regions: object) -> NDArray[np.float64]:
+    """Return (n, 4): x, y, side, angle."""
+    return np.array(regions, np.float64).reshape(-1, 4)

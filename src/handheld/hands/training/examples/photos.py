@@ -1,7 +1,7 @@
 """The photo sets: which pictures there are, what is known of them, and which are kept apart.
 
-Photos are split by person, or by session where nobody says who it is, never by picture: two photos of one
-hand a second apart are nearly the same picture.
+Photos are split by person, or by session where nobody says who it is, never by picture: two photos
+of one hand a second apart are nearly the same picture.
 """
 
 import hashlib
@@ -64,10 +64,11 @@ SINGLE = frozenset(photo_set.name for photo_set in SHIPPED if photo_set.single)
 """Sets in which whatever is beside a hand is no hand."""
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png"})
+# Chosen among forty so that validation and test have photos of four and six sets; see
+# docs/train-hand-models.md.
 _SALT = "1"
-"""Chosen among forty so that validation and test have photos of four and six sets; see docs/train-hand-models.md."""
+# Upper ends of the splits' ranges of the hash, in percent.
 _PERCENT = {"test": 10, "validation": 20}
-"""Upper ends of the splits' ranges of the hash, in percent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,18 +93,33 @@ class Photo:
     tips: NDArray[np.float64] | None = None
 
     @property
+    def group(self) -> str:
+        """The set that this photo is of."""
+        return self.name.partition("/")[0]
+
+    @property
     def split(self) -> Split:
         """The split that this photo's person is in."""
         return split_of(self.person)
 
 
 def split_of(person: str) -> Split:
-    """Return the split of a person or session: a tenth is for tests, a tenth for validation, by a hash of the name."""
+    """Return the split of a person or session: a tenth is for tests, a tenth for validation, by a
+    hash of the name.
+    """
     digest = hashlib.sha256(f"{_SALT}/{person}".encode()).digest()
+    # The first four bytes as a share of what four bytes can be: evenly spread over [0, 100).
     percent = int.from_bytes(digest[:4], "big") * 100 / 2**32
     if percent < _PERCENT["test"]:
         return "test"
-    return "validation" if percent < _PERCENT["validation"] else "train"
+    if percent < _PERCENT["validation"]:
+        return "validation"
+    return "train"
+
+
+def empty_pictures(data: Path) -> list[Path]:
+    """Return the pictures without hands in a folder's ``negatives`` and ``backgrounds``, sorted."""
+    return sorted([*data.glob("negatives/*.jpg"), *data.glob("backgrounds/*.jpg")])
 
 
 def read_photos(folder: Path, sets: tuple[PhotoSet, ...] = SHIPPED) -> list[Photo]:
@@ -114,7 +130,8 @@ def read_photos(folder: Path, sets: tuple[PhotoSet, ...] = SHIPPED) -> list[Phot
         sets: those to read; one that is not there is left out.
 
     Raises:
-        InputError: none of the sets is there, or an index cannot be read or names a file that is missing.
+        InputError: none of the sets is there, or an index cannot be read or
+            names a file that is missing.
     """
     boxes = _read_json(folder / "boxes.json") if (folder / "boxes.json").is_file() else {}
     photos: list[Photo] = []
@@ -128,27 +145,41 @@ def read_photos(folder: Path, sets: tuple[PhotoSet, ...] = SHIPPED) -> list[Phot
 
 
 def _photos_of(folder: Path, photo_set: PhotoSet, boxes: dict[str, Any]) -> Iterator[Photo]:
-    index = folder / photo_set.name / "index.jsonl"
-    records = {record["file"]: record for record in read_lines(index)} if index.is_file() else {}
-    for name in records:
-        if not (index.parent / name).is_file():
-            raise InputError(
-                f"{index}: names {name}, which is not in {index.parent}: restore it or take its line out"
-            )
+    records = _read_index(folder / photo_set.name / "index.jsonl")
     for path in sorted((folder / photo_set.name).rglob("*")):
         if path.suffix.lower() not in _PICTURES:
             continue
         name = path.relative_to(folder).as_posix()
-        record = records.get(path.name, {})
-        listed = record.get("boxes", boxes.get(name))
-        yield Photo(
-            name=name,
-            path=path,
-            person=_person(photo_set.name, record, path),
-            boxes=None if listed is None else np.array(listed, np.float64).reshape(-1, 4),
-            complete=photo_set.complete and listed is not None,
-            tips=_tips(record),
-        )
+        # A set's own index knows better than the boxes that were collected for sets without one.
+        record = {"boxes": boxes.get(name)} | records.get(path.name, {})
+        yield _photo(name, path, photo_set, record)
+
+
+def _photo(name: str, path: Path, photo_set: PhotoSet, record: dict[str, Any]) -> Photo:
+    listed = record["boxes"]
+    return Photo(
+        name=name,
+        path=path,
+        person=_person(photo_set.name, record, path),
+        boxes=None if listed is None else np.array(listed, np.float64).reshape(-1, 4),
+        complete=photo_set.complete and listed is not None,
+        tips=_tips(record),
+    )
+
+
+def _read_index(path: Path) -> dict[str, dict[str, Any]]:
+    """Return a set's records by the photo's file name, none where it has no index."""
+    if not path.is_file():
+        return {}
+    records = {record["file"]: record for record in read_lines(path)}
+    # A photo that went missing would change who is in which split without a word.
+    for name in records:
+        if not (path.parent / name).is_file():
+            raise InputError(
+                f"{path}: names {name}, which is not in {path.parent}: "
+                "restore it or take its line out"
+            )
+    return records
 
 
 def _tips(record: dict[str, Any]) -> NDArray[np.float64] | None:
@@ -161,11 +192,14 @@ def _person(name: str, record: dict[str, Any], path: Path) -> str:
     if record.get("person"):
         return f"{name}/{record['person']}"
     session = _SESSIONS.get(name)
+    # Where nobody says who or when, the whole set is one session: it is in one split.
     return f"{name}/{session(record, path)}" if session else name
 
 
 def _hundred(record: dict[str, Any], path: Path) -> str:
-    """Number of the photo without its last two digits: cameras count on, so neighbours were taken together."""
+    """Number of the photo without its last two digits: cameras count on, so
+    neighbours were taken together.
+    """
     digits = re.findall(r"\d+", record.get("path", path.name))
     return str(int(digits[-1]) // 100)
 
@@ -174,6 +208,7 @@ def _prefix(record: dict[str, Any], path: Path) -> str:
     return path.name.partition("pic")[0].strip("_")
 
 
+# How a photo's session follows from its name, in sets that do not say who it shows.
 _SESSIONS: dict[str, Callable[[dict[str, Any], Path], str]] = {
     "digits": _hundred,  # some ten of the 218 students
     "ti1k": _hundred,  # one of about ten scenes
@@ -183,12 +218,12 @@ _SESSIONS: dict[str, Callable[[dict[str, Any], Path], str]] = {
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Read JSON lines. Raises :class:`InputError` with the number of the line that is none."""
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-    for number, line in enumerate(text.splitlines(), 1):
+    """Read JSON lines.
+
+    Raises:
+        InputError: with the number of the line that is none.
+    """
+    for number, line in enumerate(_read_text(path).splitlines(), 1):
         try:
             record = json.loads(line)
         except ValueError as error:
@@ -200,10 +235,19 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         yield record
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_text(path: Path) -> str:
     try:
-        table = json.loads(path.read_text("utf-8-sig"))
+        # With or without a byte order mark: editors of Windows write one.
+        return path.read_text("utf-8-sig")
     except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    text = _read_text(path)
+    try:
+        table = json.loads(text)
+    except ValueError as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not isinstance(table, dict):
         raise InputError(f"{path}: expected a table of files and boxes, got {type(table).__name__}")
@@ -211,7 +255,12 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def load_pixels(photo: Photo) -> NDArray[np.uint8]:
-    """Decode a photo: (H, W, 3) uint8 RGB. Raises :class:`InputError` if it is gone or broken, by name."""
+    """Decode a photo: (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: it is gone or broken; by name.
+    """
+    # Here, as photos are listed where nothing that decodes pictures is installed.
     from handheld.media import read_image
 
     try:

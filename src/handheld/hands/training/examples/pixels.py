@@ -1,9 +1,12 @@
-"""Decoded pictures in one file that is mapped into memory: decoding once is cheaper than in every step."""
+"""Decoded pictures in one file that is mapped into memory: decoding once is
+cheaper than in every step.
+"""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +14,16 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.files import atomic_path
 
+Pixels: TypeAlias = NDArray[np.uint8]
+
+# Pixels. Larger pictures are halved: no network here sees more than 256 of them.
 _LARGEST_SIDE = 640
-"""Pixels. Larger pictures are halved: no network here sees more than 256 of them."""
 
 
 @dataclass(frozen=True, eq=False)
 class PixelStore:
-    """Pictures by their position, (H, W, 3) uint8 RGB each, shared by all processes that open the file.
+    """Pictures by their position, (H, W, 3) uint8 RGB each, shared by all
+    processes that open the file.
 
     Attributes:
         names: of the pictures, in order.
@@ -42,14 +48,16 @@ class PixelStore:
         return self.content[start : start + 3 * height * width].reshape(height, width, 3)
 
     def scale(self, index: int) -> float:
-        """Return by what pixels of the original are multiplied to become pixels of the stored picture."""
+        """Return by what pixels of the original are multiplied to become pixels
+        of the stored picture.
+        """
         return float(0.5 ** self.halvings[index])
 
 
 def open_store(
     path: Path,
     names: Sequence[str],
-    load: Callable[[int], NDArray[np.uint8]],
+    load: Callable[[int], Pixels],
     *,
     on_picture: Callable[[int, int], None] = lambda done, total: None,
 ) -> PixelStore:
@@ -69,61 +77,83 @@ def open_store(
     stored = _read_index(index)
     if stored is None or stored["names"] != list(names) or not path.is_file():
         _write(path, index, names, _counted(load, len(names), on_picture))
+        # Read back, not kept: what is opened later is what is opened now.
         stored = _read_index(index)
     if stored is None:
         raise InputError(
             f"{index}: was not written as expected: delete it and {path.name} to begin again"
         )
+    return _opened(path, stored)
+
+
+def _opened(path: Path, stored: dict[str, list[Any]]) -> PixelStore:
+    """Return the store that an index describes."""
     shapes = np.array(stored["shapes"], np.int64).reshape(-1, 2)
     sizes = 3 * shapes.prod(axis=1)
-    content = np.memmap(path, np.uint8, "r") if len(names) else np.empty(0, np.uint8)
-    if len(content) != sizes.sum():
+    return PixelStore(
+        names=tuple(stored["names"]),
+        shapes=shapes,
+        halvings=np.array(stored["halvings"], np.int64),
+        # A picture begins where all before it end.
+        starts=np.cumsum(sizes) - sizes,
+        content=_mapped(path, int(sizes.sum())),
+    )
+
+
+def _mapped(path: Path, size: int) -> Pixels:
+    """Return the bytes of a file, read as they are used, and shared by the processes."""
+    # An empty file cannot be mapped.
+    content = np.memmap(path, np.uint8, "r") if size else np.empty(0, np.uint8)
+    if len(content) != size:
         raise InputError(
-            f"{path}: is {len(content)} bytes, expected {sizes.sum()}: delete it to begin again"
+            f"{path}: is {len(content)} bytes, expected {size}: delete it to begin again"
         )
-    halvings = np.array(stored["halvings"], np.int64)
-    return PixelStore(tuple(names), shapes, halvings, np.cumsum(sizes) - sizes, content)
+    return content
 
 
 def _counted(
-    load: Callable[[int], NDArray[np.uint8]], total: int, on_picture: Callable[[int, int], None]
-) -> Iterable[NDArray[np.uint8]]:
+    load: Callable[[int], Pixels], total: int, on_picture: Callable[[int, int], None]
+) -> Iterable[Pixels]:
     for number in range(total):
         yield load(number)
         on_picture(number + 1, total)
 
 
-def _read_index(path: Path) -> dict[str, list[object]] | None:
+def _read_index(path: Path) -> dict[str, list[Any]] | None:
+    """Return what a store holds; ``None`` where there is no index, or it is damaged."""
     try:
-        table: dict[str, list[object]] = json.loads(path.read_text("utf-8-sig"))
+        table: dict[str, list[Any]] = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError):
         return None
-    return table if {"names", "shapes", "halvings"} <= table.keys() else None
+    if {"names", "shapes", "halvings"} <= table.keys():
+        return table
+    return None
 
 
-def _write(
-    path: Path, index: Path, names: Sequence[str], pictures: Iterable[NDArray[np.uint8]]
-) -> None:
+def _write(path: Path, index: Path, names: Sequence[str], pictures: Iterable[Pixels]) -> None:
     shapes = []
     halvings = []
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
+        # One after the other: all of them are more than fits into memory.
         for picture in pictures:
             halved, times = _halved(picture)
             file.write(np.ascontiguousarray(halved).data)
             shapes.append(halved.shape[:2])
             halvings.append(times)
+    table = {"names": list(names), "shapes": shapes, "halvings": halvings}
     # Last: an index is only there when its pixels are.
     with atomic_path(index) as temporary:
-        temporary.write_text(
-            json.dumps({"names": list(names), "shapes": shapes, "halvings": halvings}), "utf-8"
-        )
+        temporary.write_text(json.dumps(table), "utf-8")
 
 
-def _halved(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+def _halved(picture: Pixels) -> tuple[Pixels, int]:
+    """Return a picture that is small enough, and how often it was halved."""
+    # Here, as a store that is there is opened without it.
     import cv2
 
     times = 0
+    # By halves, not to a size: each pixel is the plain mean of four, and labels scale exactly.
     while max(picture.shape[:2]) > _LARGEST_SIDE:
         height, width = picture.shape[:2]
         smaller = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)

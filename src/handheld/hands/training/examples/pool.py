@@ -1,7 +1,7 @@
 """Rendered pictures kept on disk: rendering one costs three times what learning from it does.
 
-A picture is rendered when it is first asked for; afterwards it is read, and shown each time from a little
-elsewhere and in another light.
+A picture is rendered when it is first asked for; afterwards it is read, and shown each time from a
+little elsewhere and in another light.
 """
 
 import os
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from handheld.errors import FileError
 from handheld.hands.training.labels import LabelledHand, LabelledPicture
 
+# Last number of a record that is whole: a write that was cut off leaves something else there.
 _MARK = 0x68616E64
-"""Last number of a record that is whole: a write that was cut off leaves something else there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +41,7 @@ class RenderPool:
 
     @property
     def _record(self) -> np.dtype[np.void]:
+        # All records have one size, so that picture i is i times that from the file's beginning.
         return np.dtype(
             [
                 ("hands", np.uint8),
@@ -50,6 +51,7 @@ class RenderPool:
                 ("seen", np.float32, (self.hands,)),
                 ("right", np.bool_, (self.hands,)),
                 ("pixels", np.uint8, (self.height, self.width, 3)),
+                # Last, so that it is only there when all before it is.
                 ("mark", np.uint32),
             ]
         )
@@ -60,12 +62,13 @@ class RenderPool:
         Raises:
             FileError: the file cannot be read or written, or the disk is full.
         """
-        place = index % self.count
+        row = index % self.count
         try:
-            stored = self._read(place)
+            stored = self._read(row)
             if stored is None:
-                stored = self._rendered(place)
-                os.pwrite(self._file, stored.tobytes(), place * self._record.itemsize)
+                stored = self._rendered(row)
+                # At its place in one call: processes that render the same picture write the same.
+                os.pwrite(self._file, stored.tobytes(), row * self._record.itemsize)
         except OSError as error:
             message = f"{self.path}: cannot be written: {error}; free space, or lower examples.pool"
             raise FileError(message) from error
@@ -81,30 +84,41 @@ class RenderPool:
             self._files.append(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644))
         return self._files[0]
 
-    def _read(self, place: int) -> NDArray[np.void] | None:
-        content = os.pread(self._file, self._record.itemsize, place * self._record.itemsize)
-        if len(content) < self._record.itemsize:
+    def _read(self, row: int) -> NDArray[np.void] | None:
+        """Return a record, if it was written."""
+        size = self._record.itemsize
+        content = os.pread(self._file, size, row * size)
+        # Beyond the file's end there is nothing; in its holes there are zeros, and no mark.
+        if len(content) < size:
             return None
         record = np.frombuffer(content, self._record)
-        return record if record["mark"][0] == _MARK else None
+        if record["mark"][0] == _MARK:
+            return record
+        return None
 
-    def _rendered(self, place: int) -> NDArray[np.void]:
-        picture = self.render(place)
+    def _rendered(self, row: int) -> NDArray[np.void]:
+        picture = self.render(row)
         record = np.zeros(1, self._record)
         record["hands"] = min(len(picture.hands), self.hands)
         for number, hand in enumerate(picture.hands[: self.hands]):
-            record["keypoints"][0, number] = hand.keypoints
-            record["world"][0, number] = np.nan if hand.world is None else hand.world
-            record["box"][0, number] = np.nan if hand.box is None else hand.box
-            record["seen"][0, number] = 1.0 if hand.visible is None else hand.visible.mean()
-            record["right"][0, number] = hand.handedness == "Right"
+            _put_hand(record[0], number, hand)
         record["pixels"] = picture.pixels
         record["mark"] = _MARK
         return record
 
 
+def _put_hand(record: np.void, number: int, hand: LabelledHand) -> None:
+    record["keypoints"][number] = hand.keypoints
+    # NaN stands for what is not known: an array has no place for None.
+    record["world"][number] = np.nan if hand.world is None else hand.world
+    record["box"][number] = np.nan if hand.box is None else hand.box
+    record["seen"][number] = 1.0 if hand.visible is None else hand.visible.mean()
+    record["right"][number] = hand.handedness == "Right"
+
+
 def _hand(record: np.void, number: int) -> LabelledHand:
-    # Which keypoints are seen is not kept, only how many: it decides whether there is a hand to find.
+    # Which keypoints are seen is not kept, only how many: it decides whether there is a hand to
+    # find.
     seen = round(21 * float(record["seen"][number]))
     return LabelledHand(
         keypoints=record["keypoints"][number],
@@ -117,9 +131,11 @@ def _hand(record: np.void, number: int) -> LabelledHand:
 
 
 def from_middles(hand: LabelledHand) -> LabelledHand:
-    """Return a rendered hand in the coordinates of crops, which count from the first pixel's middle.
+    """Return a rendered hand in the coordinates of crops, which count from the first pixel's
+    middle.
 
     The renderer counts from its corner.
     """
+    keypoints = hand.keypoints - np.array([0.5, 0.5, 0.0], np.float32)
     box = None if hand.box is None else hand.box - 0.5
-    return replace(hand, keypoints=hand.keypoints - np.array([0.5, 0.5, 0.0], np.float32), box=box)
+    return replace(hand, keypoints=keypoints, box=box)

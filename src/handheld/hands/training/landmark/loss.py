@@ -11,11 +11,13 @@ from handheld.hands.training.landmark.network import LandmarkOutput
 from handheld.ranges import in_range
 
 CLOSE = 0.15
-"""Palm lengths: a keypoint nearer to the truth than this is right, for the confidence of each keypoint."""
+"""Palm lengths: a keypoint nearer to the truth than this is right, for the
+confidence of each keypoint.
+"""
 
+# Of the crop's side: errors beyond it count by their size, not by their square, so that wrong
+# labels, as teachers give them, do not pull as hard as they are wrong (Huber, 1964).
 _BETA = 0.01
-"""Of the crop's side: errors beyond it count by their size, not by their square, so that wrong labels, as
-teachers give them, do not pull as hard as they are wrong (Huber, 1964)."""
 
 
 class LandmarkTargets(NamedTuple):
@@ -38,6 +40,8 @@ class LandmarkTargets(NamedTuple):
 class LossWeights:
     """How much each answer counts beside the keypoints' places in the picture."""
 
+    # Well below 1: the keypoints' error is a few hundredths of a crop, a cross-entropy some tenths,
+    # and the places in the picture come first.
     depth: float = 0.2
     world: float = 0.1
     presence: float = 0.03
@@ -51,47 +55,59 @@ class LossWeights:
 
 def landmark_loss(output: LandmarkOutput, targets: LandmarkTargets, weights: LossWeights) -> Tensor:
     """Return the loss of a batch, a number."""
-    flat = _distance(output.points[..., :2], targets.points[..., :2], _BETA)
-    depth = _distance(output.points[..., 2], targets.points[..., 2], _BETA)
-    world = _distance(output.world, targets.world, _BETA)
+    # Depth apart from x and y: no picture shows it, and a teacher's is a guess.
+    flat = _distance(output.points[..., :2], targets.points[..., :2])
+    depth = _distance(output.points[..., 2], targets.points[..., 2])
+    world = _distance(output.world, targets.world)
+    presence = _cross_entropy(output.presence, targets.presence)
+    handedness = _cross_entropy(output.handedness, targets.handedness)
+    confidence = _cross_entropy(output.confidence, _is_close(output, targets))
     return (
         flat
         + weights.depth * depth
         + weights.world * world
-        + weights.presence * _cross_entropy(output.presence, targets.presence)
-        + weights.handedness * _cross_entropy(output.handedness, targets.handedness)
-        + weights.confidence * _cross_entropy(output.confidence, _is_close(output, targets))
+        + weights.presence * presence
+        + weights.handedness * handedness
+        + weights.confidence * confidence
     )
 
 
 def errors(output: LandmarkOutput, targets: LandmarkTargets) -> Tensor:
-    """Return the distance (n, 21) of each keypoint from the truth in the picture, in palm lengths; NaN if unknown."""
-    apart = (output.points[..., :2] - targets.points[..., :2]).norm(dim=-1)
-    in_palms: Tensor = apart / targets.palm[:, None]
+    """Return the distance (n, 21) of each keypoint from the truth in the picture, in palm lengths;
+    NaN if unknown.
+    """
+    distances = (output.points[..., :2] - targets.points[..., :2]).norm(dim=-1)
+    in_palms: Tensor = distances / targets.palm[:, None]
     return in_palms
 
 
 def _is_close(output: LandmarkOutput, targets: LandmarkTargets) -> Tensor:
+    # A fact about the answer, not a way to change it: the confidence must not move the keypoints.
     with torch.no_grad():
-        apart = errors(output, targets)
-        return torch.where(apart.isnan(), apart, (apart < CLOSE).to(apart.dtype))
+        distances = errors(output, targets)
+        close = (distances < CLOSE).to(distances.dtype)
+        return torch.where(distances.isnan(), distances, close)
 
 
-def _distance(answer: Tensor, truth: Tensor, beta: float) -> Tensor:
+def _distance(answer: Tensor, truth: Tensor) -> Tensor:
     known = ~truth.isnan()
-    apart = functional.smooth_l1_loss(answer, truth.nan_to_num(), beta=beta, reduction="none")
-    return _mean(apart, known)
+    # NaN would go through `where` into the gradient: it is replaced before anything is computed.
+    distances = functional.smooth_l1_loss(answer, truth.nan_to_num(), beta=_BETA, reduction="none")
+    return _mean(distances, known)
 
 
 def _cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
     known = ~truth.isnan()
-    apart = functional.binary_cross_entropy_with_logits(
+    entropy = functional.binary_cross_entropy_with_logits(
         logits, truth.nan_to_num(), reduction="none"
     )
-    return _mean(apart, known)
+    return _mean(entropy, known)
 
 
 def _mean(values: Tensor, known: Tensor) -> Tensor:
-    """Average what is known; nothing known is no error. Unknown values get no gradient, not a gradient of NaN."""
+    """Average what is known; nothing known is no error.
+
+    Unknown values get no gradient, not a gradient of NaN.
+    """
     counted = torch.where(known, values, torch.zeros_like(values))
     return counted.sum() / known.sum().clamp(min=1)

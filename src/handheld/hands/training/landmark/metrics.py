@@ -1,7 +1,10 @@
-"""How good a landmark network is: error by palm length, presence, handedness, and what its confidence is worth."""
+"""How good a landmark network is: error by palm length, presence, handedness, and what
+its confidence is worth.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+# Steps of the calibration error: finer ones would hold too few answers each.
 _BINS = 10
 
 
@@ -45,7 +49,8 @@ class LandmarkScores:
         present: share of crops with a hand in which one is seen.
         absent: share of crops without a hand in which none is seen.
         handedness: share of hands whose side is right.
-        calibration: mean difference between confidence and how often it was right, in ten equal steps.
+        calibration: mean difference between confidence and how often it was
+            right, in ten equal steps.
         hands: crops with a hand.
     """
 
@@ -83,36 +88,41 @@ def landmark_scores(answers: LandmarkAnswers, close: float) -> LandmarkScores:
         close: palm lengths within which a keypoint is right, as for the confidence.
     """
     known = np.isfinite(answers.errors)
+    errors = answers.errors[known]
     has_points = np.asarray(known.any(axis=1), np.bool_)
+    # By hand first: a hand of which few keypoints are known counts as much as any other.
     by_hand = _row_means(answers.errors[has_points])
-    names = [name for name, has in zip(answers.groups, has_points, strict=True) if has]
+    groups = np.array(answers.groups)[has_points]
     return LandmarkScores(
-        mean=_mean(answers.errors[known]),
-        median=float(np.median(answers.errors[known])) if known.any() else float("nan"),
-        p90=float(np.quantile(by_hand, 0.9)) if len(by_hand) else float("nan"),
-        groups=_by_group(by_hand, names),
+        mean=_mean(errors),
+        median=_summary(errors, np.median),
+        p90=_summary(by_hand, partial(np.quantile, q=0.9)),
+        groups=_by_group(by_hand, groups),
         points=tuple(_mean(column[np.isfinite(column)]) for column in answers.errors.T),
+        # What is between a hand and none has no truth, and is in neither share.
         present=_mean(answers.presence[answers.has_hand == 1] >= 0.5),
         absent=_mean(answers.presence[answers.has_hand == 0] < 0.5),
         handedness=_agreement(answers.handedness, answers.is_right),
-        calibration=calibration_error(answers.confidence[known], answers.errors[known] < close),
+        calibration=calibration_error(answers.confidence[known], errors < close),
         hands=int(has_points.sum()),
     )
 
 
 def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
-    """Return the expected calibration error (Naeini et al., 2015) of (n,) probabilities, in [0, 1]; NaN for none."""
+    """Return the expected calibration error (Naeini et al., 2015) of (n,) probabilities, in [0, 1];
+    NaN for none.
+    """
     if not len(confidence):
         return float("nan")
+    # A probability of 1 belongs to the last step.
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
     total = np.bincount(bins, minlength=_BINS)
     gap = np.bincount(bins, weights=confidence - right, minlength=_BINS)
     return float(np.abs(gap).sum() / total.sum())
 
 
-def _by_group(values: Floats, names: Sequence[str]) -> dict[str, float]:
-    labels = np.array(names)
-    return {name: _mean(values[labels == name]) for name in sorted(set(names))}
+def _by_group(values: Floats, groups: NDArray[np.str_]) -> dict[str, float]:
+    return {str(name): _mean(values[groups == name]) for name in np.unique(groups)}
 
 
 def _agreement(probability: Floats, truth: Floats) -> float:
@@ -121,8 +131,14 @@ def _agreement(probability: Floats, truth: Floats) -> float:
 
 
 def _row_means(values: Floats) -> Floats:
+    # Row by row: hands differ in how many of their keypoints are known.
     return np.array([row[np.isfinite(row)].mean() for row in values], np.float32)
 
 
 def _mean(values: NDArray[np.generic]) -> float:
-    return float(values.mean()) if values.size else float("nan")
+    return _summary(values, np.mean)
+
+
+def _summary(values: NDArray[np.generic], summarise: Callable[..., Any]) -> float:
+    """Return what a function makes of numbers; NaN where there are none."""
+    return float(summarise(values)) if values.size else float("nan")

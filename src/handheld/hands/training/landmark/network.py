@@ -1,8 +1,8 @@
 """The landmark network: from a crop to 21 keypoints, and whether there is a hand at all.
 
-A map for each keypoint says where it is seen, by the mean of its softmax ("integral regression", Sun et al.,
-arXiv 1711.08229); what cannot be seen, or lies outside the crop, follows from the whole hand and is added as
-an offset.
+A map for each keypoint says where it is seen, by the mean of its softmax ("integral regression",
+Sun et al., arXiv 1711.08229); what cannot be seen, or lies outside the crop, follows from the whole
+hand and is added as an offset.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from handheld.errors import InputError
-from handheld.hands.training.blocks import Backbone, Pyramid, convolution, initialise
+from handheld.hands.training.blocks import (
+    Backbone,
+    Pyramid,
+    check_stages,
+    convolution,
+    initialise,
+)
 from handheld.ranges import whole_in_range
 
 
@@ -35,16 +40,7 @@ class LandmarkShape:
     hidden: int = 192
 
     def __post_init__(self) -> None:
-        if self.size < 64 or self.size % 32:
-            raise InputError(f"size: expected a multiple of 32 from 64 on, got {self.size}")
-        if len(self.widths) != 5 or len(self.depths) != 5:
-            raise InputError(
-                f"widths and depths: expected five each, got {self.widths} and {self.depths}"
-            )
-        for width in self.widths:
-            whole_in_range("network.widths", width, low=1)
-        for depth in self.depths:
-            whole_in_range("network.depths", depth, low=0)
+        check_stages(self.size, self.widths, self.depths)
         whole_in_range("network.pyramid", self.pyramid, low=1)
         whole_in_range("network.hidden", self.hidden, low=1)
 
@@ -67,8 +63,25 @@ class LandmarkOutput(NamedTuple):
     confidence: Tensor
 
 
-_OUTPUTS = 2 * 21 + 21 + 63 + 21 + 2
+_KEYPOINTS = 21
+
+# What the last layer answers, in its order: offsets x and y, depth, world, confidence of each
+# keypoint, then presence and handedness.
+_OUTPUTS = (2 * _KEYPOINTS, _KEYPOINTS, 3 * _KEYPOINTS, _KEYPOINTS, 1, 1)
+
+# Channels of the coarse features before they are looked at as a whole: with all of them the layer
+# that sees the whole hand would be a third of the network.
 _SQUEEZED = 32
+
+# Pixels between the cells of the fine and the coarse features.
+_FINE = 8
+_COARSE = 32
+
+
+def _cell_middles(side: int) -> Tensor:
+    """Return the middles (side * side, 2) of a grid's cells, row by row, x and y in [0, 1]."""
+    ticks = (torch.arange(side) + 0.5) / side
+    return torch.stack(torch.meshgrid(ticks, ticks, indexing="xy"), -1).flatten(0, 1)
 
 
 class LandmarkNetwork(nn.Module):
@@ -78,19 +91,17 @@ class LandmarkNetwork(nn.Module):
         super().__init__()
         self.shape = shape
         self.backbone = Backbone(shape.widths, shape.depths)
+        # Without the finest two stages: they see edges, not fingers, and are the largest.
         self.pyramid = Pyramid(shape.widths[2:], shape.pyramid)
-        self.maps = nn.Conv2d(shape.pyramid, 21, 1)
+        self.maps = nn.Conv2d(shape.pyramid, _KEYPOINTS, 1)
         self.squeeze = convolution(shape.widths[-1], _SQUEEZED, size=1)
-        cells = (shape.size // 32) ** 2
+        cells = (shape.size // _COARSE) ** 2
         self.whole = nn.Sequential(
             nn.Linear(_SQUEEZED * cells, shape.hidden), nn.ReLU(inplace=True)
         )
-        self.outputs = nn.Linear(shape.hidden + 2 * 21, _OUTPUTS)
-        side = shape.size // 8
-        ticks = (torch.arange(side) + 0.5) / side
-        self.register_buffer(
-            "grid", torch.stack(torch.meshgrid(ticks, ticks, indexing="xy"), -1).flatten(0, 1)
-        )
+        # It is told where each keypoint is seen, or it could not say how far that is off.
+        self.outputs = nn.Linear(shape.hidden + 2 * _KEYPOINTS, sum(_OUTPUTS))
+        self.register_buffer("grid", _cell_middles(shape.size // _FINE))
         self.grid: Tensor
         initialise(self)
         # The offsets begin at nothing: first the maps learn, which see the keypoints themselves.
@@ -102,22 +113,26 @@ class LandmarkNetwork(nn.Module):
         return self.read(*self.see(crops))
 
     def see(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Return fine and coarse features: all of the network's work, which may be done in bfloat16."""
+        """Return fine and coarse features: all of the network's work, which may
+        be done in bfloat16.
+        """
         features = self.backbone(crops)
         return self.pyramid(features[2:])[0], features[-1]
 
     def read(self, fine: Tensor, coarse: Tensor) -> LandmarkOutput:
         """Return the answers. In float32: bfloat16 would round places to a 256th of the crop."""
         seen = self.maps(fine).flatten(2).softmax(dim=2) @ self.grid
-        whole = self.whole(self.squeeze(coarse).flatten(1))
-        raw = self.outputs(torch.cat([whole, seen.flatten(1)], dim=1))
-        offset, depth, world, confidence, presence, handedness = raw.split(
-            [42, 21, 63, 21, 1, 1], dim=1
-        )
-        flat = seen + offset.reshape(-1, 21, 2)
-        points = torch.cat([flat, depth.reshape(-1, 21, 1)], dim=2)
+        hand = self.whole(self.squeeze(coarse).flatten(1))
+        raw = self.outputs(torch.cat([hand, seen.flatten(1)], dim=1))
+        offset, depth, world, confidence, presence, handedness = raw.split(_OUTPUTS, dim=1)
+        flat = seen + offset.reshape(-1, _KEYPOINTS, 2)
+        points = torch.cat([flat, depth.reshape(-1, _KEYPOINTS, 1)], dim=2)
         return LandmarkOutput(
-            points, presence[:, 0], handedness[:, 0], world.reshape(-1, 21, 3), confidence
+            points=points,
+            presence=presence[:, 0],
+            handedness=handedness[:, 0],
+            world=world.reshape(-1, _KEYPOINTS, 3),
+            confidence=confidence,
         )
 
 
@@ -129,12 +144,15 @@ class DeployedLandmarks(nn.Module):
         self.network = network
 
     def forward(self, crops: Tensor) -> dict[str, Tensor]:
-        """Crops (1, 3, size, size) in [0, 1] to what ``ModelPack.open_landmark`` expects, in its order."""
+        """Crops (1, 3, size, size) in [0, 1] to what ``ModelPack.open_landmark`` expects, in its
+        order.
+        """
         output: LandmarkOutput = self.network(crops)
         return {
             "landmarks": output.points.flatten(1) * float(self.network.shape.size),
             "presence": output.presence.sigmoid()[:, None],
             "right": output.handedness.sigmoid()[:, None],
+            # It learns decimetres, which are about as large as its other answers.
             "world": output.world.flatten(1) * 0.1,
             "confidence": output.confidence.sigmoid(),
         }

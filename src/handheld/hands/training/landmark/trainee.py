@@ -1,5 +1,7 @@
 """The landmark network in training: its configuration, its loss of a step, its evaluation."""
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +18,11 @@ from handheld.hands.training.examples.crops import CropExample
 from handheld.hands.training.examples.mixture import (
     CropBatch,
     CropMixture,
-    LabelLimits,
     fixed_examples,
     rendered_examples,
     stacked,
 )
+from handheld.hands.training.examples.photo_hands import LabelLimits
 from handheld.hands.training.examples.photos import Split
 from handheld.hands.training.landmark.loss import (
     CLOSE,
@@ -38,6 +40,7 @@ from handheld.hands.training.landmark.network import LandmarkNetwork, LandmarkOu
 from handheld.ranges import in_range
 from handheld.training import autocast, device_of
 
+# Crops of an evaluation, few enough to be judged often while a network learns.
 _JUDGED_HANDS = 700
 _JUDGED_EMPTY = 300
 _JUDGED_RENDERED = 200
@@ -112,26 +115,31 @@ class LandmarkTrainee:
 
     def loss(self, network: nn.Module, step: int) -> torch.Tensor:
         """Return the loss of a step."""
-        where = device_of(network)
+        device = device_of(network)
         batch = self._stream(step)
-        output = _answer(network, batch, where)
-        return landmark_loss(output, targets_of(batch, where), self._config.loss)
+        output = _answer(network, batch, device)
+        return landmark_loss(output, targets_of(batch, device), self._config.loss)
 
     def evaluate(self, network: nn.Module) -> dict[str, Any]:
-        """Return the scores on the validation split, and the error on rendered hands of other people."""
+        """Return the scores on the validation split, and the error on rendered hands of other
+        people.
+        """
         photos = judge(network, self._validation).to_json()
+        # A run on photos alone needs no meshes, for its evaluation neither.
         if self._config.arm == "real":
             return photos
         return {**photos, "rendered_mean": round(judge(network, self._rendered).mean, 4)}
 
     def scores(self, network: nn.Module, split: Split) -> LandmarkScores:
         """Return the scores on all hands of a split."""
-        photos = self.mixture.photos
-        most = len(photos.hands[split])
-        size = self._config.network.size
-        return judge(
-            network, fixed_examples(photos, split, size, most=most, empty=2 * _JUDGED_EMPTY)
+        examples = fixed_examples(
+            self.mixture.photos,
+            split,
+            self._config.network.size,
+            limit=len(self.mixture.photos.hands[split]),
+            empty=2 * _JUDGED_EMPTY,
         )
+        return judge(network, examples)
 
     @cached_property
     def _validation(self) -> list[CropExample]:
@@ -139,7 +147,7 @@ class LandmarkTrainee:
             self.mixture.photos,
             "validation",
             self._config.network.size,
-            most=_JUDGED_HANDS,
+            limit=_JUDGED_HANDS,
             empty=_JUDGED_EMPTY,
         )
 
@@ -148,16 +156,17 @@ class LandmarkTrainee:
         return rendered_examples(self.mixture, _JUDGED_RENDERED)
 
 
-def targets_of(batch: CropBatch, where: torch.device) -> LandmarkTargets:
+def targets_of(batch: CropBatch, device: torch.device) -> LandmarkTargets:
     """Return the truth of a batch as tensors."""
     arrays = (batch.points, batch.world, batch.presence, batch.handedness, batch.palm)
-    return LandmarkTargets(*(torch.from_numpy(array).to(where) for array in arrays))
+    return LandmarkTargets(*(torch.from_numpy(array).to(device) for array in arrays))
 
 
-def _answer(network: nn.Module, batch: CropBatch, where: torch.device) -> LandmarkOutput:
-    pictures = to_unit(torch.from_numpy(batch.pixels).to(where))
+def _answer(network: nn.Module, batch: CropBatch, device: torch.device) -> LandmarkOutput:
+    pictures = to_unit(torch.from_numpy(batch.pixels).to(device))
     assert isinstance(network, LandmarkNetwork)
-    with autocast(where):
+    # Only the convolutions in bfloat16, see `LandmarkNetwork.read`.
+    with autocast(device):
         fine, coarse = network.see(pictures)
     return network.read(fine.float(), coarse.float())
 
@@ -165,28 +174,40 @@ def _answer(network: nn.Module, batch: CropBatch, where: torch.device) -> Landma
 @torch.no_grad()
 def judge(network: nn.Module, examples: list[CropExample], *, batch: int = 64) -> LandmarkScores:
     """Return the scores of a network in evaluation mode on examples."""
-    where = device_of(network)
-    columns: list[list[np.ndarray[Any, Any]]] = [[] for _ in range(4)]
-    for start in range(0, len(examples), batch):
-        together = stacked(examples[start : start + batch])
-        output = _answer(network, together, where)
-        answers = (
-            errors(output, targets_of(together, where)),
-            output.confidence.sigmoid(),
-            output.presence.sigmoid(),
-            output.handedness.sigmoid(),
-        )
-        for column, answer in zip(columns, answers, strict=True):
-            column.append(answer.float().cpu().numpy())
-    truth = stacked(examples)
-    joined = [np.concatenate(column) for column in columns]
-    answers_of_all = LandmarkAnswers(
-        errors=joined[0],
-        confidence=joined[1],
-        presence=joined[2],
-        handedness=joined[3],
-        has_hand=truth.presence,
-        is_right=truth.handedness,
-        groups=truth.groups,
+    starts = range(0, len(examples), batch)
+    batches = [_judged(network, stacked(examples[start : start + batch])) for start in starts]
+    return landmark_scores(_joined(batches), CLOSE)
+
+
+def _judged(network: nn.Module, batch: CropBatch) -> LandmarkAnswers:
+    """Return what a network says of a batch, and the truth."""
+    device = device_of(network)
+    output = _answer(network, batch, device)
+    return LandmarkAnswers(
+        errors=_to_numpy(errors(output, targets_of(batch, device))),
+        confidence=_to_numpy(output.confidence.sigmoid()),
+        presence=_to_numpy(output.presence.sigmoid()),
+        handedness=_to_numpy(output.handedness.sigmoid()),
+        has_hand=batch.presence,
+        is_right=batch.handedness,
+        groups=batch.groups,
     )
-    return landmark_scores(answers_of_all, CLOSE)
+
+
+def _to_numpy(values: torch.Tensor) -> np.ndarray[Any, Any]:
+    array: np.ndarray[Any, Any] = values.float().cpu().numpy()
+    return array
+
+
+def _joined(batches: Sequence[LandmarkAnswers]) -> LandmarkAnswers:
+    """Return the answers of several batches as those of one."""
+    groups = itertools.chain.from_iterable(answers.groups for answers in batches)
+    return LandmarkAnswers(
+        errors=np.concatenate([answers.errors for answers in batches]),
+        confidence=np.concatenate([answers.confidence for answers in batches]),
+        presence=np.concatenate([answers.presence for answers in batches]),
+        handedness=np.concatenate([answers.handedness for answers in batches]),
+        has_hand=np.concatenate([answers.has_hand for answers in batches]),
+        is_right=np.concatenate([answers.is_right for answers in batches]),
+        groups=tuple(groups),
+    )

@@ -6,11 +6,11 @@ from typing import cast
 import torch
 from torch import nn
 
-from handheld.hands.training.examples.mixture import data_digests
+from handheld.hands.training.examples.digests import data_digests
 from handheld.hands.training.landmark.metrics import LandmarkScores
 from handheld.hands.training.landmark.network import DeployedLandmarks, LandmarkNetwork
 from handheld.hands.training.landmark.trainee import LandmarkConfig, LandmarkTrainee
-from handheld.hands.training.pack import Training, written
+from handheld.hands.training.pack import NetworkFile, Training, written
 from handheld.hands.training.run import TrainingFolder, averaged_network, train
 from handheld.training.runs import Progress, silent
 
@@ -34,26 +34,31 @@ def train_landmarks(
         HandheldError: as :func:`run.train`, or the network cannot be compiled.
     """
     trainee = LandmarkTrainee(config)
+    examples = config.examples
+    digests = data_digests(examples.folder, Path(examples.labels), examples.mistakes_file)
     result = train(
         trainee,
         config.learn,
-        config.plan()
-        | data_digests(
-            config.examples.folder, Path(config.examples.labels), config.examples.mistakes_file
-        ),
+        # With the digests: a run that goes on with other data would be neither of the two runs.
+        config.plan() | digests,
         TrainingFolder(folder),
         minutes=minutes,
         progress=progress,
     )
-    return _written(trainee, result.learner.average.module.cpu().eval(), folder, progress)
+    # The mean, by which it was judged; on the CPU, where it is compiled.
+    network = result.learner.average.module.cpu().eval()
+    return _written(trainee, network, folder, progress)
 
 
 def export_landmarks(
     config: LandmarkConfig, folder: Path, *, progress: Progress = silent
 ) -> Training[LandmarkScores]:
-    """Write the files of a run as it stands, which may still be at work: its weights' mean of a minute ago."""
+    """Write the files of a run as it stands, which may still be at work: its
+    weights' mean of a minute ago.
+    """
     trainee = LandmarkTrainee(config)
-    return _written(trainee, averaged_network(trainee, TrainingFolder(folder)), folder, progress)
+    network = averaged_network(trainee, TrainingFolder(folder))
+    return _written(trainee, network, folder, progress)
 
 
 def _written(
@@ -62,6 +67,14 @@ def _written(
     progress("test", 0.0, "judging on the test split")
     scores = trainee.scores(network, "test")
     progress("test", 1.0, f"error {scores.mean:.3f} of palm length")
+    # The first batch: augmented as all of them, so that the ranges are those of any camera.
     calibration = torch.from_numpy(trainee.mixture(0).pixels)
     deployed = DeployedLandmarks(cast(LandmarkNetwork, network))
-    return written(deployed, "landmark", "Hand landmarks", folder, scores, calibration, progress)
+    return written(
+        deployed,
+        NetworkFile("landmark", "Hand landmarks"),
+        folder,
+        scores=scores,
+        calibration=calibration,
+        progress=progress,
+    )

@@ -11,8 +11,8 @@ from handheld.errors import InputError
 from handheld.hands.training.palm.network import PalmOutput
 from handheld.ranges import in_range
 
+# Of a palm's side: errors beyond it count by their size, not by their square.
 _BETA = 0.05
-"""Of a palm's side: errors beyond it count by their size, not by their square."""
 
 LOSSES = ("focal", "cross_entropy")
 
@@ -36,7 +36,8 @@ class PalmLoss:
     """Which loss, and what its parts count.
 
     Attributes:
-        scores: "focal" (Lin et al., arXiv 1708.02002), or "cross_entropy", each anchor as much as any other.
+        scores: "focal" (Lin et al., arXiv 1708.02002), or "cross_entropy", each
+            anchor as much as any other.
         alpha: share of the palms against the background, of the focal loss.
         gamma: how much less an anchor counts that is right already, of the focal loss.
         boxes: weight of the boxes and keypoints.
@@ -58,35 +59,46 @@ class PalmLoss:
         """Return the loss of a batch, a number."""
         positive = targets.labels == 1
         palms = positive.sum().clamp(min=1)
+        boxes = _box_loss(output, targets, positive) / palms
+        return self._score_loss(output.logits, targets.labels, palms) + self.boxes * boxes
+
+    def _score_loss(self, logits: Tensor, labels: Tensor, palms: Tensor) -> Tensor:
         if self.scores == "focal":
-            scores = focal_loss(output.logits, targets.labels, self.alpha, self.gamma).sum() / palms
-        else:
-            taught = targets.labels >= 0
-            scores = _cross_entropy(output.logits, targets.labels).sum() / taught.sum().clamp(min=1)
-        return scores + self.boxes * _box_loss(output, targets, positive) / palms
+            # By the palms, not by the anchors: almost all of these are easy and count for nothing.
+            return focal_loss(logits, labels, self.alpha, self.gamma).sum() / palms
+        taught = (labels >= 0).sum().clamp(min=1)
+        return _cross_entropy(logits, labels).sum() / taught
 
 
 def focal_loss(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Tensor:
     """Return the focal loss of each anchor: labels 1 and 0, and -1 where nothing is taught."""
-    right = torch.where(labels == 1, logits.sigmoid(), 1 - logits.sigmoid())
-    weight = torch.where(labels == 1, alpha, 1 - alpha)
+    palm = labels == 1
+    probability = logits.sigmoid()
+    right = torch.where(palm, probability, 1 - probability)
+    weight = torch.where(palm, alpha, 1 - alpha)
     return weight * (1 - right) ** gamma * _cross_entropy(logits, labels)
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     truth = (labels == 1).to(logits.dtype)
-    apart = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-    return torch.where(labels >= 0, apart, torch.zeros_like(apart))
+    entropy = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    return torch.where(labels >= 0, entropy, torch.zeros_like(entropy))
 
 
 def _box_loss(output: PalmOutput, targets: PalmTargets, positive: Tensor) -> Tensor:
-    """Return the sum over the palms' anchors of the mean error of their values, in sides of the palm."""
+    """Return the sum over the palms' anchors of the mean error of their values, in sides of the
+    palm.
+    """
     answer = output.values[positive]
     truth = targets.values[positive]
     side = targets.sides[positive][:, None]
-    places = [0, 1, *range(4, answer.shape[1])]
-    moved = functional.smooth_l1_loss(
-        answer[:, places] / side, truth[:, places] / side, beta=_BETA, reduction="none"
-    )
-    grown = functional.smooth_l1_loss(answer[:, 2:4], truth[:, 2:4], beta=_BETA, reduction="none")
+    coordinates = [0, 1, *range(4, answer.shape[1])]
+    # By the palm's side, or large palms, whose errors are more strides, would be most of the loss.
+    moved = _smooth_l1(answer[:, coordinates] / side, truth[:, coordinates] / side)
+    # Logarithms of sides are shares of them already.
+    grown = _smooth_l1(answer[:, 2:4], truth[:, 2:4])
     return moved.mean(dim=1).sum() + grown.mean(dim=1).sum()
+
+
+def _smooth_l1(answer: Tensor, truth: Tensor) -> Tensor:
+    return functional.smooth_l1_loss(answer, truth, beta=_BETA, reduction="none")

@@ -13,8 +13,13 @@ from handheld.errors import MissingDependencyError
 
 Floats = NDArray[np.float32]
 
+# Boxes as fractions become those of a picture of a thousand pixels: COCO's sizes play no role here.
 _SCALE = 1000.0
-"""Boxes as fractions become those of a picture of a thousand pixels: COCO's sizes play no role here."""
+
+
+# Intersection over union from which on a palm is found, and below which a box is somewhere else.
+_FOUND_OVERLAP = 0.5
+_ELSEWHERE_OVERLAP = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,26 +72,47 @@ def palm_scores(pictures: Sequence[Detections], *, threshold: float = 0.5) -> Pa
     Raises:
         MissingDependencyError: ``faster-coco-eval`` is not installed.
     """
-    found = 0
+    detected = 0
     alarms = 0
-    palms = sum(len(picture.truth) for picture in pictures)
     for picture in pictures:
         sure = picture.boxes[picture.scores >= threshold]
-        overlaps = overlaps_of(picture.truth, sure)
-        found += int((overlaps.max(axis=1, initial=0) >= 0.5).sum())
-        known = np.concatenate([picture.truth, picture.ignored])
-        alarms += int((overlaps_of(sure, known).max(axis=1, initial=0) < 0.1).sum())
+        detected += _count_detected(picture, sure)
+        alarms += _count_alarms(picture, sure)
+    palms = sum(len(picture.truth) for picture in pictures)
     ap, ap50 = average_precision(pictures)
-    return PalmScores(ap, ap50, found / max(palms, 1), alarms / max(len(pictures), 1), palms)
+    return PalmScores(
+        ap=ap,
+        ap50=ap50,
+        recall=detected / max(palms, 1),
+        false_alarms=alarms / max(len(pictures), 1),
+        palms=palms,
+    )
+
+
+def _count_detected(picture: Detections, boxes: Floats) -> int:
+    best = overlaps_of(picture.truth, boxes).max(axis=1, initial=0)
+    return int((best >= _FOUND_OVERLAP).sum())
+
+
+def _count_alarms(picture: Detections, boxes: Floats) -> int:
+    # A box beside a palm is a bad detection, and average precision says so; it is no false alarm.
+    known = np.concatenate([picture.truth, picture.ignored])
+    best = overlaps_of(boxes, known).max(axis=1, initial=0)
+    return int((best < _ELSEWHERE_OVERLAP).sum())
 
 
 def overlaps_of(boxes: Floats, others: Floats) -> Floats:
     """Return intersection over union of (n, 4) and (m, 4) boxes, centre and size: (n, m)."""
     low = np.maximum(_low(boxes)[:, None], _low(others)[None])
     high = np.minimum(_high(boxes)[:, None], _high(others)[None])
+    # Boxes apart overlap by a negative length, which is none.
     shared = (high - low).clip(0).prod(axis=2)
-    areas = boxes[:, 2:].prod(axis=1)[:, None] + others[:, 2:].prod(axis=1)[None]
+    areas = _areas(boxes)[:, None] + _areas(others)[None]
     return np.asarray(shared / (areas - shared).clip(1e-12), np.float32)
+
+
+def _areas(boxes: Floats) -> Floats:
+    return np.asarray(boxes[:, 2:].prod(axis=1), np.float32)
 
 
 def _low(boxes: Floats) -> Floats:
@@ -98,7 +124,11 @@ def _high(boxes: Floats) -> Floats:
 
 
 def coco_library() -> Any:
-    """Return the library of the protocol. Raises :class:`MissingDependencyError` if it is not installed."""
+    """Return the library of the protocol.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
     try:
         import faster_coco_eval
     except ImportError as error:
@@ -109,39 +139,55 @@ def coco_library() -> Any:
 def average_precision(pictures: Sequence[Detections]) -> tuple[float, float]:
     """Return the average precision over all overlaps, and at 0.5; 0 where nothing is found."""
     coco = coco_library()
-    truth: list[dict[str, Any]] = []
-    answers: list[dict[str, Any]] = []
-    for number, picture in enumerate(pictures, 1):
-        for box in picture.truth:
-            truth.append(_annotation(len(truth) + 1, number, box, is_crowd=False))
-        for box in picture.ignored:
-            truth.append(_annotation(len(truth) + 1, number, box, is_crowd=True))
-        for box, score in zip(picture.boxes, picture.scores, strict=True):
-            answers.append({**_annotation(0, number, box, is_crowd=False), "score": float(score)})
+    answers = _answers(pictures)
+    # The library fails on an empty list of answers.
     if not answers:
         return 0.0, 0.0
-    images = [
-        {"id": number, "width": _SCALE, "height": _SCALE} for number in range(1, len(pictures) + 1)
-    ]
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its tables
-        known = coco.COCO(
-            {"images": images, "annotations": truth, "categories": [{"id": 1, "name": "palm"}]}
-        )
-        evaluation = coco.COCOeval_faster(known, known.loadRes(answers), "bbox")
+        truth = coco.COCO(_truth(pictures))
+        evaluation = coco.COCOeval_faster(truth, truth.loadRes(answers), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
+    # The first two of its twelve figures: over all overlaps, and at 0.5.
     return float(evaluation.stats[0]), float(evaluation.stats[1])
 
 
+def _truth(pictures: Sequence[Detections]) -> dict[str, Any]:
+    """Return what is there, as COCO's files have it. COCO counts pictures and boxes from 1."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, picture in enumerate(pictures, 1):
+        images.append({"id": number, "width": _SCALE, "height": _SCALE})
+        for box in picture.truth:
+            annotation = _annotation(len(annotations) + 1, number, box, is_crowd=False)
+            annotations.append(annotation)
+        # A crowd is COCO's word for where any answer, or none, is right.
+        for box in picture.ignored:
+            annotation = _annotation(len(annotations) + 1, number, box, is_crowd=True)
+            annotations.append(annotation)
+    categories = [{"id": 1, "name": "palm"}]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def _answers(pictures: Sequence[Detections]) -> list[dict[str, Any]]:
+    """Return what was found, as COCO's files of results have it."""
+    answers: list[dict[str, Any]] = []
+    for number, picture in enumerate(pictures, 1):
+        for box, score in zip(picture.boxes, picture.scores, strict=True):
+            annotation = _annotation(0, number, box, is_crowd=False)
+            answers.append({**annotation, "score": float(score)})
+    return answers
+
+
 def _annotation(number: int, picture: int, box: Floats, *, is_crowd: bool) -> dict[str, Any]:
-    left, top = (_SCALE * (box[:2] - box[2:] / 2)).tolist()
+    x, y = (_SCALE * (box[:2] - box[2:] / 2)).tolist()
     width, height = (_SCALE * box[2:]).tolist()
     return {
         "id": number,
         "image_id": picture,
         "category_id": 1,
-        "bbox": [left, top, width, height],
+        "bbox": [x, y, width, height],
         "area": width * height,
         "iscrowd": int(is_crowd),
     }

@@ -1,19 +1,24 @@
 """The palm detector: single-shot, with square anchors only, over an encoder and a decoder.
 
-Palms are near to square, so one anchor in each cell is enough (BlazePalm, arXiv 2006.10214). Three grids
-share the sizes: each takes those that a few of its cells cover.
+Palms are near to square, so one anchor in each cell is enough (BlazePalm, arXiv 2006.10214). Three
+grids share the sizes: each takes those that a few of its cells cover.
 """
 
 from dataclasses import dataclass
 from math import log
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from handheld.errors import InputError
 from handheld.hands.palm import PalmGeometry
-from handheld.hands.training.blocks import Backbone, Pyramid, convolution, initialise
+from handheld.hands.training.blocks import (
+    Backbone,
+    Pyramid,
+    check_stages,
+    convolution,
+    initialise,
+)
 from handheld.ranges import whole_in_range
 
 STRIDES = (8, 16, 32)
@@ -22,8 +27,8 @@ STRIDES = (8, 16, 32)
 VALUES = 18
 """Of an anchor: centre x and y, width, height, seven keypoints."""
 
+# Of an anchor before anything is learned: most see background (Lin et al., arXiv 1708.02002).
 _PRIOR_LOGIT = log(0.01 / 0.99)
-"""Of an anchor before anything is learned: most see background (Lin et al., arXiv 1708.02002)."""
 
 
 @dataclass(frozen=True)
@@ -45,37 +50,35 @@ class PalmShape:
     decoder: bool = True
 
     def __post_init__(self) -> None:
-        if self.size < 64 or self.size % 32:
-            raise InputError(f"size: expected a multiple of 32 from 64 on, got {self.size}")
-        if len(self.widths) != 5 or len(self.depths) != 5:
-            raise InputError(
-                f"widths and depths: expected five each, got {self.widths} and {self.depths}"
-            )
-        for width in self.widths:
-            whole_in_range("network.widths", width, low=1)
-        for depth in self.depths:
-            whole_in_range("network.depths", depth, low=0)
+        check_stages(self.size, self.widths, self.depths)
         whole_in_range("network.pyramid", self.pyramid, low=1)
 
     @property
     def geometry(self) -> PalmGeometry:
         """The layout of the network's output, as packs describe it."""
-        return PalmGeometry(
-            size=self.size, grids=tuple((self.size // stride, 1) for stride in STRIDES)
-        )
+        # One anchor in each cell.
+        grids = tuple((self.size // stride, 1) for stride in STRIDES)
+        return PalmGeometry(size=self.size, grids=grids)
 
 
 class PalmOutput(NamedTuple):
     """What the network says of n pictures, for each of its anchors.
 
     Attributes:
-        values: (n, anchors, 18) in strides from the anchor's centre; width and height as the logarithm of
-            their number of strides.
+        values: (n, anchors, 18) in strides from the anchor's centre; width and height as the
+            logarithm of their number of strides.
         logits: (n, anchors) that a palm is there.
     """
 
     values: Tensor
     logits: Tensor
+
+
+def _draw_last(layer: nn.Module, *, bias: float) -> None:
+    """Draw the weights of a last layer so small that its first answers are its bias."""
+    convolution = cast(nn.Conv2d, layer)
+    nn.init.normal_(convolution.weight, std=0.01)
+    nn.init.constant_(cast(Tensor, convolution.bias), bias)
 
 
 class PalmNetwork(nn.Module):
@@ -85,32 +88,28 @@ class PalmNetwork(nn.Module):
         super().__init__()
         self.shape = shape
         self.backbone = Backbone(shape.widths, shape.depths)
-        coarse = shape.widths[2:]
-        if shape.decoder:
-            self.neck: nn.Module = Pyramid(coarse, shape.pyramid)
-        else:
-            self.neck = Laterals(coarse, shape.pyramid)
-        self.heads = nn.ModuleList(convolution(shape.pyramid, shape.pyramid) for _ in STRIDES)
-        values = [nn.Conv2d(shape.pyramid, VALUES, 1) for _ in STRIDES]
-        scores = [nn.Conv2d(shape.pyramid, 1, 1) for _ in STRIDES]
-        self.values = nn.ModuleList(values)
-        self.scores = nn.ModuleList(scores)
+        neck = Pyramid if shape.decoder else Laterals
+        # The finest two stages have no grid of their own.
+        self.neck: nn.Module = neck(shape.widths[2:], shape.pyramid)
+        width = shape.pyramid
+        self.heads = nn.ModuleList(convolution(width, width) for _ in STRIDES)
+        # Each grid its own layers: a palm of four cells looks other than one of two.
+        self.values = nn.ModuleList(nn.Conv2d(width, VALUES, 1) for _ in STRIDES)
+        self.scores = nn.ModuleList(nn.Conv2d(width, 1, 1) for _ in STRIDES)
         initialise(self)
-        for layer, bias in (
-            *((one, 0.0) for one in values),
-            *((one, _PRIOR_LOGIT) for one in scores),
-        ):
-            nn.init.normal_(layer.weight, std=0.01)
-            assert layer.bias is not None
-            nn.init.constant_(layer.bias, bias)
+        # After it, in place of what it drew; values first, as the seed's numbers are drawn in turn.
+        for layer in self.values:
+            _draw_last(layer, bias=0.0)
+        for layer in self.scores:
+            _draw_last(layer, bias=_PRIOR_LOGIT)
 
     def forward(self, pictures: Tensor) -> PalmOutput:
         """See the class."""
-        features = self.neck(self.backbone(pictures)[2:])
         values = []
         logits = []
+        levels = self.neck(self.backbone(pictures)[2:])
         for level, head, to_values, to_score in zip(
-            features, self.heads, self.values, self.scores, strict=True
+            levels, self.heads, self.values, self.scores, strict=True
         ):
             seen = head(level)
             # Cells row by row, as anchor_centres lists them.
@@ -133,9 +132,11 @@ class Laterals(nn.Module):
 
 def strides_of(shape: PalmShape) -> Tensor:
     """Return the (anchors,) strides of the anchors, pixels."""
-    return torch.cat(
-        [torch.full(((shape.size // stride) ** 2,), float(stride)) for stride in STRIDES]
-    )
+    grids = []
+    for stride in STRIDES:
+        cells = (shape.size // stride) ** 2
+        grids.append(torch.full((cells,), float(stride)))
+    return torch.cat(grids)
 
 
 class DeployedPalms(nn.Module):
@@ -148,8 +149,11 @@ class DeployedPalms(nn.Module):
         self.strides: Tensor
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
-        """Pictures (1, 3, size, size) in [0, 1] to what ``ModelPack.open_palm`` expects, in its order."""
+        """Pictures (1, 3, size, size) in [0, 1] to what ``ModelPack.open_palm`` expects, in its
+        order.
+        """
         output: PalmOutput = self.network(pictures)
         centre, sides, keypoints = torch.split(output.values, [2, 2, VALUES - 4], dim=2)
         boxes = torch.cat([centre, sides.exp(), keypoints], dim=2) * self.strides
+        # Logits, which `decode_palms` expects of every pack.
         return {"boxes": boxes, "scores": output.logits[:, :, None]}

@@ -8,15 +8,18 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from handheld.errors import InputError
-from handheld.hands.palm import PalmGeometry, anchor_centres, decode_palms, merge_palms
+from handheld.hands.palm import anchor_centres, decode_palms, merge_palms
+from handheld.hands.result import Palm
 from handheld.hands.training.batches import BatchStream
 from handheld.hands.training.blocks import to_unit
 from handheld.hands.training.config import ExampleConfig, LearnConfig
-from handheld.hands.training.examples.mixture import LabelLimits
-from handheld.hands.training.examples.palms import PalmMixture, PalmScene, fixed_scenes
+from handheld.hands.training.examples.canvas import PalmScene
+from handheld.hands.training.examples.palms import PalmMixture, fixed_scenes
+from handheld.hands.training.examples.photo_hands import LabelLimits
 from handheld.hands.training.examples.photos import Split
 from handheld.hands.training.palm.anchors import AnchorGrid, AnchorTargets
 from handheld.hands.training.palm.loss import PalmLoss, PalmTargets
@@ -28,12 +31,20 @@ from handheld.training import autocast, device_of
 
 BOXES = ("palm", "hand")
 
+# Scenes of an evaluation, few enough to be judged often while a network learns.
 _JUDGED = 400
 _JUDGED_EMPTY = 100
 _JUDGED_RENDERED = 150
 
+# Photos of a split at most where all of it is judged: more than any split has.
+_ALL = 10_000
+
+# Of a detection that counts for average precision: below it nothing changes but the time.
 _LEAST_SCORE = 0.05
-"""Of a detection that counts for average precision: below it nothing changes but the time."""
+
+
+# All of a picture, in the fractions that scores are counted in.
+_WHOLE = Rect(0.5, 0.5, 1.0, 1.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -82,12 +93,12 @@ class _TargetedScenes:
         self._mixture = mixture
         self._grid = grid
 
-    def __call__(self, step: int) -> tuple[np.ndarray[Any, Any], AnchorTargets]:
+    def __call__(self, step: int) -> tuple[NDArray[np.uint8], AnchorTargets]:
+        # Both in the worker: the process that learns has no time for targets.
         batch = self._mixture(step)
         targets = [self._grid.targets(scene) for scene in batch.scenes]
-        return batch.pixels, AnchorTargets(
-            *(np.stack(column) for column in zip(*targets, strict=True))
-        )
+        columns = zip(*targets, strict=True)
+        return batch.pixels, AnchorTargets(*(np.stack(column) for column in columns))
 
 
 class PalmTrainee:
@@ -108,7 +119,8 @@ class PalmTrainee:
             pool=config.examples.pool,
             rendered=config.rendered,
         )
-        # Here, and not in the workers or after an hour: what is missing is told before anything starts.
+        # Here, and not in the workers or after an hour: what is missing is told before anything
+        # starts.
         coco_library()
         self.mixture.open()
         make = _TargetedScenes(self.mixture, AnchorGrid(config.network))
@@ -120,13 +132,15 @@ class PalmTrainee:
 
     def loss(self, network: nn.Module, step: int) -> torch.Tensor:
         """Return the loss of a step."""
-        where = device_of(network)
+        device = device_of(network)
         pixels, targets = self._stream(step)
-        pictures = to_unit(torch.from_numpy(pixels).to(where))
-        with autocast(where):
+        pictures = to_unit(torch.from_numpy(pixels).to(device))
+        with autocast(device):
             output: PalmOutput = network(pictures)
-        tensors = PalmTargets(*(torch.from_numpy(array).to(where) for array in targets))
-        return self._config.loss(PalmOutput(output.values.float(), output.logits.float()), tensors)
+        # The loss in float32: in bfloat16 an error of a 256th of a stride is none.
+        output = PalmOutput(output.values.float(), output.logits.float())
+        tensors = PalmTargets(*(torch.from_numpy(array).to(device) for array in targets))
+        return self._config.loss(output, tensors)
 
     def evaluate(self, network: nn.Module) -> dict[str, Any]:
         """Return the scores on the validation split and rendered scenes."""
@@ -134,7 +148,8 @@ class PalmTrainee:
 
     def scores(self, network: nn.Module, split: Split) -> PalmScores:
         """Return the scores on all complete photos of a split, without rendered scenes."""
-        scenes = fixed_scenes(self.mixture, split, most=10_000, empty=_JUDGED_EMPTY, rendered=0)
+        # What a card says shall be of photos.
+        scenes = fixed_scenes(self.mixture, split, limit=_ALL, empty=_JUDGED_EMPTY, rendered=0)
         return judge(network, scenes)
 
     @cached_property
@@ -142,7 +157,7 @@ class PalmTrainee:
         return fixed_scenes(
             self.mixture,
             "validation",
-            most=_JUDGED,
+            limit=_JUDGED,
             empty=_JUDGED_EMPTY,
             rendered=_JUDGED_RENDERED,
         )
@@ -150,30 +165,39 @@ class PalmTrainee:
 
 @torch.no_grad()
 def judge(network: nn.Module, scenes: Sequence[PalmScene]) -> PalmScores:
-    """Return the scores of a network in evaluation mode: what the tracker would find, after suppression."""
-    shape = cast(PalmNetwork, network).shape
-    deployed = DeployedPalms(cast(PalmNetwork, network)).to(device_of(network))
-    centres = anchor_centres(shape.geometry)
+    """Return the scores of a network in evaluation mode: what the tracker would find, after
+    suppression.
+    """
+    palm_network = cast(PalmNetwork, network)
+    geometry = palm_network.shape.geometry
+    device = device_of(network)
+    # As it is deployed, so that what is judged is what ships.
+    deployed = DeployedPalms(palm_network).to(device)
+    centres = anchor_centres(geometry)
     pictures = []
     for scene in scenes:
-        shown = to_unit(torch.from_numpy(scene.pixels[None]).to(device_of(network)))
-        output = deployed(shown)
-        raw = output["boxes"][0].float().cpu().numpy()
-        logits = output["scores"][0, :, 0].float().cpu().numpy()
-        boxes, scores = _detected(raw, logits, centres, shape.geometry)
-        pictures.append(Detections(boxes, scores, scene.boxes, scene.ignored))
+        output = deployed(to_unit(torch.from_numpy(scene.pixels[None]).to(device)))
+        palms = decode_palms(
+            output["boxes"][0].float().cpu().numpy(),
+            output["scores"][0, :, 0].float().cpu().numpy(),
+            centres,
+            _WHOLE,
+            geometry,
+            threshold=_LEAST_SCORE,
+        )
+        pictures.append(_detections(merge_palms(palms), scene))
     return palm_scores(pictures)
 
 
-def _detected(
-    raw: np.ndarray[Any, Any],
-    logits: np.ndarray[Any, Any],
-    centres: np.ndarray[Any, Any],
-    geometry: PalmGeometry,
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return boxes (n, 4) as fractions, and their scores (n,)."""
-    whole = Rect(0.5, 0.5, 1.0, 1.0, 0.0)
-    palms = merge_palms(decode_palms(raw, logits, centres, whole, geometry, threshold=_LEAST_SCORE))
-    sides = [(palm.rect.x, palm.rect.y, palm.rect.width, palm.rect.height) for palm in palms]
-    scores = [palm.score for palm in palms]
-    return np.array(sides, np.float32).reshape(-1, 4), np.array(scores, np.float32)
+def _detections(palms: Sequence[Palm], scene: PalmScene) -> Detections:
+    """Return what was found in a scene, and what is there."""
+    boxes = []
+    for palm in palms:
+        rect = palm.rect
+        boxes.append((rect.x, rect.y, rect.width, rect.height))
+    return Detections(
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        scores=np.array([palm.score for palm in palms], np.float32),
+        truth=scene.boxes,
+        ignored=scene.ignored,
+    )

@@ -6,8 +6,8 @@ from typing import cast
 import torch
 from torch import nn
 
-from handheld.hands.training.examples.mixture import data_digests
-from handheld.hands.training.pack import Training, written
+from handheld.hands.training.examples.digests import data_digests
+from handheld.hands.training.pack import NetworkFile, Training, written
 from handheld.hands.training.palm.metrics import PalmScores
 from handheld.hands.training.palm.network import DeployedPalms, PalmNetwork
 from handheld.hands.training.palm.trainee import PalmConfig, PalmTrainee
@@ -30,18 +30,20 @@ def train_palms(
         HandheldError: as :func:`run.train`, or the network cannot be compiled.
     """
     trainee = PalmTrainee(config)
+    examples = config.examples
+    digests = data_digests(examples.folder, Path(examples.labels), examples.mistakes_file)
     result = train(
         trainee,
         config.learn,
-        config.plan()
-        | data_digests(
-            config.examples.folder, Path(config.examples.labels), config.examples.mistakes_file
-        ),
+        # With the digests: a run that goes on with other data would be neither of the two runs.
+        config.plan() | digests,
         TrainingFolder(folder),
         minutes=minutes,
         progress=progress,
     )
-    return _written(trainee, result.learner.average.module.cpu().eval(), folder, progress)
+    # The mean, by which it was judged; on the CPU, where it is compiled.
+    network = result.learner.average.module.cpu().eval()
+    return _written(trainee, network, folder, progress)
 
 
 def export_palms(
@@ -49,7 +51,8 @@ def export_palms(
 ) -> Training[PalmScores]:
     """Write the files of a run as it stands, which may still be at work."""
     trainee = PalmTrainee(config)
-    return _written(trainee, averaged_network(trainee, TrainingFolder(folder)), folder, progress)
+    network = averaged_network(trainee, TrainingFolder(folder))
+    return _written(trainee, network, folder, progress)
 
 
 def _written(
@@ -58,6 +61,14 @@ def _written(
     progress("test", 0.0, "judging on the test split")
     scores = trainee.scores(network, "test")
     progress("test", 1.0, f"average precision {scores.ap50:.3f} at an overlap of a half")
+    # The first batch: augmented as all of them, so that the ranges are those of any camera.
     calibration = torch.from_numpy(trainee.mixture(0).pixels)
     deployed = DeployedPalms(cast(PalmNetwork, network))
-    return written(deployed, "palm", "Palm detector", folder, scores, calibration, progress)
+    return written(
+        deployed,
+        NetworkFile("palm", "Palm detector"),
+        folder,
+        scores=scores,
+        calibration=calibration,
+        progress=progress,
+    )

@@ -19,7 +19,8 @@ class TwoHands:
     Attributes:
         weight: how often.
         first, second: postures of either hand, by name.
-        facing: whether the palms look at each other; else the second one lies on the first one's back.
+        facing: whether the palms look at each other; else the second one lies
+            on the first one's back.
         gap: metres between the palms' middles, least and most.
         turn: degrees about the palm's normal between the fingers' directions, least and most.
         slide: metres across and along, standard deviation.
@@ -34,6 +35,10 @@ class TwoHands:
     slide: float
 
 
+# Degrees by which a finger's joints differ from the postures, standard deviation.
+_SHAKE = 3
+
+# Gaps are between the palms' keypoints, which lie in the flesh: hands that touch have one too.
 TOGETHER: Mapping[str, TwoHands] = {
     "palm_to_palm": TwoHands(
         weight=2,
@@ -87,9 +92,9 @@ TOGETHER: Mapping[str, TwoHands] = {
 
 def draw_together(random: np.random.Generator) -> TwoHands:
     """Choose one of ``TOGETHER``, by their weights."""
-    ways = list(TOGETHER.values())
-    weights = np.array([way.weight for way in ways])
-    return ways[int(random.choice(len(ways), p=weights / weights.sum()))]
+    arrangements = list(TOGETHER.values())
+    weights = np.array([arrangement.weight for arrangement in arrangements])
+    return arrangements[int(random.choice(len(arrangements), p=weights / weights.sum()))]
 
 
 def pose_of(postures: tuple[str, ...], random: np.random.Generator) -> HandPose:
@@ -97,7 +102,7 @@ def pose_of(postures: tuple[str, ...], random: np.random.Generator) -> HandPose:
     start = POSTURES[pick(random, postures)]
     end = POSTURES[pick(random, postures)]
     pose = blend(start, end, random.random())
-    bend = pose.bend + np.radians(random.normal(0, 3, (5, 3)))
+    bend = pose.bend + np.radians(random.normal(0, _SHAKE, (5, 3)))
     # A straight wrist: what the hands meet with must stay where it is laid.
     shaken = replace(pose, bend=bend, wrist=(0.0, 0.0), elbow=random.uniform(0.3, 1.8))
     return limited(shaken)
@@ -105,25 +110,28 @@ def pose_of(postures: tuple[str, ...], random: np.random.Generator) -> HandPose:
 
 def lay_by(
     first: PlacedHand,
-    way: TwoHands,
+    arrangement: TwoHands,
     random: np.random.Generator,
 ) -> tuple[Doubles, Doubles]:
     """Return axes (3, 3) and the middle (3,) of the palm of a hand that lies by another."""
     across, along, out = first.axes
-    thumbward = across * first.rig.thumbward
-    normal = -out if way.facing else out
+    # The hands' palms look at each other, or both the same way: the second one's back is seen.
+    sign = 1 if arrangement.facing else -1
+    normal = -sign * out
     # Fingers of two hands that fold into each other point towards the other hand's thumb.
-    angle = np.radians(random.uniform(*way.turn))
+    angle = np.radians(random.uniform(*arrangement.turn))
+    thumbward = across * first.rig.thumbward
     turned = rotation(cross(along, thumbward), angle) @ along
     axes = np.stack([cross(turned, normal), turned, normal])
-    slide = random.normal(0, way.slide, 2)
-    gap = random.uniform(*way.gap) * (1 if way.facing else -1)
+    slide = random.normal(0, arrangement.slide, 2)
+    gap = sign * random.uniform(*arrangement.gap)
     return axes, first.centre + gap * out + slide[0] * across + slide[1] * along
 
 
 def lay_apart(first: PlacedHand, random: np.random.Generator) -> tuple[HandPose, Doubles, Doubles]:
     """Return pose, axes (3, 3) and the middle (3,) of a hand beside, before or behind another."""
     axes = draw_axes(random, "palm" if random.random() < 0.5 else "back")
+    # From half a hand, where they overlap in the picture, to two hands away.
     reach = first.rig.size * random.uniform(0.5, 2.0)
     direction = random.uniform(-np.pi, np.pi)
     # Nearer or farther by more than a hand is thick, so that the two do not go through each other.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.hands.training.render.mesh import Floats
+from handheld.hands.training.render.sampling import pick
 from handheld.hands.training.render.shade import Picture
 from handheld.hands.training.render.sources import (
     RenderSources,
@@ -15,6 +16,14 @@ from handheld.hands.training.render.sources import (
     read_picture,
     read_tile,
 )
+
+# Backgrounds: shares up to which one is a photo, and up to which one is a surface; the rest is
+# plain. What is missing in the folder makes more of the next.
+_PHOTOS = 0.88
+_SURFACES = 0.94
+
+# Least coverage by which a colour is divided that was multiplied by it.
+_LEAST_COVERAGE = 1e-3
 
 
 def draw_backdrop(
@@ -24,36 +33,47 @@ def draw_backdrop(
     height: int,
 ) -> Picture:
     """Choose a background (height, width, 3): a piece of a photo, a surface, or plain."""
-    choice = random.random()
-    if sources.backdrops and choice < 0.88:
-        picture = read_picture(sources.backdrops[random.integers(len(sources.backdrops))])
-    elif sources.textures and choice < 0.94:
-        picture = read_tile(sources.textures[random.integers(len(sources.textures))])
-    else:
+    picture = _draw_picture(sources, random)
+    if picture is None:
         return _plain(random, width, height)
     piece = _piece(picture, random, width / height)
     if random.random() < 0.5:
         piece = piece[:, ::-1]
     resized = cv2.resize(piece, (width, height), interpolation=cv2.INTER_LINEAR)
+    return _recoloured(cast(Picture, resized), random)
+
+
+def _recoloured(picture: Picture, random: np.random.Generator) -> Picture:
     # Photos are few beside the crops that a training takes: none shall be known by its colours.
     gain = np.exp(random.normal(0, 0.15) + random.normal(0, 0.05, 3))
     levels = np.clip(np.arange(256)[:, None] * gain + 0.5, 0, 255)
-    return cast(Picture, cv2.LUT(resized, levels.astype(np.uint8)[None]))
+    return cast(Picture, cv2.LUT(picture, levels.astype(np.uint8)[None]))
+
+
+def _draw_picture(sources: RenderSources, random: np.random.Generator) -> Picture | None:
+    choice = random.random()
+    if sources.backdrops and choice < _PHOTOS:
+        return read_picture(pick(random, sources.backdrops))
+    if sources.textures and choice < _SURFACES:
+        return read_tile(pick(random, sources.textures))
+    return None
 
 
 def _piece(picture: Picture, random: np.random.Generator, aspect: float) -> Picture:
     """Cut a piece of a given width to height out of a picture."""
     height, width = picture.shape[:2]
+    # At least half of what fits: of less, a photo is a blur when it is enlarged.
     rows = min(height, width / aspect) * random.uniform(0.5, 1)
     columns = max(1, int(rows * aspect))
     rows = max(1, int(rows))
-    top = random.integers(height - rows + 1)
-    left = random.integers(width - columns + 1)
-    return picture[top : top + rows, left : left + columns]
+    y = random.integers(height - rows + 1)
+    x = random.integers(width - columns + 1)
+    return picture[y : y + rows, x : x + columns]
 
 
 def _plain(random: np.random.Generator, width: int, height: int) -> Picture:
     """Return one colour that goes over into another."""
+    # Four pixels, enlarged: that is a gradient in both directions.
     corners = random.uniform(10, 245, 3) + random.normal(0, 20, (2, 2, 3))
     blend = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
     return blend.clip(0, 255).astype(np.uint8)
@@ -91,20 +111,30 @@ def draw_billboard(
         side: its longer side, pixels.
         depth: metres.
     """
-    cutout = read_cutout(sources.occluders[random.integers(len(sources.occluders))])
-    height, width = cutout.shape[:2]
-    scale = side / max(height, width)
-    angle = random.uniform(0, 360)
-    turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale)
-    turn[:, 2] += np.array(centre) - (width / 2, height / 2)
-    # All of it at once: a turned and scaled object has a soft edge only if its alpha is sampled too.
-    placed = cast(
-        Floats,
-        cv2.warpAffine(cutout, turn, size, flags=cv2.INTER_LINEAR).astype(np.float32),
-    )
+    cutout = read_cutout(pick(random, sources.occluders))
+    turn = _placing(cutout, random.uniform(0, 360), centre, side)
+    # All four channels at once: a turned and scaled object has a soft edge only if its alpha is
+    # sampled too.
+    warped = cv2.warpAffine(cutout, turn, size, flags=cv2.INTER_LINEAR)
+    placed = cast(Floats, warped.astype(np.float32))
     coverage = placed[..., 3] / np.float32(255)
     gain = np.float32(random.uniform(0.5, 1.1))
-    return Billboard(placed[..., :3] * (gain * coverage[..., None]), coverage, depth)
+    return Billboard(
+        colour=placed[..., :3] * (gain * coverage[..., None]),
+        coverage=coverage,
+        depth=depth,
+    )
+
+
+def _placing(
+    cutout: Picture, degrees: float, centre: tuple[float, float], side: float
+) -> NDArray[np.float64]:
+    """Return the matrix (2, 3) that turns a cut-out object and brings it to a place and a size."""
+    height, width = cutout.shape[:2]
+    middle = (width / 2, height / 2)
+    turn = cv2.getRotationMatrix2D(middle, degrees, side / max(height, width))
+    turn[:, 2] += np.array(centre) - middle
+    return cast(NDArray[np.float64], turn)
 
 
 def cover(
@@ -125,10 +155,11 @@ def cover(
         New colour and coverage, and (H, W) where the billboard is what one sees.
     """
     front = depth > billboard.depth
-    share = np.where(front, billboard.coverage, billboard.coverage * (1 - coverage))
-    seen = share[..., None]
     # In front it lies over the hand; behind it shows only where the hand does not cover.
+    shown = np.where(front, billboard.coverage, billboard.coverage * (1 - coverage))
     kept = np.where(front, 1 - billboard.coverage, np.float32(1))
-    tint = billboard.colour / billboard.coverage.clip(1e-3)[..., None]
+    tint = billboard.colour / billboard.coverage.clip(_LEAST_COVERAGE)[..., None]
+    # A keypoint behind the object's soft edge can still be seen.
     hidden = front & (billboard.coverage > 0.5)
-    return colour * kept[..., None] + tint * seen, coverage * kept + share, hidden
+    blended = colour * kept[..., None] + tint * shown[..., None]
+    return blended, coverage * kept + shown, hidden

@@ -1,4 +1,6 @@
-"""From posed hands to a picture: projection, anti-aliasing, and the depth that tells what is hidden."""
+"""From posed hands to a picture: projection, anti-aliasing, and the depth that
+tells what is hidden.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,14 +17,23 @@ from handheld.hands.training.render.shade import Body, Light, Picture, paint
 from handheld.hands.training.render.skinning import Doubles
 
 SUPERSAMPLING = 2
+"""Samples of a pixel along each side: of four, an edge has five levels."""
+# Pixels between those in which surroundings are looked at where speed counts: they are means of
+# many, and look the same.
 _CREVICE_STEP = 4
+
+# What lies behind skin within a sixtieth of a metre, about a finger, is in a crevice.
+_CREVICES_A_METRE = 60
+
+# For the kernels: a Python number would make their sums double, and slower.
 _ZERO = np.float32(0)
 _ONE = np.float32(1)
 _LEVEL = np.float32(1 / 255)
 _LEAST_COVERED = np.float32(1e-3)
 _LEAST_NEARNESS = np.float32(1e-6)
+# How much deeper than its surroundings, as a share of the depth, skin must lie to be darkened
+# fully.
 _FULL_CREVICE = np.float32(0.06)
-"""How much deeper than its surroundings, as a share of the depth, skin must lie to be darkened fully."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +43,9 @@ class Camera:
     Attributes:
         focal: length in pixels.
         width, height: of the picture, pixels.
-        view: (2, 3), brings pixels around the optical axis to those of the picture, for a crop that is
-            rendered as such; by default the axis hits the picture's middle. It turns, scales and moves.
+        view: (2, 3), brings pixels around the optical axis to those of the picture, for a
+            crop that is rendered as such; by default the axis hits the picture's middle. It
+            turns, scales and moves.
     """
 
     focal: float
@@ -50,6 +62,7 @@ class Camera:
         if self.view is None:
             middle = np.array([self.width / 2, self.height / 2], points.dtype)
             return cast(Floats, flat + middle)
+        # In the points' own type: the meshes' many vertices are float32.
         view = self.view.astype(points.dtype)
         return cast(Floats, flat @ view[:, :2].T + view[:, 2])
 
@@ -73,9 +86,10 @@ class Camera:
 class Rendering:
     """What the camera sees of the arms.
 
-    ``colour`` (H, W, 3): RGB in 0..255, premultiplied by ``coverage`` (H, W) in 0..1; ``depth`` (H, W):
-    metres along the optical axis to the nearest skin in each pixel, infinite where there is none; ``owner``
-    (H, W): number of the body there, from 1, and 0 where there is none.
+    ``colour`` (H, W, 3): RGB in 0..255, premultiplied by ``coverage`` (H, W) in
+    0..1; ``depth`` (H, W):
+    metres along the optical axis to the nearest skin in each pixel, infinite where there is none;
+    ``owner`` (H, W): number of the body there, from 1, and 0 where there is none.
     """
 
     colour: Floats
@@ -86,16 +100,19 @@ class Rendering:
     def over(self, background: Picture) -> Picture:
         """Lay the rendering over a picture of its size."""
         blended = self.colour + background * (1 - self.coverage[..., None])
+        # A half is added, as a cast cuts off.
         return cast(Picture, np.clip(blended + 0.5, 0, 255).astype(np.uint8))
 
     def visible(self, points: Floats, depths: Floats, flesh: Doubles) -> NDArray[np.bool_]:
-        """Tell which points, (N, 2) pixels at (N,) metres, lie in the picture with nothing else before them.
+        """Tell which points, (N, 2) pixels at (N,) metres, lie in the picture with nothing else
+        before them.
 
         ``flesh`` (N,): metres of skin before a point that are its own.
         """
         height, width = self.depth.shape
         column, row = np.floor(points).astype(np.int64).T
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        # Clipped for the lookup alone: points outside are out by `inside`.
         surface = self.depth[row.clip(0, height - 1), column.clip(0, width - 1)]
         return cast(NDArray[np.bool_], inside & (depths - surface < flesh))
 
@@ -113,8 +130,8 @@ def render(
         bodies: what there is.
         camera: sees them.
         light: on them.
-        merged: paint each triangle once a pixel instead of once a sample, and look for crevices in a
-            smaller picture: a third of the time, and what nobody sees is lost.
+        merged: paint each triangle once a pixel instead of once a sample, and look for crevices in
+            a smaller picture: a third of the time, and what nobody sees is lost.
     """
     layers = _painted_merged(bodies, camera, light) if merged else _painted(bodies, camera, light)
     return _shadowed(layers, camera, light, _CREVICE_STEP if merged else 1)
@@ -122,8 +139,8 @@ def render(
 
 @dataclass(frozen=True, eq=False)
 class _Layers:
-    """Painted bodies before they shade each other: ``pixels`` (H, W, 4), RGB times coverage, and coverage,
-    all in 0..255; ``nearness`` (H, W), inverse metres; ``owner`` (H, W).
+    """Painted bodies before they shade each other: ``pixels`` (H, W, 4), RGB times coverage, and
+    coverage, all in 0..255; ``nearness`` (H, W), inverse metres; ``owner`` (H, W).
     """
 
     pixels: Floats
@@ -132,28 +149,36 @@ class _Layers:
 
 
 def _painted(bodies: Sequence[Body], camera: Camera, light: Light) -> _Layers:
-    width = SUPERSAMPLING * camera.width
-    height = SUPERSAMPLING * camera.height
-    fragments = rasterise(*_triangles(bodies, camera), width, height)
-    samples = np.zeros((height * width, 4), np.uint8)
-    owner = np.zeros(height * width, np.uint8)
+    size = (SUPERSAMPLING * camera.height, SUPERSAMPLING * camera.width)
+    corners, depths = _triangles(bodies, camera)
+    fragments = rasterise(corners, depths, width=size[1], height=size[0])
+    samples = np.zeros((size[0] * size[1], 4), np.uint8)
+    owner = np.zeros(len(samples), np.uint8)
+    nearness = np.zeros(len(samples), np.float32)
     for number, shown, colours in _colours(bodies, fragments, light):
         pixel = fragments.pixel[shown]
         samples[pixel, :3] = colours
         owner[pixel] = number
     samples[fragments.pixel, 3] = 255
-    nearness = np.zeros(height * width, np.float32)
     nearness[fragments.pixel] = 1 / fragments.depth
-    # Front-most sample of each block: at an edge a mean would lie between the hand and nothing.
-    blocks = _largest(nearness.reshape(height, width))
-    owners = _largest(owner.reshape(height, width))
+    return _Layers(
+        pixels=_averaged(samples.reshape(*size, 4), camera),
+        # Front-most sample of each block: at an edge a mean would lie between the hand and nothing.
+        nearness=_largest(nearness.reshape(size)),
+        owner=_largest(owner.reshape(size)),
+    )
+
+
+def _averaged(samples: Picture, camera: Camera) -> Floats:
+    """Return the mean of each pixel's samples."""
     size = (camera.width, camera.height)
-    mean = cv2.resize(samples.reshape(height, width, 4), size, interpolation=cv2.INTER_AREA)
-    return _Layers(mean.astype(np.float32), blocks, owners)
+    mean = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
+    return cast(Floats, mean.astype(np.float32))
 
 
 def _painted_merged(bodies: Sequence[Body], camera: Camera, light: Light) -> _Layers:
-    fragments = rasterise_merged(*_triangles(bodies, camera), camera.width, camera.height)
+    corners, depths = _triangles(bodies, camera)
+    fragments = rasterise_merged(corners, depths, camera.width, camera.height)
     pixels = np.zeros((camera.height * camera.width, 4), np.float32)
     nearness = np.zeros(len(pixels), np.float32)
     owner = np.zeros(len(pixels), np.uint8)
@@ -201,6 +226,7 @@ def _colours(
 ) -> Iterator[tuple[int, Integers, Picture]]:
     """Paint body by body: its number from 1, which fragments are its, and their colours."""
     start = 0
+    # Once for all bodies: it is as long as the picture.
     chosen = np.empty(len(fragments.triangle), np.int64)
     for number, body in enumerate(bodies, 1):
         end = start + len(body.mesh.faces)
@@ -222,7 +248,9 @@ def _choose(triangle: Integers, start: int, end: int, chosen: Integers) -> int:
 
 
 def _triangles(bodies: Sequence[Body], camera: Camera) -> tuple[Floats, Floats]:
-    """Return the samples (T, 3, 2) and metres (T, 3) at which all triangles' corners lie, body by body."""
+    """Return the samples (T, 3, 2) and metres (T, 3) at which all triangles'
+    corners lie, body by body.
+    """
     count = sum(len(body.mesh.faces) for body in bodies)
     corners = np.empty((count, 3, 2), np.float32)
     depths = np.empty((count, 3), np.float32)
@@ -258,18 +286,25 @@ def _shadowed(layers: _Layers, camera: Camera, light: Light, step: int) -> Rende
     It is Luft et al., "Image enhancement by unsharp masking the depth buffer", 2006.
     """
     nearness = layers.nearness
-    covered = (nearness > 0).astype(np.float32)
-    spread = camera.scale / 60
-    behind = np.empty_like(nearness)
-    _look_behind(nearness, _blur(nearness, spread, step), _blur(covered, spread, step), behind)
-    # Softened by a pixel, as it would else jump along the edge of a finger that lies over another.
-    hidden = _blur(behind, 1)
     colour = np.empty((*nearness.shape, 3), np.float32)
     coverage = np.empty_like(nearness)
+    hidden = _crevices(nearness, camera.scale / _CREVICES_A_METRE, step)
     _darken(layers.pixels, hidden, np.float32(light.crevices), colour, coverage)
+    # Where there is nothing the depth is infinite, which is what a rendering says.
     with np.errstate(divide="ignore"):
         depth = np.reciprocal(nearness)
     return Rendering(colour, coverage, depth, layers.owner)
+
+
+def _crevices(nearness: Floats, spread: float, step: int) -> Floats:
+    """Return how far each pixel lies behind its surroundings, 0 to 1."""
+    covered = (nearness > 0).astype(np.float32)
+    behind = np.empty_like(nearness)
+    # Both blurred, and divided: the mean of what is covered, or every outline would be dark.
+    blurred = _blur(nearness, spread, step)
+    _look_behind(nearness, blurred, _blur(covered, spread, step), behind)
+    # Softened by a pixel, as it would else jump along the edge of a finger that lies over another.
+    return _blur(behind, 1)
 
 
 @kernel()

@@ -1,6 +1,9 @@
-"""One or two hands of a person, dressed, holding something or each other, such that a camera sees them."""
+"""One or two hands of a person, dressed, holding something or each other, such
+that a camera sees them.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,130 +29,139 @@ from handheld.hands.training.render.shade import Body
 from handheld.hands.training.render.skinning import Doubles
 from handheld.hands.training.render.sources import RenderSources
 
+# Of a thousand hands none has needed as many.
 _TRIES = 100
+# Share of single hands that hold something.
 _HOLDS = 0.2
-"""Share of single hands that hold something."""
+# Share of second hands that touch the first one.
 _MEET = 0.6
-"""Share of second hands that touch the first one."""
 
 DrawCentre = Callable[[np.random.Generator], Doubles]
 """Chooses where the middle of a palm is, (3,) metres before the camera."""
 
 
+@dataclass(frozen=True)
+class Casting:
+    """What hands are chosen for.
+
+    Attributes:
+        person: whose hands they are.
+        sources: of cloth and surfaces.
+        draw_centre: chooses where the first hand is.
+        with_body: whether arms may end in the picture: a body is put there, which must not hide the
+            hand.
+    """
+
+    person: RenderedPerson
+    sources: RenderSources
+    draw_centre: DrawCentre
+    with_body: bool = False
+
+    def is_shown(self, hand: PlacedHand) -> bool:
+        """Whether a camera sees a hand past its own arm and body."""
+        # A body nearer to the camera than the hand would stand before it.
+        in_front = not self.with_body or bool(hand.shoulder[2] > hand.centre[2])
+        return in_front and is_shown(hand)
+
+    def is_possible(self, hand: PlacedHand) -> bool:
+        """Whether a hand can be seen, and its fingers do not go through each other."""
+        return self.is_shown(hand) and not is_tangled(joints(hand), hand.rig.size)
+
+    def dressed(self, hands: list[PlacedHand], random: np.random.Generator) -> list[Body]:
+        """Return what hands wear."""
+        bodies: list[Body] = []
+        for hand in hands:
+            bodies += dress(hand, self.sources, random, with_body=self.with_body)
+        return bodies
+
+
 def draw_hands(
-    person: RenderedPerson,
-    sources: RenderSources,
-    random: np.random.Generator,
-    second_hand: float,
-    draw_centre: DrawCentre,
-    *,
-    with_body: bool = False,
+    casting: Casting, second_hand: float, random: np.random.Generator
 ) -> tuple[list[PlacedHand], list[Body]]:
     """Choose hands and what is drawn with them.
 
     Both hands of the person, and both sides of a hand, are equally often the first.
 
     Args:
-        person: whose hands they are.
-        sources: of cloth and surfaces.
-        random: decides.
+        casting: what they are chosen for.
         second_hand: share of pictures with two hands.
-        draw_centre: chooses where the first hand is.
-        with_body: whether arms may end in the picture: a body is put there, which must not hide the hand.
+        random: decides.
 
     Returns:
         One or two hands, the first one chosen freely, and what they wear and hold.
     """
-    # Chosen once: were they chosen anew after a hand that cannot be shown, the easier side would win.
+    # Chosen once: were they chosen anew after a hand that cannot be shown, the easier side would
+    # win.
     handedness: Handedness = "Right" if random.random() < 0.5 else "Left"
     side: Side = "palm" if random.random() < 0.5 else "back"
-    shown = _is_shown_with_body if with_body else is_shown
+    # One number for all of it: what meets, what is apart and what is alone are shares of one whole.
     chance = random.random()
     if chance < _MEET * second_hand:
-        hands = _draw_meeting(person, random, handedness, side, draw_centre, shown)
-        return hands, _dressed(hands, sources, random, with_body)
+        hands = _draw_meeting(casting, random, handedness, side)
+        return hands, casting.dressed(hands, random)
     holds = chance >= second_hand and random.random() < _HOLDS
     bend = draw_grasp if holds else draw_pose
-    first = _draw_alone(person, random, handedness, side, draw_centre, shown, bend)
-    hands = [first]
+    hands = [_draw_alone(casting, random, handedness, side, bend)]
     if chance < second_hand:
-        hands += _draw_apart(first, random, shown)
-    props = _dressed(hands, sources, random, with_body)
+        hands += _draw_apart(casting, hands[0], random)
+    props = casting.dressed(hands, random)
     if holds:
-        props.append(hold(first, sources, random))
+        props.append(hold(hands[0], casting.sources, random))
     return hands, props
 
 
-def _is_shown_with_body(hand: PlacedHand) -> bool:
-    # A body nearer to the camera than the hand would stand before it.
-    return is_shown(hand) and bool(hand.shoulder[2] > hand.centre[2])
-
-
-def _dressed(
-    hands: list[PlacedHand],
-    sources: RenderSources,
-    random: np.random.Generator,
-    with_body: bool,
-) -> list[Body]:
-    bodies: list[Body] = []
-    for hand in hands:
-        bodies += dress(hand, sources, random, with_body=with_body)
-    return bodies
-
-
 def _draw_alone(
-    person: RenderedPerson,
+    casting: Casting,
     random: np.random.Generator,
     handedness: Handedness,
     side: Side,
-    draw_centre: DrawCentre,
-    shown: Callable[[PlacedHand], bool],
     bend: Callable[[np.random.Generator], HandPose],
 ) -> PlacedHand:
     """Choose a hand that is seen, and whose fingers do not go through each other."""
     for _ in range(_TRIES):
         axes = draw_axes(random, side)
-        hand = place_hand(person, handedness, bend(random), axes, draw_centre(random))
-        if shown(hand) and not is_tangled(joints(hand), hand.rig.size):
+        pose = bend(random)
+        centre = casting.draw_centre(random)
+        hand = place_hand(casting.person, handedness, pose, axes, centre)
+        if casting.is_possible(hand):
             return hand
     # Of a thousand hands none has come to here; one that is hidden is still labelled as such.
     return hand
 
 
 def _draw_apart(
-    first: PlacedHand,
-    random: np.random.Generator,
-    shown: Callable[[PlacedHand], bool],
+    casting: Casting, first: PlacedHand, random: np.random.Generator
 ) -> list[PlacedHand]:
     """Choose a second hand beside, before or behind the first; none if it cannot be shown."""
     for _ in range(_TRIES):
         pose, axes, centre = lay_apart(first, random)
         hand = place_hand(first.person, _other(first.handedness), pose, axes, centre)
-        if shown(hand) and not is_tangled(joints(hand), hand.rig.size):
+        if casting.is_possible(hand):
             return [hand]
     return []
 
 
 def _draw_meeting(
-    person: RenderedPerson,
+    casting: Casting,
     random: np.random.Generator,
     handedness: Handedness,
     side: Side,
-    draw_centre: DrawCentre,
-    shown: Callable[[PlacedHand], bool],
 ) -> list[PlacedHand]:
     """Choose two hands that meet."""
-    way = draw_together(random)
+    arrangement = draw_together(random)
     for _ in range(_TRIES):
         axes = draw_axes(random, side)
-        pose = pose_of(way.first, random)
-        first = place_hand(person, handedness, pose, axes, draw_centre(random))
-        if not shown(first):
+        pose = pose_of(arrangement.first, random)
+        centre = casting.draw_centre(random)
+        first = place_hand(casting.person, handedness, pose, axes, centre)
+        # Before the second one is bent, which takes as long again.
+        if not casting.is_shown(first):
             continue
-        axes, centre = lay_by(first, way, random)
-        pose = pose_of(way.second, random)
-        second = place_hand(person, _other(handedness), pose, axes, centre)
-        if shown(second):
+        axes, centre = lay_by(first, arrangement, random)
+        pose = pose_of(arrangement.second, random)
+        second = place_hand(casting.person, _other(handedness), pose, axes, centre)
+        # Tangled or not: hands that meet are where fingers go between fingers.
+        if casting.is_shown(second):
             return [first, second]
     return [first]
 

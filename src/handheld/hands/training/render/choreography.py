@@ -1,6 +1,8 @@
-"""What the two hands of the clip do, and when: a table of key poses and the eased way between them."""
+"""What the two hands of the clip do, and when: a table of key poses, and eases between them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -10,16 +12,18 @@ from handheld.hands.training.render.rig import HandPose, Rig
 from handheld.hands.training.render.skinning import Doubles, rotation
 
 SECONDS = 6.0
+# The palm's frame as seen by the camera: across is right, along the hand is up, the palm looks at
+# the camera.
 _FACING = np.diag([1.0, -1.0, -1.0])
-"""The palm's frame as seen by the camera: across is right, along the hand is up, the palm looks at the camera."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a wrist is, (3,) metres before the camera, and how the forearm is turned there, in degrees.
+    """Where a wrist is, (3,) metres before the camera, and how the forearm is turned there, in
+    degrees.
 
-    ``yaw`` turns about the picture's vertical, ``pitch`` about its horizontal (fingers towards the camera),
-    ``roll`` clockwise in the picture.
+    ``yaw`` turns about the picture's vertical, ``pitch`` about its horizontal (fingers towards the
+    camera), ``roll`` clockwise in the picture.
     """
 
     wrist: tuple[float, float, float]
@@ -27,9 +31,21 @@ class Placement:
     pitch: float = 0.0
     roll: float = 0.0
 
+    @classmethod
+    def of(cls, numbers: Doubles) -> "Placement":
+        """Return the placement of six numbers (6,): the wrist, yaw, pitch, roll."""
+        x, y, z, yaw, pitch, roll = numbers.tolist()
+        return cls((x, y, z), yaw, pitch, roll)
+
+    @property
+    def numbers(self) -> Doubles:
+        """(6,) all of it, to be added up and mixed."""
+        return np.array([*self.wrist, self.yaw, self.pitch, self.roll])
+
     def apply(self, rig: Rig, points: Doubles) -> Doubles:
         """Bring points (N, 3) from the mesh's metres to the camera's."""
         pitch, yaw, roll = rotation(np.eye(3), np.radians([self.pitch, self.yaw, self.roll]))
+        # The roll last, in the picture: it means the same however the hand is turned.
         turn = roll @ pitch @ yaw @ _FACING @ rig.frame
         moved: Doubles = (points - rig.heads[rig.mesh.bones.index("wrist.R")]) @ turn.T
         moved += self.wrist
@@ -42,13 +58,14 @@ class Key:
 
     at: float
     gesture: str
-    place: Placement
+    placement: Placement
 
 
 def _key(at: float, gesture: str, wrist: tuple[float, float, float], *turn: float) -> Key:
     return Key(at, gesture, Placement(wrist, *turn))
 
 
+# Seconds, gesture, wrist in metres, yaw, pitch and roll in degrees.
 _RIGHT = (
     _key(0.0, "open_palm", (-0.135, 0.085, 0.56), 12, 0, -6),
     _key(1.05, "open_palm", (-0.135, 0.080, 0.55), 8, 4, -4),
@@ -63,6 +80,8 @@ _RIGHT = (
     _key(5.35, "open_palm", (-0.130, 0.080, 0.55), -6, 2, -4),
     _key(6.0, "open_palm", (-0.135, 0.085, 0.56), 8, 0, -6),
 )
+# It counts to five, leaves the picture to the right and comes back: a tracker shall be seen to lose
+# and find it.
 _LEFT = (
     _key(0.0, "one", (0.130, 0.095, 0.54), 10, 6, 4),
     _key(0.7, "one", (0.125, 0.085, 0.54), -4, 6, 6),
@@ -81,6 +100,7 @@ _LEFT = (
     _key(5.75, "fist", (0.130, 0.070, 0.54), 0, 6, 3),
     _key(6.0, "five", (0.130, 0.085, 0.54), 4, 4, 4),
 )
+# Seconds in which a hand waves.
 _WAVES: dict[Handedness, tuple[tuple[float, float], ...]] = {
     "Right": ((0.0, 1.05),),
     "Left": ((3.6, 4.4),),
@@ -88,29 +108,49 @@ _WAVES: dict[Handedness, tuple[tuple[float, float], ...]] = {
 _KEYS = {"Right": _RIGHT, "Left": _LEFT}
 
 
+# Seconds of each sway: no two alike and none a multiple of another, so that it never repeats.
+_PERIODS = np.array([3.1, 2.3, 2.7, 1.9, 2.9, 2.1])
+
+# Largest sway: metres of the wrist, degrees of yaw, pitch and roll.
+_SWAY = np.array([0.004, 0.004, 0.004, 3, 2, 1.5])
+
+# The same of a wave, which goes from side to side.
+_WAVE = np.array([0.012, 0, 0, 0, 0, 7])
+
+# Waves a second.
+_WAVE_RATE = 2.2
+
+# Radians by which the wrist itself bends: its flexion with the sway, its deviation with a wave.
+_WRIST_SWAY = 0.05
+_WRIST_WAVE = 0.22
+
+
 def hand_at(hand: Handedness, seconds: float, sway: Doubles) -> tuple[HandPose, Placement]:
     """Tell how a hand is bent and placed at a time in 0..6 seconds.
 
     ``sway``: six phases in radians of a slow drift that keeps the hand from ever being still.
     """
-    keys = _KEYS[hand]
-    after = next((i for i, key in enumerate(keys) if key.at > seconds), len(keys) - 1)
-    start, end = keys[after - 1], keys[after]
+    start, end = _keys_around(_KEYS[hand], seconds)
     share = _ease((seconds - start.at) / (end.at - start.at))
     pose = blend(GESTURES[start.gesture], GESTURES[end.gesture], share)
-    wave = sum(_wave(seconds, *window) for window in _WAVES[hand])
-    place = _between(start.place, end.place, share)
-    drift = np.sin(2 * np.pi * seconds / np.array([3.1, 2.3, 2.7, 1.9, 2.9, 2.1]) + sway)
-    x, y, z = np.array(place.wrist) + 0.004 * drift[:3] + (0.012 * wave, 0, 0)
-    yaw, pitch, roll = (
-        np.array([place.yaw, place.pitch, place.roll]) + (3, 2, 1.5) * drift[3:] + (0, 0, 7 * wave)
-    )
-    placed = Placement((float(x), float(y), float(z)), float(yaw), float(pitch), float(roll))
-    sign = 1 if hand == "Right" else -1
+    numbers = (1 - share) * start.placement.numbers + share * end.placement.numbers
+    drift = np.sin(2 * np.pi * seconds / _PERIODS + sway)
+    wave = float(sum(_wave(seconds, *window) for window in _WAVES[hand]))
+    placed = Placement.of(numbers + _SWAY * drift + _WAVE * wave)
+    # Towards the thumb, which is on the other side of a left hand: so both wave the same way.
+    sideways = _WRIST_WAVE * wave if hand == "Right" else -_WRIST_WAVE * wave
     flexion, deviation = pose.wrist
-    return replace(
-        pose, wrist=(flexion + 0.05 * float(drift[0]), deviation + sign * 0.22 * float(wave))
-    ), placed
+    wrist = (flexion + _WRIST_SWAY * float(drift[0]), deviation + sideways)
+    return replace(pose, wrist=wrist), placed
+
+
+def _keys_around(keys: Sequence[Key], seconds: float) -> tuple[Key, Key]:
+    """Return the last key before a time and the first one after it."""
+    for start, end in pairwise(keys):
+        if end.at > seconds:
+            return start, end
+    # The last moment is the last key itself.
+    return keys[-2], keys[-1]
 
 
 def _ease(share: float) -> float:
@@ -120,12 +160,7 @@ def _ease(share: float) -> float:
 
 
 def _wave(seconds: float, start: float, end: float) -> float:
+    """Return how far a waving hand is aside, -1 to 1: nothing outside of the window."""
     inside = min(max((seconds - start) / (end - start), 0.0), 1.0)
-    return float(np.sin(np.pi * inside) * np.sin(2 * np.pi * 2.2 * (seconds - start)))
-
-
-def _between(start: Placement, end: Placement, share: float) -> Placement:
-    a = np.array([*start.wrist, start.yaw, start.pitch, start.roll])
-    b = np.array([*end.wrist, end.yaw, end.pitch, end.roll])
-    x, y, z, yaw, pitch, roll = ((1 - share) * a + share * b).tolist()
-    return Placement((x, y, z), yaw, pitch, roll)
+    swell = np.sin(np.pi * inside)
+    return float(swell * np.sin(2 * np.pi * _WAVE_RATE * (seconds - start)))

@@ -1,11 +1,12 @@
 """Render the clip that ships with the package, and its truth.
 
-``python -m handheld.hands.training.render.clip --mesh FOLDER --backgrounds FOLDER --out demo.mp4`` writes
-``demo.mp4`` and, beside it, ``demo.truth.json``: {width, height, frames_per_second, convention, frames:
-[{t_us, hands: [{handedness, keypoints: 21 of [x, y, z], visible: 21 of 0 or 1}]}]}. x and y are pixels with
-the first pixel's centre at 0.5; z is the depth behind the wrist, in pixels at the wrist's scale, less being
-nearer to the camera. Handedness is the person's own. A hand is listed in every frame: where it has left the
-picture, nothing of it is visible. The keypoints follow MediaPipe's convention (see ``convention``).
+``python -m handheld.hands.training.render.clip --mesh FOLDER --backgrounds FOLDER --out demo.mp4``
+writes ``demo.mp4`` and, beside it, ``demo.truth.json``: {width, height, frames_per_second,
+convention, frames: [{t_us, hands: [{handedness, keypoints: 21 of [x, y, z], visible: 21 of 0 or
+1}]}]}. x and y are pixels with the first pixel's centre at 0.5; z is the depth behind the wrist, in
+pixels at the wrist's scale, less being nearer to the camera. Handedness is the person's own. A hand
+is listed in every frame: where it has left the picture, nothing of it is visible. The keypoints
+follow MediaPipe's convention (see ``convention``).
 """
 
 import argparse
@@ -31,15 +32,23 @@ from handheld.media import VideoWriter, read_image
 
 FRAMES_PER_SECOND = 25
 CAMERA = Camera(focal=560.0)
+# Nobody's people in particular: a third of each.
 _PERSON = {f"macro/{people}-male-young": 1 / 3 for people in ("african", "asian", "caucasian")}
 _SKIN = "young_lightskinned_male"
 _BACKGROUND = "hdri_apartment_09.jpg"
+# What a camera adds: noise in levels, and blurs in pixels; without them the clip looks drawn.
 _GRAIN = 1.2
+_BLUR = 0.6
+_BACKGROUND_BLUR = 4
+
+_FRAMES = round(SECONDS * FRAMES_PER_SECOND)
 
 
 @dataclass(frozen=True)
 class Actor:
-    """One hand of the clip: its rig, where its keypoints sit, its skin, and the phases of its sway (6,)."""
+    """One hand of the clip: its rig, where its keypoints sit, its skin, and the
+    phases of its sway (6,).
+    """
 
     rig: Rig
     keypoints: Keypoints
@@ -48,51 +57,72 @@ class Actor:
 
     def at(self, seconds: float) -> tuple[Body, Doubles]:
         """Pose the hand: what to draw, and its keypoints (21, 3) in the camera's metres."""
-        pose, place = hand_at(self.rig.mesh.handedness, seconds, self.sway)
+        pose, placement = hand_at(self.rig.mesh.handedness, seconds, self.sway)
         transforms = posed(self.rig, pose)
-        vertices = place.apply(self.rig, skin(self.rig.mesh, transforms).astype(np.float64))
-        points = place.apply(self.rig, self.keypoints.posed(transforms))
-        return Body(self.rig.mesh, vertices.astype(np.float32), self.skin), points
+        vertices = skin(self.rig.mesh, transforms).astype(np.float64)
+        placed = placement.apply(self.rig, vertices).astype(np.float32)
+        points = placement.apply(self.rig, self.keypoints.posed(transforms))
+        return Body(self.rig.mesh, placed, self.skin), points
 
 
 def actors(folder: Path, random: np.random.Generator) -> list[Actor]:
     """Read the mesh and make the two hands of one person."""
-    right, picture = shaped(load_mesh(folder), _PERSON), load_skin(folder, _SKIN)
-    rigs = [rig_of(right), rig_of(mirrored(right))]
-    return [Actor(rig, keypoints_of(rig), picture, random.uniform(0, 2 * np.pi, 6)) for rig in rigs]
+    right = shaped(load_mesh(folder), _PERSON)
+    picture = load_skin(folder, _SKIN)
+    hands = []
+    for rig in (rig_of(right), rig_of(mirrored(right))):
+        # Phases of their own: hands that sway together look like one thing.
+        sway = random.uniform(0, 2 * np.pi, 6)
+        hands.append(Actor(rig, keypoints_of(rig), picture, sway))
+    return hands
 
 
 def frames(
     cast: Sequence[Actor], background: Picture, random: np.random.Generator
 ) -> Iterator[tuple[Picture, dict[str, Any]]]:
     """Render each frame (480, 640, 3) with its truth."""
-    for index in range(round(SECONDS * FRAMES_PER_SECOND)):
-        seen = [actor.at(index / FRAMES_PER_SECOND) for actor in cast]
-        rendering = render([body for body, _ in seen], CAMERA, Light())
-        hands = [
-            _truth(actor.rig, points, rendering)
-            for actor, (_, points) in zip(cast, seen, strict=True)
-        ]
-        picture = cv2.GaussianBlur(rendering.over(background), (0, 0), 0.6)
-        grain = random.normal(0, _GRAIN, (*picture.shape[:2], 1))
-        noisy: Picture = np.clip(picture + grain, 0, 255).astype(np.uint8)
-        yield noisy, {"t_us": round(index * 1e6 / FRAMES_PER_SECOND), "hands": hands}
+    for index in range(_FRAMES):
+        bodies = []
+        keypoints = []
+        for actor in cast:
+            body, points = actor.at(index / FRAMES_PER_SECOND)
+            bodies.append(body)
+            keypoints.append(points)
+        # All bodies at once: each hides what is behind it of the others.
+        rendering = render(bodies, CAMERA, Light())
+        hands = []
+        for actor, points in zip(cast, keypoints, strict=True):
+            hands.append(_truth(actor.rig, points, rendering))
+        moment = round(index * 1e6 / FRAMES_PER_SECOND)
+        yield _photographed(rendering.over(background), random), {"t_us": moment, "hands": hands}
+
+
+def _photographed(picture: Picture, random: np.random.Generator) -> Picture:
+    """Return a picture a little out of focus, and with grain."""
+    blurred = cv2.GaussianBlur(picture, (0, 0), _BLUR)
+    # The same for all three colours: less for the codec to keep.
+    grain = random.normal(0, _GRAIN, (*blurred.shape[:2], 1))
+    noisy: Picture = np.clip(blurred + grain, 0, 255).astype(np.uint8)
+    return noisy
 
 
 def _truth(rig: Rig, points: Doubles, rendering: Rendering) -> dict[str, Any]:
     flat = CAMERA.project(points.astype(np.float32))
+    depths = points[:, 2].astype(np.float32)
+    # In pixels, as x and y are: at the wrist's distance, from which z counts.
     behind = (points[:, 2:] - points[0, 2]) * CAMERA.focal / points[0, 2]
+    keypoints = np.concatenate([flat.astype(np.float64), behind], axis=1)
+    visible = rendering.visible(flat, depths, rig.size * FLESH)
     return {
         "handedness": rig.mesh.handedness,
-        "keypoints": np.concatenate([flat.astype(np.float64), behind], axis=1).round(1).tolist(),
-        "visible": rendering.visible(flat, points[:, 2].astype(np.float32), rig.size * FLESH)
-        .astype(int)
-        .tolist(),
+        "keypoints": keypoints.round(1).tolist(),
+        "visible": visible.astype(int).tolist(),
     }
 
 
 def load_background(folder: Path) -> Picture:
-    """Read the room behind the hands, cut to 4:3, out of focus as a camera near the hands would see it.
+    """Read the room behind the hands, cut to 4:3, out of focus as a camera near the hands would see
+    it.
 
     Raises:
         MediaError: the picture is missing.
@@ -100,31 +130,36 @@ def load_background(folder: Path) -> Picture:
     small = read_image(folder / _BACKGROUND)
     rows = small.shape[1] * CAMERA.height // CAMERA.width
     top = (small.shape[0] - rows) // 2
-    large = cv2.resize(
-        small[top : top + rows], (CAMERA.width, CAMERA.height), interpolation=cv2.INTER_CUBIC
-    )
-    blurred: Picture = cv2.GaussianBlur(large, (0, 0), 4).astype(np.uint8)
+    size = (CAMERA.width, CAMERA.height)
+    large = cv2.resize(small[top : top + rows], size, interpolation=cv2.INTER_CUBIC)
+    blurred: Picture = cv2.GaussianBlur(large, (0, 0), _BACKGROUND_BLUR).astype(np.uint8)
     return blurred
 
 
 def write_clip(out: Path, mesh: Path, backgrounds: Path, seed: int = 0) -> None:
     """Render the clip to ``out`` and its truth beside it; the same seed gives the same frames."""
     random = np.random.default_rng(seed)
-    cast, background = actors(mesh, random), load_background(backgrounds)
+    cast = actors(mesh, random)
+    background = load_background(backgrounds)
     truth: list[dict[str, Any]] = []
-    total = round(SECONDS * FRAMES_PER_SECOND)
+    # Better than VideoWriter's default of 23: trackers are tried on this clip.
     with VideoWriter(out, fps=FRAMES_PER_SECOND, quality=18) as writer:
-        for picture, entry in track(frames(cast, background, random), "Rendering", total):
+        for picture, entry in track(frames(cast, background, random), "Rendering", _FRAMES):
             writer.write(picture, entry["t_us"])
             truth.append(entry)
-    head = {
+    _write_truth(out.with_suffix(".truth.json"), truth)
+
+
+def _write_truth(path: Path, frames: list[dict[str, Any]]) -> None:
+    truth = {
         "width": CAMERA.width,
         "height": CAMERA.height,
         "frames_per_second": FRAMES_PER_SECOND,
         "convention": "mediapipe",
+        "frames": frames,
     }
-    with atomic_path(out.with_suffix(".truth.json")) as temporary:
-        temporary.write_text(json.dumps({**head, "frames": truth}, separators=(",", ":")) + "\n")
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(truth, separators=(",", ":")) + "\n")
 
 
 def main() -> None:
@@ -138,8 +173,8 @@ def main() -> None:
         "--out", type=Path, required=True, help="the clip, .mp4; its truth goes beside it"
     )
     parser.add_argument("--seed", type=int, default=0, help="of sway and grain (default: 0)")
-    given = parser.parse_args()
-    write_clip(given.out, given.mesh, given.backgrounds, given.seed)
+    arguments = parser.parse_args()
+    write_clip(arguments.out, arguments.mesh, arguments.backgrounds, arguments.seed)
 
 
 if __name__ == "__main__":

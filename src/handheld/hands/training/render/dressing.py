@@ -1,5 +1,7 @@
 """Sleeves that hide the cut end of an arm, and things that a hand holds."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from handheld.hands.training.render.mesh import Floats
@@ -12,19 +14,30 @@ from handheld.hands.training.render.props import (
     straight_tube,
     wrist_radii,
 )
+from handheld.hands.training.render.sampling import pick
 from handheld.hands.training.render.shade import Body, Picture
 from handheld.hands.training.render.skinning import Doubles, cross
 from handheld.hands.training.render.sources import RenderSources, read_tile
 
+# Share of arms in sleeves, where there is an arm to show.
 _SLEEVES = 0.55
-"""Share of arms in sleeves, where there is an arm to show."""
+# Metres behind the wrist at which a mesh without an arm must be covered.
 _STUB = 0.012
-"""Metres behind the wrist at which a mesh without an arm must be covered."""
+# Metres: half the width, depth and height of an adult's body.
 _TORSO = (0.22, 0.14, 0.4)
-"""Metres: half the width, depth and height of an adult's body."""
+# Of wrist to middle knuckle: from the palm's keypoints to its skin.
 _PALM_DEPTH = 0.16
-"""Of wrist to middle knuckle: from the palm's keypoints to its skin."""
+# Of the light's gloss: cloth shines less than skin.
 _CLOTH_GLOSS = 0.2
+# Half the width, depth and height of a head, metres.
+_HEAD = (0.085, 0.1, 0.125)
+# A picture of one colour: nothing is to be seen in it, so it may be small.
+_PLAIN = (8, 8, 3)
+
+
+# Of what is held: shares up to which it is a ball, and up to which it is a box; the rest is round.
+_BALLS = 0.2
+_BOXES = 0.5
 
 
 def dress(
@@ -42,18 +55,18 @@ def dress(
         random: decides.
         with_body: whether the arm's end may be in the picture, so that a body must stand there.
     """
+    # One cloth for sleeve and body: they are of one shirt.
     cloth = draw_surface(sources, random)
     tint = np.exp(random.normal(-0.1, 0.3) + random.normal(0, 0.2, 3)).astype(np.float32)
     bodies: list[Body] = []
+    # A mesh without an arm is never bare: its cut end would show.
     if not hand.person.has_arm or random.random() < _SLEEVES:
-        surface, vertices = _sleeve(hand, random)
-        bodies.append(Body(surface, vertices, cloth, tint, _CLOTH_GLOSS))
+        sleeve_surface, vertices = _sleeve(hand, random)
+        bodies.append(Body(sleeve_surface, vertices, cloth, tint, _CLOTH_GLOSS))
     if with_body:
         shirt, vertices = _torso(hand, random)
         bodies.append(Body(shirt, vertices, cloth, tint, _CLOTH_GLOSS))
-        head, vertices = _head(vertices, random)
-        hair = np.full((8, 8, 3), random.uniform(20, 120), np.uint8)
-        bodies.append(Body(head, vertices, hair))
+        bodies.append(_head(vertices, random))
     return bodies
 
 
@@ -64,6 +77,7 @@ def _sleeve(hand: PlacedHand, random: np.random.Generator) -> tuple[Surface, Flo
         arm = hand.person.arms[hand.handedness]
         return sleeve(hand.rig, arm, hand.vertices, begin, random.uniform(0.003, 0.012))
     across, out = wrist_radii(hand.rig)
+    # Wider than the wrist, or the skin would come through it.
     slack = random.uniform(1.1, 1.6)
     begin = random.uniform(-_STUB, _STUB)
     surface, resting = forearm(hand.rig, (slack * across, slack * out), begin, ARM_LENGTH)
@@ -78,6 +92,7 @@ def _torso(hand: PlacedHand, random: np.random.Generator) -> tuple[Surface, Floa
     width, depth, height = np.array(_TORSO) * random.uniform(0.85, 1.15, 3)
     # Deep enough in the body for the arm's cut end not to show.
     middle = shoulder + 0.6 * width * inward + (0.0, 0.6 * height, 0.05)
+    # Not always square to the camera.
     turn = random.normal(0, 0.4)
     across = np.array([np.cos(turn), 0.0, np.sin(turn)])
     down = np.array([0.0, 1.0, 0.0])
@@ -85,24 +100,40 @@ def _torso(hand: PlacedHand, random: np.random.Generator) -> tuple[Surface, Floa
     return ellipsoid(middle, axes, (width, depth, height))
 
 
-def _head(torso: Floats, random: np.random.Generator) -> tuple[Surface, Floats]:
+def _head(torso: Floats, random: np.random.Generator) -> Body:
     """Put a head, seen from where it has hair, above a body."""
     top = torso[torso[:, 1].argmin()].astype(np.float64)
-    radii = np.array([0.085, 0.1, 0.125]) * random.uniform(0.9, 1.1)
+    radii = np.array(_HEAD) * random.uniform(0.9, 1.1)
+    # Sunk in by 0.4 of its half height, or it would float above a body that is an egg.
     middle = top - (0.0, 0.6 * radii[2], 0.0)
-    return ellipsoid(middle, np.eye(3)[[0, 2, 1]] * [[1], [-1], [1]], tuple(radii))
+    # Right-handed, with the longest radius down: x, away from the camera, y.
+    axes = np.eye(3)[[0, 2, 1]] * [[1], [-1], [1]]
+    surface, vertices = ellipsoid(middle, axes, tuple(radii))
+    hair = np.full(_PLAIN, random.uniform(20, 120), np.uint8)
+    return Body(surface, vertices, hair)
 
 
 def draw_surface(sources: RenderSources, random: np.random.Generator) -> Picture:
-    """Choose a picture (N, N, 3) of cloth, cardboard and the like; one colour where there is none."""
+    """Choose a picture (N, N, 3) of cloth, cardboard and the like; one colour where there is
+    none.
+    """
     if not sources.textures or random.random() < 0.2:
         colour = random.uniform(15, 235, 3)
-        return np.full((8, 8, 3), colour, np.uint8)
-    return read_tile(sources.textures[random.integers(len(sources.textures))])
+        return np.full(_PLAIN, colour, np.uint8)
+    return read_tile(pick(random, sources.textures))
 
 
 def hold(hand: PlacedHand, sources: RenderSources, random: np.random.Generator) -> Body:
     """Put something into a hand that is bent to hold it: a stick, a bottle, a carton, a ball."""
+    surface, vertices = _thing(_draw_grip(hand, random), random)
+    # Up to twice as glossy as skin: bottles and cans.
+    gloss = random.uniform(0, 2)
+    tint = np.exp(random.normal(0, 0.15, 3)).astype(np.float32)
+    return Body(surface, vertices, draw_surface(sources, random), tint, gloss)
+
+
+def _draw_grip(hand: PlacedHand, random: np.random.Generator) -> "_Grip":
+    """Choose where a hand holds something, and how thick that is."""
     size = hand.rig.size
     across, along, out = hand.axes
     across = across * hand.rig.thumbward
@@ -110,32 +141,49 @@ def hold(hand: PlacedHand, sources: RenderSources, random: np.random.Generator) 
     # Held where the fingers begin: in the middle of the palm a fist cannot close around anything.
     towards_fingers = along * size * random.uniform(0.2, 0.45)
     middle = hand.centre + towards_fingers + out * (radius + _PALM_DEPTH * size)
+    # Across the palm, as a fist holds a stick.
     lean = random.normal(0, 0.25)
     axis = across * np.cos(lean) + along * np.sin(lean)
-    surface, vertices = _thing(middle, axis, out, radius, random)
-    gloss = random.uniform(0, 2)
-    tint = np.exp(random.normal(0, 0.15, 3)).astype(np.float32)
-    return Body(surface, vertices, draw_surface(sources, random), tint, gloss)
+    return _Grip(middle, axis, out, radius)
 
 
-def _thing(
-    middle: Doubles,
-    axis: Doubles,
-    out: Doubles,
-    radius: float,
-    random: np.random.Generator,
-) -> tuple[Surface, Floats]:
+@dataclass(frozen=True, eq=False)
+class _Grip:
+    """Where a hand holds something.
+
+    Attributes:
+        middle: (3,) of the thing, metres.
+        axis: (3,) unit vector along it.
+        out: (3,) unit vector out of the palm.
+        radius: metres that the hand closes around.
+    """
+
+    middle: Doubles
+    axis: Doubles
+    out: Doubles
+    radius: float
+
+
+def _thing(grip: _Grip, random: np.random.Generator) -> tuple[Surface, Floats]:
     choice = random.random()
-    if choice < 0.2:
-        axes = np.stack([axis, cross(out, axis), out])
-        axes[1] /= np.linalg.norm(axes[1])
-        radii = radius * random.uniform(0.8, 1.3, 3)
-        return ellipsoid(middle, axes, (float(radii[0]), float(radii[1]), float(radii[2])))
+    if choice < _BALLS:
+        return _ball(grip, random)
     # A bottle stands out of a fist on both sides, a pen far.
-    length = random.uniform(1.5, 6) * max(radius, 0.03)
+    length = random.uniform(1.5, 6) * max(grip.radius, 0.03)
     shift = random.uniform(-0.4, 0.4) * length
-    start = middle + (shift - length / 2) * axis
-    end = middle + (shift + length / 2) * axis
-    sides = 4 if choice < 0.5 else 20
-    flat = radius * random.uniform(0.5, 1)
-    return straight_tube(start, end, out, (radius, flat if sides == 4 else radius), sides)
+    start = grip.middle + (shift - length / 2) * grip.axis
+    end = grip.middle + (shift + length / 2) * grip.axis
+    # Drawn for bottles too, which are round: the numbers after it stay the same.
+    flat = grip.radius * random.uniform(0.5, 1)
+    if choice < _BOXES:
+        return straight_tube(start, end, grip.out, (grip.radius, flat), sides=4)
+    return straight_tube(start, end, grip.out, (grip.radius, grip.radius), sides=20)
+
+
+def _ball(grip: _Grip, random: np.random.Generator) -> tuple[Surface, Floats]:
+    beside = cross(grip.out, grip.axis)
+    beside /= np.linalg.norm(beside)
+    # Not quite round: a potato, a stone, an egg.
+    radii = grip.radius * random.uniform(0.8, 1.3, 3)
+    axes = np.stack([grip.axis, beside, grip.out])
+    return ellipsoid(grip.middle, axes, (float(radii[0]), float(radii[1]), float(radii[2])))

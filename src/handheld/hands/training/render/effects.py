@@ -14,15 +14,30 @@ from handheld.hands.training.render.shade import Picture
 from handheld.hands.training.render.skinning import Doubles
 
 _GRAIN_SIDE = 1024
+# Standard deviation of the film's grain, levels: enough steps for what is scaled down from it.
 _GRAIN_SPREAD = 24
-"""Standard deviation of the film's grain, levels: enough steps for what is scaled down from it."""
+# For the kernel: a Python number would make its sums double, and slower.
 _ONE = np.float32(1)
 _HALF = np.float32(0.5)
 _MOST = np.float32(255)
+# Pixels: a blur of less is none.
 _SHARP = 0.3
-"""Pixels: a blur of less is none."""
+# Levels: noise of less is lost in rounding.
 _CLEAN = 0.5
-"""Levels: noise of less is lost in rounding."""
+
+
+# Pixels of the side that blurs are given for; they grow with the picture.
+_UNIT_SIDE = 256
+
+# Shares of the pictures: hands that move, a sharp lens, coarse pixels, a dark room, JPEG.
+_MOVING = 0.3
+_FOCUSED = 0.4
+_COARSE = 0.2
+_DARK = 0.15
+_JPEG = 0.6
+
+# Pixels of a side below which nothing is left of a hand.
+_LEAST_SIDE = 8
 
 
 @dataclass(frozen=True)
@@ -33,7 +48,8 @@ class CameraEffects:
         motion: (x, y) pixels that the hands move while the shutter is open.
         background_blur: standard deviation of the background's defocus, pixels.
         blur: the same of the whole picture.
-        pixelation: the whole picture is made so many times smaller and larger again, 1 for not at all.
+        pixelation: the whole picture is made so many times smaller and larger
+            again, 1 for not at all.
         gain: (red, green, blue) factors.
         contrast: around the middle grey, 1 for none.
         gamma: exponent of the coded values, 1 for none.
@@ -58,27 +74,41 @@ class CameraEffects:
 
 def draw_effects(random: np.random.Generator, side: int) -> CameraEffects:
     """Choose what a camera does to a picture whose shorter side is ``side`` pixels."""
-    unit = side / 256
-    moving = random.random() < 0.3
-    length = random.exponential(0.025 * side) if moving else 0.0
-    direction = random.uniform(0, np.pi)
-    motion = length * np.cos(direction), length * np.sin(direction)
-    sharp = random.random() < 0.4
-    coarse = random.random() < 0.2
-    dark = random.random() < 0.15
+    unit = side / _UNIT_SIDE
+    # The fields are drawn in their order, after what they depend on: a seed's pictures depend on
+    # it.
+    motion = _draw_motion(random, side)
+    is_sharp = random.random() < _FOCUSED
+    is_coarse = random.random() < _COARSE
+    is_dark = random.random() < _DARK
     return CameraEffects(
-        motion=(float(motion[0]), float(motion[1])),
+        motion=motion,
         background_blur=float(random.choice((0.0, 1.0, 2.5)) * random.uniform(0.5, 1) * unit),
-        blur=0.0 if sharp else float(random.uniform(0.3, 1.3) * unit),
-        pixelation=float(random.uniform(1.5, 3.5)) if coarse else 1.0,
+        blur=0.0 if is_sharp else float(random.uniform(0.3, 1.3) * unit),
+        pixelation=float(random.uniform(1.5, 3.5)) if is_coarse else 1.0,
         gain=_gains(random),
         contrast=float(random.uniform(0.8, 1.2)),
-        gamma=float(random.uniform(1.3, 1.9)) if dark else float(random.uniform(0.75, 1.3)),
-        noise=float(random.exponential(8.0 if dark else 3.0)),
+        # A dark room: darker tones, and a sensor that amplifies its noise.
+        gamma=_draw_gamma(random, is_dark),
+        noise=float(random.exponential(8.0 if is_dark else 3.0)),
         chroma=float(random.uniform(0.2, 0.8)),
         grain=(int(random.integers(_GRAIN_SIDE)), int(random.integers(_GRAIN_SIDE))),
-        quality=int(random.integers(35, 96)) if random.random() < 0.6 else 0,
+        quality=int(random.integers(35, 96)) if random.random() < _JPEG else 0,
     )
+
+
+def _draw_motion(random: np.random.Generator, side: int) -> tuple[float, float]:
+    is_moving = random.random() < _MOVING
+    # Mostly short: a hand that crosses a fortieth of the picture is already hard to see.
+    length = random.exponential(0.025 * side) if is_moving else 0.0
+    direction = random.uniform(0, np.pi)
+    return float(length * np.cos(direction)), float(length * np.sin(direction))
+
+
+def _draw_gamma(random: np.random.Generator, is_dark: bool) -> float:
+    if is_dark:
+        return float(random.uniform(1.3, 1.9))
+    return float(random.uniform(0.75, 1.3))
 
 
 def _gains(random: np.random.Generator) -> tuple[float, float, float]:
@@ -105,11 +135,16 @@ def expose(
     """
     if effects.background_blur > _SHARP:
         background = _softened(background, effects.background_blur)
+    # The hands move, the room does not; a smeared hand covers less, so both are smeared.
     if np.hypot(*effects.motion) > 1:
-        kernel = _streak(effects.motion)
-        colour = _smeared(colour, kernel)
-        coverage = _smeared(coverage, kernel)
-    picture = _blended(colour, coverage, background)
+        streak = _streak(effects.motion)
+        colour = _smeared(colour, streak)
+        coverage = _smeared(coverage, streak)
+    return _developed(_blended(colour, coverage, background), effects)
+
+
+def _developed(picture: Picture, effects: CameraEffects) -> Picture:
+    """Do what a camera does, in its order: lens, pixels, tones, grain, file."""
     if effects.blur > _SHARP:
         picture = _softened(picture, effects.blur)
     if effects.pixelation > 1:
@@ -122,8 +157,8 @@ def expose(
     return picture
 
 
-def _smeared(values: Floats, kernel: Floats) -> Floats:
-    return cast(Floats, cv2.filter2D(values, -1, kernel, borderType=cv2.BORDER_REPLICATE))
+def _smeared(values: Floats, streak: Floats) -> Floats:
+    return cast(Floats, cv2.filter2D(values, -1, streak, borderType=cv2.BORDER_REPLICATE))
 
 
 def _blended(colour: Floats, coverage: Floats, background: Picture) -> Picture:
@@ -149,20 +184,23 @@ def _softened(picture: Picture, spread: float) -> Picture:
 
 def _streak(motion: tuple[float, float]) -> Floats:
     """Return the path of a point while the shutter is open, as a kernel that sums to one."""
-    half = int(np.ceil(max(abs(motion[0]), abs(motion[1])) / 2))
-    kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
+    across, down = motion
+    half = int(np.ceil(max(abs(across), abs(down)) / 2))
+    streak = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
+    # Two steps a pixel, so that the path has no holes.
     steps = np.linspace(-0.5, 0.5, 4 * half + 1)
-    column = np.round(half + steps * motion[0]).astype(int)
-    row = np.round(half + steps * motion[1]).astype(int)
-    np.add.at(kernel, (row, column), 1.0)
-    kernel /= kernel.sum()
-    return kernel
+    column = np.round(half + steps * across).astype(int)
+    row = np.round(half + steps * down).astype(int)
+    np.add.at(streak, (row, column), 1.0)
+    streak /= streak.sum()
+    return streak
 
 
 def _pixelated(picture: Picture, times: float) -> Picture:
     height, width = picture.shape[:2]
-    size = max(8, round(width / times)), max(8, round(height / times))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    columns = max(_LEAST_SIDE, round(width / times))
+    rows = max(_LEAST_SIDE, round(height / times))
+    small = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
     return cast(Picture, cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
@@ -171,6 +209,7 @@ def _curves(effects: CameraEffects) -> Picture:
     level = np.arange(256)[:, None] / 255
     curve = (level * np.array(effects.gain)).clip(0, 1) ** effects.gamma
     curve = 0.5 + effects.contrast * (curve - 0.5)
+    # A half is added, as a cast cuts off.
     levels: Picture = np.clip(255 * curve + 0.5, 0, 255).astype(np.uint8)
     return levels[None]
 
@@ -182,9 +221,9 @@ def _noisy(picture: Picture, effects: CameraEffects) -> Picture:
     """
     height, width = picture.shape[:2]
     film = _film(height > _GRAIN_SIDE or width > _GRAIN_SIDE)
-    top = effects.grain[0] % (len(film) - height + 1)
-    left = effects.grain[1] % (len(film) - width + 1)
-    piece = film[top : top + height, left : left + width]
+    y = effects.grain[0] % (len(film) - height + 1)
+    x = effects.grain[1] % (len(film) - width + 1)
+    piece = film[y : y + height, x : x + width]
     grain = cv2.transform(piece, _mixing(effects.noise, effects.chroma))
     return cast(Picture, cv2.add(picture, grain, dtype=cv2.CV_8U))
 
@@ -193,6 +232,7 @@ def _noisy(picture: Picture, effects: CameraEffects) -> Picture:
 def _film(large: bool) -> NDArray[np.int16]:
     """Return grain to cut pieces from: (1024, 1024, 3), or four times as many a side, repeated."""
     size = (_GRAIN_SIDE, _GRAIN_SIDE, 3)
+    # The one seed that is no run's: the film is part of the renderer, as its meshes are.
     grain = np.random.default_rng(0).normal(0, _GRAIN_SPREAD, size)
     film: NDArray[np.int16] = np.clip(grain, -127, 127).astype(np.int16)
     return np.tile(film, (4, 4, 1)) if large else film
@@ -200,6 +240,7 @@ def _film(large: bool) -> NDArray[np.int16]:
 
 def _mixing(noise: float, chroma: float) -> Doubles:
     """Return the matrix that makes grain with a common part out of three independent channels."""
+    # Of variance 1 - chroma^2 in all: the noise is as strong whatever its colour.
     common = np.sqrt(1 - chroma**2) / np.sqrt(3)
     mixing: Doubles = noise / _GRAIN_SPREAD * (np.full((3, 3), common) + chroma * np.eye(3))
     return mixing

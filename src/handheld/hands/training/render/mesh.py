@@ -1,12 +1,12 @@
 """The hand and arm mesh: reading it, shaping it into a person, mirroring it.
 
 The files are MakeHuman's CC0 base mesh, rig, targets and skins cut down to one arm (``mh_arm.npz``,
-``mh_arm.json``, ``skin_*.jpg``, ``skin_uv.json``). They are read from a folder that the caller names, and are
-no part of this package.
+``mh_arm.json``, ``skin_*.jpg``, ``skin_uv.json``). They are read from a folder that the caller
+names, and are no part of this package.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -30,14 +30,15 @@ METRES = 0.1
 class HandMesh:
     """One arm at rest, with all that is needed to bend and to paint it.
 
-    ``vertices`` (V, 3): metres; the first ``drawn`` of them are skin, the others hold joints. ``faces`` (T,
-    3): indices into ``vertices``, counter-clockwise from outside; ``texture_faces`` (T, 3): indices into
-    ``uv`` (U, 2), fractions of the skin picture with v upward. ``bones``: B names, a parent always before its
-    child; ``parents`` (B,): -1 for the root. ``heads`` and ``tails`` (B, V): rows that average the vertices
-    around each bone's two joints; ``planes`` (B, 3, V): the same for three points whose plane the bone bends
-    in. ``influences`` (drawn, K): bones, ``weights`` (drawn, K): their shares, summing to one. ``keypoints``
-    (21, 2): bone, and 0 for its head or 1 for its tail. ``targets``: name to (V, 3), decimetres to add.
-    ``family``: whose mesh it is, which tells how its joints lie beside MediaPipe's keypoints.
+    ``vertices`` (V, 3): metres; the first ``drawn`` of them are skin, the others hold joints.
+    ``faces`` (T, 3): indices into ``vertices``, counter-clockwise from outside; ``texture_faces``
+    (T, 3): indices into ``uv`` (U, 2), fractions of the skin picture with v upward. ``bones``: B
+    names, a parent always before its child; ``parents`` (B,): -1 for the root. ``heads`` and
+    ``tails`` (B, V): rows that average the vertices around each bone's two joints; ``planes`` (B,
+    3, V): the same for three points whose plane the bone bends in. ``influences`` (drawn, K):
+    bones, ``weights`` (drawn, K): their shares, summing to one. ``keypoints`` (21, 2): bone, and 0
+    for its head or 1 for its tail. ``targets``: name to (V, 3), decimetres to add. ``family``:
+    whose mesh it is, which tells how its joints lie beside MediaPipe's keypoints.
     """
 
     handedness: Handedness
@@ -75,11 +76,9 @@ def load_mesh(folder: Path) -> HandMesh:
 
 
 def _assemble(arrays: Mapping[str, NDArray[Any]], rig: Mapping[str, Any]) -> HandMesh:
-    bones: tuple[str, ...] = tuple(rig["bones"])
     vertices = (arrays["V"] * METRES).astype(np.float32)
-    row = {
-        joint: _averaging_row(members, len(vertices)) for joint, members in rig["joints"].items()
-    }
+    weights = arrays["W"]
+    bones = _BoneTable.of(rig, len(vertices))
     return HandMesh(
         handedness="Right",
         vertices=vertices,
@@ -87,40 +86,79 @@ def _assemble(arrays: Mapping[str, NDArray[Any]], rig: Mapping[str, Any]) -> Han
         faces=arrays["FG"].astype(np.int64),
         texture_faces=arrays["F"].astype(np.int64),
         uv=arrays["UV"].astype(np.float32),
-        bones=bones,
-        parents=np.array([_index_or_root(bones, rig["parents"][bone]) for bone in bones]),
-        heads=np.stack([row[rig["head"][bone]] for bone in bones]),
-        tails=np.stack([row[rig["tail"][bone]] for bone in bones]),
-        planes=np.stack([[row[joint] for joint in rig["planes"][bone]] for bone in bones]),
+        bones=bones.names,
+        parents=bones.parents,
+        heads=bones.heads,
+        tails=bones.tails,
+        planes=bones.planes,
         influences=arrays["J"].astype(np.int64),
-        weights=(arrays["W"] / arrays["W"].sum(axis=1, keepdims=True)).astype(np.float32),
-        keypoints=np.array([(bones.index(bone), end) for bone, end in rig["kp"]]),
+        # Rounded in the files: there they do not sum to one exactly.
+        weights=(weights / weights.sum(axis=1, keepdims=True)).astype(np.float32),
+        keypoints=np.array([(bones.names.index(bone), end) for bone, end in rig["kp"]]),
+        # The arrays that have a slash in their name are shape targets.
         targets={name: values for name, values in arrays.items() if "/" in name},
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _BoneTable:
+    """The bones, as ``HandMesh`` has them."""
+
+    names: tuple[str, ...]
+    parents: Integers
+    heads: Floats
+    tails: Floats
+    planes: Floats
+
+    @classmethod
+    def of(cls, rig: Mapping[str, Any], vertices: int) -> "_BoneTable":
+        names: tuple[str, ...] = tuple(rig["bones"])
+        rows = {}
+        for joint, members in rig["joints"].items():
+            rows[joint] = _averaging_row(members, vertices)
+        planes = [_rows_of(rows, rig["planes"][bone]) for bone in names]
+        return cls(
+            names=names,
+            parents=np.array([_index_or_root(names, rig["parents"][bone]) for bone in names]),
+            heads=_rows_of(rows, [rig["head"][bone] for bone in names]),
+            tails=_rows_of(rows, [rig["tail"][bone] for bone in names]),
+            planes=np.stack(planes),
+        )
+
+
+def _rows_of(rows: Mapping[str, Floats], joints: Sequence[str]) -> Floats:
+    return np.stack([rows[joint] for joint in joints])
+
+
 def _averaging_row(members: list[int], count: int) -> Floats:
+    """Return a row that, times the vertices, is the mean of some of them.
+
+    A joint moves with the shape: it is where the vertices around it are.
+    """
     row = np.zeros(count, np.float32)
     row[members] = 1 / len(members)
     return row
 
 
 def _index_or_root(bones: tuple[str, ...], parent: str) -> int:
+    # The first bone's parent was cut away with the rest of the body.
     return bones.index(parent) if parent in bones else -1
 
 
 def shaped(mesh: HandMesh, weights: Mapping[str, float]) -> HandMesh:
     """Add shape targets to the rest vertices, for instance ``{"macro/caucasian-male-young": 1.0}``.
 
-    The bare mesh is nobody: the ``macro/<people>-<sex>-<age>`` weights should sum to one to make an adult.
+    The bare mesh is nobody: the ``macro/<people>-<sex>-<age>`` weights should sum
+    to one to make an adult.
 
     Raises:
         InputError: a target has no such name.
     """
     unknown = sorted(set(weights) - set(mesh.targets))
     if unknown:
+        examples = sorted(mesh.targets)[:3]
         raise InputError(
-            f"unknown shape targets {unknown}; the mesh has {len(mesh.targets)}, such as {sorted(mesh.targets)[:3]}"
+            f"unknown shape targets {unknown}; the mesh has {len(mesh.targets)}, such as {examples}"
         )
     moved = mesh.vertices.copy()
     for name, weight in weights.items():
@@ -129,7 +167,9 @@ def shaped(mesh: HandMesh, weights: Mapping[str, float]) -> HandMesh:
 
 
 def mirrored(mesh: HandMesh) -> HandMesh:
-    """Make the other hand: x changes its sign, and each triangle turns so that its outside stays outside."""
+    """Make the other hand: x changes its sign, and each triangle turns so that its outside stays
+    outside.
+    """
     flip = np.array([-1, 1, 1], np.float32)
     return replace(
         mesh,
@@ -137,25 +177,36 @@ def mirrored(mesh: HandMesh) -> HandMesh:
         vertices=mesh.vertices * flip,
         faces=mesh.faces[:, ::-1],
         texture_faces=mesh.texture_faces[:, ::-1],
+        # Bones keep their names, `.R` and all: the rig asks for them by name on either hand.
         targets={name: values * flip for name, values in mesh.targets.items()},
     )
 
 
 def load_skin(folder: Path, name: str) -> NDArray[np.uint8]:
-    """Read ``skin_<name>.jpg`` and put its crop back where it lies in the full square picture: (N, N, 3) RGB.
+    """Read ``skin_<name>.jpg`` and put its crop back where it lies in the full square picture:
+    (N, N, 3) RGB.
 
     Raises:
         ModelError: the picture or ``skin_uv.json`` is missing.
     """
+    crop = _read_crop(folder, name)
+    position = json.loads((folder / "skin_uv.json").read_text("utf-8"))
+    x = position["x0"]
+    y = position["y0"]
+    skin = np.empty((position["full"], position["full"], 3), np.uint8)
+    # Its own colour around the arm: where the sampler looks over the crop's edge it finds skin.
+    skin[:] = np.median(crop, axis=(0, 1))
+    skin[y : y + position["h"], x : x + position["w"]] = crop
+    return skin
+
+
+def _read_crop(folder: Path, name: str) -> NDArray[np.uint8]:
     path = folder / f"skin_{name}.jpg"
+    # OpenCV prints a warning of its own for a file that is not there.
     crop = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.exists() else None
     if crop is None or not (folder / "skin_uv.json").exists():
-        known = sorted(found.stem.removeprefix("skin_") for found in folder.glob("skin_*.jpg"))
+        known = sorted(skin.stem.removeprefix("skin_") for skin in folder.glob("skin_*.jpg"))
         raise ModelError(
             f"no skin {name!r} (or no skin_uv.json) in {folder}; the skins there are {known}"
         )
-    place = json.loads((folder / "skin_uv.json").read_text("utf-8"))
-    skin = np.empty((place["full"], place["full"], 3), np.uint8)
-    skin[:] = np.median(crop, axis=(0, 1))
-    skin[place["y0"] : place["y0"] + place["h"], place["x0"] : place["x0"] + place["w"]] = crop
-    return skin
+    return np.asarray(crop, np.uint8)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +17,26 @@ from handheld.hands.training.render.mesh import (
 )
 from handheld.hands.training.render.props import ArmShape, arm_shape
 from handheld.hands.training.render.rig import FINGERS, Rig, rig_of
+from handheld.hands.training.render.sampling import pick
 from handheld.hands.training.render.shade import Picture
 from handheld.hands.training.render.skinning import Doubles
 from handheld.hands.training.render.sources import RenderSources, read_skin
 
 _PEOPLES = ("african", "asian", "caucasian")
+# Share of children: their hands differ most from all others.
 _CHILD = 0.12
-"""Share of children: their hands differ most from all others."""
+# Standard deviation of a local target's weight, of which 1 is the largest that was modelled.
 _LOCAL_SPREAD = 0.45
-"""Standard deviation of a local target's weight, of which 1 is the largest that was modelled."""
+# Shares of another skin in a person's.
 _MIXTURES = (0.0, 0.35, 0.65)
-"""Shares of another skin in a person's."""
+# Of a skin's colour: more than 8 % looks false.
 _TINT_SPREAD = 0.03
-"""Of a skin's colour: more than 8 % looks false."""
+# Share of people of whom a part is old.
+_OLD = 0.4
+# Of a picture's levels, as in `shade`.
+_GAMMA = 2.2
+# Mean of the skin of a mesh that has none of its own, coloured by its vertices.
 _PLAIN_SKIN = 215
-"""Mean of the skin of a mesh that has none of its own, coloured by its vertices."""
 SECOND_MESH = 0.3
 """Share of people with another mesh than the first, where there is one."""
 
@@ -73,45 +79,68 @@ def draw_person(
         random: decides.
         second_mesh: share of people with another mesh than the first, where there is one.
     """
-    arm = sources.meshes[0]
+    mesh, skin, tint = _draw_looks(sources, random, second_mesh)
+    rigs: dict[Handedness, Rig] = {"Right": rig_of(mesh), "Left": rig_of(mirrored(mesh))}
+    return RenderedPerson(
+        name=name,
+        rigs=rigs,
+        keypoints={side: keypoints_of(rig) for side, rig in rigs.items()},
+        arms={side: arm_shape(rig) for side, rig in rigs.items()},
+        skin=skin,
+        tint=tint,
+    )
+
+
+def _draw_looks(
+    sources: RenderSources, random: np.random.Generator, second_mesh: float
+) -> tuple[HandMesh, Picture, Floats]:
+    """Choose a right hand, its skin and its tint."""
     number = int(random.integers(len(sources.skins)))
-    skin_name = sources.skins[number]
-    # One partner for each skin, so that all people share some thirty pictures.
-    other = sources.skins[(number + len(sources.skins) // 2 + 1) % len(sources.skins)]
-    share = _MIXTURES[int(random.integers(len(_MIXTURES)))]
+    share = pick(random, _MIXTURES)
     gain = np.exp(random.normal(0, _TINT_SPREAD, 3)).astype(np.float32)
     if len(sources.meshes) > 1 and random.random() < second_mesh:
         mesh = _stretched(sources.meshes[1], random)
         skin = _mottled(random)
-        tint = _borrowed_colours(sources, skin_name, mesh) * gain
-    else:
-        mesh = replace(shaped(arm, draw_shape(arm, random)), targets={})
-        skin = read_skin(sources.folder, skin_name, other, share)
-        tint = gain
-    rigs: dict[Handedness, Rig] = {"Right": rig_of(mesh), "Left": rig_of(mirrored(mesh))}
-    keypoints = {side: keypoints_of(rig) for side, rig in rigs.items()}
-    arms = {side: arm_shape(rig) for side, rig in rigs.items()}
-    return RenderedPerson(name, rigs, keypoints, arms, skin, tint)
+        return mesh, skin, _borrowed_colours(sources, sources.skins[number], mesh) * gain
+    arm = sources.meshes[0]
+    # Without the targets, which are most of a mesh: there are hundreds of people in memory.
+    mesh = replace(shaped(arm, draw_shape(arm, random)), targets={})
+    return mesh, _mixed_skin(sources, number, share), gain
+
+
+def _mixed_skin(sources: RenderSources, number: int, share: float) -> Picture:
+    skins = sources.skins
+    # One partner for each skin, so that all people share some thirty pictures.
+    partner = skins[(number + len(skins) // 2 + 1) % len(skins)]
+    return read_skin(sources.folder, skins[number], partner, share)
 
 
 def draw_shape(mesh: HandMesh, random: np.random.Generator) -> dict[str, float]:
     """Return weights of shape targets for an adult or a child, for :func:`mesh.shaped`."""
     sex = str(random.choice(("female", "male")))
-    child = random.uniform(0.3, 0.9) if random.random() < _CHILD else 0.0
-    old = random.uniform(0, 1 - child) * float(random.random() < 0.4)
-    ages = {"young": 1 - child - old, "old": old, "child": child}
+    ages = _draw_ages(random)
+    # Below 1, so that most people are mostly of one kind.
     peoples = dict(zip(_PEOPLES, random.dirichlet((0.6, 0.6, 0.6)), strict=True))
     muscle = _graded("muscle", random.uniform(-1, 1))
     fat = _graded("weight", random.uniform(-1, 1))
+    builds = _products(muscle, fat)
     weights: dict[str, float] = {}
     for age, age_share in ages.items():
-        for people, people_share in peoples.items():
-            weights[f"macro/{people}-{sex}-{age}"] = age_share * people_share
-        for (muscle_name, fat_name), share in _products(muscle, fat).items():
-            weights[f"macro/universal-{sex}-{age}-{muscle_name}-{fat_name}"] = age_share * share
+        for people, share in peoples.items():
+            weights[f"macro/{people}-{sex}-{age}"] = age_share * share
+        for build, share in builds.items():
+            weights[f"macro/universal-{sex}-{age}-{build}"] = age_share * share
     weights |= _local_weights(sorted(mesh.targets), random)
     # The mean of muscle and of weight is the mesh itself, so that the files have no target for it.
     return {name: value for name, value in weights.items() if name in mesh.targets and value > 0}
+
+
+def _draw_ages(random: np.random.Generator) -> dict[str, float]:
+    """Return shares of MakeHuman's ages: a person is a mixture of them."""
+    child = random.uniform(0.3, 0.9) if random.random() < _CHILD else 0.0
+    # Drawn in any case: the numbers that follow shall not depend on who is old.
+    old = random.uniform(0, 1 - child) * float(random.random() < _OLD)
+    return {"young": 1 - child - old, "old": old, "child": child}
 
 
 def _graded(quantity: str, amount: float) -> dict[str, float]:
@@ -120,26 +149,27 @@ def _graded(quantity: str, amount: float) -> dict[str, float]:
     return {extreme: abs(amount), f"average{quantity}": 1 - abs(amount)}
 
 
-def _products(
-    first: Mapping[str, float],
-    second: Mapping[str, float],
-) -> dict[tuple[str, str], float]:
+def _products(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
+    """Return the product of each pair of shares, by both names as the targets have them."""
     products = {}
     for name, share in first.items():
         for other, other_share in second.items():
-            products[name, other] = share * other_share
+            products[f"{name}-{other}"] = share * other_share
     return products
 
 
 def _local_weights(targets: Sequence[str], random: np.random.Generator) -> dict[str, float]:
     """Return a weight for one of each pair of opposed targets (``…-incr`` and ``…-decr``)."""
+    # By one of the pair: each is drawn once.
     opposites = {"incr": "decr", "out": "in"}
     weights = {}
     for name in targets:
         stem, _, end = name.rpartition("-")
-        if not name.startswith("macro/") and end in opposites:
-            amount = float(np.clip(random.normal(0, _LOCAL_SPREAD), -1, 1))
-            weights[name if amount > 0 else f"{stem}-{opposites[end]}"] = abs(amount)
+        if name.startswith("macro/") or end not in opposites:
+            continue
+        amount = float(np.clip(random.normal(0, _LOCAL_SPREAD), -1, 1))
+        chosen = name if amount > 0 else f"{stem}-{opposites[end]}"
+        weights[chosen] = abs(amount)
     return weights
 
 
@@ -157,7 +187,8 @@ def _mottled(random: np.random.Generator, size: int = 64) -> Picture:
 
 
 def _borrowed_colours(sources: RenderSources, skin: str, mesh: HandMesh) -> Floats:
-    """Return for each vertex of a mesh the linear colour that the arm has at the like place, (drawn, 3).
+    """Return for each vertex of a mesh the linear colour that the arm has at the like place,
+    (drawn, 3).
 
     A like place is on the same bone, as far along it and as far around it.
     """
@@ -166,32 +197,33 @@ def _borrowed_colours(sources: RenderSources, skin: str, mesh: HandMesh) -> Floa
     theirs = _bone_places(arm)
     ours = _bone_places(mesh)
     tint = np.empty((mesh.drawn, 3), np.float32)
+    # Bone by bone: across them the nearest vertex might be on the finger beside it.
     for bone in np.unique(ours.bone):
         mine = np.flatnonzero(ours.bone == bone)
         others = np.flatnonzero(theirs.bone == bone)
-        gaps = ours.place[mine, None] - theirs.place[None, others]
-        tint[mine] = colours[others[(gaps**2).sum(axis=2).argmin(axis=1)]]
-    return tint / np.float32((_PLAIN_SKIN / 255) ** 2.2)
+        gaps = ours.position[mine, None] - theirs.position[None, others]
+        nearest = others[(gaps**2).sum(axis=2).argmin(axis=1)]
+        tint[mine] = colours[nearest]
+    # The picture that they tint is not white.
+    return tint / np.float32((_PLAIN_SKIN / 255) ** _GAMMA)
 
 
 @dataclass(frozen=True)
 class _BonePlaces:
-    """Where vertices are on their bones: ``bone`` (N,) numbers of a common list, ``place`` (N, 3)."""
+    """Where vertices are on their bones: ``bone`` (N,) numbers of a common list, ``position``
+    (N, 3).
+    """
 
     bone: NDArray[np.int64]
-    place: Doubles
+    position: Doubles
 
 
 def _bone_places(mesh: HandMesh) -> _BonePlaces:
-    """Place each vertex on the bone that moves it most, in units of that bone's length and girth."""
+    """Place each vertex on the bone that moves it most, in units of that bone's length and
+    girth.
+    """
     rig = rig_of(mesh)
-    common = ["wrist.R"]
-    for finger in FINGERS:
-        common += [f"{finger}-{phalanx}.R" for phalanx in (1, 2, 3)]
-    strongest = mesh.influences[np.arange(mesh.drawn), mesh.weights.argmax(axis=1)]
-    names = [bone if bone in common else "wrist.R" for bone in mesh.bones]
-    numbers = np.array([common.index(name) for name in names])
-    owner = np.array([mesh.bones.index(name) for name in names])[strongest]
+    numbers, owner = _common_bones(mesh)
     axis = rig.tails[owner] - rig.heads[owner]
     # The palm is one bone here: as far along it as the middle knuckle.
     palm = owner == mesh.bones.index("wrist.R")
@@ -200,17 +232,39 @@ def _bone_places(mesh: HandMesh) -> _BonePlaces:
     offset = mesh.vertices[: mesh.drawn].astype(np.float64) - rig.heads[owner]
     along = np.sum(offset * axis, axis=1, keepdims=True) / length**2
     around = offset - along * axis
+    # A finger is about a tenth of the hand's size thick, the palm five times as wide.
     facing = around @ rig.frame[[0, 2]].T / (0.1 * rig.size)
     facing[:, 0] *= rig.thumbward
     facing[palm] /= 5
-    return _BonePlaces(numbers[strongest], np.concatenate([2 * along, facing], axis=1))
+    # Twice: colours change along a finger, at nails and knuckles, more than around it.
+    return _BonePlaces(numbers, np.concatenate([2 * along, facing], axis=1))
+
+
+def _common_bones(mesh: HandMesh) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return for each vertex which of the bones that both meshes have it hangs on: by a number that
+    is the same for both meshes, and by the mesh's own.
+    """
+    common = ["wrist.R"]
+    for finger in FINGERS:
+        common += [f"{finger}-{phalanx}.R" for phalanx in (1, 2, 3)]
+    # What is on no finger is the palm's: metacarpals, and the arm that one mesh has.
+    names = [bone if bone in common else "wrist.R" for bone in mesh.bones]
+    numbers = np.array([common.index(name) for name in names])
+    owners = np.array([mesh.bones.index(name) for name in names])
+    strongest = mesh.influences[np.arange(mesh.drawn), mesh.weights.argmax(axis=1)]
+    return numbers[strongest], owners[strongest]
 
 
 def _vertex_colours(mesh: HandMesh, skin: Picture) -> Floats:
     """Return the linear colour (drawn, 3) of a skin at each vertex."""
-    place = np.zeros((mesh.drawn, 2), np.float32)
-    place[mesh.faces.ravel()] = mesh.uv[mesh.texture_faces.ravel()]
-    column = (place[:, 0] * len(skin)).astype(np.int64).clip(0, len(skin) - 1)
-    row = ((1 - place[:, 1]) * len(skin)).astype(np.int64).clip(0, len(skin) - 1)
-    linear: Floats = (skin[row, column] / np.float32(255)) ** np.float32(2.2)
-    return linear
+    uv = np.zeros((mesh.drawn, 2), np.float32)
+    # A vertex at a seam has two places in the picture: either will do.
+    uv[mesh.faces.ravel()] = mesh.uv[mesh.texture_faces.ravel()]
+    column = _pixels(uv[:, 0], len(skin))
+    row = _pixels(1 - uv[:, 1], len(skin))
+    levels = skin[row, column] / np.float32(255)
+    return cast(Floats, levels ** np.float32(_GAMMA))
+
+
+def _pixels(fractions: Floats, size: int) -> NDArray[np.int64]:
+    return (fractions * size).astype(np.int64).clip(0, size - 1)

@@ -14,11 +14,16 @@ from handheld.hands.training.render.skinning import Doubles, carry, relative, sk
 
 ARM_LENGTH = 0.5
 """Metres behind the wrist at which an arm ends that is only a sleeve."""
+# Metres around the middle of the forearm in which nothing can be seen through it.
 _ARM_GIRTH = 0.04
-"""Metres around the middle of the forearm in which nothing can be seen through it."""
+# Metres from the camera at which an elbow would fill the picture.
 _NEAREST = 0.12
-"""Metres from the camera at which an elbow would fill the picture."""
+# Keypoints that the forearm may hide of a hand that is shown.
 _HIDDEN_MOST = 2
+# Points of a limb at which a line of sight is tested: closer together than the limb is thick.
+_LIMB_POINTS = 24
+# Of a limb from the wrist on: the wrist itself hides nothing of its hand.
+_LIMB_BEGIN = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +33,8 @@ class PlacedHand:
     Attributes:
         person: whose it is.
         handedness: which of the two.
-        transforms: (B, 3, 4) of the bones, within the resting mesh's axes; the palm lies as it rests.
+        transforms: (B, 3, 4) of the bones, within the resting mesh's axes; the
+            palm lies as it rests.
         axes: (3, 3), rows: the palm's across, along and out as the camera's.
         wrist: (3,).
         keypoints: (21, 3).
@@ -76,12 +82,19 @@ class PlacedHand:
             point = rig.heads[bone]
         else:
             bone = rig.mesh.bones.index("lowerarm02.R")
-            point = rig.heads[rig.mesh.bones.index("wrist.R")] - ARM_LENGTH * rig.frame[1]
-        end: Doubles = self.to_camera(carry(self.transforms[bone][None], point[None]))[0]
+            point = rig.heads[rig.wrist] - ARM_LENGTH * rig.frame[1]
+        return self.joint(bone, point)
+
+    def joint(self, bone: int, point: Doubles) -> Doubles:
+        """Return where a point (3,) of the resting mesh is that moves with a bone, (3,)."""
+        moved = carry(self.transforms[bone][None], point[None])
+        end: Doubles = self.to_camera(moved)[0]
         return end
 
     def to_camera(self, points: Doubles | Floats) -> Doubles:
-        """Bring points (N, 3) of the resting mesh, where they stay with the palm, before the camera."""
+        """Bring points (N, 3) of the resting mesh, where they stay with the
+        palm, before the camera.
+        """
         return _to_camera(self.rig, self.axes, self.wrist, points)
 
     def with_forearm(self, points: Floats) -> Floats:
@@ -99,54 +112,65 @@ def place_hand(
     axes: Doubles,
     centre: Doubles,
 ) -> PlacedHand:
-    """Bend a hand and put the middle of its palm at ``centre`` (3,) metres, turned by ``axes`` (3, 3)."""
+    """Bend a hand and put the middle of its palm at ``centre`` (3,) metres, turned by ``axes``
+    (3, 3).
+    """
     rig = person.rigs[handedness]
     # The palm is what is aimed at the camera; it is the forearm that moves when the wrist bends.
-    transforms = relative(posed(rig, pose), rig.mesh.bones.index("wrist.R"))
-    rest = person.keypoints[handedness].posed(transforms)
-    palm = rest[list(PALM_POINTS)].mean(axis=0)
-    root = rig.heads[rig.mesh.bones.index("wrist.R")]
-    wrist = centre - (palm - root) @ rig.frame.T @ axes
+    transforms = relative(posed(rig, pose), rig.wrist)
+    keypoints = person.keypoints[handedness].posed(transforms)
+    palm = keypoints[list(PALM_POINTS)].mean(axis=0)
+    wrist = centre - (palm - rig.heads[rig.wrist]) @ rig.frame.T @ axes
+    vertices = _to_camera(rig, axes, wrist, skin(rig.mesh, transforms))
     return PlacedHand(
         person=person,
         handedness=handedness,
         transforms=transforms,
         axes=axes,
         wrist=wrist,
-        keypoints=_to_camera(rig, axes, wrist, rest),
-        vertices=_to_camera(rig, axes, wrist, skin(rig.mesh, transforms)).astype(np.float32),
+        keypoints=_to_camera(rig, axes, wrist, keypoints),
+        vertices=vertices.astype(np.float32),
     )
 
 
 def _to_camera(rig: Rig, axes: Doubles, wrist: Doubles, points: Doubles | Floats) -> Doubles:
-    root = rig.heads[rig.mesh.bones.index("wrist.R")]
-    moved: Doubles = (points - root) @ (rig.frame.T @ axes) + wrist
+    moved: Doubles = (points - rig.heads[rig.wrist]) @ (rig.frame.T @ axes) + wrist
     return moved
 
 
 def joints(hand: PlacedHand) -> Doubles:
-    """Return the 21 joints in the middle of the fingers, (21, 3) metres, in the resting mesh's axes."""
+    """Return the 21 joints in the middle of the fingers, (21, 3) metres, in the resting mesh's
+    axes.
+    """
     rig = hand.rig
     bone, end = rig.mesh.keypoints.T
-    rest = np.where((end == 0)[:, None], rig.heads[bone], rig.tails[bone])
-    return carry(hand.transforms[bone], rest)
+    # Not the keypoints: those are where a person sees them, near the skin.
+    resting = np.where((end == 0)[:, None], rig.heads[bone], rig.tails[bone])
+    return carry(hand.transforms[bone], resting)
 
 
 def is_shown(hand: PlacedHand) -> bool:
-    """Whether a camera sees the hand past its own forearm, which does not reach up to the camera."""
+    """Whether a camera sees the hand past its own forearm, which does not reach up to the
+    camera.
+    """
     bone = hand.rig.mesh.bones.index("lowerarm01.R")
-    elbow = hand.to_camera(carry(hand.transforms[bone][None], hand.rig.heads[bone][None]))[0]
+    elbow = hand.joint(bone, hand.rig.heads[bone])
     if elbow[2] < _NEAREST:
         return False
     return bool(_behind_limb(hand.keypoints, hand.wrist, elbow).sum() <= _HIDDEN_MOST)
 
 
 def _behind_limb(points: Doubles, wrist: Doubles, elbow: Doubles) -> NDArray[np.bool_]:
-    """Tell which points (N, 3) a camera at the origin sees only through a limb, its first part aside."""
-    limb = wrist + np.linspace(0.2, 1, 24)[:, None] * (elbow - wrist)
+    """Tell which points (N, 3) a camera at the origin sees only through a limb, its first part
+    aside.
+    """
+    shares = np.linspace(_LIMB_BEGIN, 1, _LIMB_POINTS)
+    limb = wrist + shares[:, None] * (elbow - wrist)
     distance = np.linalg.norm(points, axis=1)
-    # The first fifth of the limb is the wrist itself, which hides nothing of its hand.
+    # How far along each line of sight a point of the limb is, and how far beside it.
     ray = points / distance[:, None]
     along = limb @ ray.T
     beside = np.linalg.norm(limb[:, None] - along[..., None] * ray, axis=2)
-    return np.asarray(((beside < _ARM_GIRTH) & (along < distance - _ARM_GIRTH)).any(axis=0))
+    # Nearer than the point by more than the limb is thick: beside it, it hides nothing.
+    hidden = (beside < _ARM_GIRTH) & (along < distance - _ARM_GIRTH)
+    return np.asarray(hidden.any(axis=0))

@@ -1,6 +1,7 @@
 """Poses that people know by name, as angles, and the way from one to another.
 
-A table of degrees, tuned by eye on the rendered mesh: most of what looks right is decided by the thumb.
+A table of degrees, tuned by eye on the rendered mesh: most of what looks right
+is decided by the thumb.
 """
 
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ import numpy as np
 from handheld.hands.training.render.rig import HandPose
 from handheld.hands.training.render.skinning import Doubles
 
+# Degrees of the three joints, knuckle first. A straight finger is never quite straight.
 _STRAIGHT = (4, 5, 4)
 _CURLED = (82, 98, 58)
+# Bends of a finger: straight, curled, at rest, claw, hook, flat and bent, wide grasp, narrow grasp.
 _FINGERS = {
     "|": _STRAIGHT,
     "o": _CURLED,
@@ -22,14 +25,16 @@ _FINGERS = {
     "w": (32, 38, 24),
     "g": (52, 58, 36),
 }
-"""Bends of a finger: straight, curled, at rest, claw, hook, flat and bent, wide grasp, narrow grasp."""
 
+# The same of a thumb: bent back as on an open hand, and across the palm.
 _OUT = (-6, 2, -8)
 _ACROSS = (0, 40, 58)
 
 
 @dataclass(frozen=True)
 class _Thumb:
+    """Degrees of a thumb, as ``HandPose`` has them."""
+
     bend: tuple[float, float, float]
     spread: float
     opposition: float
@@ -48,16 +53,21 @@ def _pose(
     spread: tuple[float, float, float, float],
     wrist: tuple[float, float] = (0, 0),
 ) -> HandPose:
-    """``fingers``: index to little, letters of ``_FINGERS``; ``spread`` and ``wrist`` in degrees."""
-    bend = [thumb.bend, *(_FINGERS[finger] for finger in fingers)]
+    """Return a pose of a thumb and four fingers.
+
+    ``fingers``: index to little, letters of ``_FINGERS``; ``spread`` and ``wrist`` in degrees.
+    """
+    bends = [thumb.bend, *(_FINGERS[finger] for finger in fingers)]
+    flexion, deviation = np.radians(wrist)
     return HandPose(
-        np.radians(np.array(bend, np.float64)),
-        np.radians(np.array([thumb.spread, *spread], np.float64)),
-        float(np.radians(thumb.opposition)),
-        (float(np.radians(wrist[0])), float(np.radians(wrist[1]))),
+        bend=np.radians(np.array(bends, np.float64)),
+        spread=np.radians(np.array([thumb.spread, *spread], np.float64)),
+        opposition=float(np.radians(thumb.opposition)),
+        wrist=(float(flexion), float(deviation)),
     )
 
 
+# Degrees of spread, index to little, with which fingers of a fist touch each other.
 _TOGETHER = (-3.0, 0.0, 2.0, 5.0)
 
 GESTURES: dict[str, HandPose] = {
@@ -72,21 +82,25 @@ GESTURES: dict[str, HandPose] = {
 }
 
 
+# Thumbs: at rest, across from the fingers, along the index finger, around what a fist holds.
 _AT_REST = _Thumb((4, 10, 10), 2, 14)
 _OPPOSED = _Thumb((10, 16, 14), 2, 44)
 _ALONG = _Thumb((6, 4, 4), -10, 16)
 _WRAPPED = _Thumb((14, 30, 34), -2, 40)
+# The thumb and a finger, index to little, whose tips touch: solved for on the mesh, 13 mm apart.
 _PINCHED = (
     (_Thumb((6, 15, 15), -2, 31), (46, 45, 26)),
     (_Thumb((11, 19, 18), -2, 40), (52, 52, 31)),
     (_Thumb((18, 25, 22), -6, 39), (45, 61, 40)),
     (_Thumb((16, 34, 31), -12, 37), (51, 55, 35)),
 )
-"""The thumb and a finger, index to little, whose tips touch: solved for on the mesh, 13 mm apart."""
 
 
 def _pinch(finger: int, others: str) -> HandPose:
-    """The thumb touches a finger, 0 for the index; ``others``: all four, of which that one is set."""
+    """Return a pose in which the thumb touches a finger, 0 for the index.
+
+    ``others``: letters of all four fingers, of which that one is set.
+    """
     thumb, bend = _PINCHED[finger]
     pose = _pose(thumb, others, (3, 0, -2, -5))
     pose.bend[1 + finger] = np.radians(bend)
@@ -132,15 +146,18 @@ GRASPS = ("wide_grasp", "grasp", "c_shape", "hold_flat", "half_closed", "claw")
 
 
 def blend(start: HandPose, end: HandPose, share: float) -> HandPose:
-    """Go ``share`` (0..1) of the way between two poses, angle by angle."""
+    """Go ``share`` (0..1) of the way between two poses, angle by angle.
+
+    The elbow is left straight: who blends poses decides on it afterwards.
+    """
 
     def mix(a: Doubles | float, b: Doubles | float) -> Doubles:
         return np.asarray((1 - share) * np.asarray(a) + share * np.asarray(b), np.float64)
 
-    flexion, deviation = (float(value) for value in mix(np.array(start.wrist), np.array(end.wrist)))
+    flexion, deviation = mix(np.array(start.wrist), np.array(end.wrist))
     return HandPose(
-        mix(start.bend, end.bend),
-        mix(start.spread, end.spread),
-        float(mix(start.opposition, end.opposition)),
-        (flexion, deviation),
+        bend=mix(start.bend, end.bend),
+        spread=mix(start.spread, end.spread),
+        opposition=float(mix(start.opposition, end.opposition)),
+        wrist=(float(flexion), float(deviation)),
     )

@@ -17,9 +17,25 @@ from handheld.hands.training.render.shade import vertex_normals
 from handheld.hands.training.render.skinning import Doubles, cross
 
 _ARM_BONES = ("lowerarm02.R", "lowerarm01.R", "upperarm02.R", "upperarm01.R")
+# Metres of cloth that a picture of it covers.
 _CLOTH = 0.3
-"""Metres of cloth that a picture of it covers."""
+# Of a ball or a body, from pole to pole.
 _RINGS = 10
+
+# Radians from a pole to the first ring: a ring of no size would have no normal.
+_POLE = 0.02
+
+# Sides up to which a tube is a box, whose edges are sharp.
+_BOX_SIDES = 6
+
+# Metres of the wrist that its girth is measured on: where they are, and half of how many.
+_WRIST_RING = (-0.01, 0.012)
+
+# Folds of a sleeve: how far they stand out, as a share of its looseness, and how many radians a
+# metre; a second wave keeps them from being regular.
+_FOLD = 0.35
+_FOLDS = 180
+_IRREGULAR = 47
 
 
 @dataclass(frozen=True)
@@ -49,47 +65,53 @@ def tube(
     Returns:
         The surface and its vertices (V, 3).
     """
-    surface = _tube_surface(len(stations), sides)
-    angles = _angles(sides)
-    if sides <= _BOX_SIDES:
-        angles = angles + np.pi / sides
-    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    rings = stations[:, None] + (radii[:, None] * circle) @ np.stack([across, out])
+    offsets = (radii[:, None] * _circle(sides)) @ np.stack([across, out])
+    rings = stations[:, None] + offsets
     if sides <= _BOX_SIDES:
         # Each corner twice: a normal of its own for each of the two sides that meet there.
         rings = np.repeat(rings, 2, axis=1)
+    # The ends' rings once more, so that lids have an edge too.
     ends = np.concatenate([rings[0], rings[-1]])
     vertices = np.concatenate([rings.reshape(-1, 3), ends, stations[[0, -1]]])
-    return surface, vertices.astype(np.float32)
+    return _tube_surface(len(stations), sides), vertices.astype(np.float32)
 
 
-_BOX_SIDES = 6
-
-
-def _angles(sides: int) -> Doubles:
-    angles: Doubles = np.arange(sides, dtype=np.float64) * (2 * np.pi / sides)
-    return angles
+def _circle(sides: int) -> Doubles:
+    """Return the corners (sides, 2) of a regular polygon in a circle of radius 1."""
+    angles = np.arange(sides, dtype=np.float64) * (2 * np.pi / sides)
+    if sides <= _BOX_SIDES:
+        # A box lies flat, not on an edge.
+        angles = angles + np.pi / sides
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 @lru_cache(16)
 def _tube_surface(rings: int, sides: int) -> Surface:
-    """Triangles of a tube with two lids; rows of vertices: rings, first and last ring again, middles."""
+    """Triangles of a tube with two lids; rows of vertices: rings, first and last ring again,
+    middles.
+    """
     width = 2 * sides if sides <= _BOX_SIDES else sides
-    faces: list[tuple[int, int, int]] = []
     texture = _TubeTexture(rings, width)
+    faces: list[tuple[int, int, int]] = []
     for ring in range(rings - 1):
         for start, end in _ring_sides(sides):
-            a, b = ring * width + start, ring * width + end
-            faces += [(a, b, a + width), (b, b + width, a + width)]
+            faces += _side_faces(ring * width + start, ring * width + end, width)
             texture.side(ring, start, end)
-    first = rings * width
-    middle = first + 2 * width
+    bottom = rings * width
+    top = bottom + width
+    middle = top + width
     for start, end in _ring_sides(sides):
-        faces.append((first + end, first + start, middle))
-        faces.append((first + width + start, first + width + end, middle + 1))
+        # Turned the other way about: both lids look outward.
+        faces.append((bottom + end, bottom + start, middle))
+        faces.append((top + start, top + end, middle + 1))
         texture.lids(start, end)
     uv = np.array(texture.uv, np.float32)
     return Surface(np.array(faces), np.arange(len(uv)).reshape(-1, 3), uv)
+
+
+def _side_faces(start: int, end: int, width: int) -> list[tuple[int, int, int]]:
+    """Return the two triangles between two neighbours of a ring and those above them."""
+    return [(start, end, start + width), (end, end + width, start + width)]
 
 
 def _ring_sides(sides: int) -> list[tuple[int, int]]:
@@ -108,26 +130,31 @@ class _TubeTexture:
         self.uv: list[tuple[float, float]] = []
 
     def side(self, ring: int, start: int, end: int) -> None:
-        left = start / self._width
-        right = (end if end > start else self._width) / self._width
+        """Add the places of the two triangles of a side."""
+        x0 = start / self._width
+        # The last side ends where the first one begins: at the picture's other edge.
+        x1 = (end if end > start else self._width) / self._width
         low = ring / (self._rings - 1)
         high = (ring + 1) / (self._rings - 1)
-        self.uv += [(left, low), (right, low), (left, high)]
-        self.uv += [(right, low), (right, high), (left, high)]
+        self.uv += [(x0, low), (x1, low), (x0, high)]
+        self.uv += [(x1, low), (x1, high), (x0, high)]
 
     def lids(self, start: int, end: int) -> None:
-        first = 2 * np.pi * start / self._width
-        second = 2 * np.pi * end / self._width
-        corners = [(0.5 + 0.2 * np.cos(a), 0.5 + 0.2 * np.sin(a)) for a in (first, second)]
-        self.uv += [corners[1], corners[0], (0.5, 0.5)]
-        self.uv += [corners[0], corners[1], (0.5, 0.5)]
+        """Add the places of a side's triangles in both lids: a circle in the picture's middle."""
+        first = self._on_circle(start)
+        second = self._on_circle(end)
+        self.uv += [second, first, (0.5, 0.5)]
+        self.uv += [first, second, (0.5, 0.5)]
+
+    def _on_circle(self, corner: int) -> tuple[float, float]:
+        angle = 2 * np.pi * corner / self._width
+        return 0.5 + 0.2 * np.cos(angle), 0.5 + 0.2 * np.sin(angle)
 
 
 def ellipsoid(centre: Doubles, axes: Doubles, radii: Sequence[float]) -> tuple[Surface, Floats]:
     """Make an ellipsoid around ``centre`` (3,) with unit ``axes`` (3, 3), rows, and three radii."""
     polar = np.linspace(0, np.pi, _RINGS)
-    # A ring of no size would have no normal.
-    polar[[0, -1]] = (0.02, np.pi - 0.02)
+    polar[[0, -1]] = (_POLE, np.pi - _POLE)
     stations = centre + radii[2] * np.cos(polar[::-1])[:, None] * axes[2]
     girth = np.sin(polar)[:, None] * np.array(radii[:2])
     return tube(stations, axes[0], axes[1], girth)
@@ -140,10 +167,13 @@ def straight_tube(
     radii: tuple[float, float],
     sides: int = 20,
 ) -> tuple[Surface, Floats]:
-    """Make a cylinder, or with few sides a box, between two points; ``out`` (3,) is about across it."""
+    """Make a cylinder, or with few sides a box, between two points; ``out`` (3,) is about across
+    it.
+    """
     axis = (end - start) / np.linalg.norm(end - start)
     across = cross(out, axis)
     across /= np.linalg.norm(across)
+    # More rings than two: light is worked out at vertices, and a long side has a gradient.
     stations = np.linspace(start, end, 4)
     return tube(stations, across, cross(axis, across), np.tile(radii, (4, 1)), sides)
 
@@ -161,9 +191,9 @@ def forearm(
         radii: at the wrist, across the palm and out of it, metres; it widens towards the elbow.
         begin, end: metres behind the wrist.
     """
-    wrist = rig.heads[rig.mesh.bones.index("wrist.R")]
     distance = np.linspace(end, begin, 8)
-    stations = wrist - distance[:, None] * rig.frame[1]
+    stations = rig.heads[rig.wrist] - distance[:, None] * rig.frame[1]
+    # As forearms do: up to the elbow, a quarter of a metre away, and no further.
     wider = 1 + 1.5 * distance.clip(0, 0.25)
     girth = wider[:, None] * np.array(radii)
     # Across, out and along are right-handed, and the stations go towards the hand.
@@ -172,12 +202,18 @@ def forearm(
 
 def wrist_radii(rig: Rig) -> tuple[float, float]:
     """Return half the width of a mesh at its wrist, across the palm and out of it, metres."""
-    wrist = rig.heads[rig.mesh.bones.index("wrist.R")]
-    local = (rig.mesh.vertices[: rig.mesh.drawn] - wrist) @ rig.frame.T
-    ring = local[np.abs(local[:, 1] + 0.01) < 0.012]
+    local = _in_palm(rig)
+    position, half = _WRIST_RING
+    ring = local[np.abs(local[:, 1] - position) < half]
     across = np.ptp(ring[:, 0]) / 2
     out = np.ptp(ring[:, 2]) / 2
     return float(across), float(out)
+
+
+def _in_palm(rig: Rig) -> Doubles:
+    """Return the drawn vertices (drawn, 3) across the palm, along the hand and out of the palm."""
+    local: Doubles = (rig.mesh.vertices[: rig.mesh.drawn] - rig.heads[rig.wrist]) @ rig.frame.T
+    return local
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,10 +234,11 @@ class ArmShape:
 def arm_shape(rig: Rig) -> ArmShape:
     """Measure a resting arm."""
     hanging = on_arm(rig.mesh)
-    wrist = rig.heads[rig.mesh.bones.index("wrist.R")]
+    wrist = rig.heads[rig.wrist]
     back = rig.heads[rig.mesh.bones.index("lowerarm01.R")] - wrist
     back /= np.linalg.norm(back)
     distance = (rig.mesh.vertices[: rig.mesh.drawn].astype(np.float64) - wrist) @ back
+    # Fingers that are bent back far would else wear the sleeve too.
     return ArmShape(hanging, np.where(hanging, distance, -1.0), _cloth_uv(rig))
 
 
@@ -221,14 +258,13 @@ def sleeve(
         begin: metres behind the wrist at which the sleeve ends.
         thickness: metres of cloth and air, at the cuff; more towards the elbow.
     """
-    mesh = rig.mesh
     behind = arm.behind
     covered = behind > begin
-    kept = covered[mesh.faces].all(axis=1)
-    faces = mesh.faces[kept]
+    faces = rig.mesh.faces[covered[rig.mesh.faces].all(axis=1)]
     loose = thickness * (1 + 3 * (behind - begin).clip(0, 0.3))
     # Folds go around the arm; they are what the eye takes for cloth.
-    loose *= 1 + 0.35 * np.sin(behind * 180 + 2 * np.sin(behind * 47))
+    loose *= 1 + _FOLD * np.sin(behind * _FOLDS + 2 * np.sin(behind * _IRREGULAR))
+    # Of the sleeve's own triangles: at its end they look along the arm's skin, not over the hand.
     normals = vertex_normals(posed, faces)
     vertices = posed + normals * loose[:, None].astype(np.float32)
     return Surface(faces, faces, arm.cloth), vertices.astype(np.float32)
@@ -243,8 +279,9 @@ def on_arm(mesh: HandMesh) -> NDArray[np.bool_]:
 
 
 def _cloth_uv(rig: Rig) -> Floats:
-    """Lay cloth on the resting arm from the front: at its sides it is stretched, but there is no seam."""
-    wrist = rig.heads[rig.mesh.bones.index("wrist.R")]
-    local = (rig.mesh.vertices[: rig.mesh.drawn] - wrist) @ rig.frame.T
-    uv = 0.5 + local[:, [0, 1]] / (4 * _CLOTH)
+    """Lay cloth on the resting arm from the front: at its sides it is stretched, but there is no
+    seam.
+    """
+    # A picture of cloth is repeated four times a side, see `sources.read_tile`.
+    uv = 0.5 + _in_palm(rig)[:, [0, 1]] / (4 * _CLOTH)
     return cast(Floats, uv.clip(0.01, 0.99).astype(np.float32))

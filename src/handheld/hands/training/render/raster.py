@@ -1,7 +1,7 @@
 """Which triangle covers which pixel: a z-buffer, compiled by numba.
 
-Each triangle is cut into one span a row, and the spans' pixels are compared by inverse depth, which,
-unlike the depth, is linear over the picture (Blinn, "Hyperbolic interpolation", 1992).
+Each triangle is cut into one span a row, and the spans' pixels are compared by inverse depth,
+which, unlike the depth, is linear over the picture (Blinn, "Hyperbolic interpolation", 1992).
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,14 @@ from handheld._kernels import kernel
 from handheld.hands.training.render.mesh import Floats, Integers
 
 NEAR = 0.02
-"""Metres: a triangle that comes nearer to the camera is left out: its projection is none any more."""
+"""Metres: a triangle that comes nearer to the camera is left out: its projection is none any more.
+"""
 
+# Of a pixel in which no triangle is.
 _NOTHING = -1
+# Square pixels, twice: a triangle of less is seen edge-on, and its planes would be noise.
 _EDGE_ON = np.float32(-1e-6)
+# For the kernels: a Python number would make their sums double, and slower.
 _HALF = np.float32(0.5)
 _ONE = np.float32(1)
 _QUARTER = np.float32(0.25)
@@ -31,8 +35,8 @@ class Fragments:
         triangle: (N,) index of the nearest triangle.
         weights: (N, 3) perspective-correct barycentric weights of its corners.
         depth: (N,) along the optical axis, in the unit of the input.
-        share: (N,) of the pixel that the triangle covers; one triangle covers a pixel wholly where there
-            is one sample a pixel.
+        share: (N,) of the pixel that the triangle covers; one triangle covers a pixel wholly where
+            there is one sample a pixel.
     """
 
     pixel: Integers
@@ -45,7 +49,8 @@ class Fragments:
 def rasterise(corners: Floats, depths: Floats, width: int, height: int) -> Fragments:
     """Find the nearest front-facing triangle of every pixel.
 
-    A triangle faces the camera if its corners run counter-clockwise in the picture as a person sees it.
+    A triangle faces the camera if its corners run counter-clockwise in the
+    picture as a person sees it.
 
     Args:
         corners: (T, 3, 2) pixels, the centre of the first pixel at (0.5, 0.5), y downward.
@@ -64,8 +69,9 @@ def rasterise(corners: Floats, depths: Floats, width: int, height: int) -> Fragm
 def rasterise_merged(corners: Floats, depths: Floats, width: int, height: int) -> Fragments:
     """Find the nearest triangles of every pixel by four samples, each triangle of a pixel once.
 
-    What a triangle looks like changes little within a pixel, so that a fragment stands for all samples of
-    the triangle in the pixel (multisampling): a third of the fragments of four times the pixels.
+    What a triangle looks like changes little within a pixel, so that a fragment stands
+    for all samples of the triangle in the pixel (multisampling): a third of the fragments
+    of four times the pixels.
 
     Args:
         corners: (T, 3, 2) samples, of which a pixel has two by two.
@@ -73,12 +79,13 @@ def rasterise_merged(corners: Floats, depths: Floats, width: int, height: int) -
         width, height: of the picture, pixels.
     """
     _, owner, planes = _covered(corners, depths, 2 * width, 2 * height)
-    most = int(np.count_nonzero(owner >= 0))
-    pixel = np.empty(most, np.int64)
-    triangle = np.empty(most, np.int64)
-    weights = np.empty((most, 3), np.float32)
-    depth = np.empty(most, np.float32)
-    share = np.empty(most, np.float32)
+    # As many as if no two samples of a pixel showed one triangle: the kernel cannot grow them.
+    limit = int(np.count_nonzero(owner >= 0))
+    pixel = np.empty(limit, np.int64)
+    triangle = np.empty(limit, np.int64)
+    weights = np.empty((limit, 3), np.float32)
+    depth = np.empty(limit, np.float32)
+    share = np.empty(limit, np.float32)
     count = _merge(owner, planes, width, pixel, triangle, weights, depth, share)
     return Fragments(pixel[:count], triangle[:count], weights[:count], depth[:count], share[:count])
 
@@ -89,10 +96,12 @@ def _covered(
     width: int,
     height: int,
 ) -> tuple[Floats, NDArray[np.int32], Floats]:
-    """Return inverse depth and triangle of each pixel, flat, and the triangles' planes (T, 3, 3)."""
+    """Return inverse depth and triangle of each pixel, flat, and planes (T, 3, 3)."""
+    # Of inverse depth the largest is the nearest: nothing is infinitely far.
     nearest = np.zeros(width * height, np.float32)
     owner = np.full(width * height, _NOTHING, np.int32)
     planes = np.empty((len(corners), 3, 3), np.float32)
+    # Of one layout, as numba compiles a kernel once for each.
     corners = np.ascontiguousarray(corners, np.float32)
     depths = np.ascontiguousarray(depths, np.float32)
     _cover(corners, depths, planes, width, nearest, owner)
@@ -108,7 +117,7 @@ def _cover(
     nearest: Floats,
     owner: NDArray[np.int32],
 ) -> None:
-    """Fill in the inverse depth and the triangle of each pixel, and each drawn triangle's planes."""
+    """Fill in inverse depth and triangle of each pixel, and the drawn triangles' planes."""
     height = len(nearest) // width
     for triangle in range(len(corners)):
         if _is_seen(corners, depths, triangle, width, height):
@@ -138,6 +147,7 @@ def _is_seen(corners: Floats, depths: Floats, triangle: int, width: int, height:
 @kernel()
 def _plane(corners: Floats, depths: Floats, planes: Floats) -> None:
     """Coefficients of ``a x + b y + c``: inverse depth, then corner 1's and 2's share of it."""
+    # In doubles: of a sliver the area is a difference of nearly equal products.
     x0 = np.float64(corners[0, 0])
     y0 = np.float64(corners[0, 1])
     ax = np.float64(corners[1, 0]) - x0
@@ -197,6 +207,7 @@ def _fill(
             other = corners[top, 0] + upper_slope * (y - corners[top, 1])
         else:
             other = corners[middle, 0] + lower_slope * (y - corners[middle, 1])
+        # From the row's first pixel on, one product a pixel: sums would add up their errors.
         start = _first(min(one, other), width)
         begin = plane[0] * (np.float32(start) + _HALF) + plane[1] * y + plane[2]
         for column in range(start, _first(max(one, other), width)):
@@ -211,7 +222,10 @@ def _fill(
 @kernel()
 def _by_row(y: Floats) -> tuple[int, int, int]:
     """Indices of three corners from top to bottom."""
-    top, middle, bottom = 0, 1, 2
+    top = 0
+    middle = 1
+    bottom = 2
+    # A network of three exchanges: no loop, no memory.
     if y[middle] < y[top]:
         top, middle = middle, top
     if y[bottom] < y[middle]:
@@ -291,10 +305,13 @@ def _merge(
                 y = 0
                 for other in range(number, 4):
                     if samples[other] == triangle:
+                        # Taken once: the samples that follow must not count it again.
                         samples[other] = _NOTHING
                         count += 1
                         x += other & 1
                         y += other >> 1
+                # The middle of the samples lies within the triangle, or hardly outside: a pixel's
+                # own middle may not, and its weights would be wrong.
                 plane = planes[triangle]
                 across = np.float32(2 * column + x / count + 0.5)
                 down = np.float32(2 * row + y / count + 0.5)

@@ -32,6 +32,7 @@ class RenderRecipe:
             InputError: no folder of meshes.
             ModelError: a mesh is missing or damaged.
         """
+        # In the worker: meshes and pictures are read there, not sent to it.
         studio = Studio(open_sources(self.folder), self.seed, self.people)
         options = self.options
         if isinstance(options, CropOptions):

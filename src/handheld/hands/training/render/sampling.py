@@ -28,61 +28,94 @@ LIMITS = np.radians(
         np.float64,
     )
 )
-"""(5, 3, 2) least and most bend of each joint: active ranges of motion of healthy adults, rounded."""
+"""(5, 3, 2) least and most bend of each joint: active ranges of motion of healthy adults,
+rounded."""
+# Of a finger to either side, as far as a hand that spreads its fingers goes.
 _SPREAD_LIMIT = radians(16)
+# Sum of a finger's bends at which its tip is in the palm.
 _CLOSED = radians(250)
-"""Sum of a finger's bends at which its tip is in the palm."""
+# Flexion and deviation of a wrist, either way.
 _WRIST_LIMITS = (radians(60), radians(22))
 
+# Of wrist to middle knuckle: nearer than this, two fingers' middles lie in each other's flesh.
 _TOO_NEAR = 0.085
-"""Of wrist to middle knuckle: nearer than this, two fingers' middles lie in each other's flesh."""
 
 _POSTURES = tuple(POSTURES.values())
+
+# Shares up to which a pose is a known posture, and up to which it is between two of them; the rest
+# is anything that joints allow.
+_KNOWN = 0.45
+_BETWEEN = 0.70
+
+
+# Shares up to which a palm is seen edge-on, and up to which it is at any other angle; the rest
+# looks about at the camera. Palms beyond the limit are edge-on.
+_EDGE_ON = 0.125
+_ANY_TILT = 0.4
+_TILT_LIMIT = radians(65)
 
 Choice = TypeVar("Choice")
 
 
 def pick(random: np.random.Generator, choices: Sequence[Choice]) -> Choice:
-    """Choose one of several, each equally often; ``Generator.choice`` makes an array of them first."""
+    """Choose one of several, each equally often."""
+    # `Generator.choice` makes an array of them first.
     return choices[int(random.integers(len(choices)))]
 
 
 def draw_pose(random: np.random.Generator) -> HandPose:
-    """Choose how a hand is bent: a known posture, something between two, or anything the joints allow."""
+    """Choose how a hand is bent: a known posture, something between two, or anything the joints
+    allow.
+    """
     choice = random.random()
-    if choice < 0.45:
+    if choice < _KNOWN:
         pose = pick(random, _POSTURES)
-    elif choice < 0.70:
-        pose = blend(pick(random, _POSTURES), pick(random, _POSTURES), random.random())
+    elif choice < _BETWEEN:
+        pose = _draw_blend(random, _POSTURES)
     else:
         pose = _anything(random)
     return limited(_shaken(pose, random))
 
 
+def _draw_blend(random: np.random.Generator, poses: Sequence[HandPose]) -> HandPose:
+    start = pick(random, poses)
+    end = pick(random, poses)
+    return blend(start, end, random.random())
+
+
 def draw_grasp(random: np.random.Generator) -> HandPose:
     """Choose how a hand is bent that holds something."""
-    start = POSTURES[pick(random, GRASPS)]
-    end = POSTURES[pick(random, GRASPS)]
-    pose = blend(start, end, random.random())
+    pose = _draw_blend(random, [POSTURES[name] for name in GRASPS])
     return limited(_shaken(pose, random))
 
 
 def _anything(random: np.random.Generator) -> HandPose:
-    """Bend each finger as a whole by chance, its joints together, and the thumb as in some posture."""
+    """Bend each finger as a whole by chance, its joints together, and the thumb as in some
+    posture.
+    """
     # A thumb at random is mostly rubber: it goes between where thumbs are seen.
-    thumb = blend(pick(random, _POSTURES), pick(random, _POSTURES), random.random())
-    curl = random.beta(0.8, 0.8, 4)
+    thumb = _draw_blend(random, _POSTURES)
     bend = thumb.bend.copy()
-    bend[1:, 0] = np.radians(85 * (curl + random.normal(0, 0.25, 4)))
-    bend[1:, 1] = np.radians(105 * (curl + random.normal(0, 0.2, 4)))
-    # The last two joints of a finger share a tendon.
-    bend[1:, 2] = 0.62 * bend[1:, 1] + np.radians(random.normal(0, 6, 4))
+    bend[1:] = _draw_curls(random)
     spread = thumb.spread.copy()
     spread[1:] = np.radians(random.normal((3, 1, -1, -4), 4))
     return replace(thumb, bend=bend, spread=spread)
 
 
+def _draw_curls(random: np.random.Generator) -> Doubles:
+    """Choose how far each finger is closed: (4, 3) radians of its joints."""
+    # Below 1: fingers are mostly straight or closed, seldom between.
+    curl = random.beta(0.8, 0.8, 4)
+    knuckle = np.radians(85 * (curl + random.normal(0, 0.25, 4)))
+    middle = np.radians(105 * (curl + random.normal(0, 0.2, 4)))
+    # The last two joints of a finger share a tendon.
+    last = 0.62 * middle + np.radians(random.normal(0, 6, 4))
+    return np.stack([knuckle, middle, last], axis=1)
+
+
 def _shaken(pose: HandPose, random: np.random.Generator) -> HandPose:
+    """Return a pose as another hand would have made it, on a wrist and an arm of any bend."""
+    # The wrist's numbers first: the order is a seed's.
     flexion = np.radians(random.normal(0, 20))
     deviation = np.radians(random.normal(0, 8))
     return replace(
@@ -98,13 +131,14 @@ def _shaken(pose: HandPose, random: np.random.Generator) -> HandPose:
 def limited(pose: HandPose) -> HandPose:
     """Keep a pose within what joints allow, and fingertips out of the palm."""
     bend = np.clip(pose.bend, LIMITS[..., 0], LIMITS[..., 1])
+    # All three joints at their limits would be a tip within the palm: they give way alike.
     closed = bend[1:].clip(0).sum(axis=1)
     bend[1:] *= np.minimum(1, _CLOSED / closed.clip(1e-6))[:, None]
     spread = pose.spread.copy()
+    # Not the thumb, which spreads by its own joint.
     spread[1:] = spread[1:].clip(-_SPREAD_LIMIT, _SPREAD_LIMIT)
-    flexion = float(np.clip(pose.wrist[0], -_WRIST_LIMITS[0], _WRIST_LIMITS[0]))
-    deviation = float(np.clip(pose.wrist[1], -_WRIST_LIMITS[1], _WRIST_LIMITS[1]))
-    return replace(pose, bend=bend, spread=spread, wrist=(flexion, deviation))
+    wrist = np.clip(pose.wrist, np.negative(_WRIST_LIMITS), _WRIST_LIMITS)
+    return replace(pose, bend=bend, spread=spread, wrist=(float(wrist[0]), float(wrist[1])))
 
 
 def is_tangled(joints: Doubles, size: float) -> bool:
@@ -119,7 +153,9 @@ def is_tangled(joints: Doubles, size: float) -> bool:
 
 @kernel()
 def _nearest_fingers(joints: Doubles) -> float:
-    """Return the least distance between points of two fingers, beyond their first bones' beginnings."""
+    """Return the least distance between points of two fingers, beyond their
+    first bones' beginnings.
+    """
     points = np.empty((5, 12, 3))
     for finger in range(5):
         for step in range(12):
@@ -145,32 +181,47 @@ def _nearest_fingers(joints: Doubles) -> float:
 
 
 def draw_axes(random: np.random.Generator, side: Side) -> Doubles:
-    """Choose which way a hand looks: its axes (across, along, out of the palm) as the camera's, (3, 3) rows."""
+    """Choose which way a hand looks: its axes (across, along, out of the palm) as the camera's,
+    (3, 3) rows.
+    """
     while True:
-        tilt = _draw_tilt(random)
-        azimuth = random.uniform(-pi, pi)
-        facing = -cos(tilt) if side == "palm" else cos(tilt)
-        out = np.array([sin(tilt) * cos(azimuth), sin(tilt) * sin(azimuth), facing])
-        roll = random.normal(0, 0.6) if random.random() < 0.6 else random.uniform(-pi, pi)
-        upward = np.array([sin(roll), -cos(roll), 0.0])
-        along = upward - (upward @ out) * out
+        out = _draw_normal(random, side)
+        along = _draw_direction(random)
+        # Made perpendicular: the direction is only meant as the picture shows it.
+        along -= (along @ out) * out
         along /= np.linalg.norm(along).clip(1e-9)
         # Seen along the hand, from the fingertips or from the elbow, there is hardly a hand to see.
         if np.hypot(along[0], along[1]) > _END_ON:
             return np.stack([cross(along, out), along, out])
 
 
+def _draw_normal(random: np.random.Generator, side: Side) -> Doubles:
+    """Choose which way a palm looks, (3,) unit vector; the camera looks along z."""
+    tilt = _draw_tilt(random)
+    azimuth = random.uniform(-pi, pi)
+    facing = -cos(tilt) if side == "palm" else cos(tilt)
+    return np.array([sin(tilt) * cos(azimuth), sin(tilt) * sin(azimuth), facing])
+
+
+def _draw_direction(random: np.random.Generator) -> Doubles:
+    """Choose which way fingers point in the picture, (3,): mostly up, as people hold up hands."""
+    roll = random.normal(0, 0.6) if random.random() < 0.6 else random.uniform(-pi, pi)
+    return np.array([sin(roll), -cos(roll), 0.0])
+
+
 _END_ON = 0.5
 
 
 def _draw_tilt(random: np.random.Generator) -> float:
-    """Choose the angle between the palm's normal and the line of sight: mostly small, 1 in 8 edge-on."""
+    """Choose the angle between the palm's normal and the line of sight: mostly small, 1 in 8
+    edge-on.
+    """
     choice = random.random()
-    if choice < 0.125:
-        return float(random.uniform(radians(65), radians(90)))
-    if choice < 0.4:
-        return float(random.uniform(0, radians(65)))
-    return float(min(abs(random.normal(0, radians(30))), radians(65)))
+    if choice < _EDGE_ON:
+        return float(random.uniform(_TILT_LIMIT, radians(90)))
+    if choice < _ANY_TILT:
+        return float(random.uniform(0, _TILT_LIMIT))
+    return float(min(abs(random.normal(0, radians(30))), _TILT_LIMIT))
 
 
 def draw_light(random: np.random.Generator, surroundings: Doubles) -> Light:
@@ -180,22 +231,37 @@ def draw_light(random: np.random.Generator, surroundings: Doubles) -> Light:
         random: decides.
         surroundings: (3,) mean colour of the background, 0 to 1.
     """
-    towards = np.array([random.normal(), -abs(random.normal(0.5, 0.7)), -random.uniform(0.1, 1.4)])
-    towards /= np.linalg.norm(towards)
+    towards = _draw_lamp_direction(random)
     warmth = random.normal(0, 0.08)
     lamp = random.uniform(0.4, 1.1) * np.exp([warmth, 0.0, -warmth])
-    # Grey at most: what a picture shows is darker and more colourful than the light that fills the room.
+    # Grey at most: what a picture shows is darker and more colourful than the light that fills the
+    # room.
     room = 0.65 + 0.35 * surroundings / surroundings.max().clip(0.1)
     sky = random.uniform(0.2, 0.55) * room
     ground = random.uniform(0.4, 0.9) * sky
     return Light(
-        towards=(float(towards[0]), float(towards[1]), float(towards[2])),
-        lamp=(float(lamp[0]), float(lamp[1]), float(lamp[2])),
-        sky=(float(sky[0]), float(sky[1]), float(sky[2])),
-        ground=(float(ground[0]), float(ground[1]), float(ground[2])),
+        towards=_triple(towards),
+        lamp=_triple(lamp),
+        sky=_triple(sky),
+        ground=_triple(ground),
         gloss=float(random.uniform(0, 0.12)),
         crevices=float(random.uniform(0.1, 0.5)),
     )
+
+
+def _draw_lamp_direction(random: np.random.Generator) -> Doubles:
+    """Choose where a lamp is: (3,) unit vector towards it."""
+    # From above, y being downward, and from the camera's side: a lamp behind a hand lights nothing.
+    across = random.normal()
+    up = abs(random.normal(0.5, 0.7))
+    towards = np.array([across, -up, -random.uniform(0.1, 1.4)])
+    towards /= np.linalg.norm(towards)
+    return towards
+
+
+def _triple(values: Doubles) -> tuple[float, float, float]:
+    first, second, third = values.tolist()
+    return first, second, third
 
 
 @dataclass(frozen=True)

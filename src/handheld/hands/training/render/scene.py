@@ -1,9 +1,11 @@
-"""A scene and its picture: bodies before a camera, what lies behind and before them, exact labels."""
+"""A scene and its picture: bodies before a camera, what is behind and before them, exact labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handheld.hands.training.labels import LabelledHand, LabelledPicture
 from handheld.hands.training.render.backdrops import Billboard, cover
@@ -41,23 +43,37 @@ class Scene:
 def draw(scene: Scene) -> LabelledPicture:
     """Render a scene.
 
-    The labels' pixels have the first pixel's centre at (0.5, 0.5). A keypoint is visible where nothing but
-    its own flesh lies before it. The mask holds a hand with its bare arm.
+    The labels' pixels have the first pixel's centre at (0.5, 0.5). A keypoint is visible where
+    nothing but its own flesh lies before it. The mask holds a hand with its bare arm.
     """
-    bodies = [_body(hand) for hand in scene.hands]
-    rendering = render([*bodies, *scene.props], scene.camera, scene.light, merged=True)
+    hands = [_body(hand) for hand in scene.hands]
+    # Hands before props: a body's number is its hand's, and those of props are larger.
+    bodies = [*hands, *scene.props]
+    rendering = render(bodies, scene.camera, scene.light, merged=True)
+    mask = np.where(rendering.owner <= len(hands), rendering.owner, 0).astype(np.uint8)
+    seen = _covered(rendering, scene.billboards, mask)
+    labels = tuple(_label(hand, scene.camera, seen) for hand in scene.hands)
+    return LabelledPicture(
+        pixels=expose(seen.colour, seen.coverage, scene.backdrop, scene.effects),
+        hands=labels,
+        complete=True,
+        mask=mask,
+        depth=seen.depth,
+    )
+
+
+def _covered(
+    rendering: Rendering, billboards: Sequence[Billboard], mask: NDArray[np.uint8]
+) -> Rendering:
+    """Put flat things among the hands; what they hide is taken out of the mask, in place."""
     colour = rendering.colour
     coverage = rendering.coverage
     depth = rendering.depth.copy()
-    mask = np.where(rendering.owner <= len(bodies), rendering.owner, 0).astype(np.uint8)
-    for billboard in scene.billboards:
+    for billboard in billboards:
         colour, coverage, hidden = cover(colour, coverage, depth, billboard)
         mask[hidden] = 0
         depth[hidden] = billboard.depth
-    seen = Rendering(colour, coverage, depth, rendering.owner)
-    pixels = expose(colour, coverage, scene.backdrop, scene.effects)
-    hands = tuple(_label(hand, scene.camera, seen) for hand in scene.hands)
-    return LabelledPicture(pixels, hands, complete=True, mask=mask, depth=depth)
+    return Rendering(colour, coverage, depth, rendering.owner)
 
 
 def _body(hand: PlacedHand) -> Body:
@@ -67,15 +83,15 @@ def _body(hand: PlacedHand) -> Body:
 def _label(hand: PlacedHand, camera: Camera, seen: Rendering) -> LabelledHand:
     points = hand.keypoints
     flat = camera.project(points.astype(np.float32))
-    scale = camera.scale / points[0, 2]
-    behind = (points[:, 2:] - points[0, 2]) * scale
-    visible = seen.visible(flat, points[:, 2].astype(np.float32), hand.flesh)
+    # As many pixels a metre as x and y have at the wrist, from which z counts.
+    behind = (points[:, 2:] - points[0, 2]) * (camera.scale / points[0, 2])
+    keypoints = np.concatenate([flat.astype(np.float64), behind], axis=1)
     outline = camera.project(hand.hand_vertices)
     return LabelledHand(
-        keypoints=np.concatenate([flat.astype(np.float64), behind], axis=1).astype(np.float32),
+        keypoints=keypoints.astype(np.float32),
         source="rendered",
         world=_world(points, camera),
-        visible=visible,
+        visible=seen.visible(flat, points[:, 2].astype(np.float32), hand.flesh),
         handedness=hand.handedness,
         box=np.concatenate([outline.min(axis=0), outline.max(axis=0)]),
         person=hand.person.name,
@@ -91,5 +107,6 @@ def _world(points: Doubles, camera: Camera) -> Floats:
 
 def mean_colour(picture: Picture) -> Doubles:
     """Return the mean (3,) of a picture, 0 to 1, from one pixel in 64."""
+    # It is the light of a room that it decides on: no pixel matters.
     mean: Doubles = picture[::8, ::8].reshape(-1, 3).mean(axis=0) / 255
     return mean

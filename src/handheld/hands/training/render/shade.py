@@ -13,26 +13,40 @@ from handheld.hands.training.render.skinning import Doubles
 
 Picture: TypeAlias = NDArray[np.uint8]
 
+# Of sRGB, nearly: light adds up in linear numbers, pictures are coded.
 _GAMMA = 2.2
+
+# Tables, as a power for each channel of each pixel would cost more than all else. 256 levels are
+# coded; back, 4096 steps miss no level but a few of the darkest.
 _LINEAR = (np.arange(256) / 255).astype(np.float32) ** np.float32(_GAMMA)
 _CODED = np.round(255 * (np.arange(4096) / 4095) ** (1 / _GAMMA)).astype(np.uint8)
 _CODES = np.float32(4095)
+# For the kernels: a Python number would make their sums double, and slower.
 _ZERO = np.float32(0)
 _HALF = np.float32(0.5)
 _ONE = np.float32(1)
+# Places are looked up in rows of so many: OpenCV takes maps of at most 32,767 a side.
 _ROW = 512
-"""Places are looked up in rows of so many: OpenCV takes maps of at most 32,767 a side."""
+# How far red, green and blue reach past the shadow's edge: flesh lets red through, so shadows on
+# skin are warm.
 _SUBSURFACE = np.array([0.45, 0.22, 0.16], np.float32)
-"""How far red, green and blue reach past the shadow's edge: flesh lets red through, so shadows on skin are warm."""
+
+
+# Exponent of the highlight (Blinn, 1977): higher is smaller, as of something wet.
+_SHININESS = 24
+
+# By which `gloss` is multiplied: a glint of 0.2 at its default.
+_HIGHLIGHT = 4
 
 
 @dataclass(frozen=True)
 class Light:
     """One far lamp and the light of the room.
 
-    ``towards``: unit vector to the lamp, in the camera's axes; ``lamp``, ``sky`` (from above) and ``ground``
-    (from below): linear RGB; ``gloss``: strength of the highlight; ``crevices``: how much of the light, 0..1,
-    is lost deep between fingers.
+    ``towards``: unit vector to the lamp, in the camera's axes; ``lamp``, ``sky``
+    (from above) and ``ground``
+    (from below): linear RGB; ``gloss``: strength of the highlight; ``crevices``: how much of the
+    light, 0..1, is lost deep between fingers.
     """
 
     towards: tuple[float, float, float] = (0.48, -0.6, -0.64)
@@ -46,8 +60,8 @@ class Light:
 class Textured(Protocol):
     """Triangles with a skin: a hand's mesh, or the surface of a thing.
 
-    ``faces`` (T, 3): indices of vertices, counter-clockwise from outside; ``texture_faces`` (T, 3): indices
-    into ``uv`` (U, 2), fractions of the skin's picture with v upward.
+    ``faces`` (T, 3): indices of vertices, counter-clockwise from outside; ``texture_faces`` (T, 3):
+    indices into ``uv`` (U, 2), fractions of the skin's picture with v upward.
     """
 
     @property
@@ -67,8 +81,8 @@ class Textured(Protocol):
 class Body:
     """One thing before the camera.
 
-    ``vertices`` (drawn, 3) in the camera's metres; ``skin`` (N, N, 3) RGB; ``tint`` (3,) or (drawn, 3): what
-    its linear colour is multiplied by; ``gloss``: of the light's, how much it shines.
+    ``vertices`` (drawn, 3) in the camera's metres; ``skin`` (N, N, 3) RGB; ``tint`` (3,) or (drawn,
+    3): what its linear colour is multiplied by; ``gloss``: of the light's, how much it shines.
     """
 
     mesh: Textured
@@ -79,16 +93,27 @@ class Body:
 
 
 def paint(body: Body, triangle: Integers, weights: Floats, light: Light) -> Picture:
-    """Colour N places on a body, each by its triangle (N,) and barycentric weights (N, 3): (N, 3) RGB."""
-    if not len(triangle):
-        return np.empty((0, 3), np.uint8)
-    places = np.zeros((2, -(-len(triangle) // _ROW), _ROW), np.float32)
-    mesh = body.mesh
-    _lookup(triangle, weights, mesh.uv, mesh.texture_faces, len(body.skin), places.reshape(2, -1))
-    colours = cv2.remap(body.skin, places[0], places[1], cv2.INTER_LINEAR).reshape(-1, 3)
+    """Colour N places on a body, each by its triangle (N,) and barycentric weights (N, 3):
+    (N, 3) RGB.
+    """
     painted = np.empty((len(triangle), 3), np.uint8)
-    _lit(triangle, weights, _vertex_light(body, light), mesh.faces, colours, painted)
+    # OpenCV refuses an empty map.
+    if len(triangle):
+        colours = _sampled(body, triangle, weights)
+        _lit(triangle, weights, _vertex_light(body, light), body.mesh.faces, colours, painted)
     return painted
+
+
+def _sampled(body: Body, triangle: Integers, weights: Floats) -> Picture:
+    """Return the skin's colours (at least N, 3) at places on a body."""
+    rows = -(-len(triangle) // _ROW)
+    pixels = np.zeros((2, rows, _ROW), np.float32)
+    uv = body.mesh.uv
+    corners = body.mesh.texture_faces
+    _lookup(triangle, weights, uv, corners, len(body.skin), pixels.reshape(2, -1))
+    # OpenCV's sampler between two kernels: it is vectorised, and blends four pixels.
+    sampled = cv2.remap(body.skin, pixels[0], pixels[1], cv2.INTER_LINEAR)
+    return cast(Picture, sampled.reshape(-1, 3))
 
 
 @kernel()
@@ -133,27 +158,42 @@ def _lit(
 
 
 def _vertex_light(body: Body, light: Light) -> Floats:
-    """Light that each vertex returns to the camera, (V, 3): wrapped diffuse, hemispheric ambient, highlight."""
+    """Light that each vertex returns to the camera, (V, 3): wrapped diffuse, hemispheric ambient,
+    highlight.
+    """
     normals = vertex_normals(body.vertices, body.mesh.faces)
-    towards = np.array(light.towards, np.float32)
-    facing = (normals @ towards)[:, None]
-    diffuse = np.clip((facing + _SUBSURFACE) / (1 + _SUBSURFACE), 0, None) * np.array(
-        light.lamp,
-        np.float32,
-    )
-    upward = (0.5 - 0.5 * normals[:, 1])[:, None]
-    ambient = upward * np.array(light.sky, np.float32) + (1 - upward) * np.array(
-        light.ground,
-        np.float32,
-    )
-    view = -body.vertices / np.linalg.norm(body.vertices, axis=1, keepdims=True)
-    half = towards + view
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
-    glint = np.clip(np.sum(normals * half, axis=1, keepdims=True), 0, None) ** 24
-    returned = (diffuse + ambient + light.gloss * body.gloss * 4 * glint).astype(np.float32)
+    # At vertices, not at pixels: they are fewer, and skin is smooth between them.
+    diffuse = _diffuse(normals, light)
+    ambient = _ambient(normals, light)
+    strength = light.gloss * body.gloss * _HIGHLIGHT
+    highlight = strength * _glint(normals, body.vertices, light)
+    returned = (diffuse + ambient + highlight).astype(np.float32)
     if body.tint is not None:
         returned = returned * body.tint
     return cast(Floats, returned)
+
+
+def _diffuse(normals: Floats, light: Light) -> Floats:
+    facing = (normals @ np.array(light.towards, np.float32))[:, None]
+    # Wrapped: flesh in the shadow's edge is lit through the flesh beside it.
+    wrapped = np.clip((facing + _SUBSURFACE) / (1 + _SUBSURFACE), 0, None)
+    return cast(Floats, wrapped * np.array(light.lamp, np.float32))
+
+
+def _ambient(normals: Floats, light: Light) -> Floats:
+    # y is downward: a normal of -1 looks up.
+    upward = (0.5 - 0.5 * normals[:, 1])[:, None]
+    sky = upward * np.array(light.sky, np.float32)
+    return cast(Floats, sky + (1 - upward) * np.array(light.ground, np.float32))
+
+
+def _glint(normals: Floats, vertices: Floats, light: Light) -> Floats:
+    """Return how much of the lamp each vertex mirrors to the camera, (V, 1)."""
+    view = -vertices / np.linalg.norm(vertices, axis=1, keepdims=True)
+    half = np.array(light.towards, np.float32) + view
+    half /= np.linalg.norm(half, axis=1, keepdims=True)
+    facing = np.sum(normals * half, axis=1, keepdims=True)
+    return cast(Floats, np.clip(facing, 0, None) ** _SHININESS)
 
 
 def vertex_normals(vertices: Floats, faces: Integers) -> Floats:

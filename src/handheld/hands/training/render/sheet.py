@@ -1,15 +1,19 @@
 """A contact sheet: many small pictures with their labels drawn in, to be looked at."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import TypeAlias, cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from handheld.hands.skeleton import BONES
 from handheld.hands.training.labels import LabelledHand, LabelledPicture
 from handheld.hands.training.render.shade import Picture
 
+Points: TypeAlias = NDArray[np.floating]
+
+# Red, green, blue. Of the person's own right and left hand, and of those of which nobody knows.
 _COLOURS = {"Right": (80, 255, 80), "Left": (255, 170, 40), None: (220, 220, 220)}
 _SEEN = (255, 40, 40)
 _HIDDEN = (60, 90, 255)
@@ -32,15 +36,17 @@ def contact_sheet(
         columns: pictures in a row.
     """
     tiles = [drawn(picture, tile) for picture in pictures]
+    # Pictures may differ in shape: each has the room of the largest.
     width = max(shown.shape[1] for shown in tiles)
     height = max(shown.shape[0] for shown in tiles)
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     sheet = np.zeros((rows * height, columns * width, 3), np.uint8)
     for number, shown in enumerate(tiles):
-        top = number // columns * height
-        left = number % columns * width
-        sheet[top : top + shown.shape[0], left : left + shown.shape[1]] = shown
+        row, column = divmod(number, columns)
+        y = row * height
+        x = column * width
+        sheet[y : y + shown.shape[0], x : x + shown.shape[1]] = shown
     return sheet
 
 
@@ -56,19 +62,25 @@ def drawn(picture: LabelledPicture, side: int) -> Picture:
 
 
 def _draw_hand(picture: Picture, hand: LabelledHand, scale: float) -> None:
-    places = np.round(hand.keypoints[:, :2] * scale)
-    colour = _COLOURS[hand.handedness]
-    for start, end in BONES:
-        if np.isfinite(places[[start, end]]).all():
-            cv2.line(picture, _pixel(places[start]), _pixel(places[end]), colour, 1, cv2.LINE_AA)
-    visible = np.ones(len(places), bool) if hand.visible is None else hand.visible
-    for place, seen in zip(places, visible, strict=True):
-        if np.isfinite(place).all():
-            cv2.circle(picture, _pixel(place), 2, _SEEN if seen else _HIDDEN, -1)
+    points = np.round(hand.keypoints[:, :2] * scale)
+    _draw_bones(picture, points, _COLOURS[hand.handedness])
+    visible = np.ones(len(points), bool) if hand.visible is None else hand.visible
+    # After the bones, so that a point's colour can be seen.
+    for point, is_seen in zip(points, visible, strict=True):
+        if np.isfinite(point).all():
+            cv2.circle(picture, _pixel(point), 2, _SEEN if is_seen else _HIDDEN, -1)
     if hand.box is not None:
         corners = np.round(hand.box * scale)
         cv2.rectangle(picture, _pixel(corners[:2]), _pixel(corners[2:]), _BOX, 1)
 
 
-def _pixel(place: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> tuple[int, int]:
-    return int(place[0]), int(place[1])
+def _draw_bones(picture: Picture, points: Points, colour: tuple[int, int, int]) -> None:
+    for start, end in BONES:
+        # Unknown keypoints have no place to draw a line to.
+        if np.isfinite(points[[start, end]]).all():
+            ends = _pixel(points[start]), _pixel(points[end])
+            cv2.line(picture, *ends, colour, 1, cv2.LINE_AA)
+
+
+def _pixel(point: Points) -> tuple[int, int]:
+    return int(point[0]), int(point[1])

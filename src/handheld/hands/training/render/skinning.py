@@ -1,7 +1,7 @@
 """Moving a mesh with its bones: rotations become transforms, and the skin follows them.
 
-Forward kinematics and linear blend skinning (Magnenat-Thalmann et al., "Joint-dependent local deformations
-for hand animation and object grasping", 1988).
+Forward kinematics and linear blend skinning (Magnenat-Thalmann et al., "Joint-dependent local
+deformations for hand animation and object grasping", 1988).
 """
 
 from typing import TypeAlias
@@ -16,11 +16,12 @@ Doubles: TypeAlias = NDArray[np.float64]
 
 
 def forward(mesh: HandMesh, heads: Doubles, turn: Doubles) -> Doubles:
-    """Chain the bones' rotations (B, 3, 3) from the root on: (B, 3, 4) transforms of resting to posed metres."""
-    local = np.concatenate(
-        [turn, (heads - np.einsum("bij,bj->bi", turn, heads))[..., None]],
-        axis=2,
-    )
+    """Chain the bones' rotations (B, 3, 3) from the root on: (B, 3, 4) transforms of resting to
+    posed metres.
+    """
+    # About its head, where a bone hangs on the one before it: the head stays.
+    shift = heads - np.einsum("bij,bj->bi", turn, heads)
+    local = np.concatenate([turn, shift[..., None]], axis=2)
     chained = np.empty_like(local)
     _chain(local, mesh.parents, chained)
     return chained
@@ -29,6 +30,7 @@ def forward(mesh: HandMesh, heads: Doubles, turn: Doubles) -> Doubles:
 @kernel()
 def _chain(local: Doubles, parents: Integers, chained: Doubles) -> None:
     """Fill in the bones' transforms (B, 3, 4), each after its parent's."""
+    # A parent is always before its child, so one pass is enough.
     for bone in range(len(local)):
         parent = parents[bone]
         for row in range(3):
@@ -44,6 +46,7 @@ def _chain(local: Doubles, parents: Integers, chained: Doubles) -> None:
 
 def relative(transforms: Doubles, bone: int) -> Doubles:
     """Move everything (B, 3, 4) so that one bone is where it rests."""
+    # A rotation's transpose undoes it.
     back = transforms[bone, :, :3].T
     moved: Doubles = back @ transforms
     moved[..., 3] -= back @ transforms[bone, :, 3]
@@ -68,6 +71,7 @@ def _skin(
     """Fill in the moved vertices (drawn, 3): each by the mean of its bones' transforms."""
     blended = np.empty((3, 4), np.float32)
     for vertex in range(len(moved)):
+        # Transforms are averaged, not the places that they give: one product a vertex, not four.
         blended[:] = 0
         for rank in range(influences.shape[1]):
             weight = weights[vertex, rank]
@@ -88,8 +92,11 @@ def carry(transforms: Doubles, points: Doubles) -> Doubles:
 
 
 def rotation(axis: Doubles, angle: Doubles | float) -> Doubles:
-    """Rotation matrices (..., 3, 3) about unit axes (..., 3), right-handed, in radians (Rodrigues' formula)."""
+    """Rotation matrices (..., 3, 3) about unit axes (..., 3), right-handed, in radians (Rodrigues'
+    formula).
+    """
     shape = np.broadcast(axis[..., 0], angle).shape
+    # Filled, as the kernel takes flat arrays, and a broadcast one cannot be reshaped in place.
     axes = np.empty((*shape, 3))
     axes[...] = axis
     angles = np.empty(shape)
@@ -118,7 +125,8 @@ def _rodrigues(axes: Doubles, angles: Doubles, turned: Doubles) -> None:
 
 
 def cross(a: Doubles, b: Doubles) -> Doubles:
-    """Return the cross product (3,) of two vectors; numpy's takes ten times as long for one pair."""
+    """Return the cross product (3,) of two vectors."""
+    # numpy's takes ten times as long for one pair.
     x, y, z = a
     u, v, w = b
     return np.array([y * w - z * v, z * u - x * w, x * v - y * u])

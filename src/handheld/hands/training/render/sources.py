@@ -1,8 +1,8 @@
 """The folder of meshes, skins and pictures that rendered hands are made from.
 
 ``HANDHELD_DATA/hands`` holds ``mesh`` (needed), and, where they are there, ``mesh_webxr``,
-``backgrounds``, ``negatives``, ``occluders`` and ``textures``. Without them backgrounds are plain, and
-there are no sleeves of cloth and no objects. docs/data.md says where each comes from.
+``backgrounds``, ``negatives``, ``occluders`` and ``textures``. Without them backgrounds are plain,
+and there are no sleeves of cloth and no objects. docs/data.md says where each comes from.
 """
 
 from dataclasses import dataclass
@@ -21,13 +21,14 @@ from handheld.hands.training.render.shade import Picture
 from handheld.hands.training.render.webxr import load_webxr
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
+# How often a tile of cloth is repeated along a side: the sampler does not wrap around.
 _TILES = 4
-"""How often a tile of cloth is repeated along a side: the sampler does not wrap around."""
+# Skins and their mixtures, of 3 MB each: people share them, or every worker would fill its memory.
 _SKINS_KEPT = 32
-"""Skins and their mixtures, of 3 MB each: people share them, or every worker would fill its memory."""
+# Tiles, and cut-out objects: more than that are seldom met twice before they are forgotten.
 _TILES_KEPT = 64
+# Side of a skin's picture: a hand of 256 pixels shows no more than half of its 2048.
 _SKIN_SIZE = 1024
-"""Side of a skin's picture: a hand of 256 pixels shows no more than half of its 2048."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,15 @@ def open_sources(folder: Path | None = None) -> RenderSources:
     second = folder / "mesh_webxr" / "right.glb"
     if second.exists():
         meshes.append(load_webxr(second))
-    skins = sorted(path.stem.removeprefix("skin_") for path in folder.glob("mesh/skin_*.jpg"))
+    skins = [path.stem.removeprefix("skin_") for path in folder.glob("mesh/skin_*.jpg")]
     return RenderSources(
-        folder,
-        tuple(meshes),
-        tuple(skins),
-        _pictures(folder / "backgrounds") + _pictures(folder / "negatives"),
-        _pictures(folder / "occluders"),
-        _pictures(folder / "textures"),
+        folder=folder,
+        meshes=tuple(meshes),
+        # Sorted, as the pictures are: a seed chooses by position.
+        skins=tuple(sorted(skins)),
+        backdrops=_pictures(folder / "backgrounds") + _pictures(folder / "negatives"),
+        occluders=_pictures(folder / "occluders"),
+        textures=_pictures(folder / "textures"),
     )
 
 
@@ -89,14 +91,17 @@ def _data_folder() -> Path:
 
 
 def _pictures(folder: Path) -> tuple[Path, ...]:
-    """Return the pictures of a folder in the order of their names; none where there is no folder."""
+    """Return the pictures of a folder by their names; none where there is no folder."""
     return tuple(sorted(path for path in folder.glob("*") if path.suffix.lower() in _SUFFIXES))
 
 
 @lru_cache(_SKINS_KEPT)
 def read_skin(folder: Path, name: str, other: str = "", share: float = 0.0) -> Picture:
-    """Return a skin (1024, 1024, 3) RGB, mixed with ``share`` of another one: nine people are few."""
+    """Return a skin (1024, 1024, 3) RGB, mixed with ``share`` of another one: nine people are
+    few.
+    """
     if share > 0:
+        # Through the cache, so that a skin is read once for all its mixtures.
         skin = read_skin(folder, name)
         second = read_skin(folder, other)
         return cast(Picture, cv2.addWeighted(skin, 1 - share, second, share, 0))
@@ -114,7 +119,9 @@ def read_tile(path: Path) -> Picture:
 
 
 def read_picture(path: Path) -> Picture:
-    """Return a picture (H, W, 3) RGB; faster than ``media.read_image``, for files known to be right."""
+    """Return a picture (H, W, 3) RGB; faster than ``media.read_image``, for files known to be
+    right.
+    """
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     if picture is None:
         raise OSError(f"{path}: cannot be read as a picture")
@@ -124,8 +131,9 @@ def read_picture(path: Path) -> Picture:
 @lru_cache(_TILES_KEPT)
 def read_cutout(path: Path) -> NDArray[np.uint8]:
     """Return a cut-out object (H, W, 4), RGB and alpha."""
+    # Here, as most folders have no cut-out objects. Not through OpenCV, which drops the
+    # transparency of pictures with a palette.
     from handheld.pictures.pillow import Image
 
-    # OpenCV drops the transparency of pictures with a palette.
     with Image.open(path) as picture:
         return np.asarray(picture.convert("RGBA"))

@@ -1,7 +1,7 @@
 """Pictures to train on, one for each number: crops of one hand, and scenes with up to two.
 
-Picture i of a seed is the same in every run, whoever makes it: nothing but the seed, the number and the
-options enters its ``Generator``.
+Picture i of a seed is the same in every run, whoever makes it: nothing but the seed, the number and
+the options enters its ``Generator``.
 """
 
 from dataclasses import dataclass, field
@@ -14,26 +14,30 @@ from handheld.hands.geometry import region_from_landmarks, region_from_palm
 from handheld.hands.training.labels import LabelledPicture, palm_box
 from handheld.hands.training.render.backdrops import Billboard, draw_backdrop, draw_billboard
 from handheld.hands.training.render.camera import Camera
-from handheld.hands.training.render.casting import draw_hands
+from handheld.hands.training.render.casting import Casting, draw_hands
 from handheld.hands.training.render.effects import draw_effects
+from handheld.hands.training.render.mesh import Floats
 from handheld.hands.training.render.people import SECOND_MESH, RenderedPerson, draw_person
 from handheld.hands.training.render.placing import PlacedHand
-from handheld.hands.training.render.sampling import CropJitter, draw_light
+from handheld.hands.training.render.sampling import CropJitter, draw_light, pick
 from handheld.hands.training.render.scene import Scene, draw, mean_colour
 from handheld.hands.training.render.shade import Body
 from handheld.hands.training.render.skinning import Doubles
 from handheld.hands.training.render.sources import RenderSources
 from handheld.media import Rect
 
-_PEOPLE, _CROPS, _SCENES = range(3)
-"""Purposes of the random numbers, so that no two pictures share them."""
+# Purposes of the random numbers, so that no two pictures share them.
+_PEOPLE = 0
+_CROPS = 1
+_SCENES = 2
+# Metres from wrist to middle fingertip of an adult.
 _HAND_LENGTH = 0.19
-"""Metres from wrist to middle fingertip of an adult."""
+# Pictures drawn before one in which hardly anything can be seen is taken after all.
 _CROP_TRIES = 4
+# Keypoints of 21: with fewer in sight, behind another hand or a sleeve, a crop teaches to guess.
 _FEWEST_SEEN = 5
-"""Keypoints of 21: with fewer in sight, behind another hand or a sleeve, a crop teaches to guess."""
+# Metres: nearer than this no hand is whole in a picture.
 _NEAREST = 0.22
-"""Metres: nearer than this no hand is whole in a picture."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class SceneOptions:
 
     Attributes:
         width, height: pixels.
-        smallest, largest: length of a hand, as a share of the shorter side; each doubling equally often.
+        smallest, largest: length of a hand, as a share of the shorter side;
+            each doubling equally often.
         empty: share of pictures without any hand.
         second_hand: share with two, of those with any.
         occluded: share of pictures with something before a hand.
@@ -114,14 +119,10 @@ class Studio:
 
     def _crop(self, options: CropOptions, random: np.random.Generator) -> LabelledPicture:
         person = self._person(random)
-        hands, props = draw_hands(
-            person,
-            self._sources,
-            random,
-            options.second_hand,
-            draw_close_centre,
-        )
+        casting = Casting(person, self._sources, draw_close_centre)
+        hands, props = draw_hands(casting, options.second_hand, random)
         region = crop_region(hands[0], options.jitter, random)
+        # Rendered as a crop: a picture of which most is thrown away would cost as much again.
         camera = Camera(1.0, options.size, options.size, view_of(region, options.size))
         return self._photograph(hands, props, camera, options.occluded, random)
 
@@ -129,19 +130,16 @@ class Studio:
         """Return picture ``index`` of a scene with no, one or two hands."""
         options = options or SceneOptions()
         random = self._generator(_SCENES, index)
+        # Angles of view across of 40 to 64 degrees: phones and laptops.
         focal = random.uniform(0.8, 1.4) * options.width
         camera = Camera(focal, options.width, options.height)
         hands: list[PlacedHand] = []
         props: list[Body] = []
         if random.random() >= options.empty:
-            hands, props = draw_hands(
-                self._person(random),
-                self._sources,
-                random,
-                options.second_hand,
-                partial(draw_scene_centre, camera, options),
-                with_body=True,
-            )
+            person = self._person(random)
+            draw_centre = partial(draw_scene_centre, camera, options)
+            casting = Casting(person, self._sources, draw_centre, with_body=True)
+            hands, props = draw_hands(casting, options.second_hand, random)
         return self._photograph(hands, props, camera, options.occluded, random)
 
     def _generator(self, purpose: int, index: int) -> np.random.Generator:
@@ -167,12 +165,12 @@ class Studio:
         backdrop = draw_backdrop(self._sources, random, camera.width, camera.height)
         billboards: list[Billboard] = []
         if hands and self._sources.occluders and random.random() < occluded:
-            hand = hands[random.integers(len(hands))]
-            billboards.append(self._occluder(hand, camera, random))
+            billboards.append(self._occluder(pick(random, hands), camera, random))
         scene = Scene(
             hands=tuple(hands),
             camera=camera,
             backdrop=backdrop,
+            # A hand in another light than its room is seen to be pasted in.
             light=draw_light(random, mean_colour(backdrop)),
             props=tuple(props),
             billboards=tuple(billboards),
@@ -183,24 +181,28 @@ class Studio:
     def _occluder(self, hand: PlacedHand, camera: Camera, random: np.random.Generator) -> Billboard:
         """Put an object before a hand, or among its fingers."""
         length = _HAND_LENGTH * camera.scale / hand.centre[2]
-        point = hand.keypoints[random.integers(len(hand.keypoints))]
-        centre = camera.project(point.astype(np.float32)) + random.normal(0, 0.1 * length, 2)
+        point = pick(random, list(hand.keypoints)).astype(np.float32)
+        # About a keypoint, or most objects would hide the palm only.
+        x, y = camera.project(point) + random.normal(0, 0.1 * length, 2)
         before = random.uniform(0.0, 0.1)
         return draw_billboard(
             self._sources,
             random,
             size=(camera.width, camera.height),
-            centre=(float(centre[0]), float(centre[1])),
+            centre=(float(x), float(y)),
             side=length * random.uniform(0.25, 0.7),
             depth=float(hand.centre[2] - before),
         )
 
 
 def draw_close_centre(random: np.random.Generator) -> Doubles:
-    """Choose where a palm is that fills a crop, (3,) metres: its distance decides on the perspective."""
+    """Choose where a palm is that fills a crop, (3,) metres: its distance decides on the
+    perspective.
+    """
+    # Evenly by its logarithm: near hands, whose perspective is strong, are not the rare ones.
     distance = exp(random.uniform(log(0.28), log(1.1)))
-    aside = random.normal(0, 0.17, 2)
-    return distance * np.array([aside[0], aside[1], 1.0])
+    across, down = random.normal(0, 0.17, 2)
+    return distance * np.array([across, down, 1.0])
 
 
 def draw_scene_centre(
@@ -220,25 +222,28 @@ def draw_scene_centre(
 def crop_region(hand: PlacedHand, jitter: CropJitter, random: np.random.Generator) -> Rect:
     """Choose the square to look at a hand in, in the plane a metre before the camera.
 
-    It follows from the landmarks, as from frame to frame, or from the palm, as in a track's first frame.
+    It follows from the landmarks, as from frame to frame, or from the palm, as in a track's first
+    frame.
     """
     flat = (hand.keypoints[:, :2] / hand.keypoints[:, 2:]).astype(np.float32)
-    if random.random() < jitter.palm_share:
-        box, points = palm_box(flat)
-        sides = box[2:] - box[:2]
-        middle = (box[2:] + box[:2]) / 2
-        palm = Rect(float(middle[0]), float(middle[1]), float(sides[0]), float(sides[1]))
-        region = region_from_palm(palm, points.astype(np.float32))
-    else:
-        region = region_from_landmarks(flat)
-    shift = random.normal(0, jitter.shift, 2) * region.width
+    from_palm = random.random() < jitter.palm_share
+    region = _palm_region(flat) if from_palm else region_from_landmarks(flat)
+    across, down = random.normal(0, jitter.shift, 2) * region.width
     side = region.width * exp(random.normal(0, jitter.scale))
     angle = region.angle + radians(random.normal(0, jitter.rotation))
-    return Rect(region.x + float(shift[0]), region.y + float(shift[1]), side, side, angle)
+    return Rect(region.x + float(across), region.y + float(down), side, side, angle)
+
+
+def _palm_region(points: Floats) -> Rect:
+    """Return where a tracker looks for a hand (21, 2) whose palm was detected."""
+    box, palm_points = palm_box(points)
+    width, height = (box[2:] - box[:2]).tolist()
+    x, y = ((box[2:] + box[:2]) / 2).tolist()
+    return region_from_palm(Rect(x, y, width, height), palm_points.astype(np.float32))
 
 
 def view_of(region: Rect, size: int) -> Doubles:
-    """Return the (2, 3) matrix that brings a region upright to a square picture of ``size`` pixels."""
+    """Return the matrix (2, 3) that brings a region upright to a square of ``size`` pixels."""
     scale = size / region.width
     c = scale * cos(region.angle)
     s = scale * sin(region.angle)

@@ -1,4 +1,5 @@
-"""Rendered pictures in a folder: pictures, masks, labels as JSON lines and in COCO's form, a contact sheet.
+"""Rendered pictures in a folder: pictures, masks, labels as JSON lines and in
+COCO's form, a contact sheet.
 
 ::
 
@@ -40,8 +41,9 @@ SHEET_PICTURES = 64
 _LABELS = "labels.jsonl"
 _SETTINGS = "settings.json"
 _LOCK = ".lock"
+# Of the renderer and its folders: another one gives other pixels.
 _VERSION = 1
-"""Of the renderer and its folders: another one gives other pixels."""
+# COCO's numbers for a keypoint.
 _SEEN = 2
 _HIDDEN = 1
 _UNKNOWN = 0
@@ -73,7 +75,8 @@ def synthesise(
         on_picture: is told how many there are, after each.
 
     Raises:
-        InputError: the folder holds pictures of other settings, another run uses it, or there are no meshes.
+        InputError: the folder holds pictures of other settings, another run uses
+            it, or there are no meshes.
         FileError: the disk is full, or the folder cannot be written.
     """
     # A folder is made, and workers are started, only where there is something to draw.
@@ -115,6 +118,7 @@ def _write_picture(out: Path, index: int, picture: LabelledPicture, lines: IO[st
     write_image(out / "pictures" / name, picture.pixels)
     if picture.mask is not None:
         _write_mask(out / "masks" / name, picture.mask)
+    # Last: a line that is there says that its pictures are.
     line = {"file": f"pictures/{name}", **picture_to_json(picture)}
     lines.write(json.dumps(line, separators=(",", ":")) + "\n")
     # The next picture may be a long way off, and the run may be killed before it.
@@ -128,14 +132,18 @@ def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
 
 
 def picture_to_json(picture: LabelledPicture) -> dict[str, Any]:
-    """Return what is known of a picture, but for its pixels, mask and depth; ``None`` for what is not."""
+    """Return what is known of a picture, but for its pixels, mask and depth;
+    ``None`` for what is not.
+    """
     height, width = picture.pixels.shape[:2]
     hands = [hand_to_json(hand) for hand in picture.hands]
     return {"width": width, "height": height, "complete": picture.complete, "hands": hands}
 
 
 def hand_to_json(hand: LabelledHand) -> dict[str, Any]:
-    """Return what is known of a hand: names as in ``LabelledHand``, and the palm's box and keypoints."""
+    """Return what is known of a hand: names as in ``LabelledHand``, and the
+    palm's box and keypoints.
+    """
     box, points = palm_box(hand.keypoints)
     return {
         "handedness": hand.handedness,
@@ -162,14 +170,7 @@ def _rounded(values: np.ndarray[Any, Any] | None, digits: int) -> Any:
 def _keep_settings(out: Path, recipe: RenderRecipe) -> None:
     """Write the settings, or compare them with those of the run that is to be continued."""
     path = out / _SETTINGS
-    form = "crop" if isinstance(recipe.options, CropOptions) else "scene"
-    settings: dict[str, Any] = {
-        "version": _VERSION,
-        "form": form,
-        "seed": recipe.seed,
-        "people": recipe.people,
-        **asdict(recipe.options),
-    }
+    settings = _settings_of(recipe)
     if not path.exists():
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(settings, indent=1) + "\n", "utf-8")
@@ -184,6 +185,17 @@ def _keep_settings(out: Path, recipe: RenderRecipe) -> None:
                 f"{out} holds pictures made with {name} {before.get(name)!r}, not {value!r}: "
                 "name another folder, or the same settings"
             )
+
+
+def _settings_of(recipe: RenderRecipe) -> dict[str, Any]:
+    """Return all that a picture depends on; not the folder of meshes, which may be moved."""
+    return {
+        "version": _VERSION,
+        "form": "crop" if isinstance(recipe.options, CropOptions) else "scene",
+        "seed": recipe.seed,
+        "people": recipe.people,
+        **asdict(recipe.options),
+    }
 
 
 def _whole_lines(labels: Path) -> int:
@@ -205,42 +217,63 @@ def _read_lines(out: Path) -> Iterator[dict[str, Any]]:
 
 
 def _write_coco(out: Path) -> None:
-    """Write the labels as COCO's keypoint annotations: v is 2 for seen, 1 for hidden, 0 for unknown."""
+    """Write the labels as COCO's keypoint annotations: v is 2 for seen, 1 for hidden, 0 for
+    unknown.
+    """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, line in enumerate(_read_lines(out)):
-        size = {"width": line["width"], "height": line["height"]}
-        images.append({"id": number, "file_name": line["file"], **size})
+        images.append(
+            {
+                "id": number,
+                "file_name": line["file"],
+                "width": line["width"],
+                "height": line["height"],
+            }
+        )
         for hand in line["hands"]:
+            # Annotations count from 1: some of COCO's tools take 0 for none.
             annotations.append(_coco_annotation(hand, len(annotations) + 1, number))
-    category = {
-        "id": 1,
-        "name": "hand",
-        "supercategory": "person",
-        "keypoints": [keypoint.name.lower() for keypoint in Keypoint],
-        "skeleton": [[start + 1, end + 1] for start, end in BONES],
-    }
-    content = {"images": images, "annotations": annotations, "categories": [category]}
+    content = {"images": images, "annotations": annotations, "categories": [_coco_category()]}
     with atomic_path(out / "coco.json") as temporary:
         temporary.write_text(json.dumps(content, separators=(",", ":")) + "\n", "utf-8")
 
 
+def _coco_category() -> dict[str, Any]:
+    return {
+        "id": 1,
+        "name": "hand",
+        "supercategory": "person",
+        "keypoints": [keypoint.name.lower() for keypoint in Keypoint],
+        # COCO counts the keypoints of a skeleton from 1.
+        "skeleton": [[start + 1, end + 1] for start, end in BONES],
+    }
+
+
 def _coco_annotation(hand: dict[str, Any], number: int, image: int) -> dict[str, Any]:
-    values: list[float] = []
-    for (x, y, _), seen in zip(hand["keypoints"], hand["visible"], strict=True):
-        values += [x, y, _SEEN if seen else _HIDDEN] if x is not None else [0, 0, _UNKNOWN]
-    left, top, right, bottom = hand["box"]
+    keypoints: list[float] = []
+    for point, is_seen in zip(hand["keypoints"], hand["visible"], strict=True):
+        keypoints += _coco_keypoint(point, is_seen)
+    x0, y0, x1, y1 = hand["box"]
     return {
         "id": number,
         "image_id": image,
         "category_id": 1,
         "iscrowd": 0,
-        "bbox": [left, top, round(right - left, 2), round(bottom - top, 2)],
-        "area": round((right - left) * (bottom - top), 1),
-        "num_keypoints": sum(value != _UNKNOWN for value in values[2::3]),
-        "keypoints": values,
+        "bbox": [x0, y0, round(x1 - x0, 2), round(y1 - y0, 2)],
+        "area": round((x1 - x0) * (y1 - y0), 1),
+        "num_keypoints": sum(value != _UNKNOWN for value in keypoints[2::3]),
+        "keypoints": keypoints,
         "handedness": hand["handedness"],
     }
+
+
+def _coco_keypoint(point: list[float | None], is_seen: bool) -> list[float]:
+    """Return x, y and what is known of them; COCO has no place for z."""
+    x, y, _ = point
+    if x is None or y is None:
+        return [0, 0, _UNKNOWN]
+    return [x, y, _SEEN if is_seen else _HIDDEN]
 
 
 def _first_pictures(out: Path) -> Iterator[LabelledPicture]:

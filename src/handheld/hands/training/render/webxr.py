@@ -1,11 +1,13 @@
-"""A second hand beside the arm: the rigged hand of webxr-input-profiles (MIT), read from its ``.glb``.
+"""A second hand beside the arm: the rigged hand of webxr-input-profiles (MIT),
+read from its ``.glb``.
 
-It ends at the wrist and has no skin texture. Its 25 joints are those of the WebXR Hand Input module;
-here they become the bones that ``rig`` knows, with a forearm that has joints but no skin.
+It ends at the wrist and has no skin texture. Its 25 joints are those of the WebXR Hand Input
+module; here they become the bones that ``rig`` knows, with a forearm that has joints but no skin.
 """
 
 import json
 import struct
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +18,28 @@ from handheld.errors import ModelError
 from handheld.hands.training.render.mesh import Floats, HandMesh, Integers
 from handheld.hands.training.render.skinning import Doubles
 
+# Numbers of the glTF 2.0 specification: a file's head (magic, version, length), that of a chunk
+# (length, type), and the types and widths of an accessor's values.
 _HEADER = struct.Struct("<4sII")
 _CHUNK = struct.Struct("<I4s")
 _TYPES = {5121: np.uint8, 5123: np.uint16, 5126: np.float32}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 
+# Names of the WebXR Hand Input module.
 _FINGERS = ("index-finger", "middle-finger", "ring-finger", "pinky-finger")
 _PHALANGES = ("phalanx-proximal", "phalanx-intermediate", "phalanx-distal", "tip")
 _THUMB = ("thumb-metacarpal", "thumb-phalanx-proximal", "thumb-phalanx-distal", "thumb-tip")
 
+# Metres from elbow to wrist.
 _FOREARM = 0.25
-"""Metres from elbow to wrist."""
+# Metres around the wrist over which the skin changes from the hand to the forearm.
 _BLEND = 0.02
-"""Metres around the wrist over which the skin changes from the hand to the forearm."""
+# Metres from a joint to the helpers that mark the plane in which it bends.
 _PLANE = 0.01
-"""Metres from a joint to the helpers that mark the plane in which it bends."""
+
+
+# Bones of a vertex: as many as the first mesh has.
+_INFLUENCES = 4
 
 
 def load_webxr(path: Path) -> HandMesh:
@@ -40,56 +49,75 @@ def load_webxr(path: Path) -> HandMesh:
         ModelError: the file is missing, is no binary glTF, or lacks a joint.
     """
     try:
-        return _assemble(*_read_glb(path.read_bytes()))
+        return _assemble(_GltfFile.read(path.read_bytes()))
     except (OSError, KeyError, ValueError, IndexError, struct.error) as error:
         raise ModelError(f"{path} should be the right hand of WebXR: {error!r}") from error
 
 
-def _read_glb(content: bytes) -> tuple[dict[str, Any], bytes]:
-    """Split a binary glTF 2.0 file into its description and its numbers."""
-    magic, version, _ = _HEADER.unpack_from(content)
-    if magic != b"glTF" or version != 2:
-        raise ValueError("not a binary glTF 2.0 file")
-    length, _ = _CHUNK.unpack_from(content, _HEADER.size)
-    start = _HEADER.size + _CHUNK.size
-    return json.loads(content[start : start + length]), content[start + length + _CHUNK.size :]
+class _GltfFile:
+    """A binary glTF 2.0 file: its description and its numbers."""
+
+    def __init__(self, description: dict[str, Any], numbers: bytes) -> None:
+        self.description = description
+        self._numbers = numbers
+
+    @classmethod
+    def read(cls, content: bytes) -> "_GltfFile":
+        """Split a file's content."""
+        magic, version, _ = _HEADER.unpack_from(content)
+        if magic != b"glTF" or version != 2:
+            raise ValueError("not a binary glTF 2.0 file")
+        length, _ = _CHUNK.unpack_from(content, _HEADER.size)
+        start = _HEADER.size + _CHUNK.size
+        end = start + length
+        # Two chunks, each with its head: JSON, then the numbers.
+        return cls(json.loads(content[start:end]), content[end + _CHUNK.size :])
+
+    def array(self, index: int) -> NDArray[Any]:
+        """Return one accessor as (count, width)."""
+        accessor = self.description["accessors"][index]
+        view = self.description["bufferViews"][accessor["bufferView"]]
+        width = _WIDTHS[accessor["type"]]
+        values = np.frombuffer(
+            self._numbers,
+            dtype=_TYPES[accessor["componentType"]],
+            count=accessor["count"] * width,
+            # Both may be left out where they are nothing.
+            offset=view.get("byteOffset", 0) + accessor.get("byteOffset", 0),
+        )
+        return values.reshape(-1, width)
+
+    def joints(self) -> dict[str, Doubles]:
+        """Return the joints' places and axes at rest by their names, in the skin's order.
+
+        Each is (4, 4): glTF stores matrices column by column, so rows are axes, then the place.
+        """
+        skin = self.description["skins"][0]
+        names = [self.description["nodes"][node]["name"] for node in skin["joints"]]
+        inverse = self.array(skin["inverseBindMatrices"]).reshape(-1, 4, 4)
+        # In doubles: the inverse of an inverse loses digits.
+        return dict(zip(names, np.linalg.inv(inverse.astype(np.float64)), strict=True))
 
 
-def _array(description: dict[str, Any], numbers: bytes, index: int) -> NDArray[Any]:
-    """Return one accessor as (count, width)."""
-    accessor = description["accessors"][index]
-    view = description["bufferViews"][accessor["bufferView"]]
-    offset = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
-    width = _WIDTHS[accessor["type"]]
-    count = accessor["count"] * width
-    values = np.frombuffer(numbers, _TYPES[accessor["componentType"]], count, offset)
-    return values.reshape(-1, width)
-
-
-def _assemble(description: dict[str, Any], numbers: bytes) -> HandMesh:
-    primitive = description["meshes"][0]["primitives"][0]
-    attributes = {}
-    for name, index in primitive["attributes"].items():
-        attributes[name] = _array(description, numbers, index)
-    skin = description["skins"][0]
-    names = [description["nodes"][node]["name"] for node in skin["joints"]]
-    inverse = _array(description, numbers, skin["inverseBindMatrices"]).reshape(-1, 4, 4)
-    # glTF stores matrices column by column: rows of the transpose are axes, then the place.
-    binds = dict(zip(names, np.linalg.inv(inverse.astype(np.float64)), strict=True))
+def _assemble(file: _GltfFile) -> HandMesh:
+    primitive = file.description["meshes"][0]["primitives"][0]
+    attributes = {name: file.array(index) for name, index in primitive["attributes"].items()}
+    binds = file.joints()
     skeleton = _Skeleton(binds)
-    faces = _array(description, numbers, primitive["indices"]).reshape(-1, 3).astype(np.int64)
-    drawn = len(attributes["POSITION"])
+    faces = file.array(primitive["indices"]).reshape(-1, 3).astype(np.int64)
     positions = attributes["POSITION"].astype(np.float32)
+    drawn = len(positions)
+    # The joints' points after the skin: they are vertices too, as the first mesh has them.
     vertices = np.concatenate([positions, np.array(skeleton.points, np.float32)])
     picked = np.eye(len(vertices), dtype=np.float32)[drawn:]
-    weights = _weights(skeleton, names, attributes, vertices[:drawn])
-    strongest = np.argsort(-weights, axis=1)[:, :4]
-    shares = np.take_along_axis(weights, strongest, axis=1)
+    weights = _weights(skeleton, list(binds), attributes, positions)
+    influences, shares = _strongest(weights)
     return HandMesh(
         handedness="Right",
         vertices=vertices,
         drawn=drawn,
         faces=faces,
+        # Without a picture of its own: each vertex has one place in any.
         texture_faces=faces,
         uv=_upward(attributes["TEXCOORD_0"]),
         bones=tuple(skeleton.bones),
@@ -97,8 +125,8 @@ def _assemble(description: dict[str, Any], numbers: bytes) -> HandMesh:
         heads=picked[skeleton.heads],
         tails=picked[skeleton.tails],
         planes=picked[skeleton.planes],
-        influences=strongest,
-        weights=(shares / shares.sum(axis=1, keepdims=True)).astype(np.float32),
+        influences=influences,
+        weights=shares,
         keypoints=_keypoints(skeleton.bones),
         targets={},
         family="webxr",
@@ -117,21 +145,28 @@ class _Skeleton:
         self.tails: list[int] = []
         self.planes: list[list[int]] = []
         self.joint_bones: dict[str, str] = {}
+        # The arm first: a parent must be there before its children.
         self._arm()
         for number, joint in enumerate(_FINGERS, 1):
             base = f"metacarpal{number}.R"
             self._bone(base, "wrist.R", f"{joint}-metacarpal", f"{joint}-{_PHALANGES[0]}")
             self._finger(number + 1, base, [f"{joint}-{phalanx}" for phalanx in _PHALANGES])
+        # A thumb has no bone between it and the wrist: its metacarpal is its first phalanx.
         self._finger(1, "wrist.R", list(_THUMB))
 
     def place(self, joint: str) -> Doubles:
         """Return where a joint is, (3,) metres."""
         return self._binds[joint][3, :3]
 
+    def backward(self) -> Doubles:
+        """Return the unit vector (3,) from the hand to the forearm."""
+        back = self.place("wrist") - self.place("middle-finger-phalanx-proximal")
+        unit: Doubles = back / np.linalg.norm(back)
+        return unit
+
     def _arm(self) -> None:
         wrist = self.place("wrist")
-        back = wrist - self.place("middle-finger-phalanx-proximal")
-        back = back / np.linalg.norm(back)
+        back = self.backward()
         elbow = wrist + _FOREARM * back
         # Any bend will do: the rig straightens the elbow, and no skin hangs on it.
         shoulder = elbow + _FOREARM * (back + self._binds["wrist"][1, :3])
@@ -142,11 +177,12 @@ class _Skeleton:
         self._bone("wrist.R", "lowerarm02.R", "wrist", "middle-finger-metacarpal")
 
     def _finger(self, number: int, parent: str, joints: list[str]) -> None:
-        for phalanx in (1, 2, 3):
+        for phalanx, (head, tail) in enumerate(pairwise(joints), 1):
             name = f"finger{number}-{phalanx}.R"
-            self._bone(name, parent, joints[phalanx - 1], joints[phalanx])
+            self._bone(name, parent, head, tail)
             parent = name
-        self.joint_bones[joints[3]] = parent
+        # The tip has no bone; skin that hangs on it goes with the last phalanx.
+        self.joint_bones[joints[-1]] = parent
 
     def _bone(self, name: str, parent: str, head: str, tail: str) -> None:
         self.joint_bones[head] = name
@@ -165,6 +201,7 @@ class _Skeleton:
         if axes is None:
             axes = np.eye(3)
         start = len(self.points)
+        # Four points a bone: both ends, and two that mark its plane together with the head.
         self.points += [head, tail, head + _PLANE * axes[2], head + _PLANE * axes[1]]
         self.bones.append(name)
         self.parents.append(self.bones.index(parent) if parent else -1)
@@ -180,21 +217,27 @@ def _weights(
     vertices: Floats,
 ) -> Doubles:
     """Return the share of each bone in each vertex, (V, B)."""
-    bone = np.array([skeleton.bones.index(skeleton.joint_bones[joint]) for joint in joints])
+    bones = np.array([skeleton.bones.index(skeleton.joint_bones[joint]) for joint in joints])
     weights = np.zeros((len(vertices), len(skeleton.bones)))
-    rows = np.arange(len(vertices))
-    for column in range(4):
-        share = attributes["WEIGHTS_0"][:, column]
-        np.add.at(weights, (rows, bone[attributes["JOINTS_0"][:, column]]), share)
+    rows = np.arange(len(vertices))[:, None]
+    columns = bones[attributes["JOINTS_0"]]
+    # Added, as two joints may be one bone here.
+    np.add.at(weights, (rows, columns), attributes["WEIGHTS_0"])
     # What lies behind the wrist stays with the forearm, or a bent wrist would come out of a sleeve.
-    wrist = skeleton.place("wrist")
-    back = wrist - skeleton.place("middle-finger-phalanx-proximal")
-    behind = (vertices - wrist) @ (back / np.linalg.norm(back))
+    behind = (vertices - skeleton.place("wrist")) @ skeleton.backward()
     arm = np.clip(0.5 + behind / _BLEND, 0, 1)
     hand = skeleton.bones.index("wrist.R")
     weights[:, skeleton.bones.index("lowerarm02.R")] = arm * weights[:, hand]
     weights[:, hand] *= 1 - arm
     return weights
+
+
+def _strongest(weights: Doubles) -> tuple[Integers, Floats]:
+    """Return the bones that count most for each vertex, and their shares, both (V, 4)."""
+    strongest = np.argsort(-weights, axis=1)[:, :_INFLUENCES]
+    shares = np.take_along_axis(weights, strongest, axis=1)
+    # What the others had is given to these: a vertex whose shares sum to less would shrink.
+    return strongest, (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def _keypoints(bones: list[str]) -> Integers:

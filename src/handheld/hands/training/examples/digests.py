@@ -1,0 +1,58 @@
+"""Digests that tell the data of one run from those of another."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+from handheld.hands.training.examples.photos import Photo, empty_pictures, read_photos
+from handheld.training.runs import values_digest
+
+# Hexadecimal digits of a file's digest: 64 bits, which no two files of a folder share by chance.
+_DIGITS = 16
+
+
+def data_digests(data: Path, labels: Path, mistakes: Path | None = None) -> dict[str, str]:
+    """Return what tells the data of one run from those of another: a run goes on with the same
+    only.
+
+    Args:
+        data: the folder with ``photos``, ``negatives`` and ``backgrounds``.
+        labels: JSON lines of ``pseudo_label``.
+        mistakes: JSON lines of ``find_mistakes``, if the run has any.
+
+    Returns:
+        Hexadecimal digits for ``labels`` and ``mistakes`` (of the files' bytes), ``photos`` (their
+        names, persons, boxes and tips, not their pixels) and ``negatives`` (their names).
+
+    Raises:
+        InputError: the labels or the photos cannot be read.
+    """
+    photos = [_known_of(photo) for photo in read_photos(data / "photos")]
+    negatives = [path.relative_to(data).as_posix() for path in empty_pictures(data)]
+    return {
+        "labels": _file_digest(labels),
+        "mistakes": "" if mistakes is None else _file_digest(mistakes),
+        # Not the pixels: to read gigabytes again at each start would take minutes.
+        "photos": values_digest(*photos),
+        "negatives": values_digest(*negatives),
+    }
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()[:_DIGITS]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+
+
+def _known_of(photo: Photo) -> tuple[object, ...]:
+    """Return what is known of a photo, in plain values."""
+    return photo.name, photo.person, photo.complete, _plain(photo.boxes), _plain(photo.tips)
+
+
+def _plain(array: NDArray[np.float64] | None) -> object:
+    return None if array is None else array.tolist()

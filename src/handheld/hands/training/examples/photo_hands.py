@@ -1,0 +1,342 @@
+"""The labelled hands of the photos, the pictures without hands, and what a pack took for hands."""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import InputError
+from handheld.hands.geometry import LANDMARK_RULE
+from handheld.hands.training.examples.labelling import TeacherHand, read_labels, read_suspects
+from handheld.hands.training.examples.mistakes import read_mistakes
+from handheld.hands.training.examples.photos import (
+    SINGLE,
+    SPLITS,
+    Photo,
+    Split,
+    empty_pictures,
+    load_pixels,
+    read_photos,
+    split_of,
+)
+from handheld.hands.training.examples.pixels import PixelStore, open_store
+from handheld.hands.training.labels import LabelledHand
+from handheld.media import Rect, read_image
+
+Entry = TypeVar("Entry")
+
+# Names of photos in a message: one knows the set by then.
+_SHOWN_NAMES = 3
+
+# Keypoints of thumb's and index finger's tips, which `Photo.tips` has.
+_TIPS = [4, 8]
+
+
+class PhotoHand(NamedTuple):
+    """A hand in a photo of a store.
+
+    Attributes:
+        picture: position of the photo in the store.
+        hand: its labels, in pixels of the stored picture.
+        group: the set.
+    """
+
+    picture: int
+    hand: LabelledHand
+    group: str
+
+
+class Mistake(NamedTuple):
+    """What a pack took for a hand.
+
+    Attributes:
+        group: the set.
+        in_photo: whether it is in a photo of the store, or in a picture without hands.
+        picture: position in that store.
+        region: in pixels of the stored picture.
+    """
+
+    group: str
+    in_photo: bool
+    picture: int
+    region: Rect
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoHands:
+    """All photos with labels, and all pictures without hands, by split.
+
+    Attributes:
+        photos: in the order of the store.
+        store: of the photos.
+        hands: those that can be trusted.
+        empty_store: of the pictures without any hand.
+        empty: their positions.
+        mistakes: what a pack took for hands in either.
+        suspects: (n, 4) boxes in pixels of all that might be a palm, by the photo's position in the
+            store; a photo that the teacher did not look through has no entry.
+    """
+
+    photos: list[Photo]
+    store: PixelStore
+    hands: dict[Split, list[PhotoHand]]
+    empty_store: PixelStore
+    empty: dict[Split, list[int]]
+    mistakes: dict[Split, list[Mistake]]
+    suspects: dict[int, NDArray[np.float64]]
+
+    @cached_property
+    def single(self) -> dict[Split, list[PhotoHand]]:
+        """The hands beside which there is no other hand."""
+        single: dict[Split, list[PhotoHand]] = {}
+        for split, hands in self.hands.items():
+            single[split] = [hand for hand in hands if hand.group in SINGLE]
+        return single
+
+
+@dataclass(frozen=True)
+class LabelLimits:
+    """Which of a teacher's answers become labels.
+
+    Attributes:
+        disagreement: largest mean spread of a hand, in palm lengths.
+        spread: largest spread of a keypoint; beyond it the keypoint is unknown.
+        palm: least pixels from wrist to middle knuckle.
+        certain: least certainty from which on its handedness is believed, in [0.5, 1].
+    """
+
+    disagreement: float = 0.12
+    spread: float = 0.25
+    palm: float = 8.0
+    certain: float = 0.8
+
+    def allow(self, answer: TeacherHand, palm: float) -> bool:
+        """Whether an answer, whose palm is so many pixels long in the store, is to be believed."""
+        # A palm of fewer pixels is a blot: where its fingers are is the teacher's imagination.
+        return answer.disagreement <= self.disagreement and palm >= self.palm
+
+
+def read_photo_hands(
+    data: Path,
+    labels: Path,
+    cache: Path,
+    limits: LabelLimits | None = None,
+    mistakes: Path | None = None,
+) -> PhotoHands:
+    """Read photos, their pseudo-labels and the pictures without hands.
+
+    Args:
+        data: the folder with ``photos``, ``negatives`` and ``backgrounds``.
+        labels: JSON lines of ``pseudo_label``.
+        cache: folder where decoded pictures are kept.
+        limits: on the teacher's answers.
+        mistakes: JSON lines of ``find_mistakes``, if there are any.
+
+    Raises:
+        InputError: a folder, a photo or the labels are missing or damaged; by name.
+    """
+    photos = read_photos(data / "photos")
+    answers = read_labels(labels)
+    # Before anything is decoded, which takes minutes.
+    _ensure_there(labels, answers.keys() - {photo.name for photo in photos}, data / "photos")
+    store = _open_photos(photos, cache)
+    hands = _trusted_hands(photos, store, answers, limits or LabelLimits())
+    if not hands["train"]:
+        raise InputError(
+            f"{labels}: no hand of a training photo in {data / 'photos'} is labelled well enough"
+        )
+    empty_store = _open_empty(data, cache)
+    return PhotoHands(
+        photos=photos,
+        store=store,
+        hands=hands,
+        empty_store=empty_store,
+        empty=_empty_by_split(empty_store),
+        mistakes=_mistakes_by_split(mistakes, _stored(photos, store, empty_store)),
+        suspects=_suspects_in_pixels(labels, photos, store),
+    )
+
+
+def _ensure_there(labels: Path, missing: Set[str], folder: Path) -> None:
+    """Refuse labels of photos that are gone: a run would learn from fewer without a word."""
+    if not missing:
+        return
+    names = sorted(missing)
+    shown = ", ".join(names[:_SHOWN_NAMES])
+    if len(names) > _SHOWN_NAMES:
+        shown += " ..."
+    raise InputError(
+        f"{labels}: {len(names)} of the photos that it labels are not in {folder}: {shown}; "
+        "restore them, or take their lines out"
+    )
+
+
+def _open_photos(photos: Sequence[Photo], cache: Path) -> PixelStore:
+    names = [photo.name for photo in photos]
+    return open_store(cache / "photos.pixels", names, lambda index: load_pixels(photos[index]))
+
+
+def _open_empty(data: Path, cache: Path) -> PixelStore:
+    paths = empty_pictures(data)
+    if not paths:
+        raise InputError(f"{data}: no pictures without hands in negatives or backgrounds")
+    names = [path.relative_to(data).as_posix() for path in paths]
+    return open_store(cache / "empty.pixels", names, lambda index: read_image(paths[index]))
+
+
+def _by_split() -> dict[Split, list[Entry]]:
+    """Return an empty list for each split, so that a split without entries is there too."""
+    return {split: [] for split in SPLITS}
+
+
+def _empty_by_split(empty_store: PixelStore) -> dict[Split, list[int]]:
+    # Nobody knows who took a picture without hands: it is split by its own name.
+    empty: dict[Split, list[int]] = _by_split()
+    for index, name in enumerate(empty_store.names):
+        empty[split_of(name)].append(index)
+    return empty
+
+
+class _StoredPicture(NamedTuple):
+    """Where the pixels of a picture are, and what is known of it.
+
+    Attributes:
+        split: that it is in.
+        group: the set.
+        in_photo: whether it is in the photos' store, or in that of pictures without hands.
+        position: in that store.
+        scale: from pixels of the original to those of the store.
+    """
+
+    split: Split
+    group: str
+    in_photo: bool
+    position: int
+    scale: float
+
+
+def _stored(
+    photos: Sequence[Photo], store: PixelStore, empty_store: PixelStore
+) -> dict[str, _StoredPicture]:
+    """Return both stores' pictures by the names under which mistakes refer to them."""
+    pictures = {}
+    for index, photo in enumerate(photos):
+        pictures[f"photos/{photo.name}"] = _StoredPicture(
+            split=photo.split,
+            group=photo.group,
+            in_photo=True,
+            position=index,
+            scale=store.scale(index),
+        )
+    for index, name in enumerate(empty_store.names):
+        # Names are such as "negatives/congress_0001.jpg": the source is before the underscore.
+        pictures[name] = _StoredPicture(
+            split=split_of(name),
+            group=name.partition("_")[0],
+            in_photo=False,
+            position=index,
+            scale=empty_store.scale(index),
+        )
+    return pictures
+
+
+def _mistakes_by_split(
+    path: Path | None, pictures: Mapping[str, _StoredPicture]
+) -> dict[Split, list[Mistake]]:
+    mistakes: dict[Split, list[Mistake]] = _by_split()
+    if path is None:
+        return mistakes
+    for name, regions in read_mistakes(path).items():
+        picture = pictures.get(name)
+        # Mistakes may be of more pictures than this folder has: what is gone teaches nothing.
+        if picture is None:
+            continue
+        for region in regions:
+            scaled = _scaled(region, picture.scale)
+            mistake = Mistake(picture.group, picture.in_photo, picture.position, scaled)
+            mistakes[picture.split].append(mistake)
+    return mistakes
+
+
+def _scaled(region: Rect, scale: float) -> Rect:
+    side = region.width * scale
+    return Rect(region.x * scale, region.y * scale, side, side, region.angle)
+
+
+def _suspects_in_pixels(
+    labels: Path, photos: Sequence[Photo], store: PixelStore
+) -> dict[int, NDArray[np.float64]]:
+    boxes = read_suspects(labels)
+    suspects = {}
+    for index, photo in enumerate(photos):
+        if photo.name in boxes:
+            suspects[index] = boxes[photo.name] * store.scale(index)
+    return suspects
+
+
+def _trusted_hands(
+    photos: Sequence[Photo],
+    store: PixelStore,
+    answers: Mapping[str, Sequence[TeacherHand]],
+    limits: LabelLimits,
+) -> dict[Split, list[PhotoHand]]:
+    """Return those of the teacher's answers that become labels."""
+    hands: dict[Split, list[PhotoHand]] = _by_split()
+    for index, photo in enumerate(photos):
+        for answer in answers.get(photo.name, []):
+            hand = _trusted(answer, photo, store, index, limits)
+            if hand is not None:
+                hands[photo.split].append(PhotoHand(index, hand, photo.group))
+    return hands
+
+
+def _trusted(
+    answer: TeacherHand,
+    photo: Photo,
+    store: PixelStore,
+    index: int,
+    limits: LabelLimits,
+) -> LabelledHand | None:
+    """Return the teacher's answer as labels in pixels of the stored picture, if it is sure enough
+    of it.
+
+    Tips that were set by hand replace the teacher's.
+    """
+    keypoints = answer.keypoints * np.float32(store.scale(index))
+    palm = float(np.hypot(*(keypoints[9, :2] - keypoints[0, :2])))
+    unsure = answer.spread > limits.spread
+    # The keypoints that a crop is cut by: without one of them it could not be said where to cut.
+    if not limits.allow(answer, palm) or unsure[list(LANDMARK_RULE.subset)].any():
+        return None
+    keypoints[unsure] = np.nan
+    if photo.tips is not None:
+        _set_tips(keypoints, photo.tips, store.shapes[index], palm)
+    return LabelledHand(
+        keypoints=keypoints,
+        source="teacher",
+        world=answer.world,
+        handedness=answer.handedness if answer.certainty >= limits.certain else None,
+        person=photo.person,
+    )
+
+
+def _set_tips(
+    keypoints: NDArray[np.float32],
+    tips: NDArray[np.float64],
+    shape: NDArray[np.int64],
+    palm: float,
+) -> None:
+    """Put the tips where a person saw them, in place; far from the teacher's they are of another
+    hand.
+    """
+    height, width = shape
+    # Fractions count from the picture's corner, keypoints from the first pixel's middle.
+    seen = tips * (width, height) - 0.5
+    distances = np.linalg.norm(keypoints[_TIPS, :2] - seen, axis=1)
+    # The nearer of the two decides: the teacher may be wrong, or unsure, about the other one.
+    if np.nanmin(distances, initial=np.inf) < palm:
+        keypoints[_TIPS, :2] = seen
