@@ -7,10 +7,10 @@ out ``removable_blocks``.
 
 from handheld.networks.structure.blocks import removable_blocks, without_blocks
 from handheld.networks.structure.channels import Channels, Group, channels_of
-from handheld.networks.structure.inplace import without_unread
 from handheld.networks.structure.layers import kind_of
+from handheld.networks.structure.mutation import without_unread
+from handheld.networks.structure.names import module_state
 from handheld.networks.structure.nodes import rank_of, shape_of
-from handheld.networks.structure.renamed import module_state
 from handheld.networks.structure.slim import Slim, needed, slim, take
 from handheld.networks.structure.trace import (
     evaluating,

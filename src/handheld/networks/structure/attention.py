@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrize import is_parametrized
 
-from handheld.networks.structure.renamed import Packed
+from handheld.networks.structure.names import Packed
 
 _PARTS = ("q_proj", "k_proj", "v_proj")
 

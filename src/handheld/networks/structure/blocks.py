@@ -6,7 +6,7 @@ from copy import deepcopy
 from torch import fx
 
 from handheld.errors import InputError
-from handheld.networks.structure.inplace import is_in_place, without_unread
+from handheld.networks.structure.mutation import is_in_place, without_unread
 from handheld.networks.structure.nodes import shape_of
 from handheld.networks.structure.operators import SUMS
 from handheld.networks.structure.trace import example_of, with_shapes

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from handheld.networks.structure.dividing import DIVIDING, parts_of
+from handheld.networks.structure.division import DIVIDING, parts_of
 from handheld.networks.structure.layers import layer_axes
 from handheld.networks.structure.nodes import shape_of
 from handheld.networks.structure.operators import operator_axes

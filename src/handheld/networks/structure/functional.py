@@ -7,8 +7,8 @@ from typing import Any
 from torch import fx, nn
 
 from handheld.networks.structure.layers import kind_of
+from handheld.networks.structure.names import note_packed
 from handheld.networks.structure.nodes import argument, spelled
-from handheld.networks.structure.renamed import note_packed
 
 _CONVOLUTIONS: tuple[type[nn.Conv1d | nn.Conv2d | nn.Conv3d], ...] = (
     nn.Conv1d,

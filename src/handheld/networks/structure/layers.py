@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from handheld.errors import InputError
-from handheld.networks.structure.arranging import (
+from handheld.networks.structure.arrangement import (
     Lengths,
     gated,
     places_stay,

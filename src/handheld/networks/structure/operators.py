@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import fx
 
-from handheld.networks.structure import dividing, products, shapes
-from handheld.networks.structure.arranging import gated, shuffled, unfolded
-from handheld.networks.structure.meeting import all_joined, counts_channels, source_of
+from handheld.networks.structure import division, products, shapes
+from handheld.networks.structure.arrangement import gated, shuffled, unfolded
 from handheld.networks.structure.nodes import argument, rank_of, shape_of, spelled
+from handheld.networks.structure.operands import all_joined, counts_channels, source_of
 from handheld.networks.structure.variables import Axes, Walk
 
 Rule = Callable[[Walk, fx.Node], Axes | None]
@@ -172,11 +172,11 @@ _RULES: dict[Any, Rule] = {
     **dict.fromkeys(spelled("squeeze"), shapes.squeeze),
     **dict.fromkeys(spelled("unsqueeze"), shapes.unsqueeze),
     **dict.fromkeys(spelled("expand"), shapes.expand),
-    **dict.fromkeys(CONCATENATIONS, dividing.concatenate),
-    **dict.fromkeys(spelled("stack"), dividing.stack),
-    **dict.fromkeys(spelled("slice"), dividing.part),
-    **dict.fromkeys(spelled("select"), dividing.select),
-    operator.getitem: dividing.item,
+    **dict.fromkeys(CONCATENATIONS, division.concatenate),
+    **dict.fromkeys(spelled("stack"), division.stack),
+    **dict.fromkeys(spelled("slice"), division.part),
+    **dict.fromkeys(spelled("select"), division.select),
+    operator.getitem: division.item,
     **dict.fromkeys(spelled("matmul", "bmm") | {operator.matmul}, products.matmul),
     **dict.fromkeys(spelled("scaled_dot_product_attention"), products.attention),
     **dict.fromkeys(spelled("layer_norm"), products.over_last),

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import fx
 
-from handheld.networks.structure.arranging import places_stay
-from handheld.networks.structure.meeting import all_joined, is_known, why
+from handheld.networks.structure.arrangement import places_stay
 from handheld.networks.structure.nodes import argument, rank_of, shape_of
+from handheld.networks.structure.operands import all_joined, is_known, why
 from handheld.networks.structure.variables import Axes, Walk
 
 

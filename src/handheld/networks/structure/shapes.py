@@ -4,9 +4,9 @@ from typing import Any
 
 from torch import fx
 
-from handheld.networks.structure.arranging import reshaped
-from handheld.networks.structure.meeting import counts_channels, length, source_of, why
+from handheld.networks.structure.arrangement import reshaped
 from handheld.networks.structure.nodes import argument, numbers, rank_of, shape_of, spelled
+from handheld.networks.structure.operands import counts_channels, length, source_of, why
 from handheld.networks.structure.variables import Axes, Ids, Walk
 
 FLATTENS = spelled("flatten")

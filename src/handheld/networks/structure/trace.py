@@ -13,13 +13,13 @@ from torch import fx, nn
 from handheld.errors import CompileError, InputError
 from handheld.networks.structure.attention import open_attention
 from handheld.networks.structure.channels import channels_of
-from handheld.networks.structure.exported import as_graph
+from handheld.networks.structure.export import as_graph
 from handheld.networks.structure.functional import call_layers
-from handheld.networks.structure.inplace import make_plain, without_unread
 from handheld.networks.structure.layers import kind_of
 from handheld.networks.structure.lengths import lengths_after, set_lengths
+from handheld.networks.structure.mutation import make_plain, without_unread
+from handheld.networks.structure.names import note_packed
 from handheld.networks.structure.nodes import argument, shape_of, spelled
-from handheld.networks.structure.renamed import note_packed
 
 _PRODUCTS = spelled("matmul", "bmm") | {operator.matmul}
 _ATTENTION = spelled("scaled_dot_product_attention")

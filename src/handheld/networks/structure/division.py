@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from torch import fx
 
-from handheld.networks.structure.meeting import all_joined, is_known, joined, length, source_of
 from handheld.networks.structure.nodes import argument, rank_of, shape_of, spelled
+from handheld.networks.structure.operands import all_joined, is_known, joined, length, source_of
 from handheld.networks.structure.variables import Axes, Ids, Walk
 
 Parts = tuple[Axes, ...]

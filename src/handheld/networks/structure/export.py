@@ -14,8 +14,8 @@ import torch
 from torch import fx, nn
 from torch.utils import _pytree as pytree
 
-from handheld.networks.structure.inplace import without_unread
 from handheld.networks.structure.layers import kind_of
+from handheld.networks.structure.mutation import without_unread
 
 
 def as_graph(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
