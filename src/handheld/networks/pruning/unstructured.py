@@ -115,6 +115,7 @@ def ends(network: nn.Module) -> tuple[str, ...]:
     """Names of the first and the last layer with weights, which pruning hurts most for the little
     that they hold.
     """
+    # In the order of their definition, as torch lists them.
     names = [name.removesuffix(".weight") for name in _weights(network, ())]
     return tuple(dict.fromkeys([*names[:1], *names[-1:]]))
 
@@ -149,6 +150,7 @@ def _largest_of_layers(
 
 def _largest_of_all(sizes: Mapping[str, torch.Tensor], sparsity: float) -> dict[str, torch.Tensor]:
     """True for all but the smallest of the network; the sizes are written to."""
+    # On the CPU: layers may be on several devices. One empty tensor, since there may be no layers.
     flat = [torch.empty(0)]
     for size in sizes.values():
         # Each layer keeps its largest: one without any weight would pass nothing on.

@@ -105,12 +105,14 @@ def _read_by_the_graph(network: fx.GraphModule) -> set[int]:
     """Return tensors, by their ids, that something reads beside the layer that holds them: it would
     see the folded ones.
     """
+    # By what it is: shared weights have several names.
     names = {str(node.target) for node in network.graph.nodes if node.op == "get_attr"}
     parameters = dict(network.named_parameters(remove_duplicate=False))
     return {id(parameters[name]) for name in names & parameters.keys()}
 
 
 def _fused(before: Any, norm: Any) -> nn.Module:
+    # torch has a function for each of them.
     fuse = fuse_linear_bn_eval if isinstance(before, nn.Linear) else fuse_conv_bn_eval
     fused: nn.Module = fuse(before, norm)
     return fused
@@ -171,6 +173,7 @@ def _flatten(network: fx.GraphModule) -> None:
         if node.op == "call_module" and "." in str(node.target):
             layer = network.get_submodule(str(node.target))
             name = str(node.target).replace(".", "_")
+            # A layer of the network itself may be called so already.
             while getattr(network, name, layer) is not layer:
                 name += "_"
             network.add_module(name, layer)

@@ -115,6 +115,7 @@ def _end_to_end(walk: Walk, sources: Sequence[fx.Node], axis: int) -> Ids | None
     if all(ids is None for ids in along):
         return None
     pieces = []
+    # Beside channels even what has none needs a place for each, to be counted along with them.
     for source, ids in zip(sources, along, strict=True):
         pieces.append(_kept(walk, source, axis) if ids is None else ids)
     return np.concatenate(pieces)
@@ -170,6 +171,7 @@ def select(operation: Operation) -> Axes:
     """One place of an axis."""
     axes = operation.axes
     axis = operation.integer(1, "dim") % len(axes)
+    # The same number would take another channel once one before it is gone.
     operation.pin(axes[axis], _BY_NUMBER)
     return with_axis(axes, axis)
 

@@ -33,6 +33,7 @@ def as_graph(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     axes: dict[int, Any] = {0: torch.export.Dim.DYNAMIC}
     if example.dim() > 3:
         axes.update(dict.fromkeys(range(2, example.dim()), torch.export.Dim.AUTO))
+    # Not strict: torch then runs the module in place of reading its bytecode, which fails on more.
     with _by_layers():
         program = torch.export.export(module, (example,), dynamic_shapes=(axes,), strict=False)
     return _Rebuilt(module, program).graph_module()
@@ -109,6 +110,7 @@ class _Rebuilt:
         owner, _, attribute = name.rpartition(".")
         holder = self._module.get_submodule(owner)
         tensor = getattr(holder, attribute)
+        # torch takes no buffer under a name that is an attribute already.
         if attribute not in holder._parameters and attribute not in holder._buffers:
             delattr(holder, attribute)
             holder.register_buffer(attribute, tensor)

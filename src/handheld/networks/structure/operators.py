@@ -78,6 +78,7 @@ def _reduced(operation: Operation) -> Axes:
     reduced = {axis % len(known) for axis in operation.integers(1, "dim")}
     for axis in reduced:
         operation.pin(known[axis])
+    # Whether the axes are kept is an argument in several places; the result's rank says it.
     if rank_of(operation.node) == len(known):
         # With keepdim an axis of one place is left, which holds no channels.
         return tuple(None if axis in reduced else ids for axis, ids in enumerate(known))

@@ -110,6 +110,7 @@ def reshape_as(operation: Operation) -> Axes:
     source = operation.tensor(0, "input")
     other = operation.tensor(1, "other")
     axes = reshaped(walk, walk.known[source], tuple(shape_of(source) or ()), operation.shape)
+    # The other's lengths are read when it runs, so they follow what is cut there.
     for ids, there in zip(axes, walk.known[other], strict=False):
         if ids is not None and there is not None:
             walk.variables.as_many(ids, there)
@@ -120,6 +121,7 @@ def reshape_as(operation: Operation) -> Axes:
 
 def permute(operation: Operation) -> Axes:
     """Axes in another order."""
+    # The order is of axes, which stay, whatever is cut.
     axes = operation.axes
     order, _ = numbers(operation.node, 1, "dims")
     require(len(order) == len(axes))

@@ -51,6 +51,7 @@ def slim(network: fx.GraphModule, channels: Channels, kept: Ids) -> Slim:
     gone = np.setdiff1d(free, kept)
     _check_layers_stay(channels, gone)
     taken = _taken(channels, gone)
+    # The caller goes on with the large one: others are cut from it.
     small = deepcopy(network)
     _cut(small, taken)
     # Before the shapes: with the old lengths a reshape would fail.

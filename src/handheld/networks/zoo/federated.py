@@ -54,6 +54,7 @@ class Characters(nn.Module):
         width: of the LSTM layers.
     """
 
+    # The widths are the paper's, section 3.
     def __init__(self, letters: int, inside: int = 8, width: int = 256):
         super().__init__()
         self.table = nn.Embedding(letters, inside)
