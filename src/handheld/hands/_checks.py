@@ -19,7 +19,7 @@ def require_flag(name: str, value: object) -> None:
 
 
 def require_real(name: str, value: float, *, zero: bool = False) -> None:
-    """Raise :class:`InputError` unless an option is a finite number above 0, or 0 where ``zero``."""
+    """Raise :class:`InputError` unless an option is finite and above 0, or 0 where ``zero``."""
     if _is_number(value) and isfinite(value) and (value > 0 or (zero and value == 0)):
         return
     expected = "of 0 or more" if zero else "above 0"

@@ -5,7 +5,7 @@ import numpy as np
 from handheld.hands.geometry import overlap
 from handheld.hands.result import HandResult, Region, palm_centre
 
-# Distances below which two palms, or the keypoints of two hands, are one: shares of the palm's size.
+# Distances below which two palms, or the keypoints of two hands, are one, in sizes of the palm.
 _SAME_PALM = 0.5
 _SAME_KEYPOINTS = 0.35
 
@@ -15,8 +15,9 @@ def join_regions(
 ) -> list[Region]:
     """Return the tracked regions and those new ones that show another hand, ``max_hands`` at most.
 
-    A new region shows a hand that is tracked already if the squares overlap (MediaPipe's rule, which
-    misses a hand whose fingers spread or bend), or if its palm lies where a tracked palm does.
+    A new region shows a hand that is tracked already if the squares overlap (MediaPipe's rule,
+    which misses a hand whose fingers spread or bend), or if its palm lies where a tracked palm
+    does.
 
     Args:
         tracked: from the last frame's landmarks; kept as they are.
@@ -42,8 +43,8 @@ def _same(a: Region, b: Region, min_overlap: float) -> bool:
 def drop_duplicates(hands: list[HandResult]) -> list[HandResult]:
     """Leave one of several results that show the same hand.
 
-    A followed hand stays before a new one, and then the one that moved least: two tracked regions can
-    slide onto one hand when hands cross, and the one that was there before has moved less.
+    A followed hand stays before a new one, and then the one that moved least: two tracked regions
+    can slide onto one hand when hands cross, and the one that was there before has moved less.
     """
     if len(hands) < 2:
         return hands

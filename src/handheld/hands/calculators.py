@@ -41,8 +41,8 @@ _LEAST_METRES = 0.01
 class RedetectSchedule(Calculator):
     """Says for each frame whether the palm detector shall run.
 
-    It runs where no hand is followed, in the frame after a hand was lost, and otherwise, while fewer
-    than ``max_hands`` are followed, in every ``every``-th frame.
+    It runs where no hand is followed, in the frame after a hand was lost, and otherwise, while
+    fewer than ``max_hands`` are followed, in every ``every``-th frame.
     """
 
     contract = Contract(inputs={"frame": Frame, "followed": Regions}, outputs={"detect": bool})
@@ -59,6 +59,7 @@ class RedetectSchedule(Calculator):
     def process(self, context: Context) -> None:
         """Decide."""
         followed = len(context.get("followed") or ())
+        # Counted in frames, not in time: at half the rate the detector has twice the time.
         self._since += 1
         is_needed = followed == 0 or followed < self._before
         detect = followed < self._max_hands and (is_needed or self._since >= self._every)
@@ -82,6 +83,7 @@ class PalmDetector(Calculator):
 
     def open(self, context: Context) -> None:
         """Lay out the anchors."""
+        # Opened and closed by the tracker: they outlive this stream.
         self._model: Model = context.side["palm_model"]
         self._geometry = context.side["pack"].palm_geometry
         self._anchors = anchor_centres(self._geometry)
@@ -91,6 +93,7 @@ class PalmDetector(Calculator):
         image = context.get("frame").image
         view = letterbox(*image.shape[:2])
         raw, logits = run_on_crop(self._model, image, view, border="black")
+        # One picture at a time: row 0 of a batch of one.
         palms = decode_palms(
             raw[0],
             logits[0, :, 0],
@@ -215,12 +218,14 @@ class SmoothHands(Calculator):
         """Filter each hand by its own past; a hand that was lost starts anew."""
         hands: Hands = context.get("hands")
         before = self._filters
+        # Made anew, so that hands that are gone take no memory.
         self._filters = {}
         for hand in hands:
             self._filters[hand.id] = before.get(hand.id) or OneEuroFilter(self._options)
         context.send("smooth", [self._smooth(hand, context.timestamp) for hand in hands])
 
     def _smooth(self, hand: HandResult, t_us: int) -> HandResult:
+        # Results of a user's own calculator may lack them.
         if hand.landmarks is None or hand.world is None:
             return hand
         # Both at once: the filter costs what numpy's calls cost, not what they compute.

@@ -1,8 +1,8 @@
 """From keypoints to the rotated square that the landmark model looks at.
 
 The rules and their numbers are those of MediaPipe's hand graph
-(``palm_detection_detection_to_roi``, ``hand_landmark_landmarks_to_roi``), described in the 2019 post
-and in "MediaPipe Hands", arXiv 2006.10214.
+(``palm_detection_detection_to_roi``, ``hand_landmark_landmarks_to_roi``), described in the 2019
+post and in "MediaPipe Hands", arXiv 2006.10214.
 """
 
 from dataclasses import dataclass
@@ -63,13 +63,16 @@ def region_from_landmarks(landmarks: Points, rule: RegionRule = LANDMARK_RULE) -
     c = cos(angle)
     s = sin(angle)
     # The box is drawn where the hand is upright, and its centre turned back.
-    across = [points[i][0] * c + points[i][1] * s for i in rule.subset]
-    down = [points[i][1] * c - points[i][0] * s for i in rule.subset]
-    u = (min(across) + max(across)) / 2
-    v = (min(down) + max(down)) / 2
-    width = max(across) - min(across)
-    height = max(down) - min(down)
+    u, width = _extent([points[i][0] * c + points[i][1] * s for i in rule.subset])
+    v, height = _extent([points[i][1] * c - points[i][0] * s for i in rule.subset])
     return _region(Rect(u * c - v * s, u * s + v * c, width, height, angle), rule)
+
+
+def _extent(values: list[float]) -> tuple[float, float]:
+    """Return the middle of some numbers, and how far they reach."""
+    low = min(values)
+    high = max(values)
+    return (low + high) / 2, high - low
 
 
 def overlap(a: Rect, b: Rect) -> float:
@@ -79,6 +82,7 @@ def overlap(a: Rect, b: Rect) -> float:
     """
     across = _shared(a.x, a.width, b.x, b.width)
     down = _shared(a.y, a.height, b.y, b.height)
+    # The product of two negative lengths would be an area.
     if across <= 0 or down <= 0:
         return 0.0
     return across * down / (a.width * a.height + b.width * b.height - across * down)
@@ -93,6 +97,7 @@ def _region(box: Rect, rule: RegionRule) -> Rect:
     """Return the square around a box of keypoints, in which the hand is upright."""
     x = box.x - box.height * rule.shift * sin(box.angle)
     y = box.y + box.height * rule.shift * cos(box.angle)
+    # Square, as the model's input is: a stretched hand is one that it has not learned.
     side = max(box.width, box.height) * rule.scale
     return Rect(x, y, side, side, box.angle)
 

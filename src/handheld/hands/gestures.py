@@ -33,8 +33,8 @@ STRAIGHT_BELOW = {"thumb": 60.0, "index": 90.0, "middle": 90.0, "ring": 90.0, "p
 """Degrees of accumulated bend below which a finger is straight.
 
 These and the numbers below were chosen on 1,000 photos of digits in sign language: straight fingers
-stay below 75 there, bent ones above 100; ``benchmarks/gestures.py`` measures the result on the other
-photos.
+stay below 75 there, bent ones above 100; ``benchmarks/gestures.py`` measures the result on the
+other photos.
 """
 
 _BENT_ABOVE = 165.0
@@ -65,8 +65,8 @@ class FingerStates:
 
     Attributes:
         bend: finger -> accumulated joint angles, degrees.
-        states: finger -> straight, hooked (straight at the knuckle, bent beyond it), curved as around
-            a ball, or bent.
+        states: finger -> straight, hooked (straight at the knuckle, bent beyond it), curved as
+            around a ball, or bent.
         thumb_points: where a straight thumb points in the picture: up, down or side.
         touching: fingers whose tip touches the thumb's.
         unseen: fingers of which a joint or the tip is outside the picture: their states are the
@@ -91,8 +91,8 @@ def finger_states(
     Args:
         landmarks: (21, 3) pixels, y downwards; for directions.
         world: (21, 3) metres, for angles; without it the landmarks' own depth is used.
-        size: height and width of the picture, to know which fingers are outside; without it all count
-            as seen.
+        size: height and width of the picture, to know which fingers are outside; without it all
+            count as seen.
     """
     points = (landmarks if world is None else world).astype(np.float64)
     bend: dict[str, float] = {}
@@ -100,6 +100,7 @@ def finger_states(
     for finger, angles in zip(FINGERS, _joint_angles(points), strict=True):
         bend[finger] = float(angles.sum())
         states[finger] = _state(finger, bend[finger], float(angles[0]))
+    # By its joints alone a thumb that lies across the palm may be straight.
     if not _stands_off(points):
         states["thumb"] = "bent"
     return FingerStates(
@@ -132,6 +133,7 @@ def _unseen(landmarks: Points, size: tuple[int, int] | None) -> frozenset[str]:
     """Return the fingers of which a keypoint is outside a picture of (height, width)."""
     if size is None:
         return frozenset()
+    # Of a joint that the model does not see it makes a guess that no gesture should rest on.
     height, width = size
     x = landmarks[:, 0]
     y = landmarks[:, 1]
@@ -153,6 +155,7 @@ def _joint_angles(points: Any) -> Any:
 
 
 def _state(name: str, bend: float, at_knuckle: float) -> State:
+    # The thumb has one joint less, and a threshold of its own.
     if bend < STRAIGHT_BELOW[name]:
         return "straight"
     if name == "thumb" or bend > _BENT_ABOVE:
@@ -243,8 +246,8 @@ class GestureTable:
             number = 8                    # optional
 
         Raises:
-            InputError: an unknown name, finger, state or key, a value of another type, or tables that
-                extend each other in a circle.
+            InputError: an unknown name, finger, state or key, a value of another type, or tables
+                that extend each other in a circle.
         """
         if isinstance(table, GestureTable):
             return cls(table.rows)
@@ -264,14 +267,16 @@ class GestureTable:
 
         Args:
             hand: with landmarks.
-            size: height and width of the picture. A row that needs a finger outside of it is not known
-                to fit, and then those after it are not tried either: the answer is ``None``.
+            size: height and width of the picture. A row that needs a finger outside of it is not
+                known to fit, and then those after it are not tried either: the answer is ``None``.
         """
+        # A palm of no length has no angles.
         if hand.landmarks is None or palm_size(hand.landmarks) == 0:
             return None
         states = finger_states(hand.landmarks, hand.world, size=size)
         for row in self.rows:
             fits = row.fits(states)
+            # What may fit hides the rows after it, which are tried only where it does not.
             if fits is not False:
                 return row if fits else None
         return None
@@ -306,13 +311,17 @@ def count(
 
 
 def _load_rows(table: str | os.PathLike[str], below: tuple[str, ...]) -> tuple[Gesture, ...]:
-    """Return the rows of a table by name or file; ``below`` are the sources of those that extend it."""
+    """Return the rows of a table by name or file.
+
+    ``below`` are the sources of the tables that extend it.
+    """
     name = str(table)
     if name in _TABLES:
         file = resources.files("handheld.hands").joinpath("tables", f"{name}.toml")
         return _parse(file.read_text("utf-8"), name, below)
     path = Path(table)
     source = str(path.resolve())
+    # By its whole path: a file may be named in several ways.
     if source in below:
         raise InputError(f"{path}: extends itself, by way of {' -> '.join([*below, source])}")
     try:
@@ -332,10 +341,7 @@ def _parse(text: str, source: str, below: tuple[str, ...]) -> tuple[Gesture, ...
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{source}: not a gesture table: {error}") from error
-    base: tuple[Gesture, ...] = ()
-    if "extends" in content:
-        extended = _typed(content.pop("extends"), str, f"{source}, extends")
-        base = _load_rows(extended, (*below, source))
+    base = _base(content, source, below)
     tables = _typed(content.pop("gesture", []), list, f"{source}, gesture")
     rows: list[Gesture] = []
     for number, table in enumerate(tables, start=1):
@@ -344,6 +350,14 @@ def _parse(text: str, source: str, below: tuple[str, ...]) -> tuple[Gesture, ...
         unknown = f", got {sorted(content)}" if content else ""
         raise InputError(f"{source}: expected rows [[gesture]]{unknown}")
     return (*rows, *base)
+
+
+def _base(content: dict[str, Any], source: str, below: tuple[str, ...]) -> tuple[Gesture, ...]:
+    """Return the rows of the table that another extends, whose key is taken out."""
+    if "extends" not in content:
+        return ()
+    extended = _typed(content.pop("extends"), str, f"{source}, extends")
+    return _load_rows(extended, (*below, source))
 
 
 def _typed(value: Any, expected: type[T], origin: str) -> T:
@@ -384,7 +398,7 @@ def _row(table: Any, origin: str) -> Gesture:
 
 
 def _touched(value: Any, origin: str) -> frozenset[str] | None:
-    """Return the fingers that a row wants to touch the thumb; None where it says nothing of them."""
+    """Return the fingers that have to touch the thumb; None where a row says nothing of it."""
     if value is None:
         return None
     is_list_of_text = isinstance(value, list) and all(isinstance(name, str) for name in value)

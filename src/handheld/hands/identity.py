@@ -41,8 +41,8 @@ _DECIDED = 0.1
 _SURE = 0.9
 """Probability at which a single frame is sure.
 
-Where hands were seen to swap ids, no frame that was that sure was wrong (book and student of the ASL
-clips: 0.52 to 0.86 while the id was on the wrong hand's first frames).
+Where hands were seen to swap ids, no frame that was that sure was wrong (book and student of the
+ASL clips: 0.52 to 0.86 while the id was on the wrong hand's first frames).
 """
 
 _CONTRARY_FRAMES = 4
@@ -51,8 +51,8 @@ change its side.
 """
 
 _YOUNG = 0.2
-"""What an id that was seen once costs more than an old one where a hand returns near to both: it may
-have been a mistake.
+"""What an id that was seen once costs more than an old one where a hand returns near to both: it
+may have been a mistake.
 """
 
 
@@ -127,13 +127,14 @@ class Identities:
         """Return less than 1 where a hand may be the lost one: by distance, if it is the same of
         the two hands.
         """
+        # People lose a hand from view and bring the other one: that has an id of its own.
         if _is_other(past.right, _right(hand)):
             return np.inf
         reach = (self._reach + self._speed * (t_us - past.t_us) / 1e6) * max(past.size, 1.0)
         distance = float(np.hypot(*(hand.centre - past.centre))) / reach
         if not distance < 1:
             return np.inf
-        # Below 1 whatever the age: an id that was seen once still comes back where no other is near.
+        # Below 1 whatever the age: an id that was seen once comes back where no other is near.
         return distance + _YOUNG / past.frames * (1 - distance)
 
     def _remember(self, hand: HandResult, known: int | None, t_us: int) -> HandResult:
@@ -159,6 +160,7 @@ class Identities:
         """
         if known is None:
             return next(self._ids), None, 0
+        # None for a track that somebody else has given.
         past = self._past.get(known)
         contrary = 0 if past is None else _contrary(past, right)
         if contrary >= _CONTRARY_FRAMES:
@@ -173,6 +175,7 @@ def _track(hand: HandResult) -> int | None:
 
 def _is_other(mean: float | None, right: float | None) -> bool:
     """Whether a hand is the other one of the two than an id has been."""
+    # An id that is not yet decided can become either.
     if mean is None or right is None or abs(mean - 0.5) < _DECIDED:
         return False
     return (mean > 0.5) != (right > 0.5)

@@ -44,6 +44,7 @@ class LandmarkGeometry:
 
         They are landmarks, presence, handedness, world, and, where there is one, confidence.
         """
+        # 63: x, y and z of 21 keypoints.
         shapes = ((1, 63), (1, 1), (1, 1), (1, 63))
         if self.confidence:
             return (*shapes, (1, 21))

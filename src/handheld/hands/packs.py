@@ -18,6 +18,7 @@ from handheld.hands.palm import PalmGeometry
 MEDIAPIPE_HANDS = Bundle(
     name="mediapipe-hands",
     requirement="mediapipe==0.10.21",
+    # SHA-256 of the files in the wheel: what was downloaded is what was tried.
     files={
         "palm_detection_full.tflite": (
             "mediapipe/modules/palm_detection/palm_detection_full.tflite",
@@ -136,7 +137,7 @@ def _folder(pack: str | os.PathLike[str]) -> Path:
 def _from_folder(folder: Path) -> ModelPack:
     if (folder / "pack.toml").is_file():
         return _from_toml(folder)
-    # The full models first: whoever has both has space for them.
+    # The full models first: they find more.
     for variant in ("full", "lite"):
         palm, landmark = (folder / name for name in _file_names(variant))
         if palm.is_file() and landmark.is_file():
@@ -185,6 +186,7 @@ def _geometry(
     known = [entry.name for entry in fields(geometry_type)]
     if unknown := values.keys() - known:
         raise ModelError(f"{path}: {key}: no entry {min(unknown)!r}; expected {', '.join(known)}")
+    # Its own error names the value; here the file and table are added.
     try:
         return geometry_type(**{name: _frozen(value) for name, value in values.items()})
     except InputError as error:
@@ -223,6 +225,7 @@ class _Signature:
 def _open(path: Path, expected: _Signature, *, threads: int, role: str) -> Model:
     """Open a model. Raises :class:`ModelError` for one of another signature."""
     model = Model.open(path, threads=threads)
+    # A model of another shape would run, and give hands that are none.
     actual = _Signature.of_model(model)
     if actual != expected:
         model.close()

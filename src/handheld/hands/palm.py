@@ -100,10 +100,7 @@ def decode_palms(
     """
     if not 0 < threshold < 1:
         raise InputError(f"expected a threshold between 0 and 1, got {threshold}")
-    # Logits are compared, so that scores are computed of the few rows that pass.
-    rows = np.flatnonzero(logits >= np.log(threshold / (1 - threshold)))
-    rows = rows[np.argsort(-logits[rows], kind="stable")]
-    # Beyond 100 a float32 has no exponential; the score is 1 or 0 long before.
+    rows = _best_rows(logits, threshold)
     scores = 1 / (1 + np.exp(-np.clip(logits[rows], -100, 100)))
     points = raw[rows].reshape(len(rows), 2 + geometry.keypoints, 2) / geometry.size
     # (rows, centre, size and keypoints, 2): the size has no position.
@@ -111,6 +108,14 @@ def decode_palms(
     points[:, 0] += anchors[rows]
     in_picture = _in_picture(points, view)
     return [_palm(row, float(score)) for row, score in zip(in_picture, scores, strict=True)]
+
+
+def _best_rows(logits: Floats, threshold: float) -> NDArray[np.intp]:
+    """Return the rows whose score is a threshold or more, best first."""
+    # Logits are compared, so that scores are computed of the few rows that pass.
+    rows = np.flatnonzero(logits >= np.log(threshold / (1 - threshold)))
+    # Stable: of equal palms the same one comes first on each machine.
+    return rows[np.argsort(-logits[rows], kind="stable")]
 
 
 def _in_picture(points: NDArray[Any], view: Rect) -> NDArray[Any]:
@@ -161,6 +166,7 @@ def _average(palms: list[Palm]) -> Palm:
     boxes = np.array([_box(palm.rect) for palm in palms])
     keypoints = np.tensordot(weights, np.stack([palm.keypoints for palm in palms]), axes=1)
     rect = Rect(*map(float, weights @ boxes))
+    # The best's score, not the mean: that others agree makes it no less sure.
     return Palm(rect, keypoints.astype(np.float32), palms[0].score)
 
 

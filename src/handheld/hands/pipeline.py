@@ -35,8 +35,8 @@ class HandOptions:
         min_hand_score: of a landmark result to be a hand; a hand below it is lost, 0 to 1.
         redetect_every: while some, but fewer than ``max_hands``, are followed, the detector runs in
             every k-th frame.
-        mirrored: whether frames are mirror images (as selfie cameras show them); decides what is left
-            and right.
+        mirrored: whether frames are mirror images (as selfie cameras show them); decides what is
+            left and right.
         smoothing: settings of the One-Euro filter; ``None`` leaves it out.
         palms_only: stop after the palm detector, which then runs on every frame.
     """
@@ -71,8 +71,9 @@ hand out.
 def hand_graph(options: HandOptions | None = None, *, first_id: int = 0) -> GraphConfig:
     """Return the graph from ``frame`` to ``hands``, a list of ``HandResult`` for each frame.
 
-    Palms are looked for only when a hand is missing; else a hand's region in this frame follows from
-    its landmarks in the last. Side packets: ``palm_model``, ``landmark_model``, ``pack``, ``gestures``.
+    Palms are looked for only when a hand is missing; else a hand's region in this frame follows
+    from its landmarks in the last. Side packets: ``palm_model``, ``landmark_model``, ``pack``,
+    ``gestures``.
 
     Args:
         options: of the tracker.
@@ -140,6 +141,7 @@ def _following(options: HandOptions, first_id: int) -> list[Node]:
             outputs="looked_at",
             side_inputs=["landmark_model", "pack"],
         ),
+        # Before ids are given: a hand that is seen twice would take two.
         Node(remove_duplicates, inputs="looked_at", outputs="distinct"),
         # Before the smoothing, which lags: the next frame is looked at where the hand is.
         Node(AssignIds(first_id=first_id), inputs="distinct", outputs="named"),
@@ -175,6 +177,7 @@ def _palm_graph(options: HandOptions, first_id: int) -> GraphConfig:
             outputs="regions",
         ),
         Node(regions_to_hands, inputs="regions", outputs="looked_at"),
+        # By distance alone: palms have no landmarks that a region could follow.
         Node(AssignIds(first_id=first_id), inputs="looked_at", outputs="hands"),
     ]
     return GraphConfig(
@@ -187,7 +190,7 @@ def _palm_graph(options: HandOptions, first_id: int) -> GraphConfig:
 
 
 def _flow_limiter() -> Node:
-    """Return what lets a frame in once the one before has left, so that live frames do not queue."""
+    """Return what lets a frame in once the one before has left: live frames do not queue."""
     return Node(
         FlowLimiter(),
         inputs=["frame", BackEdge("hands")],

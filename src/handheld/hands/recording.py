@@ -21,7 +21,7 @@ from handheld.hands.result import HandResult, Palm, Region
 from handheld.hands.tracker import HandTracker, Observer
 from handheld.media import Frame, Image, Rect, VideoWriter
 
-# Frames; of two thirds of a second at 30 frames a second.
+# Frames: two thirds of a second at 30 a second.
 _TRACE_LENGTH = 20
 
 Output = TypeVar("Output")
@@ -55,6 +55,7 @@ class Recording:
     @property
     def fps(self) -> float:
         """Frames per second of wall time spent tracking."""
+        # Of tracking alone: reading and drawing are not the tracker's.
         total = sum(self.latency_ms)
         return 1000 * self.frames / total if total else 0.0
 
@@ -83,9 +84,9 @@ def record(
 ) -> Recording:
     """Track every frame of a new stream; draw into a video and write JSON lines if asked.
 
-    An interrupt (Ctrl-C) ends the stream as its end does, and so does an error of the source, of the
-    tracker or of one of the files, which is raised after what was done has been written: the other
-    file is whole.
+    An interrupt (Ctrl-C) ends the stream as its end does, and so does an error of the source, of
+    the tracker or of one of the files, which is raised after what was done has been written: the
+    other file is whole.
 
     Args:
         frames: a video, folder or camera.
@@ -95,14 +96,15 @@ def record(
             pipe, each line is written as its frame is done.
         every_node: put what every node of the graph sent into the JSON lines.
         fps: nominal rate of the annotated video; its frames keep their own times.
-        keep: whether the result holds the hands of every frame: about 1 KB each, so not for a camera
-            that runs for days.
+        keep: whether the result holds the hands of every frame: about 1 KB each, so not for a
+            camera that runs for days.
         on_frame: called after each frame.
 
     Raises:
         InputError: both files are the same.
         HandheldError: whatever the source, the tracker or a file that is written could not do.
     """
+    # Before anything is opened: one of them would overwrite the other.
     ensure_apart([video, jsonl])
     stream = _Stream(tracker, keep=keep)
     nodes: dict[str, Any] | None = {} if every_node else None
@@ -255,6 +257,7 @@ def _finished_in_any_case(recording: Recording) -> Iterator[ExitStack]:
     try:
         yield stack
     except BaseException:
+        # A second Ctrl-C would leave a file half written.
         with uninterrupted():
             if not stack.__exit__(*sys.exc_info()):
                 raise
@@ -304,6 +307,7 @@ def _keep(nodes: dict[str, Any], stream: str, packet: Packet[Any]) -> None:
 def _write_line(
     lines: IO[str], frame: Frame, hands: list[HandResult], nodes: dict[str, Any] | None
 ) -> None:
+    # One object a line, so that a reader needs no more than a line in memory.
     line: dict[str, Any] = {
         "t_us": frame.t_us,
         "frame": frame.index,

@@ -9,7 +9,8 @@ from handheld.graph import GraphConfig, to_svg
 from handheld.hands.recording import Recording
 from handheld.reports import AxisWords, ChartBar, Figure, draw_bars, in_two_widths, render
 
-_WIDTH = 1060  # pixels: the width of a page
+# Pixels: the width of a page, and enough height to tell a slow frame from the others.
+_WIDTH = 1060
 _HEIGHT = 130
 _LATENCY = AxisWords("ms", "{:.1f}".format)
 _LATENCY_CAPTION = (
@@ -28,7 +29,8 @@ def report_section(
 ) -> Markup:
     """Return an HTML section of a tracked stream.
 
-    It shows the annotated clip, numbers, the latency of each frame, what each hand did, and the graph.
+    It shows the annotated clip, numbers, the latency of each frame, what each hand did, and the
+    graph.
 
     Args:
         recording: what was tracked.
@@ -54,6 +56,7 @@ def report_section(
 
 def latencies(recording: Recording, width: int) -> Markup:
     """Draw how long each frame took; those on which the palm detector ran stand out."""
+    # A set: a recording may be hours long.
     detected = set(recording.detector_frames)
     bars: list[ChartBar] = []
     for index, latency in enumerate(recording.latency_ms):

@@ -20,8 +20,8 @@ class Palm:
 
     Attributes:
         rect: the upright box around the palm, pixels of the picture.
-        keypoints: (7, 2) pixels: wrist, four knuckles (index, middle, ring, little finger), two at the
-            thumb's base.
+        keypoints: (7, 2) pixels: wrist, four knuckles (index, middle, ring, little finger), two at
+            the thumb's base.
         score: 0 to 1.
     """
 
@@ -38,8 +38,8 @@ class Region:
         rect: pixels; the hand stands upright in it.
         centre: (2,) pixels, of the palm.
         size: pixels, from wrist to middle knuckle.
-        track: number that regions of one hand share while it is followed from frame to frame; ``None``
-            for a new palm.
+        track: number that regions of one hand share while it is followed from frame to frame;
+            ``None`` for a new palm.
         palm: the detection, for a new palm.
     """
 
@@ -55,18 +55,19 @@ class HandResult:
     """One hand in one frame.
 
     Attributes:
-        id: stays the same while the hand is followed, and when it comes back soon after it was lost.
+        id: stays the same while the hand is followed, and when it comes back soon after it was
+            lost.
         roi: the rotated square that the landmark model looked at, pixels.
         score: how sure the landmark model is that this is a hand (in palm-only mode the detector's
             score), 0 to 1.
-        handedness: the person's own left or right hand, over the last frames of this id; ``None`` in
-            palm-only mode.
+        handedness: the person's own left or right hand, over the last frames of this id; ``None``
+            in palm-only mode.
         handedness_score: 0.5 to 1; ``None`` in palm-only mode. What one frame says is on the stream
             ``looked_at``.
         landmarks: (21, 3) float32, pixels of the original picture; z in the same scale, relative to
             the wrist, towards the camera negative. ``None`` in palm-only mode.
-        world: (21, 3) float32, metres, around the hand's centre, axes as in the picture. ``None`` in
-            palm-only mode.
+        world: (21, 3) float32, metres, around the hand's centre, axes as in the picture. ``None``
+            in palm-only mode.
         confidence: (21,) float32, probability of each keypoint that it is right; ``None`` if the
             pack's model gives none.
         gesture: a name of the gesture table, or ``None`` where no row fits.
@@ -141,6 +142,7 @@ def palm_size(landmarks: Points) -> float:
 
     It is in the unit of the (21, 2 or 3) landmarks.
     """
+    # Not its depth: a model's guess of that is too rough to divide by.
     across, down = landmarks[9, :2] - landmarks[0, :2]
     return float(np.hypot(across, down))
 

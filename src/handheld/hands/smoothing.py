@@ -56,12 +56,13 @@ class OneEuroFilter:
 
     def __init__(self, options: OneEuroOptions | None = None) -> None:
         self.options = options or OneEuroOptions()
+        # None before the first value, whose shape decides theirs.
         self._value: NDArray[Any] | None = None
         self._speed: NDArray[Any] | None = None
         self._t_us = 0
 
     def __call__(self, value: Floats, t_us: int, *, scale: Floats | float = 1.0) -> Floats:
-        """Return the filtered value: a copy, so that who changes it in place changes no later value.
+        """Return the filtered value: a copy, so that who changes it changes no later value.
 
         Args:
             value: of the same shape each time.
@@ -105,6 +106,7 @@ def _weight(cutoff: NDArray[Any] | float, seconds: float) -> Floats:
 
     It is 1 / (1 + tau / dt), with tau = 1 / (2 pi cutoff).
     """
+    # The same, multiplied out, with dt / tau as the turn.
     turn = 2 * pi * seconds * np.asarray(cutoff, dtype=np.float32)
     weight: Floats = turn / (turn + 1)
     return weight

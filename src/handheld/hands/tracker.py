@@ -30,10 +30,10 @@ class HandTracker:
         max_hands: hands to report at most.
         pack: a model pack's name or folder, see :func:`~handheld.hands.load_pack`.
         smoothing: whether landmarks are smoothed over time, or the filter's settings.
-        mirrored: whether frames are mirror images, as selfie cameras show them; decides what is left
-            and right.
-        redetect_every: while some, but fewer than ``max_hands``, hands are in view, look for more in
-            every k-th frame.
+        mirrored: whether frames are mirror images, as selfie cameras show them; decides what is
+            left and right.
+        redetect_every: while some, but fewer than ``max_hands``, hands are in view, look for more
+            in every k-th frame.
         threads: threads of the models.
         palms_only: report where palms are, without landmarks.
         gestures: a gesture table's name or file, see :class:`~handheld.hands.GestureTable`.
@@ -72,6 +72,7 @@ class HandTracker:
             palms_only=palms_only,
         )
         self.pack = load_pack(pack)
+        # Opened once, for all streams: it takes longer than many frames.
         self._side: dict[str, Any] = {
             "pack": self.pack,
             "palm_model": self.pack.open_palm(threads=threads),
@@ -99,8 +100,8 @@ class HandTracker:
         """Return the hands of the next frame of a stream.
 
         Args:
-            frame: any picture that :func:`handheld.pictures.as_rgb` takes, with a time after that of
-                the frame before.
+            frame: any picture that :func:`handheld.pictures.as_rgb` takes, with a time after that
+                of the frame before.
 
         Raises:
             TimestampError: time runs backwards; :meth:`reset` starts a new stream.
@@ -127,6 +128,7 @@ class HandTracker:
 
     def detect(self, image: Any) -> list[HandResult]:
         """Return the hands of a single picture, with no memory of frames before and none kept."""
+        # A graph of its own: a stream that runs meanwhile keeps its hands.
         session = self._start([], first_id=0)
         try:
             return session.feed(Frame(as_rgb(image), 0, 0))
@@ -147,6 +149,7 @@ class HandTracker:
         """Observe (stream, callback) pairs for one stream of frames, from the block's start to its
         end.
         """
+        # A new stream, since all of it shall be seen.
         before = list(self._observers)
         self.reset()
         self._observers += callbacks
@@ -172,6 +175,7 @@ class HandTracker:
 
     def close(self) -> None:
         """Give the models' memory back."""
+        # The graph first: it holds the models.
         self.reset()
         self._closed = True
         for model in ("palm_model", "landmark_model"):
@@ -241,5 +245,6 @@ class _Session:
     def feed(self, frame: Frame) -> list[HandResult]:
         self.graph.add("frame", frame, frame.t_us)
         self.last_us = frame.t_us
+        # Without threads the graph computes within these calls.
         hands: list[HandResult] = next(self._reader).payload
         return hands
