@@ -56,6 +56,11 @@ _TOUCH = 0.4
 
 _CHAINS = np.array([(0, *joints) for joints in FINGERS.values()])
 _TIPS = {finger: tip for finger, (*_, tip) in FINGERS.items() if finger != "thumb"}
+_THUMB_ENDS = np.array([Keypoint.THUMB_TIP, Keypoint.THUMB_MCP])
+# The palm's length, and from each tip to the thumb's: all at once, since a call of numpy costs more
+# than what it computes of a hand.
+_APART_FROM = np.array([Keypoint.WRIST, *_TIPS.values()])
+_APART_TO = np.array([Keypoint.MIDDLE_MCP, *[Keypoint.THUMB_TIP] * len(_TIPS)])
 _TABLES = ("signs", "american", "european", "chinese")
 
 
@@ -95,11 +100,11 @@ def finger_states(
             count as seen.
     """
     points = (landmarks if world is None else world).astype(np.float64)
-    bend: dict[str, float] = {}
+    angles = _joint_angles(points)
+    bend: dict[str, float] = dict(zip(FINGERS, angles.sum(axis=1).tolist(), strict=True))
     states: dict[str, State] = {}
-    for finger, angles in zip(FINGERS, _joint_angles(points), strict=True):
-        bend[finger] = float(angles.sum())
-        states[finger] = _state(finger, bend[finger], float(angles[0]))
+    for finger, at_knuckle in zip(FINGERS, angles[:, 0].tolist(), strict=True):
+        states[finger] = _state(finger, bend[finger], at_knuckle)
     # By its joints alone a thumb that lies across the palm may be straight.
     if not _stands_off(points):
         states["thumb"] = "bent"
@@ -114,18 +119,16 @@ def finger_states(
 
 def _stands_off(points: NDArray[np.float64]) -> bool:
     """Whether the thumb does not lie across the palm."""
-    thumb = points[[Keypoint.THUMB_TIP, Keypoint.THUMB_MCP]]
-    tip, knuckle = np.linalg.norm(thumb - points[Keypoint.PINKY_MCP], axis=1)
+    thumb = points[_THUMB_ENDS]
+    tip, knuckle = np.linalg.norm(thumb - points[Keypoint.PINKY_MCP], axis=1).tolist()
     return bool(tip > _THUMB_OUT * knuckle)
 
 
 def _touching(points: NDArray[np.float64]) -> frozenset[str]:
     """Return the fingers whose tip is near to the thumb's."""
-    tips = points[list(_TIPS.values())]
-    distances = np.linalg.norm(tips - points[Keypoint.THUMB_TIP], axis=1)
-    # By the palm as it is seen, with its depth: one number for near and far hands.
-    palm = np.linalg.norm(points[Keypoint.WRIST] - points[Keypoint.MIDDLE_MCP])
-    pairs = zip(_TIPS, distances, strict=True)
+    apart = points[_APART_FROM] - points[_APART_TO]
+    palm, *tips = np.linalg.norm(apart, axis=1).tolist()
+    pairs = zip(_TIPS, tips, strict=True)
     return frozenset(finger for finger, distance in pairs if distance < _TOUCH * palm)
 
 
