@@ -7,7 +7,7 @@ from torch import fx
 
 from handheld.errors import InputError
 from handheld.networks.structure.mutation import is_in_place, without_unread
-from handheld.networks.structure.nodes import shape_of
+from handheld.networks.structure.nodes import calls, shape_of
 from handheld.networks.structure.operators import SUMS
 from handheld.networks.structure.trace import example_of, with_shapes
 
@@ -39,7 +39,7 @@ def without_blocks(network: fx.GraphModule, blocks: Collection[str]) -> fx.Graph
 
 def _shortcut(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     """The ``x`` of an addition ``x + f(x)`` where ``f`` reads nothing but ``x``."""
-    if node.target not in SUMS or len(node.all_input_nodes) != 2 or "alpha" in node.kwargs:
+    if not calls(node, SUMS) or len(node.all_input_nodes) != 2 or "alpha" in node.kwargs:
         return None
     one, other = node.all_input_nodes
     # Of two shapes one is broadcast: without the sum the shape would be another.

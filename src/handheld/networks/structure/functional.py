@@ -148,6 +148,9 @@ def _layer_of(network: fx.GraphModule, node: fx.Node) -> Any:
     has_bias = weights.bias is not None
     if weight is None or (has_bias and bias is None):
         return None
+    # A vector gives a number for each example, which no layer does.
+    if weight.dim() < 2:
+        return None
     options = _options(node)
     if options is None:
         return None

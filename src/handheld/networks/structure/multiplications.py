@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import fx, nn
 
-from handheld.networks.structure.nodes import argument, shape_of, spelled
+from handheld.networks.structure.nodes import argument, calls, shape_of, spelled
 from handheld.networks.structure.trace import ATTENTION, input_of
 
 _PRODUCTS = spelled("matmul", "bmm") | {operator.matmul}
@@ -47,9 +47,9 @@ def products_of(node: fx.Node) -> tuple[int, ...]:
     """Multiply-accumulates of each product of activations in a node, for the whole batch; none for
     most.
     """
-    if node.target in _PRODUCTS:
+    if calls(node, _PRODUCTS):
         return _of_product(node)
-    if node.target in ATTENTION:
+    if calls(node, ATTENTION):
         return _of_two_products(node)
     return ()
 

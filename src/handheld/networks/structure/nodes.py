@@ -1,6 +1,6 @@
 """What every rule asks a node of a graph."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
@@ -53,6 +53,12 @@ def numbers(node: fx.Node, position: int, name: str) -> tuple[tuple[Any, ...], A
     if isinstance(value, tuple | list):
         return tuple(value), (name,)
     return (value,), ()
+
+
+def calls(node: fx.Node, operations: Collection[Any]) -> bool:
+    """Whether a node calls one of some operations, as :func:`spelled` gives them."""
+    # The target of a layer's call is its name, which may well be "size" or "dim".
+    return node.op in ("call_function", "call_method") and node.target in operations
 
 
 def spelled(*names: str) -> set[Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import fx
 
-from handheld.networks.structure.nodes import argument, spelled
+from handheld.networks.structure.nodes import argument, calls, spelled
 from handheld.networks.structure.variables import Axes, Ids, Walk
 
 _WHOLE_SHAPE = slice(None)
@@ -44,13 +44,13 @@ def reads_number(walk: Walk, node: fx.Node) -> bool:
 
 def _counted(walk: Walk, node: fx.Node) -> tuple[Ids, ...] | None:
     """The channels that a number depends on; None for what is no number."""
-    if node.target in _RANKS or (node.target is getattr and node.args[1] in _ATTRIBUTES):
+    if calls(node, _RANKS) or (node.target is getattr and node.args[1] in _ATTRIBUTES):
         # Cutting leaves ranks and types as they are.
         return ()
     tensor, index = _question(node)
     if tensor is not None and tensor in walk.known:
         return _along(walk.known[tensor], index)
-    if node.target in _ARITHMETIC:
+    if calls(node, _ARITHMETIC):
         return _computed(walk, node)
     return None
 
@@ -82,11 +82,11 @@ def _question(node: fx.Node) -> tuple[fx.Node | None, Any]:
     source = node.args[0] if node.args else None
     if not isinstance(source, fx.Node):
         return None, None
-    if node.target in _SIZE:
+    if calls(node, _SIZE):
         return source, argument(node, 1, "dim", _WHOLE_SHAPE)
     if node.target is getattr:
         return (source, _WHOLE_SHAPE) if node.args[1] == "shape" else (None, None)
-    if node.op == "call_function" and (source.target in _SIZE or source.target is getattr):
+    if node.op == "call_function" and (calls(source, _SIZE) or source.target is getattr):
         return _entry(node, source)
     return None, None
 

@@ -18,7 +18,7 @@ from handheld.networks.structure.layers import kind_of
 from handheld.networks.structure.lengths import lengths_after, set_lengths
 from handheld.networks.structure.mutation import make_plain, without_unread
 from handheld.networks.structure.names import note_packed
-from handheld.networks.structure.nodes import argument, shape_of, spelled
+from handheld.networks.structure.nodes import argument, calls, shape_of, spelled
 
 ATTENTION = spelled("scaled_dot_product_attention")
 
@@ -116,7 +116,7 @@ def _first_line(error: Exception) -> str:
 def _settled(network: fx.GraphModule) -> fx.GraphModule:
     """Write out numbers that are computed from numbers of channels and would not follow these."""
     for node in network.graph.nodes:
-        if node.target in ATTENTION:
+        if calls(node, ATTENTION):
             _write_scale(node)
     set_lengths(network, lengths_after(channels_of(network), np.empty(0, np.int64)))
     return network
