@@ -163,7 +163,9 @@ def _state(name: str, bend: float, at_knuckle: float) -> State:
         return "straight"
     if name == "thumb" or bend > _BENT_ABOVE:
         return "bent"
-    return "hooked" if at_knuckle < _HOOKED_BELOW else "curved"
+    if at_knuckle < _HOOKED_BELOW:
+        return "hooked"
+    return "curved"
 
 
 def _thumb_direction(landmarks: Points) -> ThumbDirection:
@@ -171,7 +173,9 @@ def _thumb_direction(landmarks: Points) -> ThumbDirection:
     across, down = thumb.tolist()
     if abs(down) < _THUMB_UPRIGHT * abs(across):
         return "side"
-    return "down" if down > 0 else "up"
+    if down > 0:
+        return "down"
+    return "up"
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,9 @@ class Gesture:
         # One finger that does not fit is enough, whatever those do that are not seen.
         if False in answers:
             return False
-        return None if None in answers else True
+        if None in answers:
+            return None
+        return True
 
     def _fits_finger(self, finger: str, hand: FingerStates) -> bool | None:
         if finger in hand.unseen:
@@ -224,7 +230,9 @@ class Gesture:
         fingers = self.touching or _TIPS.keys()
         if hand.unseen & {"thumb", *fingers}:
             return None
-        return self.touching <= hand.touching if self.touching else not hand.touching
+        if self.touching:
+            return self.touching <= hand.touching
+        return not hand.touching
 
 
 @dataclass(frozen=True)
@@ -263,7 +271,9 @@ class GestureTable:
     def recognise(self, hand: HandResult, *, size: tuple[int, int] | None = None) -> str | None:
         """Return the name of the first gesture that a hand shows, or ``None``; see :meth:`find`."""
         row = self.find(hand, size=size)
-        return row.name if row else None
+        if row:
+            return row.name
+        return None
 
     def find(self, hand: HandResult, *, size: tuple[int, int] | None = None) -> Gesture | None:
         """Return the first row that a hand fits, or ``None``; always ``None`` without landmarks.
@@ -281,7 +291,9 @@ class GestureTable:
             fits = row.fits(states)
             # What may fit hides the rows after it, which are tried only where it does not.
             if fits is not False:
-                return row if fits else None
+                if fits:
+                    return row
+                return None
         return None
 
 
@@ -310,7 +322,9 @@ def count(
             return None
         total += row.number
     # Where one hand shows up to ten, as in Chinese signs, two can add up to what nobody means.
-    return total if total <= 10 else None
+    if total <= 10:
+        return total
+    return None
 
 
 def _load_rows(table: str | os.PathLike[str], below: tuple[str, ...]) -> tuple[Gesture, ...]:

@@ -170,7 +170,9 @@ class Identities:
 
 def _track(hand: HandResult) -> int | None:
     """Return the id of the hand whose region this was, None for a palm that was found anew."""
-    return None if hand.region is None else hand.region.track
+    if hand.region is None:
+        return None
+    return hand.region.track
 
 
 def _is_other(mean: float | None, right: float | None) -> bool:
@@ -184,7 +186,9 @@ def _is_other(mean: float | None, right: float | None) -> bool:
 def _contrary(past: _Past, right: float | None) -> int:
     """Return how many frames in a row have been sure of the other hand, this one counted."""
     is_sure = right is not None and max(right, 1 - right) >= _SURE
-    return past.contrary + 1 if is_sure and _is_other(past.right, right) else 0
+    if is_sure and _is_other(past.right, right):
+        return past.contrary + 1
+    return 0
 
 
 def _mean(past: _Past | None, right: float | None) -> float | None:
@@ -199,4 +203,6 @@ def _right(hand: HandResult) -> float | None:
     if hand.handedness is None or hand.handedness_score is None:
         return None
     # The score is of the answer, whichever it is.
-    return hand.handedness_score if hand.handedness == "Right" else 1 - hand.handedness_score
+    if hand.handedness == "Right":
+        return hand.handedness_score
+    return 1 - hand.handedness_score

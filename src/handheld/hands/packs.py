@@ -195,7 +195,9 @@ def _geometry(
 
 def _frozen(value: Any) -> Any:
     """Return TOML's lists as tuples."""
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return tuple(map(_frozen, value))
+    return value
 
 
 @dataclass(frozen=True)

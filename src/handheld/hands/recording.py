@@ -57,11 +57,15 @@ class Recording:
         """Frames per second of wall time spent tracking."""
         # Of tracking alone: reading and drawing are not the tracker's.
         total = sum(self.latency_ms)
-        return 1000 * self.frames / total if total else 0.0
+        if total:
+            return 1000 * self.frames / total
+        return 0.0
 
     def latency_percentile(self, percent: float) -> float:
         """Return a percentile of the latency, ms; 0 for an empty stream."""
-        return float(np.percentile(self.latency_ms, percent)) if self.latency_ms else 0.0
+        if self.latency_ms:
+            return float(np.percentile(self.latency_ms, percent))
+        return 0.0
 
 
 OnFrame = Callable[[Recording, Frame, list[HandResult]], None]

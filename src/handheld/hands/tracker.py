@@ -161,7 +161,9 @@ class HandTracker:
 
     def stats(self) -> GraphStats | None:
         """Return what the graph tells of itself since the stream began; ``None`` before a frame."""
-        return None if self._session is None else self._session.graph.stats()
+        if self._session is None:
+            return None
+        return self._session.graph.stats()
 
     def reset(self) -> None:
         """Forget every hand; the next frame starts a new stream."""
@@ -214,7 +216,9 @@ class HandTracker:
 
 def _filter_options(smoothing: bool | OneEuroOptions) -> OneEuroOptions | None:
     if isinstance(smoothing, bool):
-        return OneEuroOptions() if smoothing else None
+        if smoothing:
+            return OneEuroOptions()
+        return None
     return smoothing
 
 

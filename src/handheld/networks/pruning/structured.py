@@ -131,7 +131,9 @@ def _composed(earlier: torch.Tensor | None, later: torch.Tensor | None) -> torch
     """Return what of an axis stays after two cuts, in indices of the first's tensor."""
     if earlier is None:
         return later
-    return earlier if later is None else earlier[later]
+    if later is None:
+        return earlier
+    return earlier[later]
 
 
 def _why(channels: Channels, of: str, share: float, minimum: float) -> str:

@@ -98,7 +98,9 @@ def _only_layer(network: fx.GraphModule, sources: list[fx.Node]) -> nn.Module | 
         if source.op != "call_module":
             return None
         layers.add(network.get_submodule(str(source.target)))
-    return layers.pop() if len(layers) == 1 else None
+    if len(layers) == 1:
+        return layers.pop()
+    return None
 
 
 def _read_by_the_graph(network: fx.GraphModule) -> set[int]:

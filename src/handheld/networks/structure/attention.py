@@ -117,7 +117,9 @@ class _Attention(nn.MultiheadAttention):
 
     def _tokens_where_asked(self, tensor: torch.Tensor) -> torch.Tensor:
         """Change between (batch, tokens, channels) and what the layer takes and returns."""
-        return tensor if self.batch_first else tensor.transpose(0, 1)
+        if self.batch_first:
+            return tensor
+        return tensor.transpose(0, 1)
 
     def _projected(self, projection: str, inputs: torch.Tensor) -> torch.Tensor:
         """Return (batch, heads, tokens, channels of a head)."""
@@ -155,4 +157,6 @@ def _padding(mask: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor | No
 def _joined(one: torch.Tensor | None, other: torch.Tensor | None) -> torch.Tensor | None:
     if one is None:
         return other
-    return one if other is None else one + other
+    if other is None:
+        return one
+    return one + other

@@ -188,7 +188,9 @@ def _constant(walk: Walk, node: fx.Node) -> None:
 
 def _axis_of_constant(walk: Walk, length: int) -> Ids | None:
     """Return new channels; an axis of one is stretched along others, and holds none of its own."""
-    return walk.variables.new(length) if length > 1 else None
+    if length > 1:
+        return walk.variables.new(length)
+    return None
 
 
 def _fits(axes: Axes, shape: torch.Size | None) -> bool:

@@ -139,7 +139,9 @@ class _Rebuilt:
         if call is None or call.module not in self._layers:
             return None
         layer = self._layers[call.module]
-        return None if kind_of(layer) is None else self._names[layer]
+        if kind_of(layer) is None:
+            return None
+        return self._names[layer]
 
     def _sources(self, nodes: list[fx.Node], layer: str) -> list[fx.Node]:
         """Return what the operators of a layer read beside each other and its parameters."""

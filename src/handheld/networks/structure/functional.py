@@ -135,7 +135,9 @@ class _NewLayers:
         while hasattr(holder, stem):
             stem += "_"
         holder.add_module(stem, layer)
-        return f"{owner}.{stem}" if owner else stem
+        if owner:
+            return f"{owner}.{stem}"
+        return stem
 
 
 def _layer_of(network: fx.GraphModule, node: fx.Node) -> Any:
@@ -187,7 +189,9 @@ def _options(node: fx.Node) -> dict[str, Any] | None:
 
 
 def _values(option: Any) -> tuple[Any, ...]:
-    return option if isinstance(option, tuple) else (option,)
+    if isinstance(option, tuple):
+        return option
+    return (option,)
 
 
 def _parameter(network: fx.GraphModule, value: Any) -> nn.Parameter | None:
@@ -196,4 +200,6 @@ def _parameter(network: fx.GraphModule, value: Any) -> nn.Parameter | None:
         return None
     owner, _, name = str(value.target).rpartition(".")
     tensor = getattr(network.get_submodule(owner), name)
-    return tensor if isinstance(tensor, nn.Parameter) else None
+    if isinstance(tensor, nn.Parameter):
+        return tensor
+    return None

@@ -78,7 +78,9 @@ def kind_of(layer: nn.Module) -> type[nn.Module] | None:
         return None
     for base in type(layer).__mro__:
         if base in _RULES:
-            return base if _computes_as(type(layer), base) else None
+            if _computes_as(type(layer), base):
+                return base
+            return None
     return None
 
 

@@ -58,4 +58,6 @@ def _replaced(value: Any, path: Sequence[int | str], number: int) -> Any:
     entries = list(value)
     index = int(path[0])
     entries[index] = _replaced(entries[index], path[1:], number)
-    return tuple(entries) if isinstance(value, tuple) else entries
+    if isinstance(value, tuple):
+        return tuple(entries)
+    return entries

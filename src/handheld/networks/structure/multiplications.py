@@ -111,7 +111,9 @@ def _batch_of(query: torch.Size, layer: nn.MultiheadAttention) -> int:
     if len(query) < 3:
         # One example alone.
         return 1
-    return query[0] if layer.batch_first else query[1]
+    if layer.batch_first:
+        return query[0]
+    return query[1]
 
 
 def _uses(node: fx.Node, layer: nn.Module) -> int:

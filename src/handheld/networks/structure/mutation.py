@@ -117,7 +117,9 @@ def _asked(node: fx.Node) -> inspect.BoundArguments | None:
     except (TypeError, ValueError):
         # Functions of C have no signature, and no such argument.
         return None
-    return bound if bound.arguments.get("inplace") is True else None
+    if bound.arguments.get("inplace") is True:
+        return bound
+    return None
 
 
 def _is_alone(network: fx.GraphModule, node: fx.Node) -> bool:
@@ -141,7 +143,9 @@ def _plain(node: fx.Node) -> Any:
         return target
     name = _name(node).removesuffix("_")
     if node.op == "call_method":
-        return name if hasattr(torch.Tensor, name) else None
+        if hasattr(torch.Tensor, name):
+            return name
+        return None
     if isinstance(target, torch._ops.OpOverload):
         return getattr(getattr(torch.ops.aten, name, None), target._overloadname, None)
     return getattr(torch, name, getattr(functional, name, None))

@@ -52,7 +52,9 @@ class WrittenLengths:
 
     def path_to(self, index: int) -> ArgumentPath:
         """Return the way to one of them."""
-        return (*self.path, index) if self.path else (1 + index,)
+        if self.path:
+            return (*self.path, index)
+        return (1 + index,)
 
     def are_whole(self) -> bool:
         """Whether all of them were whole numbers when the example ran."""
@@ -64,7 +66,9 @@ class WrittenLengths:
 
 
 def _number(size: Any) -> Any:
-    return size.meta.get("value") if isinstance(size, fx.Node) else size
+    if isinstance(size, fx.Node):
+        return size.meta.get("value")
+    return size
 
 
 def reshape(operation: Operation) -> Axes:

@@ -85,7 +85,9 @@ def _question(node: fx.Node) -> tuple[fx.Node | None, Any]:
     if calls(node, _SIZE):
         return source, argument(node, 1, "dim", _WHOLE_SHAPE)
     if node.target is getattr:
-        return (source, _WHOLE_SHAPE) if node.args[1] == "shape" else (None, None)
+        if node.args[1] == "shape":
+            return (source, _WHOLE_SHAPE)
+        return (None, None)
     if node.op == "call_function" and (calls(source, _SIZE) or source.target is getattr):
         return _entry(node, source)
     return None, None
