@@ -28,7 +28,6 @@ def require_real(name: str, value: float, *, zero: bool = False) -> None:
 
 def require_score(name: str, value: float, *, ends: bool) -> None:
     """Raise :class:`InputError` unless a score is between 0 and 1, with or without these two."""
-    # A detector's threshold becomes a logit, which 0 and 1 do not have.
     if _is_number(value) and (0 < value < 1 or (ends and value in (0, 1))):
         return
     expected = "[0, 1]" if ends else "(0, 1)"

@@ -26,6 +26,7 @@ def join_regions(
         min_overlap: intersection over union at which two squares are one.
     """
     regions = list(tracked)
+    # Each that is taken is compared with too: the detector may see one palm twice.
     for region in new:
         if len(regions) >= max_hands:
             break

@@ -63,6 +63,7 @@ class RedetectSchedule(Calculator):
         self._since += 1
         is_needed = followed == 0 or followed < self._before
         detect = followed < self._max_hands and (is_needed or self._since >= self._every)
+        # From any run on, whatever it was for.
         if detect:
             self._since = 0
         self._before = followed

@@ -39,6 +39,7 @@ def draw_hands(
         traces: id -> where the hand has been, (2,) pixels, oldest first.
         regions: whether to draw the rotated squares.
     """
+    # OpenCV draws into the picture's own memory, rows one after the other.
     image = np.ascontiguousarray(image).copy()
     for hand in hands:
         _draw_lines(image, hand, trace=(traces or {}).get(hand.id, ()), region=regions)

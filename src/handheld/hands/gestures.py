@@ -266,6 +266,7 @@ class GestureTable:
 
     def extended(self, rows: Iterable[Gesture]) -> "GestureTable":
         """Return a table that tries ``rows`` first."""
+        # First, so that a user's gesture wins over one of ours that its hand fits as well.
         return GestureTable((*rows, *self.rows))
 
     def recognise(self, hand: HandResult, *, size: tuple[int, int] | None = None) -> str | None:
@@ -312,6 +313,7 @@ def count(
         table: american, european or chinese, or a table of one's own.
         size: height and width of the picture, see :meth:`GestureTable.find`.
     """
+    # Of no hands the sum is 0, which is a sign of its own: a fist.
     if not hands:
         return None
     rows = GestureTable.load(table)

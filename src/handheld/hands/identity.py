@@ -80,6 +80,7 @@ class Identities:
         speed: float = 12.0,
         ids: "count[int] | None" = None,
     ) -> None:
+        # Frames have whole microseconds.
         self._memory_us = round(memory_s * 1e6)
         self._reach = reach
         self._speed = speed

@@ -150,6 +150,7 @@ def _from_folder(folder: Path) -> ModelPack:
 def _from_toml(folder: Path) -> ModelPack:
     path = folder / "pack.toml"
     table = _read_toml(path)
+    # A misspelt table would leave its defaults in force.
     if unknown := table.keys() - _KEYS:
         raise ModelError(f"{path}: unknown keys {sorted(unknown)}")
     for key in ("palm", "landmark"):

@@ -52,6 +52,7 @@ class HandOptions:
     def __post_init__(self) -> None:
         require_whole("max_hands", self.max_hands)
         require_whole("redetect_every", self.redetect_every)
+        # It becomes a logit, which 0 and 1 do not have.
         require_score("min_palm_score", self.min_palm_score, ends=False)
         require_score("min_hand_score", self.min_hand_score, ends=True)
         require_flag("mirrored", self.mirrored)
@@ -169,6 +170,7 @@ def _gestures(hands: str) -> Node:
 def _palm_graph(options: HandOptions, first_id: int) -> GraphConfig:
     nodes = [
         _flow_limiter(),
+        # On every frame: without landmarks nothing says where a palm is next.
         _palm_detector(options, "admitted"),
         Node(palms_to_regions, inputs="palms", outputs="palm_regions"),
         Node(

@@ -190,6 +190,7 @@ class _Stream:
 
     def _track(self, frame: Frame) -> list[HandResult]:
         recording = self.recording
+        # Both: a machine with other work takes longer, and not more processor time.
         start = time.perf_counter()
         start_cpu = time.process_time()
         hands = self._tracker.track(frame)

@@ -40,6 +40,7 @@ def report_section(
         graph: the graph that ran.
         links: text -> relative path of further files.
     """
+    # A chart of its own for phones, which a wide one would be too small on.
     drawn = in_two_widths(lambda width: latencies(recording, width), _WIDTH)
     values = {
         "clip": clip,

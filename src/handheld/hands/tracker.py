@@ -77,6 +77,7 @@ class HandTracker:
             "pack": self.pack,
             "palm_model": self.pack.open_palm(threads=threads),
         }
+        # Whoever wants palms alone need not have the landmark model.
         if not palms_only:
             self._side["landmark_model"] = self.pack.open_landmark(threads=threads)
             self._side["gestures"] = GestureTable.load(gestures)
@@ -181,6 +182,7 @@ class HandTracker:
         self.reset()
         self._closed = True
         for model in ("palm_model", "landmark_model"):
+            # Without landmarks there is one only.
             if model in self._side:
                 self._side[model].close()
 

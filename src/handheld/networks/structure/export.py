@@ -68,7 +68,9 @@ class _Rebuilt:
         self._graph = fx.Graph()
         self._layers = dict(module.named_modules(remove_duplicate=False))
         # One name for a layer that has several: the first.
-        self._names = {layer: name for name, layer in module.named_modules()}
+        self._names: dict[nn.Module, str] = {}
+        for name, layer in module.named_modules():
+            self._names[layer] = name
         # The nodes of the program that each call of a module became.
         self._calls: dict[_Call | None, list[fx.Node]] = {}
         for node in program.graph.nodes:
