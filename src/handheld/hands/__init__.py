@@ -1,7 +1,8 @@
-"""Tracks hands and reads gestures in real time: the pipeline of MediaPipe Hands (2019) on ``handheld.graph``.
+"""Tracks hands and reads gestures in real time: the pipeline of MediaPipe Hands (2019).
 
-``HandTracker`` is the whole of it. ``hand_graph`` is the graph that it runs; the maths is in ``palm``, ``landmark``,
-``geometry``, ``association``, ``identity``, ``smoothing`` and ``gestures``; ``calculators`` are thin shells around it.
+``HandTracker`` is the whole of it. ``hand_graph`` is the graph that it runs on ``handheld.graph``;
+the maths is in ``palm``, ``landmark``, ``geometry``, ``association``, ``identity``, ``smoothing``
+and ``gestures``; ``calculators`` are thin shells around it.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -6,10 +6,10 @@ from numbers import Integral, Real
 from handheld.errors import InputError
 
 
-def require_whole(name: str, value: object, *, least: int = 1) -> None:
-    """Raise :class:`InputError` unless an option is a whole number of ``least`` or more."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise InputError(f"{name}: expected a whole number of {least} or more, got {value!r}")
+def require_whole(name: str, value: object, *, minimum: int = 1) -> None:
+    """Raise :class:`InputError` unless an option is a whole number of ``minimum`` or more."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < minimum:
+        raise InputError(f"{name}: expected a whole number of {minimum} or more, got {value!r}")
 
 
 def require_flag(name: str, value: object) -> None:
@@ -19,18 +19,21 @@ def require_flag(name: str, value: object) -> None:
 
 
 def require_real(name: str, value: float, *, zero: bool = False) -> None:
-    """Raise :class:`InputError` unless an option is a finite number above 0, or 0 where that is meant too."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not isfinite(value) or value < 0 or (value == 0 and not zero):
-        raise InputError(
-            f"{name}: expected a number {'of 0 or more' if zero else 'above 0'}, got {value!r}"
-        )
+    """Raise :class:`InputError` unless an option is finite and above 0, or 0 where ``zero``."""
+    if _is_number(value) and isfinite(value) and (value > 0 or (zero and value == 0)):
+        return
+    expected = "of 0 or more" if zero else "above 0"
+    raise InputError(f"{name}: expected a number {expected}, got {value!r}")
 
 
 def require_score(name: str, value: float, *, ends: bool) -> None:
     """Raise :class:`InputError` unless a score is between 0 and 1, with or without these two."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not (0 <= value <= 1 if ends else 0 < value < 1):
-        raise InputError(
-            f"{name}: expected a number in {'[0, 1]' if ends else '(0, 1)'}, got {value!r}"
-        )
+    if _is_number(value) and (0 < value < 1 or (ends and value in (0, 1))):
+        return
+    expected = "[0, 1]" if ends else "(0, 1)"
+    raise InputError(f"{name}: expected a number in {expected}, got {value!r}")
+
+
+def _is_number(value: object) -> bool:
+    # Python counts True as 1.
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -4,7 +4,7 @@ Streams carry ``Frame``, ``Palms``, ``Regions`` and ``Hands``; times are those o
 """
 
 from dataclasses import replace
-from itertools import count, islice
+from itertools import count
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -31,32 +31,39 @@ Regions: TypeAlias = list[Region]
 Hands: TypeAlias = list[HandResult]
 
 _TO_UNIT = np.float32(1 / 255)
+# Of hands before AssignIds has named them.
+_NO_ID = -1
+# A hand that is seen edge on has a palm of next to no length; speeds are divided by it.
+_LEAST_PIXELS = 1.0
+_LEAST_METRES = 0.01
 
 
 class RedetectSchedule(Calculator):
     """Says for each frame whether the palm detector shall run.
 
-    It runs where no hand is followed, in the frame after a hand was lost, and otherwise, while fewer than ``max_hands`` are
-    followed, in every ``every``-th frame.
+    It runs where no hand is followed, in the frame after a hand was lost, and otherwise, while
+    fewer than ``max_hands`` are followed, in every ``every``-th frame.
     """
 
     contract = Contract(inputs={"frame": Frame, "followed": Regions}, outputs={"detect": bool})
 
     def __init__(self, *, max_hands: int, every: int) -> None:
-        self._max_hands, self._every = max_hands, every
+        self._max_hands = max_hands
+        self._every = every
 
     def open(self, context: Context) -> None:
         """Start without hands."""
-        self._since, self._before = 0, 0
+        self._since = 0
+        self._before = 0
 
     def process(self, context: Context) -> None:
         """Decide."""
         followed = len(context.get("followed") or ())
+        # Counted in frames, not in time: at half the rate the detector has twice the time.
         self._since += 1
-        lost = followed < self._before
-        detect = followed < self._max_hands and (
-            followed == 0 or lost or self._since >= self._every
-        )
+        is_needed = followed == 0 or followed < self._before
+        detect = followed < self._max_hands and (is_needed or self._since >= self._every)
+        # From any run on, whatever it was for.
         if detect:
             self._since = 0
         self._before = followed
@@ -77,6 +84,7 @@ class PalmDetector(Calculator):
 
     def open(self, context: Context) -> None:
         """Lay out the anchors."""
+        # Opened and closed by the tracker: they outlive this stream.
         self._model: Model = context.side["palm_model"]
         self._geometry = context.side["pack"].palm_geometry
         self._anchors = anchor_centres(self._geometry)
@@ -86,8 +94,14 @@ class PalmDetector(Calculator):
         image = context.get("frame").image
         view = letterbox(*image.shape[:2])
         raw, logits = run_on_crop(self._model, image, view, border="black")
+        # One picture at a time: row 0 of a batch of one.
         palms = decode_palms(
-            raw[0], logits[0, :, 0], self._anchors, view, self._geometry, threshold=self._min_score
+            raw[0],
+            logits[0, :, 0],
+            self._anchors,
+            view,
+            self._geometry,
+            threshold=self._min_score,
         )
         context.send("palms", merge_palms(palms))
 
@@ -117,29 +131,36 @@ class HandLandmarks(Calculator):
     def process(self, context: Context) -> None:
         """Crop, run, project, one region after the other."""
         image = context.get("frame").image
-        looks = (self._look(image, region) for region in context.get("regions") or ())
-        seen = (hand for hand in looks if hand is not None)
-        context.send("hands", list(islice(seen, self._max_hands)))
+        hands: Hands = []
+        for region in context.get("regions") or ():
+            hand = self._look(image, region)
+            if hand is not None:
+                hands.append(hand)
+            # Most of a frame's time is spent here: no region is looked at that is not needed.
+            if len(hands) == self._max_hands:
+                break
+        context.send("hands", hands)
 
     def _look(self, image: Image, region: Region) -> HandResult | None:
-        raw, presence, handedness, world, *more = run_on_crop(
-            self._model, image, region.rect, border="replicate"
-        )
+        outputs = run_on_crop(self._model, image, region.rect, border="replicate")
+        raw, presence, handedness, world, *optional = outputs
         score = float(presence[0, 0])
+        # A number that is none would stay in the filters and regions of all frames to come.
         if not (score >= self._min_score and isfinite(float(raw.sum() + world.sum()))):
             return None
-        right, certainty = is_right_hand(
+        is_right, certainty = is_right_hand(
             float(handedness[0, 0]), self._geometry, mirrored=self._mirrored
         )
         return HandResult(
-            id=-1,  # given by AssignIds
+            id=_NO_ID,
             roi=region.rect,
             score=score,
-            handedness="Right" if right else "Left",
+            handedness="Right" if is_right else "Left",
             handedness_score=certainty,
             landmarks=project_landmarks(raw[0], region.rect, self._geometry),
             world=project_world(world[0], region.rect),
-            confidence=more[0][0].copy() if more else None,
+            # The model writes its next output to the same memory.
+            confidence=optional[0][0].copy() if optional else None,
             palm=region.palm,
             region=region,
         )
@@ -159,7 +180,9 @@ class AssociateRegions(Calculator):
 
     def process(self, context: Context) -> None:
         """Join."""
-        followed, new = context.get("followed") or [], context.get("palm_regions") or []
+        # Nothing is followed in the first frame, and most frames have no detection.
+        followed: Regions = context.get("followed") or []
+        new: Regions = context.get("palm_regions") or []
         context.send("regions", join_regions(followed, new, max_hands=self._max_hands))
 
 
@@ -195,18 +218,22 @@ class SmoothHands(Calculator):
     def process(self, context: Context) -> None:
         """Filter each hand by its own past; a hand that was lost starts anew."""
         hands: Hands = context.get("hands")
-        self._filters = {
-            hand.id: self._filters.get(hand.id) or OneEuroFilter(self._options) for hand in hands
-        }
+        before = self._filters
+        # Made anew, so that hands that are gone take no memory.
+        self._filters = {}
+        for hand in hands:
+            self._filters[hand.id] = before.get(hand.id) or OneEuroFilter(self._options)
         context.send("smooth", [self._smooth(hand, context.timestamp) for hand in hands])
 
     def _smooth(self, hand: HandResult, t_us: int) -> HandResult:
+        # Results of a user's own calculator may lack them.
         if hand.landmarks is None or hand.world is None:
             return hand
+        # Both at once: the filter costs what numpy's calls cost, not what they compute.
         both = np.stack([hand.landmarks, hand.world])
-        scale = np.array(
-            [[[max(hand.size, 1.0)]], [[max(palm_size(hand.world), 0.01)]]], dtype=np.float32
-        )
+        pixels = max(hand.size, _LEAST_PIXELS)
+        metres = max(palm_size(hand.world), _LEAST_METRES)
+        scale = np.array([pixels, metres], dtype=np.float32).reshape(2, 1, 1)
         landmarks, world = self._filters[hand.id](both, t_us, scale=scale)
         return replace(hand, landmarks=landmarks, world=world)
 
@@ -225,23 +252,25 @@ class RecogniseGestures(Calculator):
         table: GestureTable = context.side["gestures"]
         size = context.get("frame").image.shape[:2]
         hands: Hands = context.get("hands")
-        context.send(
-            "named", [replace(hand, gesture=table.recognise(hand, size=size)) for hand in hands]
-        )
+        named = [replace(hand, gesture=table.recognise(hand, size=size)) for hand in hands]
+        context.send("named", named)
 
 
 @calculator
 def palms_to_regions(palms: Palms) -> Regions:
     """Return where to look for the hands of palms."""
-    return [
-        Region(
-            rect=region_from_palm(palm.rect, palm.keypoints),
-            centre=np.array([palm.rect.x, palm.rect.y], dtype=np.float32),
-            size=float(np.hypot(*(palm.keypoints[2] - palm.keypoints[0]))),
-            palm=palm,
-        )
-        for palm in palms
-    ]
+    return [_region_of(palm) for palm in palms]
+
+
+def _region_of(palm: Palm) -> Region:
+    # From the wrist to the middle knuckle, as the size of landmarks is.
+    across, down = palm.keypoints[2] - palm.keypoints[0]
+    return Region(
+        rect=region_from_palm(palm.rect, palm.keypoints),
+        centre=np.array([palm.rect.x, palm.rect.y], dtype=np.float32),
+        size=float(np.hypot(across, down)),
+        palm=palm,
+    )
 
 
 @calculator
@@ -253,37 +282,38 @@ def remove_duplicates(hands: Hands) -> Hands:
 @calculator
 def hands_to_regions(hands: Hands) -> Regions:
     """Return where to look for the same hands in the next frame."""
-    return [
-        Region(
-            rect=region_from_landmarks(h.landmarks),
-            centre=palm_centre(h.landmarks),
-            size=palm_size(h.landmarks),
-            track=h.id,
-        )
-        for h in hands
-        if h.landmarks is not None
-    ]
+    regions: Regions = []
+    for hand in hands:
+        if hand.landmarks is not None:
+            rect = region_from_landmarks(hand.landmarks)
+            centre = palm_centre(hand.landmarks)
+            regions.append(Region(rect, centre, palm_size(hand.landmarks), track=hand.id))
+    return regions
 
 
 @calculator
 def regions_to_hands(regions: Regions) -> Hands:
     """Return palm-only results: where hands are, without landmarks."""
-    return [
-        HandResult(id=-1, roi=r.rect, score=r.palm.score, palm=r.palm, region=r)
-        for r in regions
-        if r.palm is not None
-    ]
+    hands: Hands = []
+    for region in regions:
+        palm = region.palm
+        if palm is not None:
+            hands.append(HandResult(_NO_ID, region.rect, palm.score, palm=palm, region=region))
+    return hands
 
 
 def run_on_crop(model: Model, image: Image, rect: Rect, *, border: "Border") -> tuple[Any, ...]:
     """Write what a rotated rectangle shows into the model's input, as RGB in 0 to 1, and run it.
 
-    Beyond the picture MediaPipe shows its palm model black and its landmark model the nearest pixel.
+    Beyond the picture MediaPipe shows its palm model black and its landmark model the nearest
+    pixel.
     """
-    # late: a graph can be looked at where OpenCV is not installed
+    # Late: a graph can be looked at where OpenCV is not installed.
     from handheld.media.warp import crop
 
     view = model.input_view(0)
     with model.lock:
-        np.multiply(crop(image, rect, view.shape[1:3], border=border), _TO_UNIT, out=view[0])
+        pixels = crop(image, rect, view.shape[1:3], border=border)
+        # Into the model's own memory: a copy of the picture less.
+        np.multiply(pixels, _TO_UNIT, out=view[0])
         return model.invoke(finite=True)

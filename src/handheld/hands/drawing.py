@@ -20,6 +20,13 @@ from handheld.media import (
 
 Traces = Mapping[int, Sequence[NDArray[np.float32]]]
 
+# Between the palm model's keypoints: from the wrist to each knuckle.
+_PALM_BONES = ((0, 1), (0, 2), (0, 3), (0, 4))
+# A line is one pixel wide in a picture of this longer side, and wider in larger ones.
+_THIN_LINE_SIDE = 480
+# Of letters, which are 22 pixels high at 1, beside lines of one pixel.
+_LABEL_SCALE = 0.45
+
 
 def draw_hands(
     image: Image, hands: Sequence[HandResult], *, traces: Traces | None = None, regions: bool = True
@@ -32,11 +39,13 @@ def draw_hands(
         traces: id -> where the hand has been, (2,) pixels, oldest first.
         regions: whether to draw the rotated squares.
     """
+    # OpenCV draws into the picture's own memory, rows one after the other.
     image = np.ascontiguousarray(image).copy()
     for hand in hands:
         _draw_lines(image, hand, trace=(traces or {}).get(hand.id, ()), region=regions)
     taken: list[LabelBox] = []
-    for hand in hands:  # last, so that no skeleton hides a label
+    # Last, so that no skeleton hides a label.
+    for hand in hands:
         _label(image, hand, taken)
     return image
 
@@ -66,28 +75,23 @@ def _draw_lines(
     if hand.landmarks is not None:
         draw_skeleton(image, hand.landmarks, BONES, colour=colour, thickness=unit + 1)
     elif hand.palm is not None:
-        draw_skeleton(
-            image,
-            hand.palm.keypoints,
-            ((0, 1), (0, 2), (0, 3), (0, 4)),
-            colour=colour,
-            thickness=unit + 1,
-        )
+        palm = hand.palm.keypoints
+        draw_skeleton(image, palm, _PALM_BONES, colour=colour, thickness=unit + 1)
 
 
 def _label(image: Image, hand: HandResult, taken: list[LabelBox]) -> None:
-    """Write what a hand is above its region, or further down where another hand's label lies there already."""
+    """Write what a hand is above its region, or further down where another hand's label is."""
     words = [f"{hand.id}", hand.handedness or "", hand.gesture or "", f"{hand.score:.2f}"]
     text = "  ".join(filter(None, words))
-    scale = 0.45 * _unit(image)
-    corners = hand.roi.corners
-    x = float(corners[:, 0].min())
-    y = float(corners[:, 1].min())
+    scale = _LABEL_SCALE * _unit(image)
+    x, y = hand.roi.corners.min(axis=0).tolist()
     box = label_box(image.shape[:2], text, (x, y), scale=scale)
+    # As often as there are labels: at the picture's edge a label cannot go further down.
     for _ in range(len(taken)):
         if not any(box.overlaps(other) for other in taken):
             break
-        box = label_box(image.shape[:2], text, (x, box.bottom + box.bottom - box.top), scale=scale)
+        below = box.bottom + box.bottom - box.top
+        box = label_box(image.shape[:2], text, (x, below), scale=scale)
     taken.append(box)
     colour = PALETTE[hand.id % len(PALETTE)]
     draw_label(image, text, (box.left, box.bottom), colour=colour, scale=scale)
@@ -95,4 +99,4 @@ def _label(image: Image, hand: HandResult, taken: list[LabelBox]) -> None:
 
 def _unit(image: Image) -> int:
     """Return the width of a thin line, in pixels, that suits a picture."""
-    return int(max(1, round(max(image.shape[:2]) / 480)))
+    return int(max(1, round(max(image.shape[:2]) / _THIN_LINE_SIDE)))

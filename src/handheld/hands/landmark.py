@@ -17,9 +17,11 @@ class LandmarkGeometry:
     Attributes:
         size: side of the square input, pixels; RGB in 0 to 1.
         depth_scale: raw depth is divided by it (MediaPipe's ``normalize_z``).
-        right_if_mirrored: whether the handedness output is the probability of a right hand in a mirrored (selfie) picture;
-            MediaPipe's is that of a right hand in a picture that is not (its label file names the output "Left", mirrored).
-        confidence: whether a fifth output gives the probability that each keypoint is right; MediaPipe's models have none.
+        right_if_mirrored: whether the handedness output is the probability of a right hand in a
+            mirrored (selfie) picture; MediaPipe's is that of a right hand in a picture that is not
+            (its label file names the output "Left", mirrored).
+        confidence: whether a fifth output gives the probability that each keypoint is right;
+            MediaPipe's models have none.
 
     Raises:
         InputError: one of them is of another type or out of range.
@@ -38,28 +40,40 @@ class LandmarkGeometry:
 
     @property
     def outputs(self) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the model's outputs: landmarks, presence, handedness, world, and, where there is one, confidence."""
+        """Shapes of the model's outputs.
+
+        They are landmarks, presence, handedness, world, and, where there is one, confidence.
+        """
+        # 63: x, y and z of 21 keypoints.
         shapes = ((1, 63), (1, 1), (1, 1), (1, 63))
-        return (*shapes, (1, 21)) if self.confidence else shapes
+        if self.confidence:
+            return (*shapes, (1, 21))
+        return shapes
 
 
 def project_landmarks(raw: Points, region: Rect, geometry: LandmarkGeometry) -> Points:
-    """Return (21, 3) landmarks in pixels of the picture, z relative to the wrist, from the (63,) raw output."""
+    """Return (21, 3) landmarks in pixels of the picture from the (63,) raw output.
+
+    Their z is relative to the wrist.
+    """
     x, y, z = raw.reshape(21, 3).T
-    (a, b, left), (c, d, top) = (region.matrix / (geometry.size, geometry.size, 1.0)).tolist()
+    to_picture = region.matrix / (geometry.size, geometry.size, 1.0)
+    (a, b, left_edge), (c, d, top_edge) = to_picture.tolist()
     landmarks = np.empty((21, 3), dtype=np.float32)
-    landmarks[:, 0] = (
-        a * x + b * y + left
-    )  # without a matrix product: BLAS costs more to enter than this to do
-    landmarks[:, 1] = c * x + d * y + top
+    # Without a matrix product: BLAS costs more to enter than this to do.
+    landmarks[:, 0] = a * x + b * y + left_edge
+    landmarks[:, 1] = c * x + d * y + top_edge
+    # The model's depth is in the scale of its own x.
     landmarks[:, 2] = (z - z[0]) * (region.width / geometry.size / geometry.depth_scale)
     return landmarks
 
 
 def project_world(raw: Points, region: Rect) -> Points:
-    """Return (21, 3) landmarks in metres, turned into the picture's axes, from the (63,) raw output."""
+    """Return (21, 3) landmarks in metres, turned into the picture's axes, from (63,) raw output."""
     x, y, z = raw.reshape(21, 3).T
-    c, s = cos(region.angle), sin(region.angle)
+    # The model sees each hand upright.
+    c = cos(region.angle)
+    s = sin(region.angle)
     return np.stack([c * x - s * y, s * x + c * y, z], axis=1)
 
 
@@ -71,5 +85,6 @@ def is_right_hand(raw: float, geometry: LandmarkGeometry, *, mirrored: bool) -> 
         geometry: says what it means.
         mirrored: whether the picture is a mirror image, as selfie cameras show it.
     """
+    # A mirror makes a right hand a left one.
     right = raw if mirrored == geometry.right_if_mirrored else 1 - raw
     return right >= 0.5, max(right, 1 - right)

@@ -18,6 +18,7 @@ from handheld.hands.palm import PalmGeometry
 MEDIAPIPE_HANDS = Bundle(
     name="mediapipe-hands",
     requirement="mediapipe==0.10.21",
+    # SHA-256 of the files in the wheel: what was downloaded is what was tried.
     files={
         "palm_detection_full.tflite": (
             "mediapipe/modules/palm_detection/palm_detection_full.tflite",
@@ -52,6 +53,9 @@ _FETCHED = {"mediapipe-full": "full", "mediapipe-lite": "lite"}
 
 _NAMES = (OURS, *_FETCHED)
 
+_KEYS = {"palm", "landmark", "palm_geometry", "landmark_geometry"}
+"""Of a ``pack.toml``."""
+
 
 @dataclass(frozen=True)
 class ModelPack:
@@ -73,15 +77,15 @@ class ModelPack:
     def open_palm(self, *, threads: int = 1) -> Model:
         """Open the palm model. Raises :class:`ModelError` if it is not of the pack's geometry."""
         geometry = self.palm_geometry
-        wanted = [(1, geometry.anchors, geometry.values), (1, geometry.anchors, 1)]
-        return _open(self.palm, geometry.size, wanted, threads=threads, what="a palm model")
+        outputs = ((1, geometry.anchors, geometry.values), (1, geometry.anchors, 1))
+        expected = _Signature.of(geometry.size, outputs)
+        return _open(self.palm, expected, threads=threads, role="a palm model")
 
     def open_landmark(self, *, threads: int = 1) -> Model:
-        """Open the landmark model. Raises :class:`ModelError` if it is not of the pack's geometry."""
+        """Open the landmark model. Raises :class:`ModelError` if the pack's geometry is another."""
         geometry = self.landmark_geometry
-        return _open(
-            self.landmark, geometry.size, geometry.outputs, threads=threads, what="a landmark model"
-        )
+        expected = _Signature.of(geometry.size, geometry.outputs)
+        return _open(self.landmark, expected, threads=threads, role="a landmark model")
 
 
 def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
@@ -107,28 +111,35 @@ def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
     if pack == OURS:
         return replace(_from_toml(ASSETS / OURS), name=OURS)
     if variant := _FETCHED.get(str(pack)):
-        palm, landmark = (
-            stored(MEDIAPIPE_HANDS, f"{kind}_{variant}.tflite")
-            for kind in ("palm_detection", "hand_landmark")
+        palm, landmark = _file_names(variant)
+        return ModelPack(
+            str(pack), stored(MEDIAPIPE_HANDS, palm), stored(MEDIAPIPE_HANDS, landmark)
         )
-        return ModelPack(str(pack), palm, landmark)
+    return _from_folder(_folder(pack))
+
+
+def _file_names(variant: str) -> tuple[str, str]:
+    """Return MediaPipe's names of a palm model and a landmark model."""
+    return f"palm_detection_{variant}.tflite", f"hand_landmark_{variant}.tflite"
+
+
+def _folder(pack: str | os.PathLike[str]) -> Path:
+    unknown = f"expected {', '.join(_NAMES)} or a folder with a pack.toml"
     try:
         folder = Path(pack)
     except TypeError:
-        raise ModelError(
-            f"no model pack {pack!r}: expected {', '.join(_NAMES)} or a folder with a pack.toml"
-        ) from None
+        raise ModelError(f"no model pack {pack!r}: {unknown}") from None
     if not folder.is_dir():
-        raise ModelError(
-            f"no model pack {str(pack)!r}: expected {', '.join(_NAMES)} or a folder with a pack.toml"
-        )
+        raise ModelError(f"no model pack {str(pack)!r}: {unknown}")
+    return folder
+
+
+def _from_folder(folder: Path) -> ModelPack:
     if (folder / "pack.toml").is_file():
         return _from_toml(folder)
+    # The full models first: they find more.
     for variant in ("full", "lite"):
-        palm, landmark = (
-            folder / f"palm_detection_{variant}.tflite",
-            folder / f"hand_landmark_{variant}.tflite",
-        )
+        palm, landmark = (folder / name for name in _file_names(variant))
         if palm.is_file() and landmark.is_file():
             return ModelPack(str(folder), palm, landmark)
     raise ModelError(
@@ -138,13 +149,9 @@ def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
 
 def _from_toml(folder: Path) -> ModelPack:
     path = folder / "pack.toml"
-    try:
-        table = tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{path}: cannot be read: {error}; expected palm, landmark and optional geometry tables"
-        ) from error
-    if unknown := table.keys() - {"palm", "landmark", "palm_geometry", "landmark_geometry"}:
+    table = _read_toml(path)
+    # A misspelt table would leave its defaults in force.
+    if unknown := table.keys() - _KEYS:
         raise ModelError(f"{path}: unknown keys {sorted(unknown)}")
     for key in ("palm", "landmark"):
         if not isinstance(table.get(key), str):
@@ -160,41 +167,78 @@ def _from_toml(folder: Path) -> ModelPack:
     )
 
 
-def _geometry(kind: type[Geometry], key: str, table: dict[str, Any], path: Path) -> Geometry:
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        # Editors on Windows put a mark before the text.
+        return tomllib.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{path}: cannot be read: {error}; expected palm, landmark and optional geometry tables"
+        ) from error
+
+
+def _geometry(
+    geometry_type: type[Geometry], key: str, table: dict[str, Any], path: Path
+) -> Geometry:
     """Return a table of a pack as a geometry."""
     values = table.get(key, {})
     if not isinstance(values, dict):
         raise ModelError(f"{path}: {key}: expected a table, got {values!r}")
-    known = [entry.name for entry in fields(kind)]
+    known = [entry.name for entry in fields(geometry_type)]
     if unknown := values.keys() - known:
         raise ModelError(f"{path}: {key}: no entry {min(unknown)!r}; expected {', '.join(known)}")
+    # Its own error names the value; here the file and table are added.
     try:
-        return kind(**{name: _frozen(value) for name, value in values.items()})
+        return geometry_type(**{name: _frozen(value) for name, value in values.items()})
     except InputError as error:
         raise ModelError(f"{path}: {key}.{error}") from error
 
 
 def _frozen(value: Any) -> Any:
     """Return TOML's lists as tuples."""
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return tuple(map(_frozen, value))
+    return value
 
 
-def _open(
-    path: Path, size: int, outputs: Sequence[tuple[int, ...]], *, threads: int, what: str
-) -> Model:
+@dataclass(frozen=True)
+class _Signature:
+    """Shapes and types of what a model takes and gives, in its order."""
+
+    inputs: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+    outputs: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+
+    @classmethod
+    def of(cls, size: int, outputs: Sequence[tuple[int, ...]]) -> "_Signature":
+        """Return that of a model for pictures of a side."""
+        float32 = np.dtype(np.float32)
+        return cls(
+            inputs=(((1, size, size, 3), float32),),
+            outputs=tuple((shape, float32) for shape in outputs),
+        )
+
+    @classmethod
+    def of_model(cls, model: Model) -> "_Signature":
+        return cls(
+            inputs=tuple((tuple(info.shape), info.dtype) for info in model.inputs),
+            outputs=tuple((tuple(info.shape), info.dtype) for info in model.outputs),
+        )
+
+
+def _open(path: Path, expected: _Signature, *, threads: int, role: str) -> Model:
+    """Open a model. Raises :class:`ModelError` for one of another signature."""
     model = Model.open(path, threads=threads)
-    wanted_in = [((1, size, size, 3), np.dtype(np.float32))]
-    wanted_out = [(shape, np.dtype(np.float32)) for shape in outputs]
-    given_in = [(tuple(info.shape), info.dtype) for info in model.inputs]
-    given_out = [(tuple(info.shape), info.dtype) for info in model.outputs]
-    if (given_in, given_out) != (wanted_in, wanted_out):
+    # A model of another shape would run, and give hands that are none.
+    actual = _Signature.of_model(model)
+    if actual != expected:
         model.close()
         raise ModelError(
-            f"{path}: not {what} of this pack's geometry: expected inputs {_shapes(wanted_in)} and outputs "
-            f"{_shapes(wanted_out)}, got {_shapes(given_in)} and {_shapes(given_out)}"
+            f"{path}: not {role} of this pack's geometry: expected inputs "
+            f"{_shapes(expected.inputs)} and outputs {_shapes(expected.outputs)}, "
+            f"got {_shapes(actual.inputs)} and {_shapes(actual.outputs)}"
         )
     return model
 
 
-def _shapes(tensors: list[Any]) -> str:
+def _shapes(tensors: Sequence[tuple[tuple[int, ...], np.dtype[Any]]]) -> str:
     return ", ".join(f"{dtype} {list(shape)}" for shape, dtype in tensors) or "none"

@@ -1,11 +1,13 @@
 """Palm detection: what the detector's raw output means.
 
-Single-shot detection over a grid of square anchors, after BlazePalm (arXiv 2006.10214): palms are near to square and rarely
-overlap, so one anchor shape is enough. Boxes are merged by weighted non-maximum suppression, which is steadier over time than
-keeping the best one (BlazeFace, arXiv 1907.05047).
+Single-shot detection over a grid of square anchors, after BlazePalm (arXiv 2006.10214): palms are
+near to square and rarely overlap, so one anchor shape is enough. Boxes are merged by weighted
+non-maximum suppression, which is steadier over time than keeping the best one (BlazeFace, arXiv
+1907.05047).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,14 +40,12 @@ class PalmGeometry:
 
     def __post_init__(self) -> None:
         require_whole("size", self.size)
-        require_whole("keypoints", self.keypoints, least=0)
-        if (
-            not isinstance(self.grids, tuple)
-            or not self.grids
-            or not all(map(_is_grid, self.grids))
-        ):
+        require_whole("keypoints", self.keypoints, minimum=0)
+        is_tuple = isinstance(self.grids, tuple)
+        if not is_tuple or not self.grids or not all(map(_is_grid, self.grids)):
             raise InputError(
-                f"grids: expected pairs of cells along a side and anchors in each cell, got {self.grids!r}"
+                "grids: expected pairs of cells along a side and anchors in each cell, "
+                f"got {self.grids!r}"
             )
 
     @property
@@ -60,21 +60,21 @@ class PalmGeometry:
 
 
 def _is_grid(pair: object) -> bool:
-    return (
-        isinstance(pair, tuple)
-        and len(pair) == 2
-        and all(type(count) is int and count > 0 for count in pair)
-    )
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        return False
+    # Not isinstance: True is an int too.
+    return all(type(count) is int and count > 0 for count in pair)
 
 
 def anchor_centres(geometry: PalmGeometry) -> Floats:
     """Return the (anchors, 2) centres of the anchors, x and y in 0 to 1."""
-    parts = []
+    centres = []
     for cells, count in geometry.grids:
         ticks = (np.arange(cells, dtype=np.float32) + 0.5) / cells
         grid = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
-        parts.append(np.repeat(grid, count, axis=0))
-    return np.concatenate(parts)
+        # The anchors of one cell are neighbours in the output.
+        centres.append(np.repeat(grid, count, axis=0))
+    return np.concatenate(centres)
 
 
 def decode_palms(
@@ -94,47 +94,81 @@ def decode_palms(
         anchors: of :func:`anchor_centres`.
         view: the square of the picture that the model saw.
         threshold: on the score, in (0, 1).
+
+    Raises:
+        InputError: the threshold is outside of its range.
     """
     if not 0 < threshold < 1:
         raise InputError(f"expected a threshold between 0 and 1, got {threshold}")
-    rows = np.flatnonzero(logits >= np.log(threshold / (1 - threshold)))
-    rows = rows[np.argsort(-logits[rows], kind="stable")]
+    rows = _best_rows(logits, threshold)
     scores = 1 / (1 + np.exp(-np.clip(logits[rows], -100, 100)))
     points = raw[rows].reshape(len(rows), 2 + geometry.keypoints, 2) / geometry.size
+    # (rows, centre, size and keypoints, 2): the size has no position.
     points[:, 2:] += anchors[rows, None]
     points[:, 0] += anchors[rows]
+    in_picture = _in_picture(points, view)
+    return [_palm(row, float(score)) for row, score in zip(in_picture, scores, strict=True)]
+
+
+def _best_rows(logits: Floats, threshold: float) -> NDArray[np.intp]:
+    """Return the rows whose score is a threshold or more, best first."""
+    # Logits are compared, so that scores are computed of the few rows that pass.
+    rows = np.flatnonzero(logits >= np.log(threshold / (1 - threshold)))
+    # Stable: of equal palms the same one comes first on each machine.
+    return rows[np.argsort(-logits[rows], kind="stable")]
+
+
+def _in_picture(points: NDArray[Any], view: Rect) -> NDArray[Any]:
+    """Return rows of points in 0 to 1 of a square in pixels of the picture."""
     scale = np.array([view.width, view.height], dtype=np.float32)
     corner = np.array([view.x - view.width / 2, view.y - view.height / 2], dtype=np.float32)
     points = points * scale
     points[:, 0] += corner
     points[:, 2:] += corner
-    return [
-        Palm(Rect(*map(float, point[:2].ravel())), point[2:], float(score))
-        for point, score in zip(points, scores, strict=True)
-    ]
+    return points
+
+
+def _palm(row: NDArray[Any], score: float) -> Palm:
+    """Return a row of a centre, a size and keypoints as a palm."""
+    return Palm(Rect(*map(float, row[:2].ravel())), row[2:], score)
 
 
 def merge_palms(palms: list[Palm], *, min_overlap: float = 0.3) -> list[Palm]:
-    """Weighted non-maximum suppression: palms that overlap become one, averaged by their scores; best first.
+    """Weighted non-maximum suppression: palms that overlap become one, averaged by their scores.
 
     Args:
         palms: best first.
         min_overlap: intersection over union with the best of a group at which a palm joins it.
+
+    Returns:
+        The palms, best first.
     """
-    rest, merged = palms, []
-    while rest:
-        best = rest[0]
-        together = [palm for palm in rest if overlap(best.rect, palm.rect) > min_overlap]
-        rest = [palm for palm in rest[1:] if not overlap(best.rect, palm.rect) > min_overlap]
+    remaining = palms
+    merged: list[Palm] = []
+    while remaining:
+        best = remaining[0]
+        together: list[Palm] = []
+        apart: list[Palm] = []
+        for palm in remaining:
+            if overlap(best.rect, palm.rect) > min_overlap:
+                together.append(palm)
+            else:
+                apart.append(palm)
+        # A box without an area does not overlap even itself.
         merged.append(_average(together) if together else best)
+        remaining = [palm for palm in apart if palm is not best]
     return merged
 
 
 def _average(palms: list[Palm]) -> Palm:
     weights = np.array([palm.score for palm in palms])
     weights /= weights.sum()
-    edges = [(p.rect.x, p.rect.y, p.rect.width, p.rect.height) for p in palms]
-    keypoints = np.tensordot(weights, np.stack([palm.keypoints for palm in palms]), axes=1).astype(
-        np.float32
-    )
-    return Palm(Rect(*map(float, weights @ np.array(edges))), keypoints, palms[0].score)
+    boxes = np.array([_box(palm.rect) for palm in palms])
+    keypoints = np.tensordot(weights, np.stack([palm.keypoints for palm in palms]), axes=1)
+    rect = Rect(*map(float, weights @ boxes))
+    # The best's score, not the mean: that others agree makes it no less sure.
+    return Palm(rect, keypoints.astype(np.float32), palms[0].score)
+
+
+def _box(rect: Rect) -> tuple[float, float, float, float]:
+    return rect.x, rect.y, rect.width, rect.height

@@ -33,8 +33,10 @@ class HandOptions:
         max_hands: hands to report at most.
         min_palm_score: of a palm to be looked at, in (0, 1).
         min_hand_score: of a landmark result to be a hand; a hand below it is lost, 0 to 1.
-        redetect_every: while some, but fewer than ``max_hands``, are followed, the detector runs in every k-th frame.
-        mirrored: whether frames are mirror images (as selfie cameras show them); decides what is left and right.
+        redetect_every: while some, but fewer than ``max_hands``, are followed, the detector runs in
+            every k-th frame.
+        mirrored: whether frames are mirror images (as selfie cameras show them); decides what is
+            left and right.
         smoothing: settings of the One-Euro filter; ``None`` leaves it out.
         palms_only: stop after the palm detector, which then runs on every frame.
     """
@@ -44,12 +46,13 @@ class HandOptions:
     min_hand_score: float = 0.5
     redetect_every: int = 2
     mirrored: bool = False
-    smoothing: OneEuroOptions | None = OneEuroOptions()  # noqa: RUF009  (frozen)
+    smoothing: OneEuroOptions | None = OneEuroOptions()  # noqa: RUF009 - it is frozen
     palms_only: bool = False
 
     def __post_init__(self) -> None:
         require_whole("max_hands", self.max_hands)
         require_whole("redetect_every", self.redetect_every)
+        # It becomes a logit, which 0 and 1 do not have.
         require_score("min_palm_score", self.min_palm_score, ends=False)
         require_score("min_hand_score", self.min_hand_score, ends=True)
         require_flag("mirrored", self.mirrored)
@@ -61,28 +64,47 @@ class HandOptions:
 
 
 _SPARE = 2
-"""Palms beyond ``max_hands`` that are looked at: a face that the detector takes for a palm keeps no hand out."""
+"""Palms beyond ``max_hands`` that are looked at: a face that the detector takes for a palm keeps no
+hand out.
+"""
 
 
 def hand_graph(options: HandOptions | None = None, *, first_id: int = 0) -> GraphConfig:
-    """Return the graph from ``frame`` to ``hands`` (a list of ``HandResult`` for each frame), whose ids begin at ``first_id``.
+    """Return the graph from ``frame`` to ``hands``, a list of ``HandResult`` for each frame.
 
-    Palms are looked for only when a hand is missing; else a hand's region in this frame follows from its landmarks in the last.
-    Side packets: ``palm_model``, ``landmark_model``, ``pack``, ``gestures``.
+    Palms are looked for only when a hand is missing; else a hand's region in this frame follows
+    from its landmarks in the last. Side packets: ``palm_model``, ``landmark_model``, ``pack``,
+    ``gestures``.
+
+    Args:
+        options: of the tracker.
+        first_id: at which the ids of hands begin.
     """
     options = options or HandOptions()
-    return _palm_graph(options, first_id) if options.palms_only else _full_graph(options, first_id)
+    if options.palms_only:
+        return _palm_graph(options, first_id)
+    return _full_graph(options, first_id)
 
 
 def _full_graph(options: HandOptions, first_id: int) -> GraphConfig:
-    most = options.max_hands
-    detection = [
-        Node(
-            FlowLimiter(),
-            inputs=["frame", BackEdge("hands")],
-            outputs=["admitted"],
-            name="flow_limiter",
-        ),
+    return GraphConfig(
+        nodes=[*_detection(options), *_following(options, first_id), *_finish(options)],
+        inputs={"frame": Frame},
+        outputs=["hands"],
+        side_inputs={
+            "palm_model": Model,
+            "landmark_model": Model,
+            "pack": ModelPack,
+            "gestures": GestureTable,
+        },
+        name="hands",
+    )
+
+
+def _detection(options: HandOptions) -> list[Node]:
+    """Return what finds the palms of new hands, in frames in which it has to."""
+    return [
+        _flow_limiter(),
         Node(
             PreviousLoopback(),
             inputs=["admitted", BackEdge("next_regions")],
@@ -90,68 +112,65 @@ def _full_graph(options: HandOptions, first_id: int) -> GraphConfig:
             name="previous_regions",
         ),
         Node(
-            RedetectSchedule(max_hands=most, every=options.redetect_every),
+            RedetectSchedule(max_hands=options.max_hands, every=options.redetect_every),
             inputs=["admitted", "followed"],
             outputs="detect",
         ),
+        # Frames that it holds back never reach the detector, which costs most.
         Node(Gate(), inputs=["admitted", "detect"], outputs="palm_frame", name="detector_gate"),
         _palm_detector(options, "palm_frame"),
         Node(palms_to_regions, inputs="palms", outputs="palm_regions"),
     ]
-    landmarks = [
+
+
+def _following(options: HandOptions, first_id: int) -> list[Node]:
+    """Return what finds landmarks where hands were, or palms are, and where to look next."""
+    landmarks = HandLandmarks(
+        max_hands=options.max_hands,
+        min_score=options.min_hand_score,
+        mirrored=options.mirrored,
+    )
+    return [
         Node(
-            AssociateRegions(max_hands=most + _SPARE),
+            AssociateRegions(max_hands=options.max_hands + _SPARE),
             inputs=["admitted", "followed", "palm_regions"],
             outputs="regions",
         ),
         Node(
-            HandLandmarks(
-                max_hands=most, min_score=options.min_hand_score, mirrored=options.mirrored
-            ),
+            landmarks,
             inputs=["admitted", "regions"],
             outputs="looked_at",
             side_inputs=["landmark_model", "pack"],
         ),
+        # Before ids are given: a hand that is seen twice would take two.
         Node(remove_duplicates, inputs="looked_at", outputs="distinct"),
+        # Before the smoothing, which lags: the next frame is looked at where the hand is.
         Node(AssignIds(first_id=first_id), inputs="distinct", outputs="named"),
         Node(hands_to_regions, inputs="named", outputs="next_regions"),
     ]
-    last = "named"
-    finish = []
-    if options.smoothing is not None:
-        finish.append(Node(SmoothHands(options.smoothing), inputs="named", outputs="smooth"))
-        last = "smooth"
-    finish.append(
-        Node(
-            RecogniseGestures(),
-            inputs=["admitted", last],
-            outputs="hands",
-            side_inputs=["gestures"],
-        )
-    )
-    sides = {
-        "palm_model": Model,
-        "landmark_model": Model,
-        "pack": ModelPack,
-        "gestures": GestureTable,
-    }
-    return GraphConfig(
-        nodes=[*detection, *landmarks, *finish],
-        inputs={"frame": Frame},
-        outputs=["hands"],
-        side_inputs=sides,
-        name="hands",
+
+
+def _finish(options: HandOptions) -> list[Node]:
+    """Return what makes results of hands that have ids."""
+    if options.smoothing is None:
+        return [_gestures("named")]
+    smoothing = Node(SmoothHands(options.smoothing), inputs="named", outputs="smooth")
+    return [smoothing, _gestures("smooth")]
+
+
+def _gestures(hands: str) -> Node:
+    return Node(
+        RecogniseGestures(),
+        inputs=["admitted", hands],
+        outputs="hands",
+        side_inputs=["gestures"],
     )
 
 
 def _palm_graph(options: HandOptions, first_id: int) -> GraphConfig:
     nodes = [
-        Node(
-            FlowLimiter(),
-            inputs=["frame", BackEdge("hands")],
-            outputs=["admitted"],
-            name="flow_limiter",
-        ),
+        _flow_limiter(),
+        # On every frame: without landmarks nothing says where a palm is next.
         _palm_detector(options, "admitted"),
         Node(palms_to_regions, inputs="palms", outputs="palm_regions"),
         Node(
@@ -160,6 +179,7 @@ def _palm_graph(options: HandOptions, first_id: int) -> GraphConfig:
             outputs="regions",
         ),
         Node(regions_to_hands, inputs="regions", outputs="looked_at"),
+        # By distance alone: palms have no landmarks that a region could follow.
         Node(AssignIds(first_id=first_id), inputs="looked_at", outputs="hands"),
     ]
     return GraphConfig(
@@ -168,6 +188,16 @@ def _palm_graph(options: HandOptions, first_id: int) -> GraphConfig:
         outputs=["hands"],
         side_inputs={"palm_model": Model, "pack": ModelPack},
         name="palms",
+    )
+
+
+def _flow_limiter() -> Node:
+    """Return what lets a frame in once the one before has left: live frames do not queue."""
+    return Node(
+        FlowLimiter(),
+        inputs=["frame", BackEdge("hands")],
+        outputs=["admitted"],
+        name="flow_limiter",
     )
 
 

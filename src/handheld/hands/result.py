@@ -20,7 +20,8 @@ class Palm:
 
     Attributes:
         rect: the upright box around the palm, pixels of the picture.
-        keypoints: (7, 2) pixels: wrist, four knuckles (index, middle, ring, little finger), two at the thumb's base.
+        keypoints: (7, 2) pixels: wrist, four knuckles (index, middle, ring, little finger), two at
+            the thumb's base.
         score: 0 to 1.
     """
 
@@ -37,7 +38,8 @@ class Region:
         rect: pixels; the hand stands upright in it.
         centre: (2,) pixels, of the palm.
         size: pixels, from wrist to middle knuckle.
-        track: number that regions of one hand share while it is followed from frame to frame; ``None`` for a new palm.
+        track: number that regions of one hand share while it is followed from frame to frame;
+            ``None`` for a new palm.
         palm: the detection, for a new palm.
     """
 
@@ -53,15 +55,21 @@ class HandResult:
     """One hand in one frame.
 
     Attributes:
-        id: stays the same while the hand is followed, and when it comes back soon after it was lost.
+        id: stays the same while the hand is followed, and when it comes back soon after it was
+            lost.
         roi: the rotated square that the landmark model looked at, pixels.
-        score: how sure the landmark model is that this is a hand (in palm-only mode the detector's score), 0 to 1.
-        handedness: the person's own left or right hand, over the last frames of this id; ``None`` in palm-only mode.
-        handedness_score: 0.5 to 1; ``None`` in palm-only mode. What one frame says is on the stream ``looked_at``.
-        landmarks: (21, 3) float32, pixels of the original picture; z in the same scale, relative to the wrist, towards the
-            camera negative. ``None`` in palm-only mode.
-        world: (21, 3) float32, metres, around the hand's centre, axes as in the picture. ``None`` in palm-only mode.
-        confidence: (21,) float32, probability of each keypoint that it is right; ``None`` if the pack's model gives none.
+        score: how sure the landmark model is that this is a hand (in palm-only mode the detector's
+            score), 0 to 1.
+        handedness: the person's own left or right hand, over the last frames of this id; ``None``
+            in palm-only mode.
+        handedness_score: 0.5 to 1; ``None`` in palm-only mode. What one frame says is on the stream
+            ``looked_at``.
+        landmarks: (21, 3) float32, pixels of the original picture; z in the same scale, relative to
+            the wrist, towards the camera negative. ``None`` in palm-only mode.
+        world: (21, 3) float32, metres, around the hand's centre, axes as in the picture. ``None``
+            in palm-only mode.
+        confidence: (21,) float32, probability of each keypoint that it is right; ``None`` if the
+            pack's model gives none.
         gesture: a name of the gesture table, or ``None`` where no row fits.
         palm: the detection that this hand came from, in the frame in which it was detected.
     """
@@ -79,6 +87,7 @@ class HandResult:
     region: Region | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        # People make results too, from other models or files.
         for name in ("landmarks", "world"):
             points = getattr(self, name)
             if points is not None and points.shape != (21, 3):
@@ -87,20 +96,21 @@ class HandResult:
     @property
     def size(self) -> float:
         """Pixels from wrist to middle knuckle."""
-        return (
-            self.region.size
-            if self.landmarks is None and self.region
-            else palm_size(_known(self.landmarks))
-        )
+        if self.landmarks is not None:
+            return palm_size(self.landmarks)
+        return self._known_region().size
 
     @property
     def centre(self) -> Points:
         """(2,) pixels: the middle of the palm."""
-        return (
-            self.region.centre
-            if self.landmarks is None and self.region
-            else palm_centre(_known(self.landmarks))
-        )
+        if self.landmarks is not None:
+            return palm_centre(self.landmarks)
+        return self._known_region().centre
+
+    def _known_region(self) -> Region:
+        if self.region is None:
+            raise InputError("this hand has neither landmarks nor a region")
+        return self.region
 
     def to_json(self) -> dict[str, Any]:
         """Return plain numbers and lists; what is not known is ``None``."""
@@ -113,15 +123,26 @@ class HandResult:
             "world": _rounded(self.world, 5),
             "confidence": _rounded(self.confidence, 4),
             "gesture": self.gesture,
-            "roi": {
-                key: _rounded(getattr(self.roi, key), 4)
-                for key in ("x", "y", "width", "height", "angle")
-            },
+            "roi": _rect_to_json(self.roi),
         }
 
 
+def _rect_to_json(rect: Rect) -> dict[str, float]:
+    return {
+        "x": _rounded(rect.x, 4),
+        "y": _rounded(rect.y, 4),
+        "width": _rounded(rect.width, 4),
+        "height": _rounded(rect.height, 4),
+        "angle": _rounded(rect.angle, 4),
+    }
+
+
 def palm_size(landmarks: Points) -> float:
-    """Return the distance from wrist to middle knuckle, in the unit of (21, 2 or 3) landmarks, in the picture's plane."""
+    """Return the distance from wrist to middle knuckle in the picture's plane.
+
+    It is in the unit of the (21, 2 or 3) landmarks.
+    """
+    # Not its depth: a model's guess of that is too rough to divide by.
     across, down = landmarks[9, :2] - landmarks[0, :2]
     return float(np.hypot(across, down))
 
@@ -132,11 +153,8 @@ def palm_centre(landmarks: Points) -> Points:
     return centre
 
 
-def _known(points: Points | None) -> Points:
-    if points is None:
-        raise InputError("this hand has neither landmarks nor a region")
-    return points
-
-
 def _rounded(value: Any, digits: int) -> Any:
-    return None if value is None else np.round(np.asarray(value, dtype=np.float64), digits).tolist()
+    if value is None:
+        return None
+    # float64: a float32 that is rounded is written with all of its digits.
+    return np.round(np.asarray(value, dtype=np.float64), digits).tolist()

@@ -1,6 +1,7 @@
 """The 21 keypoints of a hand, and the bones between them."""
 
 from enum import IntEnum
+from itertools import chain, pairwise
 
 
 class Keypoint(IntEnum):
@@ -38,10 +39,13 @@ FINGERS: dict[str, tuple[int, int, int, int]] = {
 }
 """Keypoints of each finger from its base to its tip."""
 
+# Around the palm, from the wrist and back.
+_PALM_BONES = ((0, 1), (0, 5), (5, 9), (9, 13), (13, 17), (0, 17))
+
 BONES: tuple[tuple[int, int], ...] = (
-    *((base, base + 1) for first in (1, 5, 9, 13, 17) for base in range(first, first + 3)),
-    (0, 1), (0, 5), (5, 9), (9, 13), (13, 17), (0, 17),
-)  # fmt: skip
+    *chain.from_iterable(pairwise(joints) for joints in FINGERS.values()),
+    *_PALM_BONES,
+)
 """Pairs of keypoints that a drawing joins."""
 
 PALM_POINTS = (0, 5, 9, 13, 17)

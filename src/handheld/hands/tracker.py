@@ -17,16 +17,23 @@ from handheld.hands.smoothing import OneEuroOptions
 from handheld.media import Frame
 from handheld.pictures import as_rgb
 
+Observer = tuple[str, Callable[[Packet[Any]], None]]
+"""A stream's name, and what is called with each of its packets."""
+
 
 class HandTracker:
-    """Follows hands through frames, or finds them in single pictures. A context manager; not for several threads at once.
+    """Follows hands through frames, or finds them in single pictures.
+
+    It is a context manager, and not for several threads at once.
 
     Args:
         max_hands: hands to report at most.
         pack: a model pack's name or folder, see :func:`~handheld.hands.load_pack`.
         smoothing: whether landmarks are smoothed over time, or the filter's settings.
-        mirrored: whether frames are mirror images, as selfie cameras show them; decides what is left and right.
-        redetect_every: while some, but fewer than ``max_hands``, hands are in view, look for more in every k-th frame.
+        mirrored: whether frames are mirror images, as selfie cameras show them; decides what is
+            left and right.
+        redetect_every: while some, but fewer than ``max_hands``, hands are in view, look for more
+            in every k-th frame.
         threads: threads of the models.
         palms_only: report where palms are, without landmarks.
         gestures: a gesture table's name or file, see :class:`~handheld.hands.GestureTable`.
@@ -61,23 +68,24 @@ class HandTracker:
             min_hand_score=min_hand_score,
             redetect_every=redetect_every,
             mirrored=mirrored,
-            smoothing=(OneEuroOptions() if smoothing else None)
-            if isinstance(smoothing, bool)
-            else smoothing,
+            smoothing=_filter_options(smoothing),
             palms_only=palms_only,
         )
         self.pack = load_pack(pack)
+        # Opened once, for all streams: it takes longer than many frames.
         self._side: dict[str, Any] = {
             "pack": self.pack,
             "palm_model": self.pack.open_palm(threads=threads),
         }
+        # Whoever wants palms alone need not have the landmark model.
         if not palms_only:
             self._side["landmark_model"] = self.pack.open_landmark(threads=threads)
             self._side["gestures"] = GestureTable.load(gestures)
-        self._observers: list[tuple[str, Callable[[Packet[Any]], None]]] = []
+        self._observers: list[Observer] = []
         self._session: _Session | None = None
         self._closed = False
-        self._next_id = 0  # after an interrupt ids go on, so that none is given to two hands
+        # After an interrupt ids go on, so that none is given to two hands.
+        self._next_id = 0
 
     @property
     def config(self) -> GraphConfig:
@@ -86,46 +94,42 @@ class HandTracker:
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """Names of the streams that :meth:`observe` can watch, in the order in which they are computed."""
+        """Names of the streams that :meth:`observe` can watch, in the order of computation."""
         return stream_names(self.config)
 
     def track(self, frame: Frame) -> list[HandResult]:
         """Return the hands of the next frame of a stream.
 
         Args:
-            frame: any picture that :func:`handheld.pictures.as_rgb` takes, with a time after that of the frame before.
+            frame: any picture that :func:`handheld.pictures.as_rgb` takes, with a time after that
+                of the frame before.
 
         Raises:
             TimestampError: time runs backwards; :meth:`reset` starts a new stream.
             InputError: the picture is of no known form.
         """
-        if not isinstance(frame, Frame):
-            raise InputError(
-                f"expected a Frame (for a picture alone there is detect()), got {type(frame).__name__}"
-            )
-        if not isinstance(frame.t_us, Integral):
-            raise InputError(
-                f"expected a time in whole microseconds on a frame, got {frame.t_us!r}"
-            )
+        _check_frame(frame)
         frame = Frame(as_rgb(frame.image), frame.t_us, frame.index)
-        session = self._session = self._session or self._start(
-            self._observers, first_id=self._next_id
-        )
-        if frame.t_us <= session.last_us:
+        if self._session is None:
+            self._session = self._start(self._observers, first_id=self._next_id)
+        if frame.t_us <= self._session.last_us:
             raise TimestampError(
-                f"frame {frame.index} at {frame.t_us} us does not follow the one at {session.last_us} us; "
-                "call reset() before a new stream"
+                f"frame {frame.index} at {frame.t_us} us does not follow the one at "
+                f"{self._session.last_us} us; call reset() before a new stream"
             )
         try:
-            hands = session.feed(frame)
-        except BaseException:  # Ctrl-C too: a notebook's user goes on with the same tracker
+            hands = self._session.feed(frame)
+        except BaseException:
+            # Ctrl-C too: a notebook's user goes on with the same tracker.
             self._end_session()
             raise
-        self._next_id = max([self._next_id, *(hand.id + 1 for hand in hands)])
+        for hand in hands:
+            self._next_id = max(self._next_id, hand.id + 1)
         return hands
 
     def detect(self, image: Any) -> list[HandResult]:
         """Return the hands of a single picture, with no memory of frames before and none kept."""
+        # A graph of its own: a stream that runs meanwhile keeps its hands.
         session = self._start([], first_id=0)
         try:
             return session.feed(Frame(as_rgb(image), 0, 0))
@@ -133,16 +137,20 @@ class HandTracker:
             session.graph.cancel()
 
     def observe(self, stream: str, callback: Callable[[Packet[Any]], None]) -> None:
-        """Call ``callback`` with every packet of any stream of :attr:`config`, from the next frame of :meth:`track` on."""
+        """Call ``callback`` with every packet of a stream, from the next frame of :meth:`track` on.
+
+        It may be any stream of :attr:`config`.
+        """
         self._observers.append((stream, callback))
         if self._session is not None:
             self._session.graph.observe(stream, callback)
 
     @contextmanager
-    def observing(
-        self, callbacks: Sequence[tuple[str, Callable[[Packet[Any]], None]]]
-    ) -> Iterator[None]:
-        """Observe (stream, callback) pairs for one stream of frames, which starts and ends with the block."""
+    def observing(self, callbacks: Sequence[Observer]) -> Iterator[None]:
+        """Observe (stream, callback) pairs for one stream of frames, from the block's start to its
+        end.
+        """
+        # A new stream, since all of it shall be seen.
         before = list(self._observers)
         self.reset()
         self._observers += callbacks
@@ -153,8 +161,10 @@ class HandTracker:
             self.reset()
 
     def stats(self) -> GraphStats | None:
-        """Return what the graph tells of itself since the stream began; ``None`` before the first frame."""
-        return None if self._session is None else self._session.graph.stats()
+        """Return what the graph tells of itself since the stream began; ``None`` before a frame."""
+        if self._session is None:
+            return None
+        return self._session.graph.stats()
 
     def reset(self) -> None:
         """Forget every hand; the next frame starts a new stream."""
@@ -168,9 +178,11 @@ class HandTracker:
 
     def close(self) -> None:
         """Give the models' memory back."""
+        # The graph first: it holds the models.
         self.reset()
         self._closed = True
         for model in ("palm_model", "landmark_model"):
+            # Without landmarks there is one only.
             if model in self._side:
                 self._side[model].close()
 
@@ -179,7 +191,7 @@ class HandTracker:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
@@ -187,7 +199,7 @@ class HandTracker:
 
     def _start(
         self,
-        observers: Sequence[tuple[str, Callable[[Packet[Any]], None]]],
+        observers: Sequence[Observer],
         *,
         first_id: int,
     ) -> "_Session":
@@ -198,16 +210,40 @@ class HandTracker:
             for stream, callback in observers:
                 session.graph.observe(stream, callback)
         except BaseException:
+            # Nobody else knows of it yet.
             session.graph.cancel()
             raise
         return session
 
 
+def _filter_options(smoothing: bool | OneEuroOptions) -> OneEuroOptions | None:
+    if isinstance(smoothing, bool):
+        if smoothing:
+            return OneEuroOptions()
+        return None
+    return smoothing
+
+
+def _check_frame(frame: object) -> None:
+    if not isinstance(frame, Frame):
+        raise InputError(
+            f"expected a Frame (for a picture alone there is detect()), got {type(frame).__name__}"
+        )
+    if not isinstance(frame.t_us, Integral):
+        raise InputError(f"expected a time in whole microseconds on a frame, got {frame.t_us!r}")
+
+
 class _Session:
-    """One stream of frames through one running graph, on the calling thread."""
+    """One stream of frames through one running graph, on the calling thread.
+
+    Attributes:
+        graph: that runs.
+        last_us: time of the last frame.
+    """
 
     def __init__(self, config: GraphConfig, side: Mapping[str, Any]) -> None:
         self.graph = Graph(config, side=side)
+        # Left by cancel(), in whichever method the stream ends.
         self.graph.__enter__()
         self._reader = self.graph.output("hands")
         self.last_us = int(Timestamp.UNSET)
@@ -215,5 +251,6 @@ class _Session:
     def feed(self, frame: Frame) -> list[HandResult]:
         self.graph.add("frame", frame, frame.t_us)
         self.last_us = frame.t_us
+        # Without threads the graph computes within these calls.
         hands: list[HandResult] = next(self._reader).payload
         return hands

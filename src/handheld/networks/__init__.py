@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from handheld.networks.structure import Channels, Slim, channels_of, macs, slim, trace
     from handheld.networks.zoo.pictures import PictureShape
 
-_MODULES = {
-    "pruning": ("Masks", "choose_units", "prune", "scores"),
-    "quantisation": ("fake_quantise", "fold", "sensitivity", "without_fakes"),
-    "structure": ("Channels", "Slim", "channels_of", "macs", "slim", "trace"),
-    "zoo.pictures": ("PictureShape",),
+# Imported when they are asked for: all of them need torch, which takes seconds to load.
+_HOME = {
+    **dict.fromkeys(("Masks", "choose_units", "prune", "scores"), f"{__name__}.pruning"),
+    **dict.fromkeys(
+        ("fake_quantise", "fold", "sensitivity", "without_fakes"), f"{__name__}.quantisation"
+    ),
+    **dict.fromkeys(
+        ("Channels", "Slim", "channels_of", "macs", "slim", "trace"), f"{__name__}.structure"
+    ),
+    "PictureShape": f"{__name__}.zoo.pictures",
 }
-_HOME = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "Channels",

@@ -1,6 +1,6 @@
 """Networks as tensors, numbers and texts: to be sent and kept without any code."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,13 +38,16 @@ def pack(network: fx.GraphModule, started: fx.GraphModule | None = None) -> dict
             in the graph are those of ``started`` and need not be kept.
     """
     weights = network.state_dict()
+    # Without them where nothing was cut: most states that are kept are of such networks.
     lengths = None
     if started is None or _shapes(weights) != _shapes(started.state_dict()):
-        lengths = [
-            [[list(place), number] for place, number in numbers]
-            for numbers in _lengths(network).values()
-        ]
+        lengths = [_as_lists(followers) for followers in _lengths(network).values()]
     return {"weights": weights, "lengths": lengths}
+
+
+def _as_lists(followers: Sequence[tuple[Sequence[int | str], int]]) -> list[list[Any]]:
+    """Return the ways to some numbers, and the numbers, as lists: a file keeps no tuples."""
+    return [[list(path), number] for path, number in followers]
 
 
 def unpack(started: fx.GraphModule, state: Mapping[str, Any]) -> fx.GraphModule:
@@ -90,14 +93,17 @@ def filled(network: fx.GraphModule, weights: Mapping[str, torch.Tensor]) -> fx.G
     layers = dict(copy.named_modules(remove_duplicate=False))
     for name, tensor in weights.items():
         owner, _, attribute = name.rpartition(".")
-        layer = layers[owner]
-        value = tensor.cpu()
-        if isinstance(getattr(layer, attribute), nn.Parameter):
-            value = nn.Parameter(value)
-        setattr(layer, attribute, value)
+        _set_tensor(layers[owner], attribute, tensor.cpu())
+    # After all tensors are there: a layer's attributes depend on several.
     for layer in layers.values():
         resize(layer)
     return copy.eval()
+
+
+def _set_tensor(layer: nn.Module, attribute: str, tensor: torch.Tensor) -> None:
+    """Replace a tensor of a layer by one that may have another shape."""
+    is_parameter = isinstance(getattr(layer, attribute), nn.Parameter)
+    setattr(layer, attribute, nn.Parameter(tensor) if is_parameter else tensor)
 
 
 def _shapes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:

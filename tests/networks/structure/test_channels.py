@@ -6,7 +6,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from torch import nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
 
+from handheld.networks.pruning import cost_of  # noqa: E402
 from handheld.networks.structure import channels_of, trace  # noqa: E402
 
 
@@ -82,3 +84,32 @@ def test_one_pinned_channel_pins_its_group_with_the_reason(build):
 def test_a_network_of_one_layer():
     channels = channels_of(trace(nn.Sequential(nn.Linear(2, 3)), torch.randn(2, 2)))
     assert channels.free == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["size", "dim", "unbind", "matmul", "scaled_dot_product_attention"]
+)
+def test_a_layer_may_be_called_as_an_operation_is(name):
+    network = nn.Sequential()
+    network.add_module("first", nn.Linear(4, 8))
+    network.add_module(name, nn.Linear(8, 6))
+    network.add_module("last", nn.Linear(6, 3))
+    traced = trace(network, torch.randn(2, 4))
+    channels = channels_of(traced)
+    assert [group.layers for group in channels.free] == [("first",), (name,)]
+    # 4 x 8 + 8 x 6 + 6 x 3: the layer is counted once, as what it is.
+    assert cost_of(traced, channels, "macs").total == 98
+
+
+def test_a_function_with_a_vector_as_weight_is_no_layer():
+    class Scored(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Linear(4, 8)
+            self.score = nn.Parameter(torch.ones(8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return functional.linear(self.first(x), self.score)
+
+    traced = trace(Scored(), torch.randn(2, 4))
+    assert [node.op for node in traced.graph.nodes].count("call_module") == 1

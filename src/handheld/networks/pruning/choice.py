@@ -1,12 +1,13 @@
 """Which units stay, so that a network costs no more than it may."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from torch import fx
 
 from handheld.errors import InputError
-from handheld.networks.pruning.cost import CostKind, cost_of
+from handheld.networks.pruning.cost import CostKind, NetworkCost, cost_of
 from handheld.networks.pruning.importance import Scores
 from handheld.networks.structure import Channels, Group, needed
 from handheld.networks.structure.variables import Ids
@@ -15,6 +16,29 @@ ROUNDING = 1e-9
 """Relative; goals are products of floats."""
 
 _NONE = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class CostGoal:
+    """What a network may cost, and what of it stays in any case.
+
+    Attributes:
+        keep: share in (0, 1] of the cost that may stay.
+        of: what costs, see :func:`handheld.networks.pruning.cost.cost_of`.
+        minimum_units: how many units of its group must stay, by layer.
+        round_to: each group keeps a multiple of so many units, or all.
+    """
+
+    keep: float
+    of: CostKind
+    minimum_units: Mapping[str, int]
+    round_to: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep <= 1:
+            raise InputError(f"expected keep in (0, 1], got {self.keep}")
+        if self.round_to < 1:
+            raise InputError(f"expected round_to of 1 or more, got {self.round_to}")
 
 
 def choose_units(
@@ -53,82 +77,82 @@ def choose_units(
     """
     if not 0 <= minimum <= 1:
         raise InputError(f"expected a minimum in [0, 1], got {minimum}")
-    return choose(network, channels, importance, keep, of, least_units(channels, minimum), round_to)
+    goal = CostGoal(keep, of, least_units(channels, minimum), round_to)
+    return choose(network, channels, importance, goal)
 
 
 def least_units(channels: Channels, minimum: float) -> dict[str, int]:
     """How many units of its group must stay, by layer."""
-    return {
-        layer: int(np.ceil(minimum * len(group.units)))
-        for group in channels.free
-        for layer in group.layers
-    }
+    minimum_units: dict[str, int] = {}
+    for group in channels.free:
+        count = int(np.ceil(minimum * len(group.units)))
+        minimum_units.update(dict.fromkeys(group.layers, count))
+    return minimum_units
 
 
-def choose(
-    network: fx.GraphModule,
-    channels: Channels,
-    importance: Scores,
-    keep: float,
-    of: CostKind,
-    least: Mapping[str, int],
-    round_to: int,
-) -> Ids:
-    """Choose units as :func:`choose_units` does, with the least number of its group's units that
-    must stay, by layer.
-    """
-    _check(channels, importance, keep, round_to)
-    cost = cost_of(network, channels, of)
-    free = np.concatenate([_NONE, *(group.units for group in channels.free)])
+def choose(network: fx.GraphModule, channels: Channels, importance: Scores, goal: CostGoal) -> Ids:
+    """Choose units as :func:`choose_units` does."""
+    _check(channels, importance)
+    cost = cost_of(network, channels, goal.of)
+    free = _united(group.units for group in channels.free)
     worth = importance / np.maximum(cost.of_each(), np.finfo(float).tiny)
     # Of equal worth the first go first, so that the order never depends on the machine.
     order = free[np.lexsort((free, worth[free]))]
-    order = order[~np.isin(order, _protected(channels, order, least))]
-    goal = keep * cost.total * (1 + ROUNDING)
-    low = 0
-    high = len(order)
-    while low < high:
-        middle = (low + high) // 2
-        if cost.of(_rounded(channels.free, order[:middle], round_to)) <= goal:
-            high = middle
-        else:
-            low = middle + 1
-    return np.setdiff1d(free, _rounded(channels.free, order[:low], round_to))
+    order = order[~np.isin(order, _protected(channels, order, goal.minimum_units))]
+    return np.setdiff1d(free, _leaving(channels.free, cost, order, goal))
 
 
-def _check(channels: Channels, importance: Scores, keep: float, round_to: int) -> None:
+def _united(ids: Iterable[Ids]) -> Ids:
+    # numpy joins nothing to nothing only with an array to begin with.
+    return np.concatenate([_NONE, *ids])
+
+
+def _check(channels: Channels, importance: Scores) -> None:
     if importance.shape != (channels.count,) or not (importance >= 0).all():
         raise InputError(
             f"expected {channels.count} importances of 0 or more, one for each unit, "
             f"got shape {importance.shape}"
         )
-    if not 0 < keep <= 1:
-        raise InputError(f"expected keep in (0, 1], got {keep}")
-    if round_to < 1:
-        raise InputError(f"expected round_to of 1 or more, got {round_to}")
 
 
-def _protected(channels: Channels, order: Ids, least: Mapping[str, int]) -> Ids:
+def _leaving(groups: tuple[Group, ...], cost: NetworkCost, order: Ids, goal: CostGoal) -> Ids:
+    """Return as few units, from the first of an order on, as bring the cost down to the goal."""
+    allowed = goal.keep * cost.total * (1 + ROUNDING)
+    # By halves: the more go, the less it costs, and a cost is a walk over all layers.
+    low = 0
+    high = len(order)
+    while low < high:
+        middle = (low + high) // 2
+        if cost.of(_rounded(groups, order[:middle], goal.round_to)) <= allowed:
+            high = middle
+        else:
+            low = middle + 1
+    return _rounded(groups, order[:low], goal.round_to)
+
+
+def _protected(channels: Channels, order: Ids, minimum_units: Mapping[str, int]) -> Ids:
     """The best units of each group, and the best of all that each layer makes or reads."""
     best_first = order[::-1]
-    kept = [_NONE]
+    kept: list[Ids] = []
     for group in channels.free:
         ranked = best_first[np.isin(best_first, group.units)]
-        kept.append(ranked[: least.get(group.layers[0], 0)])
+        # Of a layer that the caller does not know, none has to stay for its group's sake.
+        kept.append(ranked[: minimum_units.get(group.layers[0], 0)])
     free = set(order.tolist())
     for _, units in needed(channels):
         # Where a unit stays in any case, the layer has one.
         if free.issuperset(units.tolist()):
             kept.append(best_first[np.isin(best_first, units)][:1])
-    return np.concatenate(kept)
+    return _united(kept)
 
 
 def _rounded(groups: tuple[Group, ...], gone: Ids, round_to: int) -> Ids:
     """Give each group back as many of its best units as make the number that stays a multiple."""
-    leaving = [_NONE]
+    leaving: list[Ids] = []
     for group in groups:
         of_group = gone[np.isin(gone, group.units)]
         stay = len(group.units) - len(of_group)
         rounded = -(-stay // round_to) * round_to
+        # A group of no multiple's size keeps all of its units.
         leaving.append(of_group[: max(0, len(group.units) - rounded)])
-    return np.concatenate(leaving)
+    return _united(leaving)

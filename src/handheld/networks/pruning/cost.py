@@ -1,8 +1,8 @@
 """What a network costs as a function of the units that stay, without cutting it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from handheld.networks.structure.layers import Normalisation
 from handheld.networks.structure.variables import Axes, Ids
 
 CostKind = Literal["macs", "parameters", "size"]
+Term = tuple[float, tuple[Ids, ...]]
+"""The cost of one pair of channels, and the units along each axis."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +29,13 @@ class NetworkCost:
     """
 
     units: int
-    terms: tuple[tuple[float, tuple[Ids, ...]], ...]
+    terms: tuple[Term, ...]
 
     def of(self, gone: Ids) -> float:
         """Cost without some units, exactly that of the network after cutting them."""
         stays = np.ones(self.units, bool)
         stays[gone] = False
+        # One by one and in order: sums of floats depend on it, and a goal is compared with them.
         total = 0.0
         for cost, axes in self.terms:
             total += cost * float(np.prod([stays[ids].sum() for ids in axes]))
@@ -64,44 +67,50 @@ def cost_of(network: fx.GraphModule, channels: Channels, of: CostKind) -> Networ
             where batch normalisation is folded into the layer before it and each such layer has a
             bias.
     """
-    if of not in get_args(CostKind):
-        raise InputError(f"no cost {of!r}: expected {', '.join(get_args(CostKind))}")
-    terms = {"macs": _macs, "parameters": _parameters, "size": _size}[of](network, channels)
-    return NetworkCost(channels.count, tuple(terms))
+    if of not in _TERMS:
+        raise InputError(f"no cost {of!r}: expected {', '.join(_TERMS)}")
+    return NetworkCost(channels.count, tuple(_TERMS[of](network, channels)))
 
 
-Terms = Iterator[tuple[float, tuple[Ids, ...]]]
-
-
-def _macs(network: fx.GraphModule, channels: Channels) -> Terms:
+def _macs(network: fx.GraphModule, channels: Channels) -> Iterator[Term]:
     layers = {name for name, _ in network.named_modules()}
     for name, operations in macs(network).items():
+        # Products are counted below, once for each of an attention's two.
         if name in layers:
             yield _term(channels.axes.get(f"{name}.weight", ()), operations)
     batch = example_of(network).shape[0]
     for node in network.graph.nodes:
         products = products_of(node)
-        axes_of_each = channels.products.get(node.name, ((),) * len(products))
-        for operations, axes in zip(products, axes_of_each, strict=True):
+        # Of no known channels a product costs the same whatever goes.
+        axes_of_products = channels.products.get(node.name, ((),) * len(products))
+        for operations, axes in zip(products, axes_of_products, strict=True):
             yield _term(axes, operations / batch)
 
 
-def _parameters(network: fx.GraphModule, channels: Channels) -> Terms:
+def _parameters(network: fx.GraphModule, channels: Channels) -> Iterator[Term]:
     for name, parameter in network.named_parameters():
         yield _term(channels.axes.get(name, ()), parameter.numel())
 
 
-def _size(network: fx.GraphModule, channels: Channels) -> Terms:
+def _size(network: fx.GraphModule, channels: Channels) -> Iterator[Term]:
     for name, parameter in network.named_parameters():
         owner, _, attribute = name.rpartition(".")
-        layer = network.get_submodule(owner)
-        if isinstance(layer, Normalisation) or (owner in channels.made and attribute == "bias"):
-            continue
-        yield _term(channels.axes.get(name, ()), parameter.numel())
+        # Biases are counted below: in the file each layer that makes channels has one.
+        is_bias = owner in channels.made and attribute == "bias"
+        if not is_bias and not isinstance(network.get_submodule(owner), Normalisation):
+            yield _term(channels.axes.get(name, ()), parameter.numel())
     for units in channels.made.values():
         yield 1.0, (units,)
 
 
-def _term(axes: Axes, total: float) -> tuple[float, tuple[Ids, ...]]:
+def _term(axes: Axes, total: float) -> Term:
     held = tuple(ids for ids in axes if ids is not None)
+    # Of no axes with channels the product is 1: the cost is always the same.
     return total / float(np.prod([len(ids) for ids in held])), held
+
+
+_TERMS: Mapping[str, Callable[[fx.GraphModule, Channels], Iterator[Term]]] = {
+    "macs": _macs,
+    "parameters": _parameters,
+    "size": _size,
+}

@@ -49,6 +49,7 @@ def scores(
         InputError: a weight or the loss is not a finite number, ``taylor`` without batches, or no
             such method.
     """
+    # One that is no number would spread to its whole layer, by the mean that norms are divided by.
     check_finite(network)
     if method == "l2":
         return _weight_norms(network, channels)
@@ -62,7 +63,7 @@ def scores(
 
 
 def check_finite(network: nn.Module) -> None:
-    """Raise :class:`InputError` if a parameter or buffer has a value that is not a finite number."""
+    """Raise :class:`InputError` if a parameter or buffer has a value that is no finite number."""
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise InputError(
@@ -97,6 +98,7 @@ def _scales(network: fx.GraphModule, channels: Channels) -> Scores:
     counts = np.zeros(channels.count)
     for name, units in _normalised(network, channels).items():
         scales = network.get_parameter(f"{name}.weight").detach().abs()
+        # A unit may be normalised in several places, or by several scales at once.
         np.add.at(sums, units, scales.double().cpu().numpy())
         np.add.at(counts, units, 1.0)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
@@ -116,19 +118,17 @@ def _taylor(network: fx.GraphModule, channels: Channels, batches: Batches, loss:
     """With a gate of 1 after a layer, w dL/dw summed over the channel's weights and bias is
     dL/dgate.
     """
-    weights = {
-        name: parameter.detach().requires_grad_() for name, parameter in network.named_parameters()
-    }
+    # Detached: the network's own may be frozen, and their gradients are the caller's.
+    weights: dict[str, torch.Tensor] = {}
+    for name, parameter in network.named_parameters():
+        weights[name] = parameter.detach().requires_grad_()
     total = np.zeros(channels.count)
     count = 0
     with evaluating(network):
         for inputs, targets in batches:
             value = loss(functional_call(network, weights, (inputs,)), targets)
-            if value.numel() != 1 or not torch.isfinite(value):
-                raise InputError(
-                    f"expected one finite number as the loss of batch {count}, "
-                    f"got {value.detach().tolist()}"
-                )
+            _check_loss(value, count)
+            # Squared for each batch: over all of them the changes would cancel.
             total += _gates(network, channels, _changes(weights, value)) ** 2
             count += 1
     if count == 0:
@@ -139,10 +139,17 @@ def _taylor(network: fx.GraphModule, channels: Channels, batches: Batches, loss:
     return total / count
 
 
+def _check_loss(loss: torch.Tensor, batch: int) -> None:
+    if loss.numel() != 1 or not torch.isfinite(loss):
+        raise InputError(
+            f"expected one finite number as the loss of batch {batch}, got {loss.detach().tolist()}"
+        )
+
+
 def _changes(weights: dict[str, torch.Tensor], loss: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return w dL/dw of each weight; 0 where the loss does not depend on it."""
     slopes = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
-    changes = {}
+    changes: dict[str, torch.Tensor] = {}
     for (name, weight), slope in zip(weights.items(), slopes, strict=True):
         changes[name] = torch.zeros_like(weight) if slope is None else weight.detach() * slope
     return changes

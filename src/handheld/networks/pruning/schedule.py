@@ -23,6 +23,7 @@ def cubic(share: float, step: int, steps: int) -> float:
     """
     if not (0 <= share <= 1 and steps >= 1 and 0 <= step <= steps):
         raise InputError(
-            f"expected a share in [0, 1] and a step of 0 to {steps} (1 or more), got {share} and {step}"
+            f"expected a share in [0, 1] and a step of 0 to {steps} (1 or more), "
+            f"got {share} and {step}"
         )
     return share * (1 - (1 - step / steps) ** 3)

@@ -1,18 +1,18 @@
 """Channels that are removed: the network becomes smaller and faster by itself, in every runtime."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import fx, nn
 
 from handheld.errors import InputError
-from handheld.networks.pruning.choice import ROUNDING, choose, least_units
+from handheld.networks.pruning.choice import ROUNDING, CostGoal, choose, least_units
 from handheld.networks.pruning.cost import CostKind, cost_of
 from handheld.networks.pruning.importance import Batches, Loss, Method, scores
 from handheld.networks.pruning.schedule import cubic
 from handheld.networks.structure import Channels, Slim, channels_of, slim, trace
-from handheld.networks.structure.slim import Places
+from handheld.networks.structure.slim import AxisIndices
 from handheld.training import device_of
 
 
@@ -74,18 +74,22 @@ def prune(
     """
     _check_rounds(keep, minimum, steps)
     if minimum is None:
+        # A cut of all layers to a share s of their channels leaves about s squared of the cost.
         minimum = keep**0.5 / 2
     device = device_of(network)
-    now = Slim(trace(network, example).to(device), {})
-    channels = channels_of(now.network)
-    start = _total(now.network, channels, of)
-    cost = start
+    before = trace(network, example).to(device)
+    channels = channels_of(before)
+    start = _total(before, channels, of)
     # Of the network as it was given, not less in each round.
-    least = least_units(channels, minimum)
+    minimum_units = least_units(channels, minimum)
+    now = Slim(before, {})
+    cost = start
     for step in range(1, steps + 1):
         importance = scores(now.network, channels, method, batches=batches, loss=loss)
         share = min(1.0, (1 - cubic(1 - keep, step, steps)) * start / cost)
-        units = choose(now.network, channels, importance, share, of, least, round_to)
+        units = choose(
+            now.network, channels, importance, CostGoal(share, of, minimum_units, round_to)
+        )
         now = _after(now, slim(now.network, channels, units))
         channels = channels_of(now.network)
         cost = _total(now.network, channels, of)
@@ -116,29 +120,33 @@ def _check_rounds(keep: float, minimum: float | None, steps: int) -> None:
 
 def _after(first: Slim, second: Slim) -> Slim:
     """What two cuts took, as one."""
-    taken: dict[str, Places] = dict(first.taken)
+    taken: dict[str, AxisIndices] = dict(first.taken)
     for name, later in second.taken.items():
-        pairs = zip(taken.get(name, (None,) * len(later)), later, strict=True)
-        taken[name] = tuple(_of(before, after) for before, after in pairs)
+        earlier = taken.get(name, (None,) * len(later))
+        taken[name] = tuple(map(_composed, earlier, later))
     return Slim(second.network, taken)
 
 
-def _of(before: torch.Tensor | None, after: torch.Tensor | None) -> torch.Tensor | None:
-    if before is None or after is None:
-        return after if before is None else before
-    return before[after]
+def _composed(earlier: torch.Tensor | None, later: torch.Tensor | None) -> torch.Tensor | None:
+    """Return what of an axis stays after two cuts, in indices of the first's tensor."""
+    if earlier is None:
+        return later
+    if later is None:
+        return earlier
+    return earlier[later]
 
 
 def _why(channels: Channels, of: str, share: float, minimum: float) -> str:
-    reasons = [
-        f"layer {group.layers[0]!r} keeps its channels: {group.pinned}"
-        for group in channels.groups
-        if group.pinned
-    ]
-    pinned = "; ".join(reasons)
+    pinned = "; ".join(_pinned(channels))
     if not channels.free:
         return f"no layer can lose channels. {pinned}"
     return (
         f"{share:.1%} of the {of} is the least that can be reached with at least {minimum:.0%} of "
         f"each free group's channels and one of each layer. {pinned}"
     )
+
+
+def _pinned(channels: Channels) -> Iterator[str]:
+    for group in channels.groups:
+        if group.pinned:
+            yield f"layer {group.layers[0]!r} keeps its channels: {group.pinned}"

@@ -2,7 +2,7 @@
 fast as before.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,30 +68,12 @@ class Masks:
         """
         if not 0 <= sparsity < 1:
             raise InputError(f"expected a sparsity in [0, 1), got {sparsity}")
-        if scope not in ("global", "layer"):
+        if scope not in _SCOPES:
             raise InputError(f"expected the scope 'global' or 'layer', got {scope!r}")
-        sizes = {
-            name: weight.detach().abs().float().contiguous()
-            for name, weight in _weights(network, skip).items()
-        }
-        if scope == "layer":
-            masks = {
-                name: _largest(size.flatten(), sparsity).view_as(size)
-                for name, size in sizes.items()
-            }
-            return cls(network, masks)
-        for size in sizes.values():
-            # Each layer keeps its largest: one without any weight would pass nothing on.
-            size.view(-1)[size.argmax()] = torch.inf
-        all_sizes = torch.cat([torch.empty(0), *(size.flatten().cpu() for size in sizes.values())])
-        kept = torch.split(_largest(all_sizes, sparsity), [size.numel() for size in sizes.values()])
-        return cls(
-            network,
-            {
-                name: mask.view_as(size).to(size.device)
-                for (name, size), mask in zip(sizes.items(), kept, strict=True)
-            },
-        )
+        sizes: dict[str, torch.Tensor] = {}
+        for name, weight in _weights(network, skip).items():
+            sizes[name] = weight.detach().abs().float().contiguous()
+        return cls(network, _SCOPES[scope](sizes, sparsity))
 
     @classmethod
     def n_of_m(
@@ -106,11 +88,13 @@ class Masks:
             raise InputError(f"expected 0 < n <= m, got n = {n} and m = {m}")
         kept: dict[str, torch.Tensor] = {}
         for name, weight in _weights(network, skip).items():
-            if weight[0].numel() % m == 0:
-                sizes = weight.detach().abs().reshape(-1, m)
-                best = sizes.argsort(dim=1, descending=True, stable=True)[:, :n]
-                mask = torch.zeros_like(sizes, dtype=torch.bool).scatter_(1, best, True)
-                kept[name] = mask.view_as(weight)
+            if weight[0].numel() % m != 0:
+                continue
+            sizes = weight.detach().abs().reshape(-1, m)
+            # Stable: of equal weights the first stay, on each machine.
+            best = sizes.argsort(dim=1, descending=True, stable=True)[:, :n]
+            mask = torch.zeros_like(sizes, dtype=torch.bool).scatter_(1, best, True)
+            kept[name] = mask.view_as(weight)
         return cls(network, kept)
 
     @torch.no_grad()
@@ -131,6 +115,7 @@ def ends(network: nn.Module) -> tuple[str, ...]:
     """Names of the first and the last layer with weights, which pruning hurts most for the little
     that they hold.
     """
+    # In the order of their definition, as torch lists them.
     names = [name.removesuffix(".weight") for name in _weights(network, ())]
     return tuple(dict.fromkeys([*names[:1], *names[-1:]]))
 
@@ -145,12 +130,38 @@ def _weights(network: nn.Module, skip: Collection[str]) -> dict[str, nn.Paramete
                 f"there are {', '.join(layers) or 'none'}"
             )
     parameters = dict(network.named_parameters())  # each tensor once, under its first name
-    weights = {}
+    weights: dict[str, nn.Parameter] = {}
     for layer in layers:
         name = f"{layer}.weight"
         if layer not in skip and name in parameters:
             weights[name] = parameters[name]
     return weights
+
+
+def _largest_of_layers(
+    sizes: Mapping[str, torch.Tensor], sparsity: float
+) -> dict[str, torch.Tensor]:
+    """True for all but the smallest of each layer."""
+    masks: dict[str, torch.Tensor] = {}
+    for name, size in sizes.items():
+        masks[name] = _largest(size.flatten(), sparsity).view_as(size)
+    return masks
+
+
+def _largest_of_all(sizes: Mapping[str, torch.Tensor], sparsity: float) -> dict[str, torch.Tensor]:
+    """True for all but the smallest of the network; the sizes are written to."""
+    # On the CPU: layers may be on several devices. One empty tensor, since there may be no layers.
+    flat = [torch.empty(0)]
+    for size in sizes.values():
+        # Each layer keeps its largest: one without any weight would pass nothing on.
+        size.view(-1)[size.argmax()] = torch.inf
+        flat.append(size.flatten().cpu())
+    remaining = _largest(torch.cat(flat), sparsity)
+    masks: dict[str, torch.Tensor] = {}
+    for name, size in sizes.items():
+        masks[name] = remaining[: size.numel()].view_as(size).to(size.device)
+        remaining = remaining[size.numel() :]
+    return masks
 
 
 def _largest(sizes: torch.Tensor, sparsity: float) -> torch.Tensor:
@@ -161,5 +172,13 @@ def _largest(sizes: torch.Tensor, sparsity: float) -> torch.Tensor:
         return torch.ones(len(sizes), dtype=torch.bool, device=sizes.device)
     limit = sizes.kthvalue(count).values  # twenty times as fast as sorting ten million weights
     kept = sizes >= limit
-    kept[torch.nonzero(sizes == limit).flatten()[: count - int((~kept).sum())]] = False
+    at_limit = torch.nonzero(sizes == limit).flatten()
+    missing = count - int((~kept).sum())
+    kept[at_limit[:missing]] = False
     return kept
+
+
+_SCOPES: Mapping[str, Callable[[Mapping[str, torch.Tensor], float], dict[str, torch.Tensor]]] = {
+    "global": _largest_of_all,
+    "layer": _largest_of_layers,
+}

@@ -7,6 +7,7 @@ asymmetric, with moving ranges; gradients pass through the rounding.
 
 from collections.abc import Collection
 from copy import deepcopy
+from dataclasses import dataclass
 
 import torch
 from torch import fx, nn
@@ -16,16 +17,21 @@ from handheld.networks.quantisation.fold import layers_of
 from handheld.networks.structure.nodes import spelled
 from handheld.networks.structure.operators import CONCATENATIONS, PRODUCTS, SUMS
 
-_MOMENTUM = 0.05  # of activation ranges
+# Of activation ranges: of about the last twenty batches.
+_MOMENTUM = 0.05
+# A range of nothing has no scale to divide by.
+_LEAST_SCALE = 1e-8
 _JOINS = SUMS | PRODUCTS | CONCATENATIONS
 _RECTIFIERS = (nn.ReLU, nn.ReLU6)
 _RECTIFYING = spelled("relu", "relu6")
+# Layers without weights whose outputs have ranges of their own; batch normalisation is such a one
+# where it could not be folded.
 _AVERAGES = (
     nn.AdaptiveAvgPool2d,
     nn.AvgPool2d,
     nn.BatchNorm1d,
     nn.BatchNorm2d,
-)  # such as could not be folded
+)
 _FAKE = "fake_"
 
 
@@ -43,14 +49,20 @@ class FakeActivation(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Round, and widen the range while training."""
         if self.training:
-            with torch.no_grad():
-                low, high = torch.aminmax(x.detach())
-                momentum = _MOMENTUM if bool(self.high > self.low) else 1.0
-                self.low.lerp_(low.clamp(max=0).float(), momentum)
-                self.high.lerp_(high.clamp(min=0).float(), momentum)
-        scale = ((self.high - self.low) / 255).clamp(min=1e-8)
+            self._widen(x.detach())
+        scale = ((self.high - self.low) / 255).clamp(min=_LEAST_SCALE)
         zero = (-128 - self.low / scale).round().clamp(-128, 127).to(torch.int32)
         return torch.fake_quantize_per_tensor_affine(x.float(), scale, zero, -128, 127)
+
+    @torch.no_grad()
+    def _widen(self, x: torch.Tensor) -> None:
+        """Move the range towards that of a batch."""
+        low, high = torch.aminmax(x)
+        # The first batch sets it.
+        momentum = _MOMENTUM if bool(self.high > self.low) else 1.0
+        # It holds 0: padding and rectifiers give zeros that must stay exact.
+        self.low.lerp_(low.clamp(max=0).float(), momentum)
+        self.high.lerp_(high.clamp(min=0).float(), momentum)
 
 
 class FakeWeights(nn.Module):
@@ -59,7 +71,7 @@ class FakeWeights(nn.Module):
     def __init__(self, layer: nn.Module):
         super().__init__()
         self.layer = layer
-        # Of the output channels.
+        # Of the output channels: a transposed convolution's weight begins with what it reads.
         self.axis = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -71,7 +83,7 @@ class FakeWeights(nn.Module):
         """Return the weights as the file has them."""
         weight = self.layer.get_parameter("weight")
         others = [axis for axis in range(weight.ndim) if axis != self.axis]
-        scale = (weight.detach().abs().amax(dim=others) / 127).clamp(min=1e-8)
+        scale = (weight.detach().abs().amax(dim=others) / 127).clamp(min=_LEAST_SCALE)
         zeros = torch.zeros_like(scale, dtype=torch.int32)
         return torch.fake_quantize_per_channel_affine(weight, scale, zeros, self.axis, -127, 127)
 
@@ -87,15 +99,13 @@ def fake_quantise(
         skip: names of layers that stay as they are.
     """
     fake = deepcopy(network)
-    chosen = {
-        name for name in layers_of(fake) if (only is None or name in only) and name not in skip
-    }
-    rounded = [
-        node
-        for node in fake.graph.nodes
-        if _is_rounded(fake, node, chosen, everything=only is None)
-    ]
-    for node in rounded:
+    chosen = set(layers_of(fake))
+    if only is not None:
+        chosen &= set(only)
+    chosen -= set(skip)
+    rounding = _Rounding(fake, chosen, everything=only is None)
+    # All of them first: what is put in between would be seen as a reader.
+    for node in [node for node in fake.graph.nodes if rounding.is_after(node)]:
         _round_after(fake, node)
     for name in sorted(chosen):
         _replace(fake, name, FakeWeights(fake.get_submodule(name)))
@@ -118,30 +128,40 @@ def without_fakes(fake: fx.GraphModule) -> fx.GraphModule:
     return plain
 
 
-def _is_rounded(
-    network: fx.GraphModule, node: fx.Node, chosen: Collection[str], *, everything: bool
-) -> bool:
-    """Whether the file rounds what a node gives: fused rectifiers round once, behind them."""
-    readers = list(node.users)
-    if len(readers) == 1 and _is_rectifier(network, readers[0]):
-        return False
-    if _is_rectifier(network, node):
-        node = node.all_input_nodes[0]
-    if node.op == "call_module":
-        return str(node.target) in chosen or (
-            everything and isinstance(_layer(network, node), _AVERAGES)
-        )
-    return everything and (node.op == "placeholder" or node.target in _JOINS)
+@dataclass(frozen=True, eq=False)
+class _Rounding:
+    """Where the file rounds activations.
 
+    Attributes:
+        network: that becomes the file.
+        chosen: names of the layers with weights that are rounded.
+        everything: whether what has no weights is rounded as well.
+    """
 
-def _is_rectifier(network: fx.GraphModule, node: fx.Node) -> bool:
-    if node.op == "call_module":
-        return isinstance(_layer(network, node), _RECTIFIERS)
-    return node.target in _RECTIFYING
+    network: fx.GraphModule
+    chosen: Collection[str]
+    everything: bool
 
+    def is_after(self, node: fx.Node) -> bool:
+        """Whether the file rounds what a node gives: fused rectifiers round once, behind them."""
+        readers = list(node.users)
+        if len(readers) == 1 and self._is_rectifier(readers[0]):
+            return False
+        if self._is_rectifier(node):
+            node = node.all_input_nodes[0]
+        if node.op != "call_module":
+            return self.everything and (node.op == "placeholder" or node.target in _JOINS)
+        if str(node.target) in self.chosen:
+            return True
+        return self.everything and isinstance(self._layer(node), _AVERAGES)
 
-def _layer(network: fx.GraphModule, node: fx.Node) -> nn.Module:
-    return network.get_submodule(str(node.target))
+    def _is_rectifier(self, node: fx.Node) -> bool:
+        if node.op == "call_module":
+            return isinstance(self._layer(node), _RECTIFIERS)
+        return node.target in _RECTIFYING
+
+    def _layer(self, node: fx.Node) -> nn.Module:
+        return self.network.get_submodule(str(node.target))
 
 
 def _replace(network: nn.Module, name: str, layer: nn.Module) -> None:
@@ -155,4 +175,5 @@ def _round_after(network: fx.GraphModule, node: fx.Node) -> None:
     with network.graph.inserting_after(node):
         fake = network.graph.call_module(name, (node,))
     node.replace_all_uses_with(fake)
+    # It reads the node too, and was given itself to read.
     fake.args = (node,)

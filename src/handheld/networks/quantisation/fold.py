@@ -1,5 +1,6 @@
 """Batch normalisation becomes part of the convolution or linear layer before it, as in the file."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -28,23 +29,21 @@ def fold(network: fx.GraphModule) -> fx.GraphModule:
         CompileError: the copy does not answer as the network does.
     """
     folded = deepcopy(network).eval()
-    for pair in _pairs(folded):
-        owner, _, attribute = pair.name.rpartition(".")
-        setattr(folded.get_submodule(owner), attribute, _fused(pair.before, pair.norm))
-        for source, call in pair.calls:
-            call.replace_all_uses_with(source)
-            folded.graph.erase_node(call)
+    # All of them first: whatever is folded changes what the others would be asked for.
+    for pair in list(_pairs(folded)):
+        _fold_pair(folded, pair)
     _flatten(folded)
     folded.delete_all_unused_submodules()
     folded.recompile()
     for parameter in folded.parameters():
+        # torch's fusion freezes what it makes.
         parameter.requires_grad_(True)
     _compare(folded, network)
     return folded
 
 
 class _Pair(NamedTuple):
-    """A layer, its name, the normalisation of all that it gives, and the calls of both, in pairs."""
+    """A layer, its name, the normalisation of all that it gives, and the calls of both in pairs."""
 
     name: str
     before: nn.Module
@@ -52,29 +51,44 @@ class _Pair(NamedTuple):
     calls: list[tuple[fx.Node, fx.Node]]
 
 
-def _pairs(network: fx.GraphModule) -> list[_Pair]:
-    """Return the layers and normalisations that can be folded."""
-    names: dict[nn.Module, str] = {}
-    calls: dict[nn.Module, list[fx.Node]] = {}
-    for node in network.graph.nodes:
-        if node.op == "call_module":
-            layer = network.get_submodule(str(node.target))
-            calls.setdefault(layer, []).append(node)
-            names.setdefault(layer, str(node.target))
+def _fold_pair(network: fx.GraphModule, pair: _Pair) -> None:
+    owner, _, attribute = pair.name.rpartition(".")
+    setattr(network.get_submodule(owner), attribute, _fused(pair.before, pair.norm))
+    for source, call in pair.calls:
+        call.replace_all_uses_with(source)
+        network.graph.erase_node(call)
+
+
+class _Calls:
+    """The calls of each layer of a network, and the name by which it is first called."""
+
+    def __init__(self, network: fx.GraphModule):
+        self.names: dict[nn.Module, str] = {}
+        self.nodes: dict[nn.Module, list[fx.Node]] = {}
+        for node in network.graph.nodes:
+            if node.op == "call_module":
+                layer = network.get_submodule(str(node.target))
+                self.nodes.setdefault(layer, []).append(node)
+                self.names.setdefault(layer, str(node.target))
+
+
+def _pairs(network: fx.GraphModule) -> Iterator[_Pair]:
+    """Yield the layers and normalisations that can be folded."""
+    calls = _Calls(network)
     read = _read_by_the_graph(network)
-    pairs = []
-    for norm, norm_calls in calls.items():
+    for norm, norm_calls in calls.nodes.items():
         if not _has_statistics(norm):
             continue
-        both = [(node.all_input_nodes[0], node) for node in norm_calls]
-        before = _only_layer(network, [source for source, _ in both])
-        if before is None or len(calls[before]) != len(norm_calls):
+        sources = [node.all_input_nodes[0] for node in norm_calls]
+        before = _only_layer(network, sources)
+        # A call that is not normalised would get folded weights too.
+        if before is None or len(calls.nodes[before]) != len(norm_calls):
             continue
         if not read.isdisjoint(map(id, before.parameters())):
             continue
-        if all(_can_fold(before, source) for source, _ in both):
-            pairs.append(_Pair(names[before], before, norm, both))
-    return pairs
+        if all(_can_fold(before, source) for source in sources):
+            pairs = list(zip(sources, norm_calls, strict=True))
+            yield _Pair(calls.names[before], before, norm, pairs)
 
 
 def _only_layer(network: fx.GraphModule, sources: list[fx.Node]) -> nn.Module | None:
@@ -84,22 +98,23 @@ def _only_layer(network: fx.GraphModule, sources: list[fx.Node]) -> nn.Module | 
         if source.op != "call_module":
             return None
         layers.add(network.get_submodule(str(source.target)))
-    return layers.pop() if len(layers) == 1 else None
+    if len(layers) == 1:
+        return layers.pop()
+    return None
 
 
 def _read_by_the_graph(network: fx.GraphModule) -> set[int]:
     """Return tensors, by their ids, that something reads beside the layer that holds them: it would
     see the folded ones.
     """
+    # By what it is: shared weights have several names.
     names = {str(node.target) for node in network.graph.nodes if node.op == "get_attr"}
-    return {
-        id(tensor)
-        for name, tensor in network.named_parameters(remove_duplicate=False)
-        if name in names
-    }
+    parameters = dict(network.named_parameters(remove_duplicate=False))
+    return {id(parameters[name]) for name in names & parameters.keys()}
 
 
 def _fused(before: Any, norm: Any) -> nn.Module:
+    # torch has a function for each of them.
     fuse = fuse_linear_bn_eval if isinstance(before, nn.Linear) else fuse_conv_bn_eval
     fused: nn.Module = fuse(before, norm)
     return fused
@@ -122,18 +137,24 @@ def _can_fold(before: nn.Module, source: fx.Node) -> bool:
 
 def _compare(folded: fx.GraphModule, network: fx.GraphModule) -> None:
     """See that a folded network answers as the network does. Raises :class:`CompileError`."""
-    example = example_of(network)
-    if example.is_floating_point():
-        # Always the same noise, so that a network is refused in each run or in none.
-        generator = torch.Generator().manual_seed(0)
-        example = torch.randn(example.shape, generator=generator, dtype=example.dtype)
+    example = _noise_like(example_of(network))
     device = next((parameter.device for parameter in network.parameters()), example.device)
     with evaluating(network), torch.inference_mode():
         answers = tree_leaves(folded(example.to(device)))
         expected = tree_leaves(network(example.to(device)))
-        for answer, right in zip(answers, expected, strict=True):
-            if isinstance(right, torch.Tensor):  # and not a number of channels, say, or nothing
-                _compare_tensors(answer.float(), right.float())
+    for answer, right in zip(answers, expected, strict=True):
+        # And not a number of channels, say, or nothing.
+        if isinstance(right, torch.Tensor):
+            _compare_tensors(answer.float(), right.float())
+
+
+def _noise_like(example: torch.Tensor) -> torch.Tensor:
+    """Return noise of a shape and type; of whole numbers, such as letters, the example itself."""
+    if not example.is_floating_point():
+        return example
+    # Always the same noise, so that a network is refused in each run or in none.
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(example.shape, generator=generator, dtype=example.dtype)
 
 
 def _compare_tensors(answer: torch.Tensor, right: torch.Tensor) -> None:
@@ -154,6 +175,7 @@ def _flatten(network: fx.GraphModule) -> None:
         if node.op == "call_module" and "." in str(node.target):
             layer = network.get_submodule(str(node.target))
             name = str(node.target).replace(".", "_")
+            # A layer of the network itself may be called so already.
             while getattr(network, name, layer) is not layer:
                 name += "_"
             network.add_module(name, layer)
@@ -180,9 +202,12 @@ class FxNet(nn.Module):
         return fx.Interpreter(self, graph=self._graph).run(inputs, enable_io_processing=False)
 
 
+_WITH_WEIGHTS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+
+
 def layers_of(network: fx.GraphModule) -> list[str]:
     """Names of the layers with weights, in the network's order."""
-    kinds = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
     layers = dict(network.named_modules())
-    names = [str(node.target) for node in network.graph.nodes if node.op == "call_module"]
-    return [name for name in dict.fromkeys(names) if isinstance(layers[name], kinds)]
+    called = [str(node.target) for node in network.graph.nodes if node.op == "call_module"]
+    # Once each: one may be called several times.
+    return [name for name in dict.fromkeys(called) if isinstance(layers[name], _WITH_WEIGHTS)]

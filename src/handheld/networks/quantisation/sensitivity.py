@@ -29,15 +29,21 @@ def sensitivity(network: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> dict
             # In training mode the ranges of activations are noted.
             for batch in inputs:
                 fake.train()(batch)
-            fake.eval()
-            total = 0.0
-            for batch, right in zip(inputs, expected, strict=True):
-                answers = _log_shares(fake, batch)
-                total += float(
-                    functional.kl_div(answers, right, log_target=True, reduction="batchmean")
-                )
-            losses[name] = max(0.0, total / len(inputs))
+            losses[name] = _divergence(fake.eval(), inputs, expected)
     return dict(sorted(losses.items(), key=lambda entry: -entry[1]))
+
+
+def _divergence(
+    network: fx.GraphModule, inputs: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]
+) -> float:
+    """Return the mean divergence of the answers to some batches from what is expected, in nats."""
+    total = 0.0
+    for batch, right in zip(inputs, expected, strict=True):
+        answers = _log_shares(network, batch)
+        loss = functional.kl_div(answers, right, log_target=True, reduction="batchmean")
+        total += float(loss)
+    # Rounding can take what is nothing below 0.
+    return max(0.0, total / len(inputs))
 
 
 def _log_shares(network: fx.GraphModule, batch: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,4 @@
-"""The structure of a network: its graph, which channels belong together, narrower and shallower
-copies.
+"""The structure of a network: its graph, its channels, and narrower and shallower copies of it.
 
 ``trace`` a module, find its ``channels_of``, cut it with ``slim`` to the units that stay or leave
 out ``removable_blocks``.
@@ -7,16 +6,15 @@ out ``removable_blocks``.
 
 from handheld.networks.structure.blocks import removable_blocks, without_blocks
 from handheld.networks.structure.channels import Channels, Group, channels_of
-from handheld.networks.structure.inplace import without_unread
 from handheld.networks.structure.layers import kind_of
+from handheld.networks.structure.multiplications import macs, products_of
+from handheld.networks.structure.mutation import without_unread
+from handheld.networks.structure.names import module_state
 from handheld.networks.structure.nodes import rank_of, shape_of
-from handheld.networks.structure.renamed import module_state
 from handheld.networks.structure.slim import Slim, needed, slim, take
 from handheld.networks.structure.trace import (
     evaluating,
     example_of,
-    macs,
-    products_of,
     trace,
     with_shapes,
 )

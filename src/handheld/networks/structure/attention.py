@@ -9,12 +9,12 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrize import is_parametrized
 
-from handheld.networks.structure.renamed import Packed
+from handheld.networks.structure.names import PackedNames
 
-_PARTS = ("q_proj", "k_proj", "v_proj")
+_PROJECTIONS = ("q_proj", "k_proj", "v_proj")
 
 
-def open_attention(module: nn.Module) -> Packed:
+def open_attention(module: nn.Module) -> PackedNames:
     """Let the attention of a module, changed in place, compute by layers of its own.
 
     Attention with keys of its own beside those of its input, and what somebody derived from it,
@@ -26,38 +26,63 @@ def open_attention(module: nn.Module) -> Packed:
     """
     packed: dict[str, tuple[str, ...]] = {}
     for name, layer in module.named_modules():
+        # A subclass may compute something else; its exact type says that it does not.
         if type(layer) is nn.MultiheadAttention and _is_plain(layer):
             prefix = f"{name}." if name else ""
-            for whole, parts in _open(layer):
-                packed[prefix + whole] = tuple(prefix + part for part in parts)
+            for parameter, pieces in _open(layer):
+                packed[prefix + parameter] = tuple(prefix + piece for piece in pieces)
     return packed
 
 
 def _is_plain(layer: nn.MultiheadAttention) -> bool:
-    has_hooks = bool(layer._forward_hooks or layer._forward_pre_hooks) or is_parametrized(layer)
-    return layer.bias_k is None and not layer.add_zero_attn and not has_hooks
+    if layer._forward_hooks or layer._forward_pre_hooks or is_parametrized(layer):
+        return False
+    return layer.bias_k is None and not layer.add_zero_attn
 
 
 def _open(layer: nn.MultiheadAttention) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Replace the weights of a layer by layers, and yield what consists of what."""
+    weights = _weights(layer)
+    biases = _biases(layer)
+    # A parameter of one weight each exists where keys or values are of another width than queries.
     if layer.in_proj_weight is None:
-        weights = [layer.q_proj_weight, layer.k_proj_weight, layer.v_proj_weight]
-        yield from ((f"{part}_weight", (f"{part}.weight",)) for part in _PARTS)
+        for projection in _PROJECTIONS:
+            yield f"{projection}_weight", (f"{projection}.weight",)
     else:
-        weights = list(layer.in_proj_weight.chunk(3))
-        yield "in_proj_weight", tuple(f"{part}.weight" for part in _PARTS)
-    biases = [None] * 3 if layer.in_proj_bias is None else list(layer.in_proj_bias.chunk(3))
+        yield "in_proj_weight", tuple(f"{projection}.weight" for projection in _PROJECTIONS)
     if layer.in_proj_bias is not None:
-        yield "in_proj_bias", tuple(f"{part}.bias" for part in _PARTS)
-    for name in ("in_proj_weight", "in_proj_bias", *(f"{part}_weight" for part in _PARTS)):
+        yield "in_proj_bias", tuple(f"{projection}.bias" for projection in _PROJECTIONS)
+    for name in ("in_proj_weight", "in_proj_bias"):
         layer.register_parameter(name, None)
-    for part, weight, bias in zip(_PARTS, weights, biases, strict=True):
-        linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
-        linear.weight = nn.Parameter(weight.detach().clone(), weight.requires_grad)
-        if bias is not None:
-            linear.bias = nn.Parameter(bias.detach().clone(), bias.requires_grad)
-        layer.add_module(part, linear)
+    for projection, weight, bias in zip(_PROJECTIONS, weights, biases, strict=True):
+        layer.register_parameter(f"{projection}_weight", None)
+        layer.add_module(projection, _linear(weight, bias))
     layer.__class__ = _Attention
+
+
+def _weights(layer: nn.MultiheadAttention) -> list[torch.Tensor]:
+    """Return the weights of queries, keys and values."""
+    if layer.in_proj_weight is None:
+        return [layer.q_proj_weight, layer.k_proj_weight, layer.v_proj_weight]
+    return list(layer.in_proj_weight.chunk(3))
+
+
+def _biases(layer: nn.MultiheadAttention) -> list[torch.Tensor | None]:
+    """Return the biases of queries, keys and values."""
+    if layer.in_proj_bias is None:
+        return [None] * 3
+    return list(layer.in_proj_bias.chunk(3))
+
+
+def _linear(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
+    """Return a layer with a copy of these weights."""
+    outputs, inputs = weight.shape
+    # On no device: it would draw random weights, and move whoever else draws some.
+    linear = nn.Linear(inputs, outputs, bias=bias is not None, device="meta")
+    linear.weight = nn.Parameter(weight.detach().clone(), weight.requires_grad)
+    if bias is not None:
+        linear.bias = nn.Parameter(bias.detach().clone(), bias.requires_grad)
+    return linear
 
 
 class _Attention(nn.MultiheadAttention):
@@ -76,52 +101,62 @@ class _Attention(nn.MultiheadAttention):
         average_attn_weights: bool = True,
         is_causal: bool = False,  # says of the mask what it shows itself
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return (batch, tokens, channels), or tokens first, and the weights if they are asked for."""
-        inputs = (
-            (query, key, value)
-            if self.batch_first
-            else (one.transpose(0, 1) for one in (query, key, value))
-        )
-        layers = (self.get_submodule(part) for part in _PARTS)
-        queries, keys, values = (
-            self._by_head(layer(one)) for layer, one in zip(layers, inputs, strict=True)
-        )
+        """Return (batch, tokens, channels), or tokens first, and the weights if asked for."""
+        queries = self._projected("q_proj", query)
+        keys = self._projected("k_proj", key)
+        values = self._projected("v_proj", value)
         mask = _joined(self._additive(attn_mask, queries), _padding(key_padding_mask, queries))
         answers = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
-        found = self.out_proj(answers.transpose(1, 2).flatten(2))
-        found = found if self.batch_first else found.transpose(0, 1)
+        attended = self._tokens_where_asked(self.out_proj(answers.transpose(1, 2).flatten(2)))
         if not need_weights:
-            return found, None
+            return attended, None
+        # The operator above does not return them.
         products = queries * self.head_dim**-0.5 @ keys.transpose(-2, -1)
         weights = torch.softmax(products if mask is None else products + mask, dim=-1)
-        return found, weights.mean(dim=1) if average_attn_weights else weights
+        return attended, weights.mean(dim=1) if average_attn_weights else weights
 
-    def _by_head(self, tokens: torch.Tensor) -> torch.Tensor:
-        divided: torch.Tensor = tokens.unflatten(2, (self.num_heads, -1))  # type: ignore[no-untyped-call]
-        return divided.transpose(1, 2)
+    def _tokens_where_asked(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Change between (batch, tokens, channels) and what the layer takes and returns."""
+        if self.batch_first:
+            return tensor
+        return tensor.transpose(0, 1)
+
+    def _projected(self, projection: str, inputs: torch.Tensor) -> torch.Tensor:
+        """Return (batch, heads, tokens, channels of a head)."""
+        layer = self.get_submodule(projection)
+        tokens: torch.Tensor = layer(self._tokens_where_asked(inputs))
+        # torch leaves unflatten without types.
+        heads: torch.Tensor = tokens.unflatten(2, (self.num_heads, -1))  # type: ignore[no-untyped-call]
+        return heads.transpose(1, 2)
 
     def _additive(self, mask: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor | None:
         """Return a mask to be added: (tokens, tokens), or of each batch and head."""
         if mask is None:
             return None
         added = _as_numbers(mask, like)
-        return added.reshape(-1, self.num_heads, *added.shape[1:]) if added.dim() == 3 else added
+        if added.dim() == 3:
+            # torch lays the heads of all examples one after the other.
+            return added.reshape(-1, self.num_heads, *added.shape[1:])
+        return added
 
 
 def _as_numbers(mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """Return a mask in numbers; of flags those that are set are not looked at."""
     if mask.dtype != torch.bool:
         return mask.to(like.dtype)
-    return torch.zeros(mask.shape, dtype=like.dtype, device=like.device).masked_fill(
-        mask, -torch.inf
-    )
+    zeros = torch.zeros(mask.shape, dtype=like.dtype, device=like.device)
+    return zeros.masked_fill(mask, -torch.inf)
 
 
 def _padding(mask: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor | None:
-    return None if mask is None else _as_numbers(mask, like)[:, None, None, :]
+    if mask is None:
+        return None
+    return _as_numbers(mask, like)[:, None, None, :]
 
 
 def _joined(one: torch.Tensor | None, other: torch.Tensor | None) -> torch.Tensor | None:
-    if one is None or other is None:
-        return other if one is None else one
+    if one is None:
+        return other
+    if other is None:
+        return one
     return one + other

@@ -6,15 +6,16 @@ from copy import deepcopy
 from torch import fx
 
 from handheld.errors import InputError
-from handheld.networks.structure.inplace import is_in_place, without_unread
-from handheld.networks.structure.nodes import shape_of
+from handheld.networks.structure.mutation import is_in_place, without_unread
+from handheld.networks.structure.nodes import calls, shape_of
 from handheld.networks.structure.operators import SUMS
 from handheld.networks.structure.trace import example_of, with_shapes
 
 
 def removable_blocks(network: fx.GraphModule) -> tuple[str, ...]:
     """Names of the additions ``x + f(x)`` whose ``f`` can be left out, in the network's order."""
-    return tuple(node.name for node in network.graph.nodes if _shortcut(network, node) is not None)
+    nodes = network.graph.nodes
+    return tuple(node.name for node in nodes if _shortcut(network, node) is not None)
 
 
 def without_blocks(network: fx.GraphModule, blocks: Collection[str]) -> fx.GraphModule:
@@ -22,12 +23,14 @@ def without_blocks(network: fx.GraphModule, blocks: Collection[str]) -> fx.Graph
 
     Raises :class:`InputError` for no such block.
     """
-    there = removable_blocks(network)
+    removable = removable_blocks(network)
     for name in blocks:
-        if name not in there:
-            raise InputError(f"no residual block {name!r}; there are {', '.join(there) or 'none'}")
+        if name not in removable:
+            names = ", ".join(removable) or "none"
+            raise InputError(f"no residual block {name!r}; there are {names}")
     small = deepcopy(network)
-    for node in [node for node in small.graph.nodes if node.name in set(blocks)]:
+    additions = [node for node in small.graph.nodes if node.name in blocks]
+    for node in additions:
         source = _shortcut(small, node)
         assert source is not None  # what surrounds a block stays as it is when another is left out
         node.replace_all_uses_with(source)
@@ -36,31 +39,38 @@ def without_blocks(network: fx.GraphModule, blocks: Collection[str]) -> fx.Graph
 
 def _shortcut(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     """The ``x`` of an addition ``x + f(x)`` where ``f`` reads nothing but ``x``."""
-    if node.target not in SUMS or len(node.all_input_nodes) != 2 or "alpha" in node.kwargs:
+    if not calls(node, SUMS) or len(node.all_input_nodes) != 2 or "alpha" in node.kwargs:
         return None
-    left, right = node.all_input_nodes
-    if shape_of(left) is None or shape_of(left) != shape_of(right):
+    one, other = node.all_input_nodes
+    # Of two shapes one is broadcast: without the sum the shape would be another.
+    if shape_of(one) is None or shape_of(one) != shape_of(other):
         return None
-    for source, branch in ((left, right), (right, left)):
-        readers = {*source.users, *node.users} - {node}
-        if any(is_in_place(network, reader) for reader in readers):
-            continue
-        if _reads_only(branch, source):
+    for source, branch in ((one, other), (other, one)):
+        if not _is_written(network, source, node) and _reads_only(branch, source):
             return source
     return None
+
+
+def _is_written(network: fx.GraphModule, source: fx.Node, addition: fx.Node) -> bool:
+    """Whether somebody writes into the source or the sum, which would become one tensor."""
+    readers = {*source.users, *addition.users} - {addition}
+    return any(is_in_place(network, reader) for reader in readers)
 
 
 def _reads_only(branch: fx.Node, source: fx.Node) -> bool:
     """Whether every way back from a branch ends at the source, or at a constant."""
     waiting = [branch]
     seen: set[fx.Node] = set()
+    reaches_source = False
     while waiting:
         node = waiting.pop()
-        if node in seen or node is source:
-            seen.add(node)
+        if node is source:
+            reaches_source = True
+            continue
+        if node in seen:
             continue
         seen.add(node)
         if node.op == "placeholder":
             return False
         waiting.extend(node.all_input_nodes)
-    return source in seen
+    return reaches_source

@@ -14,19 +14,28 @@ channels along any of its axes: those of tokens are the last. Statistics over ch
 group normalisation, are those of the channels that stay.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import fx, nn
 
-from handheld.networks.structure.dividing import DIVIDING, parts_of
-from handheld.networks.structure.layers import layer_axes
+from handheld.networks.structure.division import DIVISIONS, pieces_of
+from handheld.networks.structure.layers import LayerCall, layer_axes
 from handheld.networks.structure.nodes import shape_of
+from handheld.networks.structure.operands import Operation
 from handheld.networks.structure.operators import operator_axes
 from handheld.networks.structure.sizes import reads_number
-from handheld.networks.structure.variables import Axes, ChannelVariables, Ids, Length, Walk
+from handheld.networks.structure.variables import (
+    Axes,
+    ChannelVariables,
+    Ids,
+    Length,
+    NoRuleError,
+    Walk,
+    require,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,35 +83,32 @@ class Channels:
 
 
 def channels_of(network: fx.GraphModule) -> Channels:
-    """Find the units and groups of a network from :func:`handheld.networks.structure.trace.trace`."""
-    keys = _keys(network)
-    walk = Walk(keys)
+    """Find the units and groups of a network from :func:`~handheld.networks.structure.trace`."""
+    walk = Walk(_keys(network))
     layers = dict(network.named_modules())
+    # In the order of computation: what a node reads is known when it is met.
     for node in network.graph.nodes:
         _visit(walk, node, layers)
     units, pins = walk.variables.dense()
-
-    def dense(axes: Axes) -> Axes:
-        return tuple(None if ids is None else units[ids] for ids in axes)
-
-    axes = {name: dense(walk.axes[key]) for name, key in keys.items() if key in walk.axes}
-    made = {name: units[ids] for name, ids in walk.makers.items()}
-    lengths = {
-        node.name: tuple(length._replace(ids=units[length.ids]) for length in noted)
-        for node, noted in walk.lengths.items()
-    }
-    products = {node.name: tuple(map(dense, operands)) for node, operands in walk.products.items()}
+    outputs = {name: units[ids] for name, ids in walk.makers.items()}
     return Channels(
-        int(units.max(initial=-1)) + 1, axes, made, _groups(made, pins), lengths, products
+        count=int(units.max(initial=-1)) + 1,
+        axes=_units_of_parameters(walk, units),
+        made=outputs,
+        groups=_groups(outputs, pins),
+        lengths=_units_of_lengths(walk, units),
+        products=_units_of_products(walk, units),
     )
 
 
 def _keys(network: nn.Module) -> dict[str, str]:
     """The first name of each parameter and buffer, by each of its names."""
+    # Shared weights are one tensor under several names.
     first: dict[int, str] = {}
-    return {
-        name: first.setdefault(id(tensor), name) for name, tensor in tensors_of(network).items()
-    }
+    keys: dict[str, str] = {}
+    for name, tensor in tensors_of(network).items():
+        keys[name] = first.setdefault(id(tensor), name)
+    return keys
 
 
 def tensors_of(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -111,6 +117,33 @@ def tensors_of(network: nn.Module) -> dict[str, torch.Tensor]:
         **dict(network.named_parameters(remove_duplicate=False)),
         **dict(network.named_buffers(remove_duplicate=False)),
     }
+
+
+def _units_along(axes: Axes, units: Ids) -> Axes:
+    """Return axes of variables as axes of the units that these belong to."""
+    return tuple(None if ids is None else units[ids] for ids in axes)
+
+
+def _units_of_parameters(walk: Walk, units: Ids) -> dict[str, Axes]:
+    axes: dict[str, Axes] = {}
+    for name, key in walk.keys.items():
+        if key in walk.axes:
+            axes[name] = _units_along(walk.axes[key], units)
+    return axes
+
+
+def _units_of_lengths(walk: Walk, units: Ids) -> dict[str, tuple[Length, ...]]:
+    lengths: dict[str, tuple[Length, ...]] = {}
+    for node, noted in walk.lengths.items():
+        lengths[node.name] = tuple(length._replace(ids=units[length.ids]) for length in noted)
+    return lengths
+
+
+def _units_of_products(walk: Walk, units: Ids) -> dict[str, tuple[Axes, ...]]:
+    products: dict[str, tuple[Axes, ...]] = {}
+    for node, operands in walk.products.items():
+        products[node.name] = tuple(_units_along(axes, units) for axes in operands)
+    return products
 
 
 def _visit(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None:
@@ -126,15 +159,15 @@ def _visit(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None:
 
 def _compute(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None:
     """Say which channels a node's tensors have that are computed from those of others."""
-    if node.target in DIVIDING:
-        parts = parts_of(walk, node)
-        if parts is not None:
-            walk.parts[node] = parts
+    layer = layers[str(node.target)] if node.op == "call_module" else None
+    try:
+        if layer is None and node.target in DIVISIONS:
+            walk.pieces[node] = pieces_of(Operation(walk, node))
             return
-    is_layer = node.op == "call_module"
-    axes = _layer(walk, node, layers) if is_layer else operator_axes(walk, node)
-    if axes is None or not _fits(axes, shape_of(node)):
-        _unknown(walk, node, layers)
+        axes = operator_axes(walk, node) if layer is None else _layer_axes(walk, node, layer)
+        require(_fits(axes, shape_of(node)))
+    except NoRuleError:
+        _unknown(walk, node, layer)
         return
     walk.known[node] = axes
     _inherit(walk, node)
@@ -146,12 +179,18 @@ def _constant(walk: Walk, node: fx.Node) -> None:
     shape = shape_of(node)
     if name not in walk.keys:
         _stays(walk, node, f"{name!r} is no parameter or buffer")
-    elif shape is not None:
-        # An axis of one is stretched along others: it holds no channels of its own.
-        walk.known[node] = tuple(
-            walk.variables.new(length) if length > 1 else None for length in shape
-        )
-        walk.uses(name, walk.known[node])
+        return
+    if shape is None:
+        return
+    walk.known[node] = tuple(_axis_of_constant(walk, length) for length in shape)
+    walk.uses(name, walk.known[node])
+
+
+def _axis_of_constant(walk: Walk, length: int) -> Ids | None:
+    """Return new channels; an axis of one is stretched along others, and holds none of its own."""
+    if length > 1:
+        return walk.variables.new(length)
+    return None
 
 
 def _fits(axes: Axes, shape: torch.Size | None) -> bool:
@@ -160,27 +199,28 @@ def _fits(axes: Axes, shape: torch.Size | None) -> bool:
     return all(ids is None or len(ids) == length for ids, length in zip(axes, shape, strict=True))
 
 
-def _layer(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> Axes | None:
-    if len(node.args) != 1 or node.kwargs:
-        return None
+def _layer_axes(walk: Walk, node: fx.Node, layer: nn.Module) -> Axes:
+    # Further arguments change what it computes: a transposed convolution takes a size.
+    require(len(node.args) == 1 and not node.kwargs)
     source = node.args[0]
     if not isinstance(source, fx.Node) or source not in walk.known:
-        return None
+        raise NoRuleError
     before = shape_of(source)
     after = shape_of(node)
     if before is None or after is None:
-        return None
+        raise NoRuleError
     name = str(node.target)
-    return layer_axes(walk, name, layers[name], walk.known[source], tuple(before), tuple(after))
+    return layer_axes(LayerCall(walk, name, layer, walk.known[source], before, after))
 
 
-def _unknown(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None:
+def _unknown(walk: Walk, node: fx.Node, layer: nn.Module | None) -> None:
     """Pin all that a node reads and gives."""
-    layer = layers.get(str(node.target)) if node.op == "call_module" else None
     reason = f"{_title(node, layer)} is not known to treat its channels one by one"
     _pin_inputs(walk, node, reason)
-    for name in () if layer is None else tensors_of(layer):
-        walk.uses(f"{node.target}.{name}", (), reason)
+    if layer is not None:
+        # They may be another layer's too.
+        for name in tensors_of(layer):
+            walk.uses(f"{node.target}.{name}", (), reason)
     _stays(walk, node, reason)
 
 
@@ -193,21 +233,24 @@ def _stays(walk: Walk, node: fx.Node, reason: str) -> None:
 
 def _inherit(walk: Walk, node: fx.Node) -> None:
     """What is computed from a tensor that stays, stays for the same reason."""
-    reasons = [walk.stays[source] for source in node.all_input_nodes if source in walk.stays]
-    if reasons:
-        walk.stays[node] = reasons[0]
+    for source in node.all_input_nodes:
+        if source in walk.stays:
+            walk.stays[node] = walk.stays[source]
+            return
 
 
 def _pin_inputs(walk: Walk, node: fx.Node, reason: str) -> None:
     for source in node.all_input_nodes:
-        known = [
-            walk.known.get(source, ()),
-            walk.counts.get(source, ()),
-            *walk.parts.get(source, ()),
-        ]
-        for axes in known:
-            for ids in axes:
-                walk.variables.pin(ids, reason)
+        for ids in _all_ids(walk, source):
+            walk.variables.pin(ids, reason)
+
+
+def _all_ids(walk: Walk, node: fx.Node) -> Iterator[Ids | None]:
+    """Yield all channels that whoever reads a node could depend on."""
+    yield from walk.known.get(node, ())
+    yield from walk.counts.get(node, ())
+    for axes in walk.pieces.get(node, ()):
+        yield from axes
 
 
 def _title(node: fx.Node, layer: nn.Module | None) -> str:
@@ -216,29 +259,35 @@ def _title(node: fx.Node, layer: nn.Module | None) -> str:
     return f"operator {node.name} ({getattr(node.target, '__name__', node.target)!s})"
 
 
-def _groups(made: Mapping[str, Ids], pins: Mapping[int, str]) -> tuple[Group, ...]:
+def _groups(outputs: Mapping[str, Ids], pins: Mapping[int, str]) -> tuple[Group, ...]:
     """Join the layers that share a unit; the first layer of a group is its root, so groups come in
     the network's order.
     """
     # A union-find again, of layers in place of channels.
     layers = ChannelVariables()
-    numbers = layers.new(len(made))
+    numbers = layers.new(len(outputs))
     # Of each unit, the first layer that makes it.
     first: dict[int, int] = {}
-    for number, units in enumerate(made.values()):
+    for number, units in enumerate(outputs.values()):
         others = sorted({first.setdefault(unit, number) for unit in units.tolist()})
         layers.same(numbers[others], np.full(len(others), number))
     roots, _ = layers.dense()
-    names: dict[int, list[str]] = {root: [] for root in sorted(set(roots.tolist()))}
-    for name, root in zip(made, roots.tolist(), strict=True):
-        names[root].append(name)
-    return tuple(_group(group, made, pins) for group in names.values())
+    names: dict[int, list[str]] = {}
+    # Roots are numbered as their layers are, so each is first seen in the network's order.
+    for name, root in zip(outputs, roots.tolist(), strict=True):
+        names.setdefault(root, []).append(name)
+    return tuple(_group(group, outputs, pins) for group in names.values())
 
 
-def _group(layers: list[str], made: Mapping[str, Ids], pins: Mapping[int, str]) -> Group:
-    units = list(dict.fromkeys(np.concatenate([made[layer] for layer in layers]).tolist()))
-    return Group(
-        np.array(units, np.int64),
-        tuple(layers),
-        next((pins[unit] for unit in units if unit in pins), ""),
-    )
+def _group(layers: list[str], outputs: Mapping[str, Ids], pins: Mapping[int, str]) -> Group:
+    units = np.concatenate([outputs[layer] for layer in layers]).tolist()
+    # A layer may make a unit twice, and several layers make the same.
+    distinct = list(dict.fromkeys(units))
+    return Group(np.array(distinct, np.int64), tuple(layers), _first_reason(distinct, pins))
+
+
+def _first_reason(units: list[int], pins: Mapping[int, str]) -> str:
+    for unit in units:
+        if unit in pins:
+            return pins[unit]
+    return ""

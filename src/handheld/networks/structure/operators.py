@@ -1,188 +1,221 @@
-"""What torch's functions and methods do to channels: one table of rules, and the simplest of them."""
+"""What torch's functions and methods do to channels: a table of rules, and the simplest of them."""
 
 import operator
-from collections.abc import Callable
 from typing import Any
 
 from torch import fx
 
-from handheld.networks.structure import dividing, products, shapes
-from handheld.networks.structure.arranging import gated, shuffled, unfolded
-from handheld.networks.structure.meeting import all_joined, counts_channels, source_of
-from handheld.networks.structure.nodes import argument, rank_of, shape_of, spelled
-from handheld.networks.structure.variables import Axes, Walk
+from handheld.networks.structure import division, products, shapes
+from handheld.networks.structure.arrangement import gated, shuffled, unfolded
+from handheld.networks.structure.nodes import rank_of, spelled
+from handheld.networks.structure.operands import Operation, Rule, all_joined
+from handheld.networks.structure.variables import Axes, NoRuleError, Walk, require
 
-Rule = Callable[[Walk, fx.Node], Axes | None]
-
+# Python's own operators too: x + y, and x += y, which a tracer sees as a call.
 SUMS = spelled("add") | {operator.add, operator.iadd}
 PRODUCTS = spelled("mul", "multiply") | {operator.mul, operator.imul}
 CONCATENATIONS = spelled("cat", "concat", "concatenate")
 
 
-def operator_axes(walk: Walk, node: fx.Node) -> Axes | None:
-    """Return the channels along the axes of what an operator gives; None if it is not known to
-    treat them one by one.
+def operator_axes(walk: Walk, node: fx.Node) -> Axes:
+    """Return the channels along the axes of what an operator gives.
+
+    Raises :class:`~handheld.networks.structure.variables.NoRuleError` if it is not known to treat
+    them one by one.
     """
-    rule = _RULES.get(node.target)
-    return rule(walk, node) if rule else None
+    if node.target not in _RULES:
+        raise NoRuleError
+    return _RULES[node.target](Operation(walk, node))
 
 
-def _alone(walk: Walk, node: fx.Node) -> Axes | None:
+def _alone(operation: Operation) -> Axes:
     """Each number from itself, whatever the axes."""
-    source = source_of(walk, node)
-    return None if source is None or counts_channels(walk, node) else walk.known[source]
+    axes = operation.axes
+    # A number of channels among the arguments changes when some go, and so would the result.
+    require(not operation.counts_channels)
+    return axes
 
 
-def _of_places(rank: int | None = None) -> Rule:
-    """The rule for what looks at places: behind the channels, which for some are axis 1 at one rank
-    only.
+def _over_places(operation: Operation) -> Axes:
+    """What looks at places, which are behind the channels."""
+    axes = _alone(operation)
+    # Tokens that a network arranges as a picture are channels too, and are mixed here.
+    for ids in axes[2:]:
+        operation.pin(ids)
+    return (*axes[:2], *[None] * (len(axes) - 2))
+
+
+def _over_places_at(rank: int) -> Rule:
+    """The rule for what takes a tensor of a lower rank as one without a batch, whose axis 1 is not
+    of channels.
     """
 
-    def rule(walk: Walk, node: fx.Node) -> Axes | None:
-        axes = _alone(walk, node)
-        if axes is None or rank not in (None, len(axes)):
-            return None
-        for ids in axes[2:]:  # of positions that are numbers of the network
-            walk.variables.pin(ids, f"operator {node.name} looks at all of them together")
-        return (*axes[:2], *[None] * (len(axes) - 2))
+    def rule(operation: Operation) -> Axes:
+        require(len(_alone(operation)) == rank)
+        return _over_places(operation)
 
     return rule
 
 
-def _elementwise(walk: Walk, node: fx.Node) -> Axes | None:
+def _elementwise(operation: Operation) -> Axes:
     """Operands are broadcast, axes counted from the last; where two are of one length, their
     channels are the same.
     """
-    sources = [source for source in node.all_input_nodes if source in walk.known]
-    others = [
-        other
-        for other in node.all_input_nodes
-        if other not in walk.known and other not in walk.numbers
-    ]
-    if counts_channels(walk, node) or others or not sources:
-        return None
-    return all_joined(walk, sources, tuple(shape_of(node) or ()))
+    walk = operation.walk
+    sources: list[fx.Node] = []
+    for node in operation.node.all_input_nodes:
+        if node in walk.known:
+            sources.append(node)
+        else:
+            require(node in walk.numbers)
+    require(bool(sources) and not operation.counts_channels)
+    return all_joined(walk, sources, operation.shape)
 
 
-def _reduced(walk: Walk, node: fx.Node) -> Axes | None:
+def _reduced(operation: Operation) -> Axes:
     """What is summed over axes: channels along these stay."""
-    source = source_of(walk, node)
-    axes = argument(node, 1, "dim")
-    axes = (axes,) if isinstance(axes, int) else axes
-    if source is None or not axes or not all(isinstance(axis, int) for axis in axes):
-        return None
-    known = walk.known[source]
-    gone = {axis % len(known) for axis in axes}
-    for axis in gone:
-        walk.variables.pin(known[axis], f"operator {node.name} looks at all of them together")
-    if rank_of(node) == len(known):
-        return tuple(None if axis in gone else ids for axis, ids in enumerate(known))
-    return tuple(ids for axis, ids in enumerate(known) if axis not in gone)
+    known = operation.axes
+    reduced = {axis % len(known) for axis in operation.integers(1, "dim")}
+    for axis in reduced:
+        operation.pin(known[axis])
+    # Whether the axes are kept is an argument in several places; the result's rank says it.
+    if rank_of(operation.node) == len(known):
+        # With keepdim an axis of one place is left, which holds no channels.
+        return tuple(None if axis in reduced else ids for axis, ids in enumerate(known))
+    return tuple(ids for axis, ids in enumerate(known) if axis not in reduced)
 
 
-def _over(place: int, name: str) -> Rule:
+def _over(position: int, name: str) -> Rule:
     """The rule for what looks along axes: channels along these stay."""
 
-    def rule(walk: Walk, node: fx.Node) -> Axes | None:
-        source = source_of(walk, node)
-        axes = argument(node, place, name)
-        axes = (axes,) if isinstance(axes, int) else axes
-        if source is None or not axes or counts_channels(walk, node):
-            return None
+    def rule(operation: Operation) -> Axes:
+        known = operation.axes
+        axes = operation.integers(position, name)
+        require(not operation.counts_channels)
         for axis in axes:
-            walk.variables.pin(
-                walk.known[source][axis], f"operator {node.name} looks at all of them together"
-            )
-        return walk.known[source]
+            operation.pin(known[axis])
+        return known
 
     return rule
 
 
-def _pad(walk: Walk, node: fx.Node) -> Axes | None:
+def _pad(operation: Operation) -> Axes:
     """Axes without channels only; widths come in pairs, those of the last axis first."""
-    source = source_of(walk, node)
-    widths = argument(node, 1, "pad")
-    if source is None or not isinstance(widths, tuple | list):
-        return None
-    axes = walk.known[source]
-    pairs = zip(reversed(axes), widths[::2], widths[1::2], strict=False)
-    return (
-        None
-        if any(ids is not None and (before, after) != (0, 0) for ids, before, after in pairs)
-        else axes
-    )
+    axes = operation.axes
+    widths = operation.argument(1, "pad")
+    require(isinstance(widths, tuple | list))
+    # Channels that are padded would be numbers of nobody.
+    for ids, before, after in zip(reversed(axes), widths[::2], widths[1::2], strict=False):
+        require(ids is None or (before, after) == (0, 0))
+    return axes
 
 
-def _glu(walk: Walk, node: fx.Node) -> Axes | None:
-    source = source_of(walk, node)
-    axis = argument(node, 1, "dim", -1)
-    return None if source is None else gated(walk, walk.known[source], axis)
+def _glu(operation: Operation) -> Axes:
+    return gated(operation.walk, operation.axes, operation.argument(1, "dim", -1))
 
 
-def _shuffle(walk: Walk, node: fx.Node) -> Axes | None:
-    source = source_of(walk, node)
-    groups = argument(node, 1, "groups")
-    return (
-        None
-        if source is None or not isinstance(groups, int)
-        else shuffled(walk, walk.known[source], groups)
-    )
+def _shuffle(operation: Operation) -> Axes:
+    axes = operation.axes
+    return shuffled(operation.walk, axes, operation.integer(1, "groups"))
 
 
-def _pixels(walk: Walk, node: fx.Node) -> Axes | None:
-    source = source_of(walk, node)
-    factor = argument(node, 1, "upscale_factor")
-    return (
-        None
-        if source is None or not isinstance(factor, int)
-        else unfolded(walk, walk.known[source], factor)
-    )
+def _pixels(operation: Operation) -> Axes:
+    axes = operation.axes
+    return unfolded(operation.walk, axes, operation.integer(1, "upscale_factor"))
 
 
-_ALONE = spelled(
-    "relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "mish", "hardswish", "hardsigmoid", "hardtanh", "leaky_relu", "elu",
-    "celu", "selu", "softplus", "clamp", "clamp_min", "neg", "abs", "exp", "sqrt", "rsqrt", "square", "pow", "dropout",
-    "contiguous", "clone", "detach", "float", "half", "alias",
-) | {operator.neg, operator.pow}  # fmt: skip
+# Each of these computes a number of its result from one of its source, at the same place; "dropout"
+# computes nothing in evaluation mode, which is what is traced.
+_ALONE = {operator.neg, operator.pow} | spelled(
+    "relu",
+    "relu6",
+    "sigmoid",
+    "tanh",
+    "gelu",
+    "silu",
+    "mish",
+    "hardswish",
+    "hardsigmoid",
+    "hardtanh",
+    "leaky_relu",
+    "elu",
+    "celu",
+    "selu",
+    "softplus",
+    "clamp",
+    "clamp_min",
+    "neg",
+    "abs",
+    "exp",
+    "sqrt",
+    "rsqrt",
+    "square",
+    "pow",
+    "dropout",
+    "contiguous",
+    "clone",
+    "detach",
+    "float",
+    "half",
+    "alias",
+)
+# Of these the operands cannot be exchanged, so that no residual block is one; they are broadcast
+# like sums.
 _DIFFERENCES = spelled("sub", "div", "maximum", "minimum") | {
     operator.sub,
     operator.isub,
     operator.truediv,
 }
+# With the number of axes behind the name; dropout of whole channels is there named like a pooling.
 _POOLS = ("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "dropout")
 _SCALES = spelled("interpolate", "upsample_nearest1d", "upsample_nearest2d", "upsample_bilinear2d")
 
-_RULES: dict[Any, Rule] = {
-    **dict.fromkeys(_ALONE, _alone),
-    **{
-        call: _of_places(axes + 2)
-        for axes in (1, 2, 3)
-        for call in spelled(*(f"{pool}{axes}d" for pool in _POOLS))
-    },
-    **dict.fromkeys(_SCALES, _of_places()),
-    **dict.fromkeys(SUMS | PRODUCTS | _DIFFERENCES | spelled("expand_as"), _elementwise),
-    **dict.fromkeys(spelled("mean", "sum", "amax", "amin"), _reduced),
-    **dict.fromkeys(spelled("softmax", "log_softmax", "cumsum"), _over(1, "dim")),
-    **dict.fromkeys(spelled("roll"), _over(2, "dims")),
-    **dict.fromkeys(
-        shapes.FLATTENS | shapes.UNFLATTENS | spelled("view", "reshape"), shapes.reshape
-    ),
-    **dict.fromkeys(spelled("reshape_as", "view_as"), shapes.reshape_as),
-    **dict.fromkeys(shapes.TRANSPOSES | spelled("permute"), shapes.permute),
-    **dict.fromkeys(spelled("squeeze"), shapes.squeeze),
-    **dict.fromkeys(spelled("unsqueeze"), shapes.unsqueeze),
-    **dict.fromkeys(spelled("expand"), shapes.expand),
-    **dict.fromkeys(CONCATENATIONS, dividing.concatenate),
-    **dict.fromkeys(spelled("stack"), dividing.stack),
-    **dict.fromkeys(spelled("slice"), dividing.part),
-    **dict.fromkeys(spelled("select"), dividing.select),
-    operator.getitem: dividing.item,
-    **dict.fromkeys(spelled("matmul", "bmm") | {operator.matmul}, products.matmul),
-    **dict.fromkeys(spelled("scaled_dot_product_attention"), products.attention),
-    **dict.fromkeys(spelled("layer_norm"), products.over_last),
-    **dict.fromkeys(spelled("group_norm"), products.in_groups),
-    **dict.fromkeys(spelled("pad"), _pad),
-    **dict.fromkeys(spelled("glu"), _glu),
-    **dict.fromkeys(spelled("channel_shuffle"), _shuffle),
-    **dict.fromkeys(spelled("pixel_shuffle"), _pixels),
-}
+
+def _pools(axes: int) -> set[Any]:
+    """All ways to call pooling over so many axes."""
+    return spelled(*(f"{pool}{axes}d" for pool in _POOLS))
+
+
+_RULE_OF_TARGETS: tuple[tuple[set[Any], Rule], ...] = (
+    (_ALONE, _alone),
+    (_pools(1), _over_places_at(3)),
+    (_pools(2), _over_places_at(4)),
+    (_pools(3), _over_places_at(5)),
+    (_SCALES, _over_places),
+    (SUMS | PRODUCTS | _DIFFERENCES | spelled("expand_as"), _elementwise),
+    (spelled("mean", "sum", "amax", "amin"), _reduced),
+    (spelled("softmax", "log_softmax", "cumsum"), _over(1, "dim")),
+    (spelled("roll"), _over(2, "dims")),
+    # Lengths follow the channels, but for flatten, which has none.
+    (shapes.FLATTENS | shapes.UNFLATTENS | spelled("view", "reshape"), shapes.reshape),
+    (spelled("reshape_as", "view_as"), shapes.reshape_as),
+    (shapes.TRANSPOSES, shapes.transpose),
+    (spelled("permute"), shapes.permute),
+    (spelled("squeeze"), shapes.squeeze),
+    (spelled("unsqueeze"), shapes.unsqueeze),
+    (spelled("expand"), shapes.expand),
+    (CONCATENATIONS, division.concatenate),
+    (spelled("stack"), division.stack),
+    # What exported programs have in place of x[...].
+    (spelled("slice"), division.slice_of_axis),
+    (spelled("select"), division.select),
+    ({operator.getitem}, division.item),
+    (spelled("matmul", "bmm") | {operator.matmul}, products.matmul),
+    (spelled("scaled_dot_product_attention"), products.attention),
+    (spelled("layer_norm"), products.layer_norm),
+    (spelled("group_norm"), products.group_norm),
+    (spelled("pad"), _pad),
+    (spelled("glu"), _glu),
+    (spelled("channel_shuffle"), _shuffle),
+    (spelled("pixel_shuffle"), _pixels),
+)
+
+
+def _by_target() -> dict[Any, Rule]:
+    rules: dict[Any, Rule] = {}
+    for targets, rule in _RULE_OF_TARGETS:
+        rules.update(dict.fromkeys(targets, rule))
+    return rules
+
+
+_RULES = _by_target()

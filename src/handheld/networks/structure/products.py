@@ -2,89 +2,94 @@
 normalisation.
 """
 
-from typing import Any
-
 from torch import fx
 
-from handheld.networks.structure.arranging import places_stay
-from handheld.networks.structure.meeting import all_joined, is_known, why
-from handheld.networks.structure.nodes import argument, rank_of, shape_of
-from handheld.networks.structure.variables import Axes, Walk
+from handheld.networks.structure.arrangement import places_stay
+from handheld.networks.structure.nodes import rank_of
+from handheld.networks.structure.operands import Operation, all_joined, why
+from handheld.networks.structure.variables import Axes, Ids, require
 
 
-def matmul(walk: Walk, node: fx.Node) -> Axes | None:
+def matmul(operation: Operation) -> Axes:
     """Channels that are multiplied out go together; those of the outer axes stay apart."""
-    pair = [argument(node, 0, "input"), argument(node, 1, "other")]
-    if not all(is_known(walk, one) and rank_of(one) > 1 for one in pair):
-        return None
-    left, right = (walk.known[one] for one in pair)
-    inner = walk.same_axis(left[-1], right[-2], why(walk, *pair))
-    outer = all_joined(walk, pair, tuple(shape_of(node) or ()), below=2)
-    walk.products[node] = ((left[-2], inner, right[-1]),)
-    return (*outer, left[-2], right[-1])
+    walk = operation.walk
+    pair = [operation.tensor(0, "input"), operation.tensor(1, "other")]
+    # torch gives a vector an axis for the product and takes it away again.
+    require(all(rank_of(operand) > 1 for operand in pair))
+    *_, rows, inner = walk.known[pair[0]]
+    *_, other_inner, columns = walk.known[pair[1]]
+    inner = walk.same_axis(inner, other_inner, why(walk, *pair))
+    # The last two axes are the matrices'; those before are broadcast as in a sum.
+    outer = all_joined(walk, pair, operation.shape, below=2)
+    walk.products[operation.node] = ((rows, inner, columns),)
+    return (*outer, rows, columns)
 
 
-def attention(walk: Walk, node: fx.Node) -> Axes | None:
+def attention(operation: Operation) -> Axes:
     """Queries and keys lose the same channels; the answers' are those of the values."""
-    parts = [argument(node, place, name) for place, name in enumerate(("query", "key", "value"))]
-    masks = [other for other in node.all_input_nodes if other not in parts]
-    if not all(is_known(walk, one) and rank_of(one) == rank_of(node) for one in parts):
-        return None
-    query, key, value = (walk.known[one] for one in parts)
-    # Tokens that are numbers of the network, such as registers beside the picture's, are looked at together: they stay.
-    for ids in (
-        query[-2],
-        key[-2],
-        value[-2],
-        *(ids for mask in masks for ids in walk.known.get(mask, ())),
-    ):
-        walk.variables.pin(ids, f"operator {node.name} looks at all of them together")
-    inner = walk.same_axis(query[-1], key[-1], why(walk, *parts))
-    outer = all_joined(walk, parts, tuple(shape_of(node) or ()), below=2)
-    walk.products[node] = ((None, inner, None), (None, None, value[-1]))
-    return (*outer, query[-2], value[-1])
+    walk = operation.walk
+    operands = [operation.tensor(n, name) for n, name in enumerate(("query", "key", "value"))]
+    rank = rank_of(operation.node)
+    # With fewer axes it would be broadcast, and its tokens belong to several.
+    require(all(rank_of(operand) == rank for operand in operands))
+    _keep_tokens(operation, operands)
+    *_, queries, query_channels = walk.known[operands[0]]
+    key_channels = walk.known[operands[1]][-1]
+    value_channels = walk.known[operands[2]][-1]
+    inner = walk.same_axis(query_channels, key_channels, why(walk, *operands))
+    outer = all_joined(walk, operands, operation.shape, below=2)
+    # The two products that it is: queries with keys, and their weights with values.
+    walk.products[operation.node] = ((None, inner, None), (None, None, value_channels))
+    return (*outer, queries, value_channels)
 
 
-def over_last(walk: Walk, node: fx.Node) -> Axes | None:
-    """``layer_norm``: statistics of the channels that stay."""
-    source = node.args[0]
-    shape = argument(node, 1, "normalized_shape")
-    if not is_known(walk, source) or not isinstance(shape, tuple | list):
-        return None
-    assert isinstance(source, fx.Node)
+def _keep_tokens(operation: Operation, operands: list[fx.Node]) -> None:
+    """Let tokens stay: those that are numbers of the network, such as registers beside the
+    picture's, are looked at together.
+    """
+    known = operation.walk.known
+    for operand in operands:
+        operation.pin(known[operand][-2])
+    for mask in operation.node.all_input_nodes:
+        if mask not in operands:
+            for ids in known.get(mask, ()):
+                operation.pin(ids)
+
+
+def layer_norm(operation: Operation) -> Axes:
+    """Statistics of the channels that stay."""
+    walk = operation.walk
+    source = operation.tensor(0, "input")
+    shape = operation.argument(1, "normalized_shape")
+    require(isinstance(shape, tuple | list))
     axes = walk.known[source]
     held = axes[len(axes) - len(shape) :]
-    if any(
-        ids is not None and not isinstance(number, int)
-        for ids, number in zip(held, shape, strict=True)
-    ):
-        return None
-    key: int | str = 1 if len(node.args) > 1 else "normalized_shape"
-    for number, ids in enumerate(held):
-        walk.follows(node, (key, number), ids)
-        for weight in _weights(node):
-            walk.same_axis(ids, walk.known[weight][number], why(walk, source, weight))
+    for ids, number in zip(held, shape, strict=True):
+        # A number that the network computes follows by itself, but maybe other channels.
+        require(ids is None or isinstance(number, int))
+    key: int | str = 1 if len(operation.node.args) > 1 else "normalized_shape"
+    for index, ids in enumerate(held):
+        walk.follows(operation.node, (key, index), ids)
+        _scale(operation, source, ids, index)
     return axes
 
 
-def in_groups(walk: Walk, node: fx.Node) -> Axes | None:
-    """``group_norm``: each group loses the same places."""
-    source = node.args[0]
-    groups = argument(node, 1, "num_groups")
-    if not is_known(walk, source) or not isinstance(groups, int):
-        return None
-    assert isinstance(source, fx.Node)
-    axes = walk.known[source]
-    if not places_stay(axes):
-        return None
-    for weight in _weights(node):
-        walk.same_axis(axes[1], walk.known[weight][0], why(walk, source, weight))
+def group_norm(operation: Operation) -> Axes:
+    """Each group loses the same places."""
+    source = operation.tensor(0, "input")
+    groups = operation.integer(1, "num_groups")
+    axes = operation.walk.known[source]
+    require(places_stay(axes))
+    _scale(operation, source, axes[1], 0)
     if axes[1] is not None:
-        walk.same_parts(axes[1], groups)
+        operation.walk.same_pieces(axes[1], groups)
     return axes
 
 
-def _weights(node: fx.Node) -> list[Any]:
-    return [
-        one for one in (argument(node, 2, "weight"), argument(node, 3, "bias")) if one is not None
-    ]
+def _scale(operation: Operation, source: fx.Node, ids: Ids | None, axis: int) -> None:
+    """Say that the weights of a normalisation hold the channels of its source along an axis."""
+    walk = operation.walk
+    for position, name in enumerate(("weight", "bias"), 2):
+        weight = operation.argument(position, name)
+        if weight is not None:
+            walk.same_axis(ids, walk.known[weight][axis], why(walk, source, weight))

@@ -1,17 +1,18 @@
-"""Numbers that a network reads from the shapes of its tensors: those that change when channels go."""
+"""Numbers that a network reads from the shapes of its tensors, which change when channels go."""
 
 import operator
 from typing import Any
 
 from torch import fx
 
-from handheld.networks.structure.nodes import argument, spelled
+from handheld.networks.structure.nodes import argument, calls, spelled
 from handheld.networks.structure.variables import Axes, Ids, Walk
 
-_WHOLE = slice(None)
+_WHOLE_SHAPE = slice(None)
 _RANKS = {"dim", "ndimension"}
 _ATTRIBUTES = {"ndim", "dtype", "device"}
 _SIZE = {"size", *spelled("sym_size")}
+# What computes a number from numbers alone; of tensors these are rules of their own.
 _ARITHMETIC = {
     operator.add,
     operator.sub,
@@ -43,15 +44,22 @@ def reads_number(walk: Walk, node: fx.Node) -> bool:
 
 def _counted(walk: Walk, node: fx.Node) -> tuple[Ids, ...] | None:
     """The channels that a number depends on; None for what is no number."""
-    if node.target in _RANKS or (node.target is getattr and node.args[1] in _ATTRIBUTES):
+    if calls(node, _RANKS) or (node.target is getattr and node.args[1] in _ATTRIBUTES):
+        # Cutting leaves ranks and types as they are.
         return ()
     tensor, index = _question(node)
     if tensor is not None and tensor in walk.known:
         return _along(walk.known[tensor], index)
+    if calls(node, _ARITHMETIC):
+        return _computed(walk, node)
+    return None
+
+
+def _computed(walk: Walk, node: fx.Node) -> tuple[Ids, ...] | None:
+    """The channels of the numbers that a number is computed from; None where it is a tensor."""
+    # Of no other node it is a constant, and of a tensor it is a tensor.
     sources = node.all_input_nodes
-    if node.target not in _ARITHMETIC or not sources:
-        return None
-    if not all(source in walk.numbers for source in sources):
+    if not sources or not walk.numbers.issuperset(sources):
         return None
     counted: list[Ids] = []
     for source in sources:
@@ -61,6 +69,7 @@ def _counted(walk: Walk, node: fx.Node) -> tuple[Ids, ...] | None:
 
 def _along(axes: Axes, index: Any) -> tuple[Ids, ...]:
     """The channels along one axis, or along a slice of them; along all where that is not known."""
+    # -1 counts from the last here as it does for a shape.
     if isinstance(index, slice):
         axes = axes[index]
     elif isinstance(index, int) and axes:
@@ -69,19 +78,24 @@ def _along(axes: Axes, index: Any) -> tuple[Ids, ...]:
 
 
 def _question(node: fx.Node) -> tuple[fx.Node | None, Any]:
-    """The tensor whose shape a node reads, and which part of it."""
+    """The tensor whose shape a node reads, and which entries of it."""
     source = node.args[0] if node.args else None
     if not isinstance(source, fx.Node):
         return None, None
-    if node.target in _SIZE:
-        return source, argument(node, 1, "dim", _WHOLE)
+    if calls(node, _SIZE):
+        return source, argument(node, 1, "dim", _WHOLE_SHAPE)
     if node.target is getattr:
-        return (source, _WHOLE) if node.args[1] == "shape" else (None, None)
-    if node.op != "call_function":
-        return None, None
-    # An entry of a shape that another node reads whole.
-    if source.target in _SIZE or source.target is getattr:
-        tensor, index = _question(source)
-        if index == _WHOLE:
-            return tensor, argument(node, 1, "index")
+        if node.args[1] == "shape":
+            return (source, _WHOLE_SHAPE)
+        return (None, None)
+    if node.op == "call_function" and (calls(source, _SIZE) or source.target is getattr):
+        return _entry(node, source)
+    return None, None
+
+
+def _entry(node: fx.Node, shape: fx.Node) -> tuple[fx.Node | None, Any]:
+    """The tensor and entry, where a node takes one of a shape that another node reads whole."""
+    tensor, index = _question(shape)
+    if index == _WHOLE_SHAPE:
+        return tensor, argument(node, 1, "index")
     return None, None

@@ -13,9 +13,10 @@ from handheld.networks.structure.channels import Channels, tensors_of
 from handheld.networks.structure.layers import resize
 from handheld.networks.structure.lengths import lengths_after, set_lengths
 from handheld.networks.structure.trace import example_of, with_shapes
-from handheld.networks.structure.variables import Axes, Ids
+from handheld.networks.structure.variables import Ids
 
-Places = tuple[torch.Tensor | None, ...]
+AxisIndices = tuple[torch.Tensor | None, ...]
+"""The places that stay along the first axes of a tensor; None: all of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Slim:
     """
 
     network: fx.GraphModule
-    taken: Mapping[str, Places]
+    taken: Mapping[str, AxisIndices]
 
 
 def slim(network: fx.GraphModule, channels: Channels, kept: Ids) -> Slim:
@@ -45,52 +46,65 @@ def slim(network: fx.GraphModule, channels: Channels, kept: Ids) -> Slim:
     Raises:
         InputError: a layer would lose all of its channels.
     """
+    # Ids that are no units of this network, or are pinned, change nothing.
     free = np.concatenate([np.empty(0, np.int64), *(group.units for group in channels.free)])
     gone = np.setdiff1d(free, kept)
+    _check_layers_stay(channels, gone)
+    taken = _taken(channels, gone)
+    # The caller goes on with the large one: others are cut from it.
+    small = deepcopy(network)
+    _cut(small, taken)
+    # Before the shapes: with the old lengths a reshape would fail.
+    set_lengths(small, lengths_after(channels, gone))
+    return Slim(with_shapes(small, example_of(network)), taken)
+
+
+def _check_layers_stay(channels: Channels, gone: Ids) -> None:
     for name, units in needed(channels):
         if np.isin(units, gone).all():
             raise InputError(
                 f"{name} would lose all of its {len(units)} channels; "
                 "keep one of its units at least"
             )
-    small = deepcopy(network)
-    places = {name: _places(axes, gone) for name, axes in channels.axes.items()}
-    taken = {
-        name: chosen for name, chosen in places.items() if any(axis is not None for axis in chosen)
-    }
-    _cut(small, taken)
-    set_lengths(small, lengths_after(channels, gone))
-    return Slim(with_shapes(small, example_of(network)), taken)
 
 
 def needed(channels: Channels) -> Iterator[tuple[str, Ids]]:
     """Yield units of which one has to stay: those that a layer makes, and those that an axis of a
     parameter is of, named.
     """
+    # A layer of no channels is a tensor of no numbers, which few operators take.
     for layer, units in channels.made.items():
         yield f"layer {layer!r}", units
     for parameter, axes in channels.axes.items():
-        for held in axes:
-            if held is not None and len(held):
-                yield f"{parameter!r}", held
+        for ids in axes:
+            if ids is not None and len(ids):
+                yield f"{parameter!r}", ids
 
 
-def take(tensor: torch.Tensor, places: Places) -> torch.Tensor:
+def take(tensor: torch.Tensor, indices: AxisIndices) -> torch.Tensor:
     """Return the chosen places of a tensor along its first axes; gradients reach the tensor."""
-    for axis, chosen in enumerate(places):
-        if chosen is None:
-            continue
-        # A view where one will do: a member of a family then shares the memory of the largest.
-        is_prefix = len(chosen) > 0 and int(chosen[-1]) == len(chosen) - 1
-        if is_prefix:
-            tensor = tensor.narrow(axis, 0, len(chosen))
-            continue
-        tensor = tensor.index_select(axis, chosen.to(tensor.device))
+    for axis, chosen in enumerate(indices):
+        if chosen is not None:
+            tensor = _take_along(tensor, axis, chosen)
     return tensor
 
 
-def _places(axes: Axes, gone: Ids) -> Places:
-    return tuple(_chosen(ids, gone) for ids in axes)
+def _take_along(tensor: torch.Tensor, axis: int, chosen: torch.Tensor) -> torch.Tensor:
+    is_prefix = len(chosen) > 0 and int(chosen[-1]) == len(chosen) - 1
+    if is_prefix:
+        # A view where one will do: a member of a family then shares the memory of the largest.
+        return tensor.narrow(axis, 0, len(chosen))
+    return tensor.index_select(axis, chosen.to(tensor.device))
+
+
+def _taken(channels: Channels, gone: Ids) -> dict[str, AxisIndices]:
+    """Return the places that stay, of each parameter and buffer that gets smaller."""
+    taken: dict[str, AxisIndices] = {}
+    for name, axes in channels.axes.items():
+        indices = tuple(_chosen(ids, gone) for ids in axes)
+        if any(axis is not None for axis in indices):
+            taken[name] = indices
+    return taken
 
 
 def _chosen(ids: Ids | None, gone: Ids) -> torch.Tensor | None:
@@ -98,10 +112,12 @@ def _chosen(ids: Ids | None, gone: Ids) -> torch.Tensor | None:
     if ids is None:
         return None
     stays = ~np.isin(ids, gone)
-    return None if stays.all() else torch.from_numpy(np.flatnonzero(stays))
+    if stays.all():
+        return None
+    return torch.from_numpy(np.flatnonzero(stays))
 
 
-def _cut(network: nn.Module, taken: Mapping[str, Places]) -> None:
+def _cut(network: nn.Module, taken: Mapping[str, AxisIndices]) -> None:
     """Replace tensors by their chosen places.
 
     Those that were one tensor under several names stay one.
@@ -110,17 +126,23 @@ def _cut(network: nn.Module, taken: Mapping[str, Places]) -> None:
     layers = dict(network.named_modules(remove_duplicate=False))
     new: dict[int, torch.Tensor] = {}
     changed: dict[int, nn.Module] = {}
-    for name, places in taken.items():
+    for name, indices in taken.items():
         tensor = old[name]
+        # By what it is, not by its name: shared weights have several.
         if id(tensor) not in new:
-            new[id(tensor)] = _like(tensor, take(tensor.detach(), places).clone())
+            new[id(tensor)] = _cut_tensor(tensor, indices)
         owner, _, attribute = name.rpartition(".")
         layer = layers[owner]
         setattr(layer, attribute, new[id(tensor)])
         changed[id(layer)] = layer
+    # Once each, and last: a depthwise layer's new groups depend on its old ones.
     for layer in changed.values():
         resize(layer)
 
 
-def _like(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-    return nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
+def _cut_tensor(tensor: torch.Tensor, indices: AxisIndices) -> torch.Tensor:
+    """Return the chosen places in memory of their own, as a parameter where it was one."""
+    cut = take(tensor.detach(), indices).clone()
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(cut, tensor.requires_grad)
+    return cut

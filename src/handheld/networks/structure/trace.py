@@ -1,10 +1,9 @@
-"""A module as a graph of operators, with shapes and costs."""
+"""A module as a graph of operators, with shapes."""
 
-import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,31 +12,25 @@ from torch import fx, nn
 from handheld.errors import CompileError, InputError
 from handheld.networks.structure.attention import open_attention
 from handheld.networks.structure.channels import channels_of
-from handheld.networks.structure.exported import as_graph
+from handheld.networks.structure.export import as_graph
 from handheld.networks.structure.functional import call_layers
-from handheld.networks.structure.inplace import make_plain, without_unread
 from handheld.networks.structure.layers import kind_of
 from handheld.networks.structure.lengths import lengths_after, set_lengths
-from handheld.networks.structure.nodes import argument, shape_of, spelled
-from handheld.networks.structure.renamed import note_packed
+from handheld.networks.structure.mutation import make_plain, without_unread
+from handheld.networks.structure.names import note_packed
+from handheld.networks.structure.nodes import argument, calls, shape_of, spelled
 
-_PRODUCTS = spelled("matmul", "bmm") | {operator.matmul}
-_ATTENTION = spelled("scaled_dot_product_attention")
+ATTENTION = spelled("scaled_dot_product_attention")
+
+_SCALE_POSITION = 6  # of scaled_dot_product_attention's scale among its arguments
+
+# torch's own layers are whole for its tracer; the rules know those that these consist of.
 _OF_LAYERS = (
     nn.Transformer,
     nn.TransformerEncoder,
     nn.TransformerEncoderLayer,
     nn.TransformerDecoder,
     nn.TransformerDecoderLayer,
-)
-_COUNTED = (
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.Conv3d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.ConvTranspose3d,
-    nn.Linear,
 )
 
 
@@ -56,24 +49,31 @@ def trace(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
         CompileError: the module cannot be traced, or fails on the example.
         InputError: the example is no tensor.
     """
-    if not isinstance(example, torch.Tensor):
-        what = (
-            "a tuple, of which the module would have to take one"
-            if isinstance(example, tuple)
-            else type(example).__name__
-        )
-        raise InputError(f"expected one tensor (batch, ...) as an example, got {what}")
-    own = deepcopy(module).cpu().eval()
-    packed = open_attention(own)
-    try:
-        network = _Tracer().graph_module(own)
-    except (
-        Exception
-    ):  # whatever the module's own code raises when it is given a stand-in for a tensor
-        network = _exported(own, example)
+    _check_example(example)
+    copy = deepcopy(module).cpu().eval()
+    packed = open_attention(copy)
+    network = _as_graph(copy, example)
     note_packed(network, packed)
-    network = call_layers(without_unread(make_plain(network)), own)
+    # Calls of layers are made last: what nobody reads would be taken for a layer's weights.
+    network = call_layers(without_unread(make_plain(network)), copy)
     return _settled(with_shapes(network, example))
+
+
+def _check_example(example: object) -> None:
+    if isinstance(example, torch.Tensor):
+        return
+    description = type(example).__name__
+    if isinstance(example, tuple):
+        description = "a tuple, of which the module would have to take one"
+    raise InputError(f"expected one tensor (batch, ...) as an example, got {description}")
+
+
+def _as_graph(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
+    try:
+        return _Tracer().graph_module(module)
+    except Exception:
+        # Whatever the module's own code raises when it is given a stand-in for a tensor.
+        return _exported(module, example)
 
 
 class _Tracer(fx.Tracer):
@@ -81,10 +81,11 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether a module is one node."""
-        is_layer = super().is_leaf_module(m, module_qualified_name) and not isinstance(
-            m, _OF_LAYERS
-        )
-        return kind_of(m) is not None or is_layer
+        if kind_of(m) is not None:
+            return True
+        if isinstance(m, _OF_LAYERS):
+            return False
+        return super().is_leaf_module(m, module_qualified_name)
 
     def graph_module(self, module: nn.Module) -> fx.GraphModule:
         """Trace a module."""
@@ -95,26 +96,38 @@ def _exported(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     """Trace by running the module, where its code cannot be followed with a stand-in."""
     try:
         return as_graph(module, example)
-    except (
-        Exception
-    ) as error:  # what torch.export makes of a module that it cannot follow, or the module itself
-        first = next(
-            (line for line in str(error).splitlines() if line.strip()), type(error).__name__
-        )
+    except Exception as error:
+        # What torch.export makes of a module that it cannot follow, or the module itself.
         raise CompileError(
-            f"{type(module).__name__} cannot be traced, so its structure is not known: {first}. Its forward must take one "
-            "tensor and not branch or loop on values: use torch.where, or move such a part out of the module"
+            f"{type(module).__name__} cannot be traced, so its structure is not known: "
+            f"{_first_line(error)}. Its forward must take one tensor and not branch or loop on "
+            "values: use torch.where, or move such a part out of the module"
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    """Return what an error says first: torch.export's go on for pages."""
+    for line in str(error).splitlines():
+        if line.strip():
+            return line
+    return type(error).__name__
 
 
 def _settled(network: fx.GraphModule) -> fx.GraphModule:
     """Write out numbers that are computed from numbers of channels and would not follow these."""
     for node in network.graph.nodes:
-        if node.target in _ATTENTION and node.kwargs.get("scale") is None and len(node.args) < 7:
-            query = argument(node, 0, "query")
-            node.update_kwarg("scale", (shape_of(query) or (1,))[-1] ** -0.5)
+        if calls(node, ATTENTION):
+            _write_scale(node)
     set_lengths(network, lengths_after(channels_of(network), np.empty(0, np.int64)))
     return network
+
+
+def _write_scale(node: fx.Node) -> None:
+    """Fix the scale of an attention: by default it would change with the number of channels."""
+    if node.kwargs.get("scale") is not None or len(node.args) > _SCALE_POSITION:
+        return
+    query = shape_of(argument(node, 0, "query")) or (1,)
+    node.update_kwarg("scale", query[-1] ** -0.5)
 
 
 def with_shapes(network: fx.GraphModule, example: torch.Tensor) -> fx.GraphModule:
@@ -126,9 +139,11 @@ def with_shapes(network: fx.GraphModule, example: torch.Tensor) -> fx.GraphModul
     try:
         with evaluating(network), torch.inference_mode():
             _Shapes(network).run(example.to(device))
-    except Exception as error:  # any layer can fail on it in its own way
+    except Exception as error:
+        # Any layer can fail on it in its own way.
         raise CompileError(
-            f"the module fails on an input {list(example.shape)}: {error}. Give an example that it takes"
+            f"the module fails on an input {list(example.shape)}: {error}. "
+            "Give an example that it takes"
         ) from error
     return network
 
@@ -141,6 +156,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
+        # Not network.train(): that would set all layers below to one mode.
         for layer, mode in modes.items():
             layer.training = mode
 
@@ -158,87 +174,20 @@ class _Shapes(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         """Run a node and note the shape and type of the tensor it gives."""
         result = super().run_node(n)
-        tensor = result if isinstance(result, torch.Tensor) else None
-        n.meta["shape"], n.meta["dtype"] = (
-            (None, None) if tensor is None else (tensor.shape, tensor.dtype)
-        )
+        is_tensor = isinstance(result, torch.Tensor)
+        n.meta["shape"] = result.shape if is_tensor else None
+        n.meta["dtype"] = result.dtype if is_tensor else None
         n.meta["value"] = result if isinstance(result, int) else None
         return result
 
 
 def example_of(network: fx.GraphModule) -> torch.Tensor:
     """Return zeros of the shape and type of the example that the network was traced with."""
-    meta = next(node for node in network.graph.nodes if node.op == "placeholder").meta
+    meta = input_of(network).meta
     return torch.zeros(meta["shape"], dtype=meta["dtype"])
 
 
-def macs(network: fx.GraphModule) -> dict[str, int]:
-    """Multiply-accumulate operations for one example: of each layer with weights by its name, of
-    each product by its node's.
-    """
-    found: dict[str, int] = {}
-    layers = dict(network.named_modules())
-    batch = next(
-        (shape_of(node) or (1,))[0] for node in network.graph.nodes if node.op == "placeholder"
-    )
-    for node in network.graph.nodes:
-        count = (
-            _of_layer(node, layers[str(node.target)])
-            if node.op == "call_module"
-            else sum(products_of(node))
-        )
-        if count:
-            name = str(node.target) if node.op == "call_module" else node.name
-            found[name] = found.get(name, 0) + count // batch
-    return found
-
-
-def products_of(node: fx.Node) -> tuple[int, ...]:
-    """Multiply-accumulates of each product of activations in a node, for the whole batch; none for
-    most.
-    """
-    if node.target in _PRODUCTS:
-        left = shape_of(argument(node, 0, "input"))
-        return () if left is None else ((shape_of(node) or torch.Size()).numel() * left[-1],)
-    if node.target in _ATTENTION:
-        query, key, value = (
-            shape_of(argument(node, n, name)) for n, name in enumerate(("query", "key", "value"))
-        )
-        if query is None or key is None or value is None:
-            return ()
-        return query.numel() * key[-2], query[:-1].numel() * value[-2] * value[-1]
-    return ()
-
-
-def _of_layer(node: fx.Node, layer: nn.Module) -> int:
-    if isinstance(layer, _COUNTED):
-        return layer.weight.numel() * _places(node, layer)
-    if isinstance(layer, nn.RNNBase):
-        weights = sum(
-            weight.numel() for name, weight in layer.named_parameters() if name.startswith("weight")
-        )
-        return weights * (shape_of(node.all_input_nodes[0]) or torch.Size())[:-1].numel()
-    if isinstance(layer, nn.MultiheadAttention):
-        return _of_attention(node, layer)
-    return 0
-
-
-def _of_attention(node: fx.Node, layer: nn.MultiheadAttention) -> int:
-    sources = cast(list[fx.Node], [*node.args, *node.args[-1:] * 2][:3])
-    query, key, value = (shape_of(source) or torch.Size([1, 1, 1]) for source in sources)
-    width = layer.embed_dim
-    into = (query.numel() + key.numel() + value.numel()) * width
-    batch = query[0 if layer.batch_first else 1] if len(query) > 2 else 1
-    tokens = query[:-1].numel() // batch
-    others = key[:-1].numel() // batch
-    return int(into + query[:-1].numel() * width**2 + 2 * batch * tokens * others * width)
-
-
-def _places(node: fx.Node, layer: nn.Module) -> int:
-    """How often a layer's weights are used in one call."""
-    if isinstance(layer, nn.Linear):
-        return (shape_of(node) or torch.Size())[:-1].numel()
-    # A transposed convolution spreads each place of its input.
-    at = node.all_input_nodes[0] if isinstance(layer, nn.modules.conv._ConvTransposeNd) else node
-    shape = shape_of(at) or torch.Size([0])
-    return shape[0] * shape[2:].numel()
+def input_of(network: fx.GraphModule) -> fx.Node:
+    """Return the node of a traced network's one input."""
+    node: fx.Node = next(node for node in network.graph.nodes if node.op == "placeholder")
+    return node

@@ -54,6 +54,7 @@ class Characters(nn.Module):
         width: of the LSTM layers.
     """
 
+    # The widths are the paper's, section 3.
     def __init__(self, letters: int, inside: int = 8, width: int = 256):
         super().__init__()
         self.table = nn.Embedding(letters, inside)
@@ -94,11 +95,13 @@ def make(name: str, shape: Shape, classes: int, *, seed: int) -> nn.Module:
         raise InputError(
             f"no network {name!r}: expected {', '.join(NETWORKS)}, or package.module:factory"
         )
+    # torch's layers draw their weights from its one global generator: it is put back afterwards.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return NETWORKS[name](shape, classes)
 
 
+# The paper gives no padding; with it the CNN has the 1,663,370 weights that it reports.
 def _convolutional(shape: Shape, classes: int, channels: int, hidden: int) -> nn.Module:
     # Two poolings halve each side twice.
     last = 2 * channels * (shape[1] // 4) * (shape[2] // 4)

@@ -33,7 +33,14 @@ class PictureShape(NamedTuple):
         return PictureShape(self.channels, round(self.height * scale), round(self.width * scale))
 
 
-_SMALL = 14  # side of the picture that is projected, at most
+# Side of the picture that is projected, at most: half of MNIST's.
+_SMALL = 14
+# Sides from which on the stem makes a picture smaller, so that the stages see 32 to 64 pixels.
+_STRIDED_STEM_FROM = 64
+_POOLED_STEM_FROM = 128
+# Of the inverted residuals, each as (factor of the width, blocks).
+_MOBILE_STAGES = ((1, 1), (2, 2), (3, 2), (4, 2))
+_EXPANSION = 4  # of inverted residuals
 
 Factory = Callable[[PictureShape, int, int], nn.Module]
 
@@ -57,8 +64,10 @@ def make(name: str, shape: PictureShape, classes: int, width: int, *, seed: int)
         )
     if min(*shape, classes, width) < 1:
         raise InputError(
-            f"{name}: expected a picture, classes and a width of 1 or more, got {tuple(shape)}, {classes}, {width}"
+            f"{name}: expected a picture, classes and a width of 1 or more, "
+            f"got {tuple(shape)}, {classes}, {width}"
         )
+    # torch's layers draw their weights from its one global generator: it is put back afterwards.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return NETWORKS[name](shape, classes, width)
@@ -68,11 +77,14 @@ def convolution(
     inputs: int, outputs: int, size: int = 3, stride: int = 1, *, groups: int = 1, act: bool = True
 ) -> nn.Sequential:
     """Return convolution, batch normalisation and, unless ``act`` is false, a rectifier."""
-    layers: list[nn.Module] = [
+    layers = nn.Sequential(
+        # Without a bias: the normalisation has one.
         nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
-    ]
-    return nn.Sequential(*layers, *([nn.ReLU()] if act else []))
+    )
+    if act:
+        layers.append(nn.ReLU())
+    return layers
 
 
 class ResidualBlock(nn.Module):
@@ -96,9 +108,8 @@ class Projection(nn.Module):
     def __init__(self, inputs: int, bits: int):
         super().__init__()
         self.directions = nn.Linear(inputs, bits, bias=False)
-        self.directions.weight = nn.Parameter(
-            torch.randint(0, 2, (bits, inputs)).float() * 2 - 1, requires_grad=False
-        )
+        signs = torch.randint(0, 2, (bits, inputs)).float() * 2 - 1
+        self.directions.weight = nn.Parameter(signs, requires_grad=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (n, bits) of -1 and 1."""
@@ -123,11 +134,12 @@ def residual(shape: PictureShape, classes: int, width: int) -> nn.Module:
 
 
 def mobile(shape: PictureShape, classes: int, width: int) -> nn.Module:
-    """Inverted residuals that expand four times, in stages of ``width`` times 1, 2, 3, 4 channels."""
+    """Inverted residuals that expand four times, in stages of 1, 2, 3 and 4 times ``width``."""
     layers = [_stem(shape, width)]
     inputs = width
-    for stage, blocks in ((1, 1), (2, 2), (3, 2), (4, 2)):
+    for stage, blocks in _MOBILE_STAGES:
         for block in range(blocks):
+            # Each stage but the first begins with a picture of half the size.
             stride = 2 if block == 0 and stage > 1 else 1
             layers.append(_inverted(inputs, stage * width, stride))
             inputs = stage * width
@@ -153,7 +165,7 @@ def projected(shape: PictureShape, classes: int, width: int) -> nn.Module:
     """Signs of ``width`` times 16 random projections of the small picture, then two linear layers:
     a ProjectionNet.
     """
-    pool = -(-min(shape.height, shape.width) // _SMALL)
+    pool = -(-shape.side // _SMALL)
     inputs = shape.channels * (shape.height // pool) * (shape.width // pool)
     return nn.Sequential(
         nn.AvgPool2d(pool),
@@ -166,22 +178,27 @@ def projected(shape: PictureShape, classes: int, width: int) -> nn.Module:
 
 
 def _inverted(inputs: int, outputs: int, stride: int) -> nn.Module:
-    middle = 4 * inputs
+    expanded = _EXPANSION * inputs
     layers = (
-        convolution(inputs, middle, 1),
-        convolution(middle, middle, 3, stride, groups=middle),
-        convolution(middle, outputs, 1, act=False),
+        convolution(inputs, expanded, 1),
+        convolution(expanded, expanded, 3, stride, groups=expanded),
+        # Without a rectifier: it would lose what the few channels hold (section 3.2 of the paper).
+        convolution(expanded, outputs, 1, act=False),
     )
-    return ResidualBlock(*layers) if stride == 1 and inputs == outputs else nn.Sequential(*layers)
+    if stride == 1 and inputs == outputs:
+        return ResidualBlock(*layers)
+    return nn.Sequential(*layers)
 
 
 def _stem(shape: PictureShape, width: int) -> nn.Module:
     """Return the first layer; of larger pictures it makes small ones, so that all weights fit
     pictures of any size.
     """
-    side = min(shape.height, shape.width)
-    first = convolution(shape.channels, width, stride=2 if side >= 64 else 1)
-    return first.append(nn.MaxPool2d(2)) if side >= 128 else first
+    stride = 2 if shape.side >= _STRIDED_STEM_FROM else 1
+    first = convolution(shape.channels, width, stride=stride)
+    if shape.side >= _POOLED_STEM_FROM:
+        first.append(nn.MaxPool2d(2))
+    return first
 
 
 def _head(features: int, classes: int) -> list[nn.Module]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import fx
 
-Packed = Mapping[str, tuple[str, ...]]
+PackedNames = Mapping[str, tuple[str, ...]]
 """Name of a parameter of the module -> names of the parameters of the traced network that it
 consists of, along axis 0.
 """
@@ -13,7 +13,7 @@ consists of, along axis 0.
 _KEY = "packed"
 
 
-def note_packed(network: fx.GraphModule, packed: Packed) -> None:
+def note_packed(network: fx.GraphModule, packed: PackedNames) -> None:
     """Remember with a network what its module's parameters became."""
     network.meta[_KEY] = {**network.meta.get(_KEY, {}), **packed}
 
@@ -23,9 +23,9 @@ def module_state(network: fx.GraphModule) -> dict[str, torch.Tensor]:
     memory of its own.
     """
     state = network.state_dict()
-    for whole, parts in network.meta.get(_KEY, {}).items():
-        if state.keys() >= set(parts):
-            state[whole] = torch.cat([state[part] for part in parts])
-            for part in parts:
-                del state[part]
+    packed: PackedNames = network.meta.get(_KEY, {})
+    for name, pieces in packed.items():
+        # A layer that nobody reads is left out of the graph, and so are its pieces.
+        if state.keys() >= set(pieces):
+            state[name] = torch.cat([state.pop(piece) for piece in pieces])
     return {name: tensor.contiguous().clone() for name, tensor in state.items()}

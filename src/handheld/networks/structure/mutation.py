@@ -4,7 +4,8 @@ what depends on what.
 
 import inspect
 import operator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import fx
@@ -18,11 +19,33 @@ _PLAIN: dict[Any, Any] = {
     operator.imul: operator.mul,
     operator.itruediv: operator.truediv,
 }
-_VIEWS = spelled(
-    "view", "reshape", "flatten", "unflatten", "transpose", "permute", "squeeze", "unsqueeze", "expand", "expand_as", "chunk",
-    "split", "split_with_sizes", "unbind", "select", "slice", "narrow", "detach", "contiguous", "t", "alias", "view_as",
-    "reshape_as", "float",
-) | {operator.getitem, operator.setitem}  # fmt: skip
+# What may give the memory of its source: writing there, or to what it gives, writes to both.
+_VIEWS = {operator.getitem, operator.setitem} | spelled(
+    "view",
+    "reshape",
+    "flatten",
+    "unflatten",
+    "transpose",
+    "permute",
+    "squeeze",
+    "unsqueeze",
+    "expand",
+    "expand_as",
+    "chunk",
+    "split",
+    "split_with_sizes",
+    "unbind",
+    "select",
+    "slice",
+    "narrow",
+    "detach",
+    "contiguous",
+    "t",
+    "alias",
+    "view_as",
+    "reshape_as",
+    "float",
+)
 
 
 def make_plain(network: fx.GraphModule) -> fx.GraphModule:
@@ -31,17 +54,25 @@ def make_plain(network: fx.GraphModule) -> fx.GraphModule:
 
     What writes into a view of another tensor, or into a tensor that has views, stays as it is.
     """
-    writers = [node for node in network.graph.nodes if is_in_place(network, node)]
-    places = {node: place for place, node in enumerate(network.graph.nodes)}
+    nodes = list(network.graph.nodes)
+    positions = {node: position for position, node in enumerate(nodes)}
+    writers = [node for node in nodes if is_in_place(network, node)]
     kept = {node.target for node in writers if not _is_alone(network, node)}
     for node in writers:
-        if node.target in kept and (node.op == "call_module" or not _is_alone(network, node)):
+        # A layer is plain or not for all of its calls. And one that was alone need not be now.
+        is_kept_layer = node.op == "call_module" and node.target in kept
+        if is_kept_layer or (node.target in kept and not _is_alone(network, node)):
             continue
         source = node.all_input_nodes[0]
         _write_plainly(network, node)
-        source.replace_all_uses_with(node, lambda user, after=places[node]: places[user] > after)
+        source.replace_all_uses_with(node, _is_behind(positions, node))
     network.recompile()
     return network
+
+
+def _is_behind(positions: dict[fx.Node, int], node: fx.Node) -> Any:
+    """Return what says whether a node comes after this one."""
+    return lambda user: positions[user] > positions[node]
 
 
 def without_unread(network: fx.GraphModule) -> fx.GraphModule:
@@ -60,14 +91,12 @@ def is_in_place(network: fx.GraphModule, node: fx.Node) -> bool:
         return bool(getattr(network.get_submodule(str(node.target)), "inplace", False))
     if node.op not in ("call_function", "call_method"):
         return False
+    if node.target in _PLAIN or node.target is operator.setitem:
+        return True
     name = _name(node)
-    is_named = name.endswith("_") and not name.endswith("__")
-    return (
-        is_named
-        or node.target in _PLAIN
-        or node.target is operator.setitem
-        or _asked(node) is not None
-    )
+    # Two underscores end Python's own names, such as __and__.
+    is_marked = name.endswith("_") and not name.endswith("__")
+    return is_marked or _asked(node) is not None
 
 
 def _name(node: fx.Node) -> str:
@@ -76,15 +105,21 @@ def _name(node: fx.Node) -> str:
     return str(getattr(node.target, "__name__", node.target))
 
 
-def _asked(node: fx.Node) -> Any:
-    """The signature that a function was called with, if it was asked to work in place."""
-    if node.op != "call_function" or getattr(functional, _name(node), None) is not node.target:
+def _asked(node: fx.Node) -> inspect.BoundArguments | None:
+    """The arguments that a function was called with, if it was asked to work in place."""
+    function = cast(Callable[..., Any], node.target)
+    if node.op != "call_function":
+        return None
+    if getattr(functional, _name(node), None) is not function:
         return None
     try:
-        bound = inspect.signature(node.target).bind(*node.args, **node.kwargs)
+        bound = inspect.signature(function).bind(*node.args, **node.kwargs)
     except (TypeError, ValueError):
+        # Functions of C have no signature, and no such argument.
         return None
-    return bound if bound.arguments.get("inplace") is True else None
+    if bound.arguments.get("inplace") is True:
+        return bound
+    return None
 
 
 def _is_alone(network: fx.GraphModule, node: fx.Node) -> bool:
@@ -94,32 +129,36 @@ def _is_alone(network: fx.GraphModule, node: fx.Node) -> bool:
     source = node.all_input_nodes[0]
     if source.op in ("placeholder", "get_attr") or source.target in _VIEWS:
         return False
-    return (
-        not any(user.target in _VIEWS for user in source.users)
-        and _plain(network, node) is not None
-    )
+    if any(user.target in _VIEWS for user in source.users):
+        return False
+    return _plain(node) is not None
 
 
-def _plain(network: fx.GraphModule, node: fx.Node) -> Any:
+def _plain(node: fx.Node) -> Any:
     """The target that computes the same into a new tensor; None if there is none."""
-    if node.op == "call_module" or _asked(node) is not None or node.target in _PLAIN:
-        target: Any = node.target
-        return _PLAIN.get(target, target)
+    target: Any = node.target
+    if target in _PLAIN:
+        return _PLAIN[target]
+    if node.op == "call_module" or _asked(node) is not None:
+        return target
     name = _name(node).removesuffix("_")
     if node.op == "call_method":
-        return name if hasattr(torch.Tensor, name) else None
-    if isinstance(node.target, torch._ops.OpOverload):
-        return getattr(getattr(torch.ops.aten, name, None), node.target._overloadname, None)
+        if hasattr(torch.Tensor, name):
+            return name
+        return None
+    if isinstance(target, torch._ops.OpOverload):
+        return getattr(getattr(torch.ops.aten, name, None), target._overloadname, None)
     return getattr(torch, name, getattr(functional, name, None))
 
 
 def _write_plainly(network: fx.GraphModule, node: fx.Node) -> None:
     bound = _asked(node)
     if node.op == "call_module":
-        network.get_submodule(str(node.target)).inplace = False  # type: ignore[assignment]
+        layer: Any = network.get_submodule(str(node.target))
+        layer.inplace = False
     elif bound is not None:
         bound.arguments["inplace"] = False
         node.args = bound.args
         node.kwargs = bound.kwargs
     else:
-        node.target = _plain(network, node)
+        node.target = _plain(node)
