@@ -26,7 +26,7 @@ class PalmGeometry:
     """The layout of a palm model.
 
     Attributes:
-        size: side of the square input, pixels; RGB in 0 to 1, letterboxed with black.
+        size: side of the square input, pixels; RGB between 0 and 1, letterboxed with black.
         grids: (cells along a side, anchors in each cell) in the order of the output.
         keypoints: number of keypoints behind the box in each row.
 
