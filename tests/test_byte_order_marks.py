@@ -30,7 +30,7 @@ def _reply(path: Path) -> Any:
     pytest.importorskip("torch")
     from handheld.reply.training import config
 
-    return config._read_table(path)  # without the files that it names
+    return config.read_config(config._BundleFile, path)  # without the files that it names
 
 
 def _sections(path: Path) -> Any:
@@ -71,7 +71,7 @@ def test_a_gesture_table_and_a_pack_may(tmp_path: Path):
     assert GestureTable.load(table) == GestureTable.load("european")
     # Read, and found wanting by what it says.
     (tmp_path / "pack.toml").write_bytes(MARK + b"palm = 3\n")
-    with pytest.raises(ModelError, match="palm: expected the name of a model file, got 3"):
+    with pytest.raises(ModelError, match="palm: expected a text, got 3"):
         load_pack(tmp_path)
 
 

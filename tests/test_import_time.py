@@ -5,10 +5,11 @@ import sys
 
 import pytest
 
-HEAVY = {"ai_edge_litert", "cv2", "av", "PIL", "torch", "numpy"}
+HEAVY = {"ai_edge_litert", "cv2", "av", "PIL", "torch", "numpy", "msgspec"}
 LIGHT = [
     ("handheld", HEAVY),
     ("handheld.errors", HEAVY),
+    ("handheld.config", HEAVY),
     ("handheld.graph", HEAVY),
     ("handheld.engine", {"ai_edge_litert", "cv2", "av", "PIL", "torch"}),
     ("handheld.training.runs", {"torch", "cv2", "PIL"}),

@@ -24,7 +24,12 @@ RUNTIMES, RUNTIME_ROOM = (
     {"ai_edge_litert": 2, "onnxruntime": 1},
     "engine",
 )  # and in how many files of the room
-ONE_FILE = {"ray": "handheld.cluster", "PIL": "handheld.pictures.pillow"}
+ONE_FILE = {
+    "ray": "handheld.cluster",
+    "PIL": "handheld.pictures.pillow",
+    "msgspec": "handheld.config",
+    "tomllib": "handheld.config",
+}
 TORCH_ROOMS = ("compile", "compress", "federated", "networks", "training")
 TORCH_FOLDER = "training"
 

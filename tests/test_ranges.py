@@ -72,7 +72,7 @@ def test_whole_numbers_with_both_ends(value):
 @pytest.mark.parametrize(
     ("limits", "value", "span"),
     [
-        ({"low": 0, "high": 65535}, 65536, " from 0 to 65535"),
+        ({"low": 0, "high": 65535}, 65536, " in [0, 65535]"),
         ({"low": 1}, 0, " of 1 or more"),
         ({"high": -1}, 0, " of -1 or less"),
         ({}, 2.0, ""),

@@ -2,13 +2,32 @@
 
 import importlib
 import os
+import re
 import sys
-from collections.abc import Callable
-from dataclasses import MISSING, fields
+import tomllib
+from collections.abc import Callable, Collection
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from handheld.errors import InputError
+from handheld.untrusted import require_file
+
+Config = TypeVar("Config")
+
+# Larger than anybody writes, and no trouble for a parser.
+_MAX_BYTES = 1 << 24
+# Of a message: a field and perhaps an entry in it come first, such as "rate: " and "widths[2]: ".
+_NAMES_FIELD = re.compile(r"[a-z_]\w*(\[\d+\]|\.\w+)*: ")
+# What msgspec calls the types of a table's entries, in words.
+_IN_WORDS = {
+    "array": "a list",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "object": "a table",
+    "str": "a text",
+}
 
 
 def factory(name: str, folder: Path) -> Callable[..., Any]:
@@ -50,63 +69,158 @@ def find(path: str, folder: Path) -> Path:
     )
 
 
-def from_table(target: type[Any], table: Any, location: str, **fixed: Any) -> Any:
+def read_config(target: type[Config], path: str | os.PathLike[str]) -> Config:
+    """Read a TOML file into a dataclass, see :func:`from_table`.
+
+    Raises:
+        InputError: names the file, and the entry in it that is wrong.
+    """
+    table = read_toml(path)
+    try:
+        return from_table(target, table, "")
+    except InputError as error:
+        raise InputError(f"{os.fspath(path)}: {error}") from error
+
+
+def read_toml(path: str | os.PathLike[str], known: Collection[str] | None = None) -> dict[str, Any]:
+    """Return the entries of a TOML file; it may begin with a byte order mark.
+
+    Args:
+        path: of a file of at most 16 MB.
+        known: entries that the first level may have; None: any.
+
+    Raises:
+        InputError: it is missing, a folder, a pipe, too large, not UTF-8 or no TOML, or has an
+            entry that is not known; names the file, and the line where there is one.
+    """
+    name = os.fspath(path)
+    try:
+        # A pipe or a device under that name would never end.
+        require_file(path)
+        table = _parsed(_text(Path(path)))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{name} cannot be read as a configuration: {reason}") from error
+    if known is not None:
+        _require_known(table.keys(), known, name)
+    return table
+
+
+def from_table(target: type[Config], table: object, location: str, **fixed: Any) -> Config:
     """Build a dataclass from a table of a configuration.
 
     Args:
-        target: the dataclass; what its fields hold may be dataclasses, tuples, texts and numbers.
+        target: the dataclass; its fields are of what msgspec knows: dataclasses, tuples, mappings,
+            texts, numbers and their unions. A whole number may stand for a float; True is no number.
         table: as TOML or JSON have it.
-        location: of messages: the entry that the table is.
+        location: of messages: the entry that the table is; empty for a whole file.
         fixed: values of fields that the table may not say.
 
     Raises:
-        InputError: entries that it does not have, of other types, or a missing one.
+        InputError: an entry that no field has, that is of another type or outside its range, or
+            that is missing; names it by its path, such as ``settings.training.epochs``.
     """
     if not isinstance(table, dict):
         raise InputError(f"{location}: expected a table, got {table!r}")
+    _require_fields(target, table, location, fixed.keys())
     hints = get_type_hints(target)
-    known = {field.name for field in fields(target)} - fixed.keys()
     values = dict(fixed)
-    for key, value in table.items():
-        if key not in known:
-            raise InputError(f"{location}: no entry {key!r}; expected {', '.join(sorted(known))}")
-        values[key] = _typed(hints[key], value, f"{location}.{key}".lstrip("."))
-    for field in fields(target):
-        is_needed = field.default is MISSING and field.default_factory is MISSING
-        if is_needed and field.name not in values:
-            raise InputError(f"{location}: entry {field.name!r} is missing")
-    return target(**values)
+    for name, entry in table.items():
+        # One by one: a field of a user's class may be of a type that no table can say.
+        values[name] = _typed(hints[name], entry, _joined(location, name))
+    for field in fields(target):  # type: ignore[arg-type]  # a dataclass, as said above
+        has_default = field.default is not MISSING or field.default_factory is not MISSING
+        if field.init and not has_default and field.name not in values:
+            raise InputError(_located(location, f"entry {field.name!r} is missing"))
+    try:
+        return target(**values)
+    except InputError as error:
+        raise InputError(_located(location, str(error))) from error
+
+
+def _text(path: Path) -> str:
+    """Return what a file says. Raises :class:`OSError` or :class:`ValueError`."""
+    with path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise ValueError(f"it has more than {_MAX_BYTES:,} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {line} is not in UTF-8; save it in that encoding") from error
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Return what a text in TOML says. Raises :class:`ValueError`."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("brackets in brackets, too many to read") from error
 
 
 def _typed(hint: Any, value: Any, location: str) -> Any:
     """Return a value as a field's type hint says. Raises :class:`InputError`."""
-    if hasattr(hint, "__dataclass_fields__"):
-        return from_table(hint, value, location)
-    if get_origin(hint) is tuple:
-        return _typed_tuple(get_args(hint)[0], value, location)
-    options = get_args(hint) or (hint,)
-    if isinstance(value, list):
-        for option in options:
-            if get_origin(option) is tuple:
-                return _typed(option, value, location)
-    if float in options:
-        value = _number(float, value)
-    # Not isinstance: True is an int, and nobody means it as one.
-    if type(value) not in options:
-        expected = " or ".join(option.__name__ for option in options)
-        raise InputError(f"{location}: expected {expected}, got {value!r}")
+    # Here, not above: it takes longer to import than all of the package does at first.
+    import msgspec
+
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        path = path.removesuffix("`")
+        # Of what came msgspec names the type; the value says more.
+        message = re.sub(r"got `\w+`$", lambda _: f"got {_at(value, path)!r:.200}", message)
+        message = re.sub(r"^Expected `(.*?)`", lambda types: _expected(types[1]), message)
+        message = re.sub(r"^Object missing .*`(.*)`", r"entry '\1' is missing", message)
+        raise InputError(_located(location + path, message)) from error
+
+
+def _expected(types: str) -> str:
+    """Return in words what msgspec expected, such as ``int | array``."""
+    # No TOML file can say null.
+    names = [name for name in types.split(" | ") if name != "null"]
+    return f"expected {' or '.join(_IN_WORDS.get(name, name) for name in names)}"
+
+
+def _at(value: Any, path: str) -> Any:
+    """Return what stands in a value at a path such as ``.targets[0]``."""
+    # Of a mapping's entry msgspec says "[...]": the mapping itself is shown then.
+    for step in re.findall(r"\w+", path):
+        value = value[int(step) if isinstance(value, list) else step]
     return value
 
 
-def _typed_tuple(inner: Any, value: Any, location: str) -> tuple[Any, ...]:
-    entries = [_number(inner, entry) for entry in value] if isinstance(value, list) else [None]
-    for entry in entries:
-        if isinstance(entry, bool) or not isinstance(entry, inner):
-            name = getattr(inner, "__name__", inner)
-            raise InputError(f"{location}: expected a list of {name}, got {value!r}")
-    return tuple(entries)
+def _require_fields(hint: Any, value: Any, location: str, fixed: Collection[str] = ()) -> None:
+    """Refuse entries that no field has, however deep: msgspec leaves them out without a word."""
+    if is_dataclass(hint) and isinstance(value, dict):
+        known = {field.name for field in fields(hint) if field.init} - set(fixed)
+        _require_known(value, known, location)
+        hints = get_type_hints(hint)
+        for name, entry in value.items():
+            _require_fields(hints[name], entry, _joined(location, name))
+        return
+    for option in get_args(hint):
+        if isinstance(value, list):
+            for number, entry in enumerate(value):
+                _require_fields(option, entry, f"{location}[{number}]")
+        else:
+            _require_fields(option, value, location)
 
 
-def _number(hint: Any, value: Any) -> Any:
-    """Return a whole number as a float where one is expected: TOML tells 1 from 1.0."""
-    return float(value) if hint is float and type(value) is int else value
+def _require_known(names: Collection[str], known: Collection[str], location: str) -> None:
+    for name in sorted(set(names) - set(known)):
+        expected = ", ".join(sorted(known))
+        raise InputError(_located(location, f"no entry {name!r}; expected {expected}"))
+
+
+def _joined(location: str, name: str) -> str:
+    return f"{location}.{name}" if location else name
+
+
+def _located(location: str, message: str) -> str:
+    """Return a message with the path of its entry in front, of which it may name the last steps."""
+    if not location:
+        return message
+    # A class names its fields alone: it does not know under which entry it stands.
+    return f"{location}{'.' if _NAMES_FIELD.match(message) else ': '}{message}"

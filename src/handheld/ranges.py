@@ -83,9 +83,15 @@ def _is_within(value: object, bottom: float, top: float) -> bool:
 
 def _span(low: int | None, high: int | None) -> str:
     if low is not None and high is not None:
-        return f" from {low} to {high}"
+        return f" in [{low}, {high}]"
     if low is not None:
         return f" of {low} or more"
     if high is not None:
         return f" of {high} or less"
     return ""
+
+
+def flag(name: str, value: object) -> None:
+    """Refuse what is neither True nor False. Raises :class:`InputError`."""
+    if not isinstance(value, bool):
+        raise InputError(f"{name}: expected True or False, got {value!r}")

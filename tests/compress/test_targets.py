@@ -181,5 +181,7 @@ def test_a_target_without_a_limit_is_told_in_its_own_words(text: str, message: s
 
 
 def test_a_field_that_is_wrong_is_named() -> None:
-    with pytest.raises(InputError, match=r"^size of a target: expected a number above 0, got '70'"):
+    with pytest.raises(
+        InputError, match=r"^size: expected a number in \(0, 1000000000000000\], got '70'"
+    ):
         Target(size="70")  # type: ignore[arg-type]

@@ -51,10 +51,10 @@ def test_a_class_of_one_cannot_be_divided():
     with pytest.raises(InputError, match="'b' has one example"):
         made(0, 0, 1).split(0.5, seed=0)
     for fraction, message in [
-        (1.0, "fraction in .0, 1."),
+        (1.0, "fraction: expected a number in .0, 1."),
         ("0.1", "got '0.1'"),
         (0.0, "above 0"),
-        (float("nan"), "fraction in .0, 1."),
+        (float("nan"), "fraction: expected a number in .0, 1."),
     ]:
         with pytest.raises(InputError, match=message):
             made(0, 0, 1, 1).split(fraction, seed=0)

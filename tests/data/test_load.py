@@ -468,9 +468,9 @@ def test_arrays_that_are_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"valid": "0.1"}, "valid: expected a fraction in \\[0, 1\\), got '0.1'"),
-        ({"valid": None}, "valid: expected a fraction in \\[0, 1\\), got None"),
-        ({"test": 1}, "test: expected a fraction in \\[0, 1\\), got 1"),
+        ({"valid": "0.1"}, "valid: expected a number in \\[0, 1\\), got '0.1'"),
+        ({"valid": None}, "valid: expected a number in \\[0, 1\\), got None"),
+        ({"test": 1}, "test: expected a number in \\[0, 1\\), got 1"),
         ({"test": 0}, "expected a fraction above 0: nothing else is set apart"),
         ({"seed": -1}, "seed: expected a whole number of 0 or more, got -1"),
         ({"seed": 0.5}, "seed: expected a whole number of 0 or more, got 0.5"),
@@ -482,8 +482,8 @@ def test_arrays_that_are_none(tmp_path: Path) -> None:
             "size: 100,000 x 100,000 is more than 67,108,864 pixels a picture",
         ),
         ({"grey": "yes"}, "grey: expected True or False, got 'yes'"),
-        ({"white": "255"}, "white: expected a number above 0, got '255'"),
-        ({"white": float("nan")}, "white: expected a number above 0, got nan"),
+        ({"white": "255"}, "white: expected a number in \\(0, inf\\), got '255'"),
+        ({"white": float("nan")}, "white: expected a number in \\(0, inf\\), got nan"),
         ({"channels": 3}, "channels: expected 'first' or 'last', got 3"),
         ({"label_column": 1}, "label_column: expected a text, got 1"),
         (

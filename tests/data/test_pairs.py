@@ -132,10 +132,10 @@ def test_what_no_data_can_be_made_of(train: object, message: str):
     [
         ({"valid": "0.1"}, "valid: expected a list of .example, label., .* got a str"),
         ({"valid": None}, "valid: expected a list .* got a NoneType"),
-        ({"test": 1.5}, "test: expected a fraction in \\[0, 1\\), got 1.5"),
-        ({"test": True}, "test: expected a fraction in \\[0, 1\\), got True"),
+        ({"test": 1.5}, "test: expected a number in \\[0, 1\\), got 1.5"),
+        ({"test": True}, "test: expected a number in \\[0, 1\\), got True"),
         ({"seed": -1}, "seed: expected a whole number of 0 or more, got -1"),
-        ({"white": "255"}, "white: expected a number above 0, got '255'"),
+        ({"white": "255"}, "white: expected a number in \\(0, inf\\), got '255'"),
         ({"classes": "ab"}, "classes: expected a list of names, got 'ab'"),
         ({"classes": ["a", "a"]}, "two classes have the name 'a'"),
     ],

@@ -151,7 +151,7 @@ def test_files_that_cannot_be_opened(tmp_path):
     (tmp_path / "text.tflite").write_text("version https://git-lfs.github.com/spec/v1")
     with pytest.raises(ModelError, match=r"text.tflite \(\d+ bytes\): root: identifier is b'ion '"):
         Model.open(tmp_path / "text.tflite")
-    with pytest.raises(InputError, match="threads is 0, expected a whole number"):
+    with pytest.raises(InputError, match="threads: expected a whole number of 1 or more, got 0"):
         Model.open(tmp_path / "text.tflite", threads=0)
 
 

@@ -68,15 +68,15 @@ USUAL = {"multiplier": 1.0, "rounds": 60, "cohort": 300, "population": 6000, "de
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        ({"multiplier": -1.0}, "multiplier: expected a number of 0 or more, got -1"),
+        ({"multiplier": -1.0}, r"multiplier: expected a number in \[0, inf\), got -1"),
         ({"multiplier": math.nan}, "multiplier: .* got nan"),
         ({"rounds": 0}, "rounds: expected a whole number of 1 or more, got 0"),
         ({"rounds": 1.5}, "rounds: .* got 1.5"),
         ({"cohort": 0}, "cohort: .* got 0"),
         ({"cohort": 6001}, "cohort: expected at most the population of 6000, got 6001"),
         ({"population": 0}, "population: .* got 0"),
-        ({"delta": 0.0}, r"delta in \(0, 1\), got 0.0"),
-        ({"delta": 1.0}, r"delta in \(0, 1\), got 1.0"),
+        ({"delta": 0.0}, r"delta: expected a number in \(0, 1\), got 0.0"),
+        ({"delta": 1.0}, r"delta: expected a number in \(0, 1\), got 1.0"),
         ({"sampling": "all"}, "sampling: expected fixed or poisson or unknown, got 'all'"),
         ({"relation": "add"}, "relation: expected replace_one or add_or_remove_one, got 'add'"),
         ({"relation": "add_or_remove_one"}, "relation: add_or_remove_one is of Poisson samples"),

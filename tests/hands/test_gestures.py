@@ -159,12 +159,15 @@ def test_a_table_of_ones_own(tmp_path):
     ("text", "message"),
     [
         ("", "expected rows"),
-        ("gesture = [", "not a gesture table"),
-        ('[[gesture]]\nindex = "straight"', "no name"),
-        ('[[gesture]]\nname = "x"\nindex = "curly"', "straight, hooked, curved, bent or folded"),
-        ('[[gesture]]\nname = "x"\nindx = "bent"', r"unknown keys \['indx'\]"),
+        ("gesture = [", "cannot be read as a configuration: .*at end of document"),
+        ('[[gesture]]\nindex = "straight"', r"gesture\[0\]: entry 'name' is missing"),
+        ('[[gesture]]\nname = "x"\nindex = "curly"', "straight, hooked, curved, bent, folded"),
+        ('[[gesture]]\nname = "x"\nindx = "bent"', "no entry 'indx'; expected index"),
         ('[[gesture]]\nname = "x"\nthumb_points = "left"', "up, down or side"),
-        ('[[gesture]]\nname = "x"\ntouching = ["thumb"]', "other than the thumb"),
+        (
+            '[[gesture]]\nname = "x"\ntouching = ["thumb"]',
+            r"touching: expected some of index, .*, got \('thumb',\)",
+        ),
         ('extends = "nothing"\n', "no gesture table"),
     ],
 )
@@ -183,17 +186,18 @@ def test_hands_without_landmarks_show_nothing():
 
 WRONG_TABLES = {
     "gesture = 3": "gesture: expected a list, got 3",
-    "gesture = [3]": "gesture 1: expected a table, got 3",
+    "gesture = [3]": "gesture[0]: expected a table, got 3",
     "extends = 3": "extends: expected a text, got 3",
-    '[[gesture]]\nname = 3\nthumb = "bent"': "gesture 1, name: expected a text, got 3",
-    '[[gesture]]\nname = "x"\nthumb = 3': "thumb: expected straight, hooked",
-    '[[gesture]]\nname = "x"\nthumb = [3]': "thumb: expected a text, got 3",
-    '[[gesture]]\nname = "x"\nthumb = []': "thumb: expected straight, hooked",
-    '[[gesture]]\nname = "x"\ntouching = 3': "touching must name fingers",
-    '[[gesture]]\nname = "x"\ntouching = [3]': "touching must name fingers",
-    '[[gesture]]\nname = "x"\ntouching = ["thumb"]': "touching must name fingers",
-    '[[gesture]]\nname = "x"\nthumb_points = ["up"]': "thumb_points must be up, down or side",
+    '[[gesture]]\nname = 3\nthumb = "bent"': "gesture[0].name: expected a text, got 3",
+    '[[gesture]]\nname = "x"\nthumb = 3': "gesture[0].thumb: expected a text or a list, got 3",
+    '[[gesture]]\nname = "x"\nthumb = [3]': "gesture[0].thumb[0]: expected a text, got 3",
+    '[[gesture]]\nname = "x"\nthumb = []': "gesture[0].thumb: expected some of straight, hooked",
+    '[[gesture]]\nname = "x"\ntouching = 3': "gesture[0].touching: expected a list, got 3",
+    '[[gesture]]\nname = "x"\ntouching = [3]': "gesture[0].touching[0]: expected a text, got 3",
+    '[[gesture]]\nname = "x"\ntouching = ["thumb"]': "gesture[0].touching: expected some of index",
+    '[[gesture]]\nname = "x"\nthumb_points = ["up"]': "gesture[0].thumb_points: expected a text, got ['up']",
     '[[gesture]]\nname = "x"\nnumber = "eight"': "number: expected a whole number, got 'eight'",
+    '[[gesture]]\nname = "x"\nnumber = 11': "gesture[0].number: expected a whole number in [0, 10], got 11",
     '[[gesture]]\nname = "x"\nnumber = true': "number: expected a whole number, got True",
 }
 
@@ -204,6 +208,19 @@ def test_a_table_with_a_value_of_another_type_says_which(text, message, tmp_path
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=re.escape(message)):
         GestureTable.load(path)
+
+
+def test_a_table_extends_the_file_beside_it(tmp_path, monkeypatch):
+    row = '[[gesture]]\nname = "{}"\nthumb = "bent"\n'
+    (tmp_path / "base.toml").write_text(row.format("base"), encoding="utf-8")
+    (tmp_path / "mine.toml").write_text('extends = "base.toml"\n' + row.format("mine"), "utf-8")
+    monkeypatch.chdir("/")  # not where the command runs
+    assert [row.name for row in GestureTable.load(tmp_path / "mine.toml").rows] == ["mine", "base"]
+
+
+def test_what_is_no_name_of_a_table_is_told():
+    with pytest.raises(InputError, match="no gesture table '3': expected signs, american"):
+        GestureTable.load(3)
 
 
 def test_tables_that_extend_each_other_in_a_circle_are_refused(tmp_path):

@@ -61,7 +61,7 @@ def test_huge_logits_do_not_overflow():
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0, -1.0, float("nan")])
 def test_a_threshold_is_a_score(threshold):
-    with pytest.raises(InputError, match="between 0 and 1"):
+    with pytest.raises(InputError, match=r"^threshold: expected a number in \(0, 1\), got "):
         decode_palms(
             *raw_output([]),
             anchor_centres(GEOMETRY),

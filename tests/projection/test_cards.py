@@ -18,9 +18,9 @@ FEATURES = Features(words=2, skips=0, letters=(3,))
         ({"reads": "minds"}, "no entry text that says what is read"),
         ({"rows": None}, "text.rows is None, expected a whole number"),
         ({"rows": True}, "text.rows is True"),
-        ({"rows": -3}, "expected 1 row or more"),
+        ({"rows": -3}, "rows: expected a whole number in"),
         ({"length": 1e9}, "text.length"),
-        ({"words": 99}, "words of 0 to 5"),
+        ({"words": 99}, "words: expected a whole number in"),
         ({"letters": "34"}, "text.letters is '34', expected a list"),
         ({"letters": [3, 0.5]}, "text.letters"),
     ],
@@ -37,7 +37,10 @@ def test_what_is_wrong_on_a_card_is_named(change: dict[str, object], message: st
         ({"reads": "parts", "parts": [3]}, "text.parts"),
         ({"reads": "parts", "parts": [WordNumbers().card()]}, "expected each to read rows"),
         ({"reads": "parts", "parts": []}, "one table or more"),
-        ({"reads": "words", "length": 0, "buckets": 5}, "length of 1 to 65536"),
+        (
+            {"reads": "words", "length": 0, "buckets": 5},
+            r"length: expected a whole number in \[1, 65536\]",
+        ),
     ],
 )
 def test_what_is_wrong_with_parts_and_words_is_named(entry: dict[str, object], message: str):

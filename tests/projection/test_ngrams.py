@@ -133,12 +133,12 @@ def test_hashes_do_not_depend_on_pythons_seed():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: NGrams(words=4), "words is 4"),
+        (lambda: NGrams(words=4), r"words: expected a whole number in \[0, 3\], got 4"),
         (lambda: NGrams(letters=(3, 2)), "in rising order"),
-        (lambda: NGrams(letters=(1,)), "lengths of 2 to 8"),
+        (lambda: NGrams(letters=(1,)), r"letters\[0\]: expected a whole number in \[2, 8\], got 1"),
         (lambda: NGrams(0, ()), "got none"),
-        (lambda: NGrams(bits=7), "bits is 7"),
-        (lambda: NGrams(longest=0), "longest is 0"),
+        (lambda: NGrams(bits=7), r"bits: expected a whole number in \[8, 24\], got 7"),
+        (lambda: NGrams(longest=0), r"longest: expected a whole number in \[1, 1000000\], got 0"),
         (lambda: NGrams().of("one text"), "expected a list of texts, got one str"),
     ],
 )

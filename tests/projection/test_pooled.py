@@ -185,7 +185,9 @@ def test_n_grams_take_the_rows_in_turn():
     ]
     assert (picked.row_of >= 0).sum() == len(picked.buckets)
     for rows in (0, len(picked.buckets) + 1):
-        with pytest.raises(InputError, match=f"shared_rows is {rows}, expected 1 to"):
+        with pytest.raises(
+            InputError, match=rf"^shared_rows: expected a whole number in \[1, .*got {rows}"
+        ):
             replace(picked, shared_rows=rows)
 
 

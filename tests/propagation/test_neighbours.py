@@ -166,6 +166,6 @@ def test_what_is_no_code(codes: NDArray[np.uint8]):
 def test_numbers_that_are_none(wrong: dict[str, int]):
     name, value = next(iter(wrong.items()))
     with pytest.raises(
-        InputError, match=f"{name} is {value}; expected a whole number of 1 or more"
+        InputError, match=f"{name}: expected a whole number of 1 or more, got {value}"
     ):
         near(np.zeros((2, 1), np.uint8), **wrong)

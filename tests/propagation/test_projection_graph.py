@@ -109,5 +109,5 @@ def test_labels_that_do_not_fit():
         ProjectionGraph.build(["one"], LABELS, features=FEATURES, signs=SIGNS)
     with pytest.raises(InputError, match="do not fit 64 bits"):
         ProjectionGraph.build(TEXTS, LABELS, features=FEATURES, signs=Signs(5, 64))
-    with pytest.raises(InputError, match="label of 0 to 2"):
+    with pytest.raises(InputError, match=r"^label: expected a whole number in \[0, 2\], got "):
         table().learned("x", 3)

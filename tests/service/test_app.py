@@ -230,7 +230,7 @@ REFUSED = {
         422,
         {"text": ("a.txt", b"x")},
         {"times": "99"},
-        "How often: expected a number from 1 to 9, got 99",
+        "How often: expected a number in [1, 9], got 99",
     ),
     "file for a value": (422, {"times": ("a.txt", b"x")}, {}, "expected a number, got a file"),
     "long value": (413, {"text": ("a.txt", b"x")}, {"times": "9" * 50_000}, "at most 40000 bytes"),

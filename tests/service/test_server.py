@@ -218,4 +218,4 @@ def test_archives_reach_the_job(start_server, until, content, state):
 def test_a_port_that_cannot_be_is_named(port):
     with pytest.raises(InputError) as caught:
         run_app(None, port=port)
-    assert str(caught.value) == f"port: expected a whole number from 0 to 65535, got {port!r}"
+    assert str(caught.value) == f"port: expected a whole number in [0, 65535], got {port!r}"

@@ -44,7 +44,7 @@ def landmarks(
 
     Ctrl-C stops it; the same command goes on.
     """
-    from handheld.hands.training.config import read_config
+    from handheld.config import read_config
     from handheld.hands.training.landmark.trainee import LandmarkConfig
     from handheld.hands.training.landmark.training import export_landmarks, train_landmarks
     from handheld.hands.training.run import TrainingFolder
@@ -76,7 +76,7 @@ def palm(
 
     Ctrl-C stops it; the same command goes on.
     """
-    from handheld.hands.training.config import read_config
+    from handheld.config import read_config
     from handheld.hands.training.palm.trainee import PalmConfig
     from handheld.hands.training.palm.training import export_palms, train_palms
     from handheld.hands.training.run import TrainingFolder

@@ -21,24 +21,20 @@ Example::
 """
 
 import os
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from handheld.compress.settings import FamilySettings
 from handheld.compress.targets import Target
 from handheld.compress.teacher import TeacherSource
-from handheld.config import factory, find, from_table
+from handheld.config import factory, find, read_config
 from handheld.data import Splits, load
 from handheld.errors import InputError
-from handheld.untrusted import require_file
+from handheld.ranges import in_range
 
 _OF_PATHS = ("size", "grey", "channels", "white", "label_column", "text_columns")
 """Entries that a factory does not see."""
-
-_ENTRIES = {"out", "targets", "data", "teacher", "settings", "devices"}
 
 
 @dataclass(frozen=True)
@@ -77,14 +73,16 @@ class DataSource:
 
     def __post_init__(self) -> None:
         if bool(self.path) == bool(self.factory):
-            raise InputError("data: expected either a path or a factory")
+            raise InputError("expected either a path or a factory")
+        in_range("white", self.white, low=0)
+        for name in ("valid", "test"):
+            in_range(name, getattr(self, name), low=0, high=1, high_open=True)
         if self.size and len(self.size) != 2:
-            raise InputError(f"data.size: expected height and width, got {list(self.size)}")
+            raise InputError(f"size: expected height and width, got {list(self.size)}")
         for name in _OF_PATHS:
             if self.factory and getattr(self, name):
                 raise InputError(
-                    f"data.{name}: says how a path is read, and here is a factory: "
-                    "let the factory do it"
+                    f"{name}: says how a path is read, and here is a factory: let the factory do it"
                 )
 
     def load(self, folder: Path, seed: int) -> Splits:
@@ -121,6 +119,18 @@ class DataSource:
             label_column=self.label_column or None,
             text_columns=self.text_columns,
         )
+
+
+@dataclass(frozen=True)
+class _FamilyFile:
+    """What a file says, before its targets are understood."""
+
+    data: DataSource
+    out: str = "family"
+    targets: int | tuple[str, ...] = 6
+    teacher: TeacherSource = field(default_factory=TeacherSource)
+    settings: FamilySettings = field(default_factory=FamilySettings)
+    devices: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -178,26 +188,18 @@ def named(data: Splits, classes: tuple[str, ...]) -> Splits:
 
 def read(path: str | os.PathLike[str]) -> FamilyConfig:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
-    try:
-        require_file(path)
-        table = tomllib.loads(Path(path).read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{os.fspath(path)} cannot be read as a configuration: {error}") from error
-    for name in sorted(table.keys() - _ENTRIES):
-        raise InputError(
-            f"{os.fspath(path)}: no entry {name!r}; expected {', '.join(sorted(_ENTRIES))}"
-        )
+    said = read_config(_FamilyFile, path)
     return FamilyConfig(
-        Path(str(table.get("out", "family"))),
-        from_table(DataSource, table.get("data", {}), "data"),
-        from_table(TeacherSource, table.get("teacher", {}), "teacher"),
-        targets(table.get("targets", 6), table.get("devices", {})),
-        from_table(FamilySettings, table.get("settings", {}), "settings"),
+        Path(said.out),
+        said.data,
+        said.teacher,
+        targets(said.targets, said.devices),
+        said.settings,
         Path(path).resolve().parent,
     )
 
 
-def targets(entry: Any, devices: Mapping[str, Any]) -> int | tuple[Target, ...]:
+def targets(entry: int | Sequence[str], devices: Mapping[str, float]) -> int | tuple[Target, ...]:
     """Read targets such as "70KB" or "5ms on pixel", or their number.
 
     Args:
@@ -205,25 +207,20 @@ def targets(entry: Any, devices: Mapping[str, Any]) -> int | tuple[Target, ...]:
         devices: by name, latencies there over those on this machine.
 
     Raises:
-        InputError: it is neither, or names another device.
+        InputError: a text is no target, or names another device.
     """
-    if isinstance(entry, int) and not isinstance(entry, bool):
+    if isinstance(entry, int):
         return entry
-    if not isinstance(entry, list) or not all(isinstance(text, str) for text in entry):
-        raise InputError(
-            f"targets: expected a number, or a list of texts such as '70KB', got {entry!r}"
-        )
     return tuple(_target(text, devices) for text in entry)
 
 
-def _target(text: str, devices: Mapping[str, Any]) -> Target:
+def _target(text: str, devices: Mapping[str, float]) -> Target:
     limits, _, device = text.partition(" on ")
     device = device.strip()
     if not device:
         return Target.of(limits)
-    slowdown = devices.get(device)
-    if not isinstance(slowdown, int | float):
+    if device not in devices:
         raise InputError(
             f"target {text!r}: no device {device!r}; [devices] has {', '.join(devices) or 'none'}"
         )
-    return Target.of(limits, slowdown=float(slowdown))
+    return Target.of(limits, slowdown=devices[device])

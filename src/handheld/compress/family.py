@@ -1,18 +1,18 @@
 """What a run gives: members, how good each is, and which one fits."""
 
 import json
-import math
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from types import UnionType
-from typing import Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, NoReturn
 
 from handheld.compress.targets import Target
+from handheld.config import from_table
 from handheld.errors import InputError, ModelError
 from handheld.files import atomic_path
+from handheld.ranges import in_range, whole_in_range
 from handheld.untrusted import read_json, require_file
 
 FORMAT = 1
@@ -78,7 +78,7 @@ class Member:
         macs: multiply-accumulate operations of one example; 0: not counted.
         parameters: numbers that were learned.
         latency: of the file, measured among the whole family.
-        accuracy: share of the test split that the file answers right, 0 to 1.
+        accuracy: share of the test split that the file answers right, in [0, 1].
         accuracy_float: likewise of the float32 file.
         valid: likewise of the file on the validation split; members are chosen by it.
         size_float: bytes of the float32 file.
@@ -139,34 +139,29 @@ class Member:
     def __post_init__(self) -> None:
         if self.file in ("", ".", "..") or set(self.file) & set("/\\\0"):
             raise InputError(
-                f"file {self.file!r} of {self.name!r}: "
-                "expected the name of a file in the family's folder"
+                f"file: expected the name of a file in the family's folder, got {self.file!r}"
             )
-        are_shares = all(0 <= share <= 1 for share in self._shares())
-        if not are_shares or not all(0 <= figure < math.inf for figure in self._figures()):
-            raise InputError(
-                f"{self.name!r}: expected accuracies of 0 to 1 and figures of 0 or more, "
-                f"got {self!r:.2000}"
-            )
-        losses = [loss for _, loss in self.curve]
-        if not all(map(math.isfinite, losses)):
-            raise InputError(
-                f"{self.name!r}: expected finite losses in its curve, got {losses!r:.500}"
-            )
+        for name in ("accuracy", "accuracy_float", "valid"):
+            in_range(name, getattr(self, name), low=0, high=1)
+        for name in ("size", "macs", "parameters", "size_float"):
+            whole_in_range(name, getattr(self, name), low=0)
+        for name in ("latency", "latency_float"):
+            for figure, seconds in getattr(self, name)._asdict().items():
+                in_range(f"{name}.{figure}", seconds, low=0)
+        self._require_lists()
 
-    def _shares(self) -> list[float]:
-        steps = [step.accuracy for step in self.steps]
-        return [self.accuracy, self.accuracy_float, self.valid, *steps]
-
-    def _figures(self) -> list[float]:
-        figures: list[float] = [self.size, self.size_float, self.macs, self.parameters]
-        figures += [*self.latency, *self.latency_float]
-        figures += [step.size for step in self.steps]
-        for layer in self.layers:
-            figures += [layer.size, layer.macs]
-        for row in self.confusion:
-            figures += row
-        return figures
+    def _require_lists(self) -> None:
+        for number, step in enumerate(self.steps):
+            in_range(f"steps[{number}].accuracy", step.accuracy, low=0, high=1)
+            whole_in_range(f"steps[{number}].size", step.size, low=0)
+        for number, layer in enumerate(self.layers):
+            whole_in_range(f"layers[{number}].size", layer.size, low=0)
+            whole_in_range(f"layers[{number}].macs", layer.macs, low=0)
+        for number, row in enumerate(self.confusion):
+            for count in row:
+                whole_in_range(f"confusion[{number}]", count, low=0)
+        for number, (_, loss) in enumerate(self.curve):
+            in_range(f"curve[{number}]", loss)
 
 
 @dataclass(frozen=True)
@@ -214,10 +209,8 @@ class Family:
         for member in named:
             self._check_confusion(member)
         for name, curve in curves.items():
-            if not all(math.isfinite(loss) for _, loss in curve):
-                raise InputError(
-                    f"expected finite losses in the curves, got {name}: {curve!r:.500}"
-                )
+            for number, (_, loss) in enumerate(curve):
+                in_range(f"curves.{name}[{number}]", loss)
 
     def _check_confusion(self, member: Member) -> None:
         count = len(self.classes)
@@ -286,7 +279,7 @@ class Family:
             if field_.name != "folder":
                 content[field_.name] = getattr(self, field_.name)
         content["members"] = [_written(member) for member in self.members]
-        for name in ("teacher", "quantised", "teacher_file"):
+        for name in _REFERENCES:
             member = getattr(self, name)
             content[name] = None if member is None else _written(member)
         try:
@@ -315,8 +308,8 @@ class Family:
                     f"{path} is of another format, this version reads {FORMAT}; "
                     "run `handheld compress` again"
                 )
-            family: Family = _read(cls, {"folder": Path(folder), **content})
-            return family
+            _drop_derived(content)
+            return from_table(cls, content, "", folder=Path(folder))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ModelError(
                 f"{folder} holds no family.json: "
@@ -328,8 +321,8 @@ class Family:
 
 # For those who read the file; they follow from the confusion.
 _DERIVED = ("recall", "balanced")
-
-_PLAIN = (str, bool, int, float)
+# Members of their own beside the list of them.
+_REFERENCES = ("teacher", "quantised", "teacher_file")
 
 
 def _require_unique(what: str, names: list[str]) -> None:
@@ -341,52 +334,11 @@ def _written(member: Member) -> dict[str, Any]:
     return {**asdict(member), **{name: getattr(member, name) for name in _DERIVED}}
 
 
+def _drop_derived(content: dict[str, Any]) -> None:
+    for member in (*content["members"], *map(content.get, _REFERENCES)):
+        for name in _DERIVED:
+            (member or {}).pop(name, None)
+
+
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no figure")
-
-
-def _read(hint: Any, value: Any) -> Any:
-    """Return what a type's hints make of a value from JSON.
-
-    Raises ValueError or TypeError for anything else.
-    """
-    if hint is Any or hint is Path:
-        return value
-    if hint in _PLAIN:
-        # JSON has one kind of numbers, and 1.0 may stand there as 1.
-        is_whole = hint is float and type(value) is int
-        return float(value) if is_whole else _expect(hint, value)
-    if hasattr(hint, "__dataclass_fields__") or hasattr(hint, "_fields"):
-        return _read_class(hint, value)
-    if get_origin(hint) is UnionType:
-        return None if value is None else _read(get_args(hint)[0], value)
-    if get_origin(hint) is Mapping:
-        inner = get_args(hint)[1]
-        return {name: _read(inner, entry) for name, entry in _expect(dict, value).items()}
-    return _read_tuple(get_args(hint), _expect(list, value))
-
-
-def _read_tuple(hints: tuple[Any, ...], values: list[Any]) -> tuple[Any, ...]:
-    """Return a tuple of fixed types, or of one type and any length."""
-    if hints[1:] in ((), (...,)):
-        return tuple(_read(hints[0], value) for value in values)
-    return tuple(_read(hint, value) for hint, value in zip(hints, values, strict=True))
-
-
-def _read_class(cls: Any, value: Any) -> Any:
-    """Return a dataclass from an object, or a named tuple from a list."""
-    if hasattr(cls, "_fields"):
-        entries = dict(zip(cls._fields, _expect(list, value), strict=True))
-    else:
-        entries = dict(_expect(dict, value))
-    if cls is Member:
-        for name in _DERIVED:
-            entries.pop(name, None)
-    hints = get_type_hints(cls)
-    return cls(**{name: _read(hints[name], entry) for name, entry in entries.items()})
-
-
-def _expect(cls: type, value: Any) -> Any:
-    if type(value) is not cls:
-        raise TypeError(f"expected {cls.__name__}, got {value!r:.100}")
-    return value

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from handheld.compress.pictures.training.batches import Augmentation
 from handheld.errors import InputError
+from handheld.ranges import in_range, whole_in_range
 from handheld.training import Distillation, Schedule
 
 TECHNIQUES = ("joint", "students", "pruning", "distillation", "quantisation", "sparsity")
@@ -36,8 +37,8 @@ class TextEpochs:
     def __post_init__(self) -> None:
         for name in ("teacher", "members"):
             epochs = getattr(self, name)
-            if epochs is not None and not epochs >= 0:
-                raise InputError(f"{name}: expected epochs of 0 or more, got {epochs}")
+            if epochs is not None:
+                in_range(name, epochs, low=0)
 
 
 @dataclass(frozen=True)
@@ -95,33 +96,29 @@ class FamilySettings:
         for technique in listed(self.techniques):
             if technique not in TECHNIQUES:
                 raise InputError(
-                    f"no technique {technique!r}: expected some of {', '.join(TECHNIQUES)}"
+                    f"techniques: expected some of {', '.join(TECHNIQUES)}, got {technique!r}"
                 )
-        is_whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
-        if not is_whole or self.seed < 0:
-            raise InputError(f"seed: expected a whole number of 0 or more, got {self.seed!r}")
-        for name, is_right, expected in self._ranges():
-            if not is_right:
-                raise InputError(f"{name}: expected {expected}, got {getattr(self, name)!r}")
-        if isinstance(self.class_weights, str) and self.class_weights != BALANCED:
-            raise InputError(
-                f"class_weights is {self.class_weights!r}, "
-                f"expected {BALANCED} or a number for each class"
-            )
+        in_range("quantise", self.quantise, low=0)
+        in_range("quantise_rate", self.quantise_rate, low=0, low_open=True)
+        in_range("budget", self.budget, low=0, low_open=True)
+        whole_in_range("views", self.views, low=1)
+        in_range("max_loss", self.max_loss, low=0, high=1)
+        in_range("sparsity", self.sparsity, low=0, high=1, low_open=True, high_open=True)
+        in_range("frozen", self.frozen, low=0, high=1, high_open=True)
+        whole_in_range("seed", self.seed, low=0)
+        whole_in_range("threads", self.threads, low=0)
+        whole_in_range("processes", self.processes, low=1)
+        self._require_class_weights()
 
-    def _ranges(self) -> tuple[tuple[str, bool, str], ...]:
-        """Each number's name, whether it is in its range, and the range in words."""
-        return (
-            ("quantise", self.quantise >= 0, "epochs of 0 or more"),
-            ("quantise_rate", self.quantise_rate > 0, "a rate above 0"),
-            ("budget", self.budget > 0, "a share above 0"),
-            ("views", self.views >= 1, "1 view or more"),
-            ("max_loss", 0 <= self.max_loss <= 1, "a share in [0, 1]"),
-            ("sparsity", 0 < self.sparsity < 1, "a share in (0, 1)"),
-            ("frozen", 0 <= self.frozen < 1, "a share in [0, 1)"),
-            ("processes", self.processes >= 1, "1 process or more"),
-            ("threads", self.threads >= 0, "threads of 0 (as many as torch finds) or more"),
-        )
+    def _require_class_weights(self) -> None:
+        if not isinstance(self.class_weights, str):
+            for number, weight in enumerate(self.class_weights):
+                in_range(f"class_weights[{number}]", weight, low=0, low_open=True)
+        elif self.class_weights != BALANCED:
+            raise InputError(
+                f"class_weights: expected {BALANCED} or a number for each class, "
+                f"got {self.class_weights!r}"
+            )
 
     def allows(self, kind: str) -> bool:
         """Whether a kind of member can be made with these techniques."""

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from handheld.errors import InputError
+from handheld.ranges import in_range
 
 _UNITS = {
     "b": ("size", "1"),
@@ -36,8 +37,8 @@ _SOME = "70KB, 5ms, 94x smaller, 27x faster, 92%"
 _KINDS = ("nested", "pruned", "sparse", "residual", "mobile", "plain", "projected")
 _FIGURES = ("size", "latency", "smaller", "faster", "accuracy")
 # Above any file, time or ratio; beyond it floats no longer count in ones.
-_MOST = 1e15
-_MOST_SLOWDOWN = 1e6
+_MOST = 10**15
+_MOST_SLOWDOWN = 10**6
 _LEAST_SHARE = 1e-9  # of right answers, to divide by
 
 
@@ -64,7 +65,7 @@ class Target:
         latency: seconds of one example on one thread, at most, on the device that is asked for.
         smaller: times smaller than the teacher's float32 file, at least.
         faster: times faster than the teacher's float32 file, at least.
-        accuracy: on the validation split, at least, 0 to 1.
+        accuracy: on the validation split, at least, in (0, 1].
         kind: of network to make for it: nested (in the teacher), pruned (from the teacher), or a
             network's name.
         slowdown: latency on the device that is asked for, over that on this machine.
@@ -83,20 +84,12 @@ class Target:
         if all(limit is None for limit in limits.values()):
             raise InputError(f"a target says no limit: expected one or more such as {_SOME}")
         for name, limit in limits.items():
-            if limit is not None and not _is_between(0, limit, _MOST):
-                raise InputError(f"{name} of a target: expected a number above 0, got {limit!r}")
-        if self.accuracy is not None and self.accuracy > 1:
-            raise InputError(
-                f"expected an accuracy of at most 100 %, got {self.accuracy:.6g} (0.92 is 92 %)"
-            )
+            if limit is not None:
+                most = 1 if name == "accuracy" else _MOST
+                in_range(name, limit, low=0, high=most, low_open=True)
         if self.kind not in _KINDS:
-            raise InputError(
-                f"kind of a target: expected one of {', '.join(_KINDS)}, got {self.kind!r}"
-            )
-        if not _is_between(0, self.slowdown, _MOST_SLOWDOWN):
-            raise InputError(
-                f"slowdown of a target: expected a number above 0, got {self.slowdown!r}"
-            )
+            raise InputError(f"kind: expected one of {', '.join(_KINDS)}, got {self.kind!r}")
+        in_range("slowdown", self.slowdown, low=0, high=_MOST_SLOWDOWN, low_open=True)
 
     @classmethod
     def of(cls, text: str, *, kind: str | None = None, slowdown: float = 1.0) -> "Target":
@@ -196,13 +189,6 @@ class Target:
             # The teacher is slower on a slower device, too.
             limits.append(teacher.latency.median / self.faster)
         return min(limits, default=None)
-
-
-def _is_between(low: float, value: object, high: float) -> bool:
-    """Whether a value is a number between two others, without these."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return low < value < high
 
 
 def _limit(word: str, text: str) -> tuple[str, float]:

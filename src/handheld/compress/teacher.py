@@ -16,6 +16,7 @@ from handheld.compress.chance import is_no_guess
 from handheld.config import factory
 from handheld.errors import InputError, MissingDependencyError
 from handheld.networks.structure.layers import last_linear
+from handheld.ranges import in_range, whole_in_range
 from handheld.reports import percent
 from handheld.training import load_state
 
@@ -39,7 +40,7 @@ class TeacherSource:
             and all members learn from.
         mean: of the pictures, in [0, 1], as that file was trained, one number or one for each
             channel; where it is not given, what the file's card says, or else that of the data.
-        std: likewise. A file that takes values in [0, 255] has mean 0 and std 1/255.
+        std: likewise, above 0. A file that takes values in [0, 255] has mean 0 and std 1/255.
         classes: of the file's values those that are the data's classes, in the order of the
             data's: numbers from 0, or names where the file's card has labels; empty: all of them,
             or, where the card has the data's names, those.
@@ -60,14 +61,18 @@ class TeacherSource:
     isolated: bool = False
 
     def __post_init__(self) -> None:
+        whole_in_range("width", self.width, low=1)
+        for number, mean in enumerate(self.mean):
+            in_range(f"mean[{number}]", mean, low=0, high=1)
+        for number, std in enumerate(self.std):
+            in_range(f"std[{number}]", std, low=0, low_open=True)
         if self.trained and self.checkpoint is None:
             raise InputError(
                 "trained = true needs a checkpoint: a network with fresh weights can teach nothing"
             )
-        if bool(self.mean) != bool(self.std) or min(self.std, default=1.0) <= 0:
+        if bool(self.mean) != bool(self.std):
             raise InputError(
-                "expected both mean and std, and std above 0, "
-                f"got mean {list(self.mean)}, std {list(self.std)}"
+                f"expected both mean and std, got mean {list(self.mean)}, std {list(self.std)}"
             )
         if (self.mean or self.classes or self.isolated) and self.file is None:
             raise InputError(

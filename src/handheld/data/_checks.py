@@ -1,8 +1,7 @@
-"""What a caller gives, looked at first: each error names the argument that is wrong."""
+"""Texts and paths that a caller gives, looked at first: each error names what is wrong."""
 
 import os
 from collections.abc import Sequence
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +19,6 @@ def path_of(path: Any) -> Path:
             f"path: {str(path)[:100]} cannot be looked at: {error.strerror}"
         ) from error
     return Path(path)
-
-
-def require_whole(name: str, value: Any, *, minimum: int) -> None:
-    """Raise :class:`InputError` unless an argument is a whole number of ``minimum`` or more."""
-    # Integral: numpy's whole numbers are no int. True is one, and nobody means it so.
-    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
-    if not is_integer or value < minimum:
-        raise InputError(f"{name}: expected a whole number of {minimum} or more, got {value!r}")
-
-
-def is_real(value: Any) -> bool:
-    """Whether an argument is a number; True and False are none that anybody means."""
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def require_fraction(name: str, value: Any) -> None:
-    """Raise :class:`InputError` unless an argument is a number in [0, 1)."""
-    if not is_real(value) or not 0 <= float(value) < 1:
-        raise InputError(f"{name}: expected a fraction in [0, 1), got {value!r}")
-
-
-def require_flag(name: str, value: Any) -> None:
-    """Raise :class:`InputError` unless an argument is True or False."""
-    if not isinstance(value, bool):
-        raise InputError(f"{name}: expected True or False, got {value!r}")
 
 
 def require_names(name: str, values: Any) -> None:

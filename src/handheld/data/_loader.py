@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from handheld.data._arrays import read_npz
-from handheld.data._checks import path_of, require_fraction, require_names, require_whole
+from handheld.data._checks import path_of, require_names
 from handheld.data._folder import read_folder
 from handheld.data._huggingface import is_saved_dataset, read_saved_dataset
 from handheld.data._options import LoadOptions, RawSplits
@@ -14,6 +14,7 @@ from handheld.data._splits import by_split, split_of
 from handheld.data._tables import read_table
 from handheld.data.dataset import Dataset, Skipped, Splits
 from handheld.errors import InputError
+from handheld.ranges import in_range, whole_in_range
 
 _ALWAYS_TABLES = frozenset(SUFFIXES) - {".txt", ".json"}
 """Endings of files that are tables whatever they are called; the others may be anybody's notes."""
@@ -74,9 +75,9 @@ def load(
     path = path_of(path)
     require_names("text_columns", text_columns)
     options = LoadOptions(size, grey, channels, white, label_column, tuple(text_columns))
-    require_fraction("valid", valid)
-    require_fraction("test", test)
-    require_whole("seed", seed, minimum=0)
+    in_range("valid", valid, low=0, high=1, high_open=True)
+    in_range("test", test, low=0, high=1, high_open=True)
+    whole_in_range("seed", seed, low=0)
     data, skipped, notes = _read(path, options)
     # Here, for all forms: names come from disks, reasons quote them.
     skipped = tuple(Skipped(_as_text(name), _as_text(reason)) for name, reason in skipped)

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
-from handheld.data._checks import is_real, require_flag, require_names, require_text, require_whole
+from handheld.data._checks import require_names, require_text
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
+from handheld.ranges import flag, in_range, whole_in_range
 
 # What ``channels`` may be.
 FIRST = "first"
@@ -53,13 +54,13 @@ class LoadOptions:
     def __post_init__(self) -> None:
         if self.size is not None:
             _check_size(self.size)
-        require_flag("grey", self.grey)
+        flag("grey", self.grey)
         require_text("label_column", self.label_column)
         require_names("text_columns", self.text_columns)
         if self.channels not in (None, FIRST, LAST):
             raise InputError(f"channels: expected {FIRST!r} or {LAST!r}, got {self.channels!r}")
-        if self.white is not None and not _is_positive(self.white):
-            raise InputError(f"white: expected a number above 0, got {self.white!r}")
+        if self.white is not None:
+            in_range("white", self.white, low=0, low_open=True)
 
     def require(self, location: str, form: str, *known: str) -> None:
         """Raise :class:`InputError` for an option that means nothing for this form of data.
@@ -76,15 +77,11 @@ class LoadOptions:
                 raise InputError(f"{location}: {field.name} says nothing of {form}: leave it out")
 
 
-def _is_positive(value: Any) -> bool:
-    return is_real(value) and 0 < value < float("inf")
-
-
 def _check_size(size: Any) -> None:
     if not isinstance(size, tuple | list) or len(size) != 2:
         raise InputError(f"size: expected (height, width), got {size!r}")
     for length in size:
-        require_whole("size", length, minimum=1)
+        whole_in_range("size", length, low=1)
     height, width = size
     if height * width > _MAX_PIXELS:
         raise InputError(

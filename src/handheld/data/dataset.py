@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.data._checks import require_fraction, require_whole
 from handheld.errors import InputError
+from handheld.ranges import in_range, whole_in_range
 from handheld.untrusted import is_whole
 
 # Share of the examples with a label of their own from which on they are no classes: a quantity,
@@ -111,8 +111,8 @@ class Dataset:
             InputError: a class has a single example, which cannot be divided, and is not to be
                 kept; or another fraction.
         """
-        require_fraction("fraction", fraction)
-        require_whole("seed", seed, minimum=0)
+        in_range("fraction", fraction, low=0, high=1, high_open=True)
+        whole_in_range("seed", seed, low=0)
         if fraction == 0:
             raise InputError("expected a fraction above 0: nothing else is set apart")
         if not keep_single:

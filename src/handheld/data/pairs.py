@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.data._checks import require_fraction, require_whole
 from handheld.data._numbers import Labels, numbered
 from handheld.data._options import FIRST, LoadOptions
 from handheld.data._pixels import COUNTS, SAY_WHITE, bounds, channels_last, to_bytes, white_of
 from handheld.data.dataset import Dataset, Skipped, Splits
 from handheld.errors import InputError, MediaError
+from handheld.ranges import in_range, whole_in_range
 
 
 class LabelledPairs(Protocol):
@@ -63,11 +63,11 @@ def from_pairs(
     sources: dict[str, LabelledPairs] = {}
     for name, source in {"train": train, "valid": valid, "test": test}.items():
         if isinstance(source, Real) and name in fractions:
-            require_fraction(name, source)
+            in_range(name, source, low=0, high=1, high_open=True)
             fractions[name] = float(source)
         else:
             sources[name] = _pairs_of(name, source)
-    require_whole("seed", seed, minimum=0)
+    whole_in_range("seed", seed, low=0)
     reader = _PairReader(LoadOptions(channels=channels, white=white))
     examples, labels = reader.read_all(sources)
     if classes is None:

@@ -19,7 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from numbers import Integral, Real
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -27,6 +26,7 @@ import numpy as np
 
 from handheld.engine import _sandbox
 from handheld.errors import InputError, ModelError
+from handheld.ranges import in_range, whole_in_range
 
 _LEAST_MEMORY = 1 << 30  # what numpy and LiteRT map when they are imported
 _LENGTH = struct.Struct("<Q")
@@ -55,10 +55,8 @@ class RunLimits:
     memory: int = 4 << 30
 
     def __post_init__(self) -> None:
-        if not isinstance(self.seconds, Real) or not 0 < self.seconds < math.inf:
-            raise InputError(f"seconds is {self.seconds!r}, expected a number above 0")
-        if not isinstance(self.memory, Integral) or self.memory < _LEAST_MEMORY:
-            raise InputError(f"memory is {self.memory!r}, expected {_LEAST_MEMORY} bytes or more")
+        in_range("seconds", self.seconds, low=0, low_open=True)
+        whole_in_range("memory", self.memory, low=_LEAST_MEMORY)
 
 
 class IsolatedProcess:

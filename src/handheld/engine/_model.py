@@ -22,6 +22,7 @@ from handheld.engine._tensor_info import ModelSignature, TensorInfo
 from handheld.engine._verify.check import MAX_BYTES
 from handheld.engine._verify.tensors import bits as element_bits
 from handheld.errors import InputError, ModelError
+from handheld.ranges import whole_in_range
 from handheld.untrusted import require_file
 
 # What LiteRT's bindings raise; tensors that do not fit into memory are a MemoryError.
@@ -140,8 +141,7 @@ class Model:
 
         Takes and raises what ``open`` does.
         """
-        if not isinstance(threads, Integral) or threads < 1:
-            raise InputError(f"threads is {threads!r}, expected a whole number of 1 or more")
+        whole_in_range("threads", threads, low=1)
         ensure_isolation(isolated)
         content = unpacked(content, str(path), unpack_limit)
         # Offsets of a FlatBuffer are of 32 bits, with a sign in places.

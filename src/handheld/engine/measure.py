@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from handheld.errors import InputError
+from handheld.ranges import whole_in_range
 
 Clock = Callable[[], float]
 """Returns a time in seconds."""
@@ -132,9 +133,11 @@ def measure(
 
 
 def _check_counts(candidates: int, rounds: int, warmup: int | None) -> None:
-    if candidates < 1 or rounds < 1 or (warmup or 0) < 0:
-        counts = f"{candidates} candidates, {rounds} rounds, {warmup} warm-ups"
-        raise InputError(f"{counts}: expected 1, 1, 0 or more")
+    if candidates < 1:
+        raise InputError("candidates: expected one or more, got none")
+    whole_in_range("rounds", rounds, low=1)
+    if warmup is not None:
+        whole_in_range("warmup", warmup, low=0)
 
 
 def _warm_up(call: Callable[[], object], calls: int | None, clock: Clock) -> None:

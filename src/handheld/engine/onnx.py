@@ -6,12 +6,10 @@ paths, ``..``, and links that lead out are refused.
 """
 
 import importlib.util
-import math
 import mmap
 import os
 import select
 from collections.abc import Callable
-from numbers import Integral, Real
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple, Protocol
 
@@ -21,7 +19,8 @@ from numpy.typing import NDArray
 from handheld.engine._isolated import IsolatedSession, RunLimits, ensure_isolation
 from handheld.engine._onnxruntime import Session
 from handheld.engine.onnx_fields import external_names
-from handheld.errors import InputError, MissingDependencyError, ModelError
+from handheld.errors import MissingDependencyError, ModelError
+from handheld.ranges import in_range, whole_in_range
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From one picture (1, channels, height, width) to what the model answers, (1, ...)."""
@@ -121,11 +120,8 @@ def open_onnx(
 
 
 def _check_options(threads: int, seconds: float) -> None:
-    if not isinstance(threads, Integral) or threads < 0:
-        expected = "expected a whole number of 0 (all cores) or more"
-        raise InputError(f"threads is {threads!r}, {expected}")
-    if not isinstance(seconds, Real) or not 0 < seconds < math.inf:
-        raise InputError(f"seconds is {seconds!r}, expected a number above 0")
+    whole_in_range("threads", threads, low=0)
+    in_range("seconds", seconds, low=0, low_open=True)
 
 
 def _limits(

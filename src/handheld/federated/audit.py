@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
+from handheld.ranges import in_range
 
 Scores = NDArray[np.float64]
 
@@ -42,10 +43,8 @@ def least_epsilon(one: Scores, other: Scores, delta: float, *, confidence: float
         raise InputError(
             f"scores: expected 4 or more of each population, got {len(one)} and {len(other)}"
         )
-    if not 0 <= delta < 1:
-        raise InputError(f"delta: expected a number in [0, 1), got {delta}")
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence: expected a number in (0, 1), got {confidence}")
+    in_range("delta", delta, low=0, high=1, high_open=True)
+    in_range("confidence", confidence, low=0, high=1, low_open=True, high_open=True)
     # Scores that rise with the first population, and those that fall: an attacker may use either.
     attacks = [_Attack(one, other), _Attack(other, one)]
     attacks += [_Attack(-one, -other), _Attack(-other, -one)]

@@ -30,19 +30,19 @@ Example::
 """
 
 import os
-import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from handheld.config import find, from_table
+from handheld.config import find, from_table, read_toml
 from handheld.errors import InputError
 from handheld.federated import choices
 from handheld.federated.choices import TableChoice
 from handheld.federated.learning import ClientWork, PopulationLearner
 from handheld.federated.population import NetworkConfig, UserDataConfig, learner_of
+from handheld.federated.privacy import require_target
 from handheld.federated.simulator import Devices, Plan
-from handheld.untrusted import require_file
 
 # Entries of the first level that are fields of the plan as they are.
 PLAIN_ENTRIES = (
@@ -57,19 +57,33 @@ PLAIN_ENTRIES = (
     "eval_every",
     "seed",
 )
-# Tables of the first level; [[stages]] is a list of them.
-_TABLES = (
-    "data",
-    "model",
-    "learner",
-    "algorithm",
-    "robust",
-    "work",
-    "devices",
-    "stages",
-    "download",
-)
-_ENTRIES = sorted(("out", "target_epsilon", *_TABLES, *PLAIN_ENTRIES))
+
+
+@dataclass(frozen=True)
+class _RunFile:
+    """What a file says beside the plan's plain entries, before its names are looked up."""
+
+    out: str = "run"
+    target_epsilon: float | None = None
+    data: UserDataConfig | None = None
+    model: NetworkConfig | None = None
+    learner: Mapping[str, Any] | None = None
+    algorithm: Mapping[str, Any] = field(default_factory=lambda: {"name": "fedavg"})
+    robust: Mapping[str, Any] | None = None
+    work: ClientWork = field(default_factory=ClientWork)
+    devices: Devices = field(default_factory=Devices)
+    stages: tuple[Mapping[str, Any], ...] = ()
+    download: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.out:
+            raise InputError(f"out: expected the name of a folder, got {self.out!r}")
+        if self.target_epsilon is not None:
+            require_target(self.target_epsilon)
+        if self.learner is None and self.data is None:
+            raise InputError("entry 'data' is missing: expected whose examples devices have")
+        if self.learner is not None and (self.data or self.model):
+            raise InputError("learner: has its own data and model: leave [data] and [model] out")
 
 
 @dataclass(frozen=True)
@@ -112,76 +126,42 @@ class FederatedConfig:
 
 def read(path: str | os.PathLike[str]) -> FederatedConfig:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
-    table = _table(path)
+    names = [field.name for field in fields(_RunFile)]
+    table = read_toml(path, known=[*names, *PLAIN_ENTRIES])
+    plain = {name: table.pop(name) for name in PLAIN_ENTRIES if name in table}
+    said = from_table(_RunFile, table, "")
     folder = Path(path).resolve().parent
-    has_learner = "learner" in table
     return FederatedConfig(
-        out=_folder(table.get("out", "run")),
-        plan=_plan(table, folder),
-        data=None if has_learner else from_table(UserDataConfig, table.get("data", {}), "data"),
-        model=from_table(NetworkConfig, table.get("model", {}), "model"),
+        out=Path(said.out),
+        plan=_plan(said, plain, folder),
+        data=said.data,
+        model=said.model or NetworkConfig(),
         folder=folder,
-        own_learner=_optional(choices.LEARNER, table, "learner", folder),
-        target_epsilon=_target(table.get("target_epsilon")),
+        own_learner=_optional(choices.LEARNER, said.learner, "learner", folder),
+        target_epsilon=said.target_epsilon,
     )
 
 
-def _table(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the entries of a file, of which all are known."""
-    name = os.fspath(path)
-    try:
-        # A pipe or a device under that name would never end.
-        require_file(path)
-        table = tomllib.loads(Path(path).read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{name} cannot be read as a configuration: {error}") from error
-    unknown = sorted(table.keys() - _ENTRIES)
-    if unknown:
-        raise InputError(f"{name}: no entry {unknown[0]!r}; expected {', '.join(_ENTRIES)}")
-    if "learner" in table and ("data" in table or "model" in table):
-        raise InputError("learner: has its own data and model: leave [data] and [model] out")
-    return table
-
-
-def _plan(table: dict[str, Any], folder: Path) -> Plan:
-    algorithm = table.get("algorithm", {"name": "fedavg"})
-    tables = table.get("stages", [])
-    if not isinstance(tables, list):
-        raise InputError(f"stages: expected tables, got {tables!r}")
-    stages = [choices.named(choices.STAGE, stage, "stages", folder=folder) for stage in tables]
-    plain = {name: table[name] for name in PLAIN_ENTRIES if name in table}
-    plan: Plan = from_table(
+def _plan(said: _RunFile, plain: Mapping[str, Any], folder: Path) -> Plan:
+    stages = [
+        choices.named(choices.STAGE, stage, f"stages[{number}]", folder=folder)
+        for number, stage in enumerate(said.stages)
+    ]
+    return from_table(
         Plan,
         plain,
         "",
-        algorithm=choices.named(choices.ALGORITHM, algorithm, "algorithm", folder=folder),
-        work=from_table(ClientWork, table.get("work", {}), "work"),
-        devices=from_table(Devices, table.get("devices", {}), "devices"),
+        algorithm=choices.named(choices.ALGORITHM, said.algorithm, "algorithm", folder=folder),
+        work=said.work,
+        devices=said.devices,
         stages=tuple(stages),
-        download=_optional(choices.ENCODER, table, "download", folder),
-        robust=_optional(choices.ROBUST_MEAN, table, "robust", folder),
+        download=_optional(choices.ENCODER, said.download, "download", folder),
+        robust=_optional(choices.ROBUST_MEAN, said.robust, "robust", folder),
     )
-    return plan
 
 
-def _optional(choice: TableChoice, table: dict[str, Any], entry: str, folder: Path) -> Any:
+def _optional(
+    choice: TableChoice, table: Mapping[str, Any] | None, entry: str, folder: Path
+) -> Any:
     """Return what a table within the configuration names; None without such a table."""
-    if entry not in table:
-        return None
-    return choices.named(choice, table[entry], entry, folder=folder)
-
-
-def _folder(value: Any) -> Path:
-    if not isinstance(value, str) or not value:
-        raise InputError(f"out: expected the name of a folder, got {value!r}")
-    return Path(value)
-
-
-def _target(value: Any) -> float | None:
-    if value is None:
-        return None
-    # TOML's true and false are whole numbers to Python.
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not value > 0:
-        raise InputError(f"target_epsilon: expected a number above 0, got {value!r}")
-    return float(value)
+    return None if table is None else choices.named(choice, table, entry, folder=folder)

@@ -22,6 +22,7 @@ from handheld.federated.learning import Examples, Users
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.learning.trainable import cross_entropy
 from handheld.networks.zoo.federated import make
+from handheld.ranges import in_range, whole_in_range
 
 _LOG = logging.getLogger(__name__)
 # A label of 4e9 by mistake would ask for a layer that no memory holds.
@@ -77,19 +78,17 @@ class UserDataConfig:
 
     def __post_init__(self) -> None:
         if bool(self.path) == bool(self.factory):
-            raise InputError("data: expected either a path or a factory")
-        if self.size and (len(self.size) != 2 or min(self.size) < 1):
-            size = list(self.size)
-            raise InputError(f"data.size: expected height and width of 1 or more, got {size}")
-        if not 0 <= self.classes <= _MOST_CLASSES:
-            raise InputError(
-                f"data.classes: expected 1 to {_MOST_CLASSES:,}, or 0 for as many as devices'"
-                f" labels need, got {self.classes}"
-            )
+            raise InputError("expected either a path or a factory")
+        if self.size and len(self.size) != 2:
+            raise InputError(f"size: expected height and width, got {list(self.size)}")
+        for number, side in enumerate(self.size):
+            whole_in_range(f"size[{number}]", side, low=1)
+        whole_in_range("classes", self.classes, low=0, high=_MOST_CLASSES)
         for name in ("users", "shards_per_user", "length"):
-            value = getattr(self, name)
-            if value < 1:
-                raise InputError(f"data.{name}: expected 1 or more, got {value}")
+            whole_in_range(name, getattr(self, name), low=1)
+        in_range("white", self.white, low=0)
+        in_range("alpha", self.alpha, low=0, low_open=True)
+        in_range("skew", self.skew, low=0)
 
     def partition(self, labels: NDArray[np.int64], seed: int) -> Partition:
         """Return how (n,) examples with these labels are dealt out to users.

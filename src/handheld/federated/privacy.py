@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError, MissingDependencyError
 from handheld.federated.stages import CentralNoise, LocalNoise, Stage, TreeNoise
+from handheld.ranges import in_range, whole_in_range
 
 SAMPLINGS = ("fixed", "poisson", "unknown")
 """How devices are drawn: so many, all alike; each by a chance of its own; or nobody knows."""
@@ -102,10 +102,10 @@ def central(
     _require_multiplier(multiplier)
     _require_cohort(cohort, population)
     _require_delta(delta, population)
-    _require_count("rounds", rounds)
+    whole_in_range("rounds", rounds, low=1)
     _require_sampling(sampling, relation)
     if sampling == "unknown":
-        _require_count("times", rounds if times is None else times)
+        whole_in_range("times", rounds if times is None else times, low=1)
         rounds_of_one = rounds if times is None else min(times, rounds)
         moved = _moved(relation) * math.sqrt(rounds_of_one)
         epsilon = _gaussian(multiplier / moved, delta)
@@ -146,7 +146,7 @@ def local(multiplier: float, delta: float, *, times: int = 1) -> Guarantee:
     """
     _require_multiplier(multiplier)
     _require_delta(delta)
-    _require_count("times", times)
+    whole_in_range("times", times, low=1)
     often = "the round" if times == 1 else f"all {times} rounds"
     words = (
         f"who sees a device's updates of {often} that it takes part in, the server too, cannot tell"
@@ -170,8 +170,8 @@ def tree(multiplier: float, rounds: int, delta: float, *, times: int = 1) -> Gua
     """
     _require_multiplier(multiplier)
     _require_delta(delta)
-    _require_count("rounds", rounds)
-    _require_count("times", times)
+    whole_in_range("rounds", rounds, low=1)
+    whole_in_range("times", times, low=1)
     often = "1 time" if times == 1 else f"{times} times"
     words = (
         f"who sees the models of all {rounds} rounds {_OTHERS['replace_one']} (replace one), as"
@@ -303,8 +303,7 @@ def smallest_multiplier(target_epsilon: float, promised: Callable[[float], float
 
 def require_target(epsilon: float) -> None:
     """Raise :class:`InputError` for an epsilon that cannot be wanted."""
-    if not (_is_number(epsilon) and 0 < epsilon < math.inf):
-        raise InputError(f"target_epsilon: expected a number above 0, got {epsilon!r}")
+    in_range("target_epsilon", epsilon, low=0, low_open=True)
 
 
 @lru_cache(maxsize=4096)
@@ -383,11 +382,6 @@ def _gaussian(multiplier: float, delta: float) -> float:
     return epsilon * (1 + _ROOT) + _ROOT
 
 
-def _is_number(value: object) -> bool:
-    """Whether something is a number, as texts of configurations and of command lines are not."""
-    return isinstance(value, Real)
-
-
 def _moved(relation: str) -> float:
     """Return by how many bounds one device moves a sum: its data leaves, and other data comes."""
     if relation == "replace_one":
@@ -396,13 +390,11 @@ def _moved(relation: str) -> float:
 
 
 def _require_multiplier(multiplier: float) -> None:
-    if not (_is_number(multiplier) and 0 <= multiplier < math.inf):
-        raise InputError(f"multiplier: expected a number of 0 or more, got {multiplier!r}")
+    in_range("multiplier", multiplier, low=0)
 
 
 def _require_delta(delta: float, population: int | None = None) -> None:
-    if not (_is_number(delta) and 0 < delta < 1):
-        raise InputError(f"delta: expected a delta in (0, 1), got {delta!r}")
+    in_range("delta", delta, low=0, high=1, low_open=True, high_open=True)
     if population is not None and delta > 1 / population:
         raise InputError(
             f"delta: expected at most one over the {population} devices, {1 / population:.2g}, got"
@@ -410,14 +402,9 @@ def _require_delta(delta: float, population: int | None = None) -> None:
         )
 
 
-def _require_count(name: str, number: int) -> None:
-    if not (_is_number(number) and 1 <= number < math.inf and number == int(number)):
-        raise InputError(f"{name}: expected a whole number of 1 or more, got {number!r}")
-
-
 def _require_cohort(cohort: int, population: int) -> None:
-    _require_count("population", population)
-    _require_count("cohort", cohort)
+    whole_in_range("population", population, low=1)
+    whole_in_range("cohort", cohort, low=1)
     if cohort > population:
         raise InputError(f"cohort: expected at most the population of {population}, got {cohort}")
 

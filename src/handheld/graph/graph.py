@@ -24,6 +24,7 @@ from handheld.graph.reader import PacketReader
 from handheld.graph.stats import GraphStats
 from handheld.graph.timestamp import Timestamp
 from handheld.graph.types import full_type_name, runtime_classes, type_name
+from handheld.ranges import whole_in_range
 
 _log = logging.getLogger(__name__)
 
@@ -63,8 +64,8 @@ class Graph:
         max_queue_size: int = 100,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        _check_count("threads", threads, at_least=0)
-        _check_count("max_queue_size", max_queue_size, at_least=1)
+        whole_in_range("threads", threads, low=0)
+        whole_in_range("max_queue_size", max_queue_size, low=1)
         graph_plan = plan(config)
         side = side or {}
         _check_side(config, side)
@@ -354,11 +355,6 @@ def _timestamp(value: int) -> Timestamp:
             f"a timestamp is a whole number of microseconds, got {value!r}; "
             "Timestamp.from_seconds makes one of seconds"
         ) from None
-
-
-def _check_count(name: str, value: object, *, at_least: int) -> None:
-    if not isinstance(value, int) or value < at_least:
-        raise InputError(f"{name}: expected a whole number of {at_least} or more, got {value!r}")
 
 
 def _check_side(config: GraphConfig, side: Mapping[str, Any]) -> None:

@@ -6,22 +6,19 @@ that touch, and tables that a user can extend.
 """
 
 import os
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.config import read_config
 from handheld.errors import InputError
 from handheld.hands.result import HandResult, Points, palm_size
 from handheld.hands.skeleton import FINGERS, Keypoint
-from handheld.untrusted import require_file
-
-T = TypeVar("T")
+from handheld.ranges import whole_in_range
 
 State = Literal["straight", "hooked", "curved", "bent"]
 ThumbDirection = Literal["up", "down", "side"]
@@ -62,6 +59,10 @@ _THUMB_ENDS = np.array([Keypoint.THUMB_TIP, Keypoint.THUMB_MCP])
 _APART_FROM = np.array([Keypoint.WRIST, *_TIPS.values()])
 _APART_TO = np.array([Keypoint.MIDDLE_MCP, *[Keypoint.THUMB_TIP] * len(_TIPS)])
 _TABLES = ("signs", "american", "european", "chinese")
+_TABLE_FOLDER = Path(__file__).with_name("tables")
+
+_MOST = 10
+"""Number that two hands count to."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +248,7 @@ class GestureTable:
 
         A file holds rows, tried from the top, and may put them before a built-in table::
 
-            extends = "signs"             # optional
+            extends = "signs"             # optional: a table by name, or a file beside this one
             [[gesture]]
             name = "gun"
             thumb = "straight"            # or hooked, curved, bent, folded (all but straight),
@@ -324,7 +325,7 @@ def count(
             return None
         total += row.number
     # Where one hand shows up to ten, as in Chinese signs, two can add up to what nobody means.
-    if total <= 10:
+    if total <= _MOST:
         return total
     return None
 
@@ -334,115 +335,93 @@ def _load_rows(table: str | os.PathLike[str], below: tuple[str, ...]) -> tuple[G
 
     ``below`` are the sources of the tables that extend it.
     """
-    name = str(table)
-    if name in _TABLES:
-        file = resources.files("handheld.hands").joinpath("tables", f"{name}.toml")
-        return _parse(file.read_text("utf-8"), name, below)
-    path = Path(table)
-    source = str(path.resolve())
+    is_shipped = str(table) in _TABLES
+    try:
+        path = _TABLE_FOLDER / f"{table}.toml" if is_shipped else Path(table)
+    except TypeError as error:
+        raise _no_table(table) from error
+    # Not Path.exists, which raises for names that no file can have.
+    if not os.path.exists(path):
+        raise _no_table(table)
     # By its whole path: a file may be named in several ways.
+    source = str(table) if is_shipped else str(path.resolve())
     if source in below:
         raise InputError(f"{path}: extends itself, by way of {' -> '.join([*below, source])}")
-    try:
-        require_file(path)
-        # Editors on Windows put a mark before the text.
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        tables = ", ".join(_TABLES)
-        raise InputError(
-            f"no gesture table {name!r}: expected {tables} or a TOML file ({error})"
-        ) from error
-    return _parse(text, source, below)
+    said = read_config(_TableFile, path)
+    base = () if said.extends is None else _load_rows(_extended(path, said), (*below, source))
+    if not said.gesture:
+        raise InputError(f"{path}: expected rows [[gesture]]")
+    return (*(row.read() for row in said.gesture), *base)
 
 
-def _parse(text: str, source: str, below: tuple[str, ...]) -> tuple[Gesture, ...]:
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{source}: not a gesture table: {error}") from error
-    base = _base(content, source, below)
-    tables = _typed(content.pop("gesture", []), list, f"{source}, gesture")
-    rows: list[Gesture] = []
-    for number, table in enumerate(tables, start=1):
-        rows.append(_row(table, f"{source}, gesture {number}"))
-    if content or not rows:
-        unknown = f", got {sorted(content)}" if content else ""
-        raise InputError(f"{source}: expected rows [[gesture]]{unknown}")
-    return (*rows, *base)
+def _no_table(table: object) -> InputError:
+    return InputError(
+        f"no gesture table {str(table)!r}: expected {', '.join(_TABLES)} or a TOML file"
+    )
 
 
-def _base(content: dict[str, Any], source: str, below: tuple[str, ...]) -> tuple[Gesture, ...]:
-    """Return the rows of the table that another extends, whose key is taken out."""
-    if "extends" not in content:
+def _extended(path: Path, said: "_TableFile") -> str | Path:
+    """Return what a file extends: a table by its name, or a file beside it."""
+    assert said.extends is not None
+    return said.extends if said.extends in _TABLES else path.parent / said.extends
+
+
+@dataclass(frozen=True)
+class _GestureRow:
+    """A gesture as a file says it, fingers by one state's name or several."""
+
+    name: str
+    thumb: str | tuple[str, ...] | None = None
+    index: str | tuple[str, ...] | None = None
+    middle: str | tuple[str, ...] | None = None
+    ring: str | tuple[str, ...] | None = None
+    pinky: str | tuple[str, ...] | None = None
+    thumb_points: str | None = None
+    touching: tuple[str, ...] | None = None
+    number: int | None = None
+
+    def __post_init__(self) -> None:
+        for finger in FINGERS:
+            _states(finger, getattr(self, finger))
+        if self.thumb_points not in (None, "up", "down", "side"):
+            raise InputError(f"thumb_points: expected up, down or side, got {self.thumb_points!r}")
+        if self.number is not None:
+            whole_in_range("number", self.number, low=0, high=_MOST)
+        if not _TIPS.keys() >= set(self.touching or ()):
+            raise InputError(
+                f"touching: expected some of {', '.join(_TIPS)}, got {self.touching!r}"
+            )
+
+    def read(self) -> Gesture:
+        fingers = {finger: _states(finger, getattr(self, finger)) for finger in FINGERS}
+        return Gesture(
+            self.name,
+            {finger: states for finger, states in fingers.items() if states},
+            self.thumb_points,
+            None if self.touching is None else frozenset(self.touching),
+            self.number,
+        )
+
+
+@dataclass(frozen=True)
+class _TableFile:
+    """A file of gestures; those of the table that it extends are tried after its own."""
+
+    extends: str | None = None
+    gesture: tuple[_GestureRow, ...] = ()
+
+
+def _states(finger: str, names: str | tuple[str, ...] | None) -> tuple[State, ...]:
+    """Return the states that names stand for; empty where a finger is not named."""
+    if names is None:
         return ()
-    extended = _typed(content.pop("extends"), str, f"{source}, extends")
-    return _load_rows(extended, (*below, source))
-
-
-def _typed(value: Any, expected: type[T], origin: str) -> T:
-    """Return a value of a table. Raises :class:`InputError` for one of another type."""
-    # Python counts True as a number.
-    is_flag = expected is int and isinstance(value, bool)
-    if not isinstance(value, expected) or is_flag:
-        raise InputError(f"{origin}: expected {_IN_WORDS[expected]}, got {value!r}")
-    return value
-
-
-_IN_WORDS: dict[type, str] = {str: "a text", int: "a whole number", list: "a list", dict: "a table"}
-
-
-def _row(table: Any, origin: str) -> Gesture:
-    """Return a row of a table, of which an error says where it stands."""
-    row = dict(_typed(table, dict, origin))
-    if "name" not in row:
-        raise InputError(f"{origin}: has no name")
-    name = _typed(row.pop("name"), str, f"{origin}, name")
-    origin = f"{origin} ({name})"
-    fingers: dict[str, tuple[State, ...]] = {}
-    for finger in FINGERS:
-        if finger in row:
-            fingers[finger] = _states(row.pop(finger), f"{origin}, {finger}")
-    # All keys are taken out before the first is checked: an unknown one is often a misspelt one.
-    points = row.pop("thumb_points", None)
-    touching = row.pop("touching", None)
-    number = row.pop("number", None)
-    if row:
-        names = ", ".join(FINGERS)
-        raise InputError(f"{origin}: unknown keys {sorted(row)}; fingers are {names}")
-    if points not in (None, "up", "down", "side"):
-        raise InputError(f"{origin}: thumb_points must be up, down or side, got {points!r}")
-    if number is not None:
-        _typed(number, int, f"{origin}, number")
-    return Gesture(name, fingers, points, _touched(touching, origin), number)
-
-
-def _touched(value: Any, origin: str) -> frozenset[str] | None:
-    """Return the fingers that have to touch the thumb; None where a row says nothing of it."""
-    if value is None:
-        return None
-    is_list_of_text = isinstance(value, list) and all(isinstance(name, str) for name in value)
-    if not is_list_of_text or not _TIPS.keys() >= set(value):
-        raise InputError(
-            f"{origin}: touching must name fingers other than the thumb, got {value!r}"
-        )
-    return frozenset(value)
-
-
-def _states(value: Any, origin: str) -> tuple[State, ...]:
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not names or not all(map(_may_be_state, names)):
-        raise InputError(
-            f"{origin}: expected straight, hooked, curved, bent or folded, got {value!r}"
-        )
+    listed = [names] if isinstance(names, str) else names
+    if not listed or not set(listed) <= _STATES.keys():
+        raise InputError(f"{finger}: expected some of {', '.join(_STATES)}, got {names!r}")
     states: list[State] = []
-    for name in names:
-        states += _STATES[_typed(name, str, origin)]
+    for name in listed:
+        states += _STATES[name]
     return tuple(states)
-
-
-def _may_be_state(name: Any) -> bool:
-    # What is no text has an error of its own.
-    return not isinstance(name, str) or name in _STATES
 
 
 _STATES: dict[str, tuple[State, ...]] = {

@@ -5,9 +5,9 @@ from math import cos, sin
 
 import numpy as np
 
-from handheld.hands._checks import require_flag, require_real, require_whole
 from handheld.hands.result import Points
 from handheld.media import Rect
+from handheld.ranges import flag, in_range, whole_in_range
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class LandmarkGeometry:
     """The layout of a landmark model.
 
     Attributes:
-        size: side of the square input, pixels; RGB in 0 to 1.
+        size: side of the square input, pixels; RGB between 0 and 1.
         depth_scale: raw depth is divided by it (MediaPipe's ``normalize_z``).
         right_if_mirrored: whether the handedness output is the probability of a right hand in a
             mirrored (selfie) picture; MediaPipe's is that of a right hand in a picture that is not
@@ -33,10 +33,10 @@ class LandmarkGeometry:
     confidence: bool = False
 
     def __post_init__(self) -> None:
-        require_whole("size", self.size)
-        require_real("depth_scale", self.depth_scale)
-        require_flag("right_if_mirrored", self.right_if_mirrored)
-        require_flag("confidence", self.confidence)
+        whole_in_range("size", self.size, low=1)
+        in_range("depth_scale", self.depth_scale, low=0, low_open=True)
+        flag("right_if_mirrored", self.right_if_mirrored)
+        flag("confidence", self.confidence)
 
     @property
     def outputs(self) -> tuple[tuple[int, ...], ...]:

@@ -1,14 +1,14 @@
 """Model packs: the two models of the tracker, and what their numbers mean."""
 
 import os
-import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
+from handheld.config import read_config
 from handheld.engine import Model
 from handheld.engine.store import Bundle, stored
 from handheld.errors import InputError, ModelError
@@ -43,8 +43,6 @@ MEDIAPIPE_HANDS = Bundle(
 
 ASSETS = Path(__file__).with_name("assets")
 
-Geometry = TypeVar("Geometry", PalmGeometry, LandmarkGeometry)
-
 OURS = "handheld"
 """The pack that ships with the package; ``assets/handheld/card.md`` says what made it."""
 
@@ -52,9 +50,6 @@ _FETCHED = {"mediapipe-full": "full", "mediapipe-lite": "lite"}
 """Packs out of MediaPipe's wheel, by name."""
 
 _NAMES = (OURS, *_FETCHED)
-
-_KEYS = {"palm", "landmark", "palm_geometry", "landmark_geometry"}
-"""Of a ``pack.toml``."""
 
 
 @dataclass(frozen=True)
@@ -147,58 +142,28 @@ def _from_folder(folder: Path) -> ModelPack:
     )
 
 
+@dataclass(frozen=True)
+class _PackFile:
+    """What ``pack.toml`` says."""
+
+    palm: str
+    landmark: str
+    palm_geometry: PalmGeometry = field(default_factory=PalmGeometry)
+    landmark_geometry: LandmarkGeometry = field(default_factory=LandmarkGeometry)
+
+
 def _from_toml(folder: Path) -> ModelPack:
-    path = folder / "pack.toml"
-    table = _read_toml(path)
-    # A misspelt table would leave its defaults in force.
-    if unknown := table.keys() - _KEYS:
-        raise ModelError(f"{path}: unknown keys {sorted(unknown)}")
-    for key in ("palm", "landmark"):
-        if not isinstance(table.get(key), str):
-            raise ModelError(
-                f"{path}: {key}: expected the name of a model file, got {table.get(key)!r}"
-            )
+    try:
+        said = read_config(_PackFile, folder / "pack.toml")
+    except InputError as error:
+        raise ModelError(str(error)) from error
     return ModelPack(
         name=str(folder),
-        palm=folder / table["palm"],
-        landmark=folder / table["landmark"],
-        palm_geometry=_geometry(PalmGeometry, "palm_geometry", table, path),
-        landmark_geometry=_geometry(LandmarkGeometry, "landmark_geometry", table, path),
+        palm=folder / said.palm,
+        landmark=folder / said.landmark,
+        palm_geometry=said.palm_geometry,
+        landmark_geometry=said.landmark_geometry,
     )
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        # Editors on Windows put a mark before the text.
-        return tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{path}: cannot be read: {error}; expected palm, landmark and optional geometry tables"
-        ) from error
-
-
-def _geometry(
-    geometry_type: type[Geometry], key: str, table: dict[str, Any], path: Path
-) -> Geometry:
-    """Return a table of a pack as a geometry."""
-    values = table.get(key, {})
-    if not isinstance(values, dict):
-        raise ModelError(f"{path}: {key}: expected a table, got {values!r}")
-    known = [entry.name for entry in fields(geometry_type)]
-    if unknown := values.keys() - known:
-        raise ModelError(f"{path}: {key}: no entry {min(unknown)!r}; expected {', '.join(known)}")
-    # Its own error names the value; here the file and table are added.
-    try:
-        return geometry_type(**{name: _frozen(value) for name, value in values.items()})
-    except InputError as error:
-        raise ModelError(f"{path}: {key}.{error}") from error
-
-
-def _frozen(value: Any) -> Any:
-    """Return TOML's lists as tuples."""
-    if isinstance(value, list):
-        return tuple(map(_frozen, value))
-    return value
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.hands._checks import require_whole
 from handheld.hands.geometry import overlap
 from handheld.hands.result import Palm
 from handheld.media import Rect
+from handheld.ranges import in_range, whole_in_range
 
 Floats = NDArray[np.float32]
 
@@ -26,7 +26,7 @@ class PalmGeometry:
     """The layout of a palm model.
 
     Attributes:
-        size: side of the square input, pixels; RGB in 0 to 1, letterboxed with black.
+        size: side of the square input, pixels; RGB between 0 and 1, letterboxed with black.
         grids: (cells along a side, anchors in each cell) in the order of the output.
         keypoints: number of keypoints behind the box in each row.
 
@@ -39,8 +39,8 @@ class PalmGeometry:
     keypoints: int = 7
 
     def __post_init__(self) -> None:
-        require_whole("size", self.size)
-        require_whole("keypoints", self.keypoints, minimum=0)
+        whole_in_range("size", self.size, low=1)
+        whole_in_range("keypoints", self.keypoints, low=0)
         is_tuple = isinstance(self.grids, tuple)
         if not is_tuple or not self.grids or not all(map(_is_grid, self.grids)):
             raise InputError(
@@ -98,8 +98,7 @@ def decode_palms(
     Raises:
         InputError: the threshold is outside of its range.
     """
-    if not 0 < threshold < 1:
-        raise InputError(f"expected a threshold between 0 and 1, got {threshold}")
+    in_range("threshold", threshold, low=0, high=1, low_open=True, high_open=True)
     rows = _best_rows(logits, threshold)
     scores = 1 / (1 + np.exp(-np.clip(logits[rows], -100, 100)))
     points = raw[rows].reshape(len(rows), 2 + geometry.keypoints, 2) / geometry.size

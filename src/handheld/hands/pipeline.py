@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from handheld.engine import Model
 from handheld.errors import InputError
 from handheld.graph import BackEdge, FlowLimiter, Gate, GraphConfig, Node, PreviousLoopback
-from handheld.hands._checks import require_flag, require_score, require_whole
 from handheld.hands.calculators import (
     AssignIds,
     AssociateRegions,
@@ -23,6 +22,7 @@ from handheld.hands.gestures import GestureTable
 from handheld.hands.packs import ModelPack
 from handheld.hands.smoothing import OneEuroOptions
 from handheld.media import Frame
+from handheld.ranges import flag, in_range, whole_in_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class HandOptions:
     Attributes:
         max_hands: hands to report at most.
         min_palm_score: of a palm to be looked at, in (0, 1).
-        min_hand_score: of a landmark result to be a hand; a hand below it is lost, 0 to 1.
+        min_hand_score: of a landmark result to be a hand; a hand below it is lost, in [0, 1].
         redetect_every: while some, but fewer than ``max_hands``, are followed, the detector runs in
             every k-th frame.
         mirrored: whether frames are mirror images (as selfie cameras show them); decides what is
@@ -50,13 +50,15 @@ class HandOptions:
     palms_only: bool = False
 
     def __post_init__(self) -> None:
-        require_whole("max_hands", self.max_hands)
-        require_whole("redetect_every", self.redetect_every)
+        whole_in_range("max_hands", self.max_hands, low=1)
+        whole_in_range("redetect_every", self.redetect_every, low=1)
         # It becomes a logit, which 0 and 1 do not have.
-        require_score("min_palm_score", self.min_palm_score, ends=False)
-        require_score("min_hand_score", self.min_hand_score, ends=True)
-        require_flag("mirrored", self.mirrored)
-        require_flag("palms_only", self.palms_only)
+        in_range(
+            "min_palm_score", self.min_palm_score, low=0, high=1, low_open=True, high_open=True
+        )
+        in_range("min_hand_score", self.min_hand_score, low=0, high=1)
+        flag("mirrored", self.mirrored)
+        flag("palms_only", self.palms_only)
         if not isinstance(self.smoothing, OneEuroOptions | None):
             raise InputError(
                 f"smoothing: expected True, False or OneEuroOptions, got {self.smoothing!r}"

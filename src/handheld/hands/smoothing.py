@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import TimestampError
-from handheld.hands._checks import require_real
+from handheld.ranges import in_range
 
 Floats = NDArray[np.float32]
 
@@ -37,9 +37,9 @@ class OneEuroOptions:
     speed_cutoff: float = 1.0
 
     def __post_init__(self) -> None:
-        require_real("min_cutoff", self.min_cutoff)
-        require_real("beta", self.beta, zero=True)
-        require_real("speed_cutoff", self.speed_cutoff)
+        in_range("min_cutoff", self.min_cutoff, low=0, low_open=True)
+        in_range("beta", self.beta, low=0)
+        in_range("speed_cutoff", self.speed_cutoff, low=0, low_open=True)
 
 
 class OneEuroFilter:

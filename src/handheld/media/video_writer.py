@@ -4,7 +4,7 @@ import os
 import warnings
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from numbers import Integral, Real
+from numbers import Integral
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +18,7 @@ from handheld.media.frame import Image
 from handheld.media.images import reason_of
 from handheld.media.video_reader import MediaWarning
 from handheld.pictures import as_rgb
+from handheld.ranges import in_range, whole_in_range
 
 _MICROSECONDS = Fraction(1, 1_000_000)
 _FASTEST = 10_000  # frames a second; beyond, files lose frames in silence
@@ -99,12 +100,8 @@ class VideoWriter:
     ) -> None:
         self.path = Path(path)
         self._format = _format_of(self.path)
-        if not _is_real(fps) or not 0 < fps <= _FASTEST:
-            raise InputError(f"fps: expected a number in (0, {_FASTEST}], got {fps!r}")
-        if not _is_whole(quality) or not 0 <= quality <= _WORST_QUALITY:
-            raise InputError(
-                f"quality: expected a whole number in [0, {_WORST_QUALITY}], got {quality!r}"
-            )
+        in_range("fps", fps, low=0, high=_FASTEST, low_open=True)
+        whole_in_range("quality", quality, low=0, high=_WORST_QUALITY)
         # 1001 is the largest denominator of a rate in use: 30000/1001, that of NTSC.
         self._fps = Fraction(fps).limit_denominator(1001)
         self._quality = quality
@@ -211,7 +208,7 @@ class VideoWriter:
 
     def _ensure_follows(self, t_us: int) -> None:
         """Refuse a time that the file could not give back."""
-        if not _is_whole(t_us) or not abs(t_us) < _LATEST:
+        if not isinstance(t_us, Integral) or not abs(t_us) < _LATEST:
             raise InputError(
                 f"{self.path}: expected a time in whole microseconds on a frame, got {t_us!r}"
             )
@@ -319,11 +316,3 @@ def _scaled(image: Image, width: int, height: int) -> Image:
     frame = av.VideoFrame.from_ndarray(image, format="rgb24")
     scaled = frame.reformat(width=width, height=height)
     return np.asarray(scaled.to_ndarray(format="rgb24"), np.uint8)
-
-
-def _is_real(value: object) -> bool:
-    return isinstance(value, Real)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral)

@@ -45,7 +45,7 @@ class TextClassifier:
         self._check_shapes()
         self.threshold = self._number("threshold", 0.0)
         if not 0 <= self.threshold <= 1:
-            raise self._error(f"threshold is {self.threshold!r}, expected a number of 0 to 1")
+            raise self._error(f"threshold is {self.threshold!r}, expected a number in [0, 1]")
         self.temperature = self._number("temperature", 1.0)
         if not 0 < self.temperature < float("inf"):
             raise self._error(f"temperature is {self.temperature!r}, expected a number above 0")
@@ -97,7 +97,7 @@ class TextClassifier:
             raise
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return (texts, labels) probabilities, 0 to 1; a text has the same ones in any company.
+        """Return (texts, labels) probabilities in [0, 1]; a text has the same ones in any company.
 
         Args:
             texts: a list of texts; a single text goes into :meth:`classify`, or in a list of one.

@@ -15,6 +15,7 @@ from handheld.errors import InputError
 from handheld.projection.hashing import GOLDEN, Hashes, Numbers, mix
 from handheld.projection.ragged import counts_of, offsets_of, taken
 from handheld.projection.words import KEPT_LETTERS, Texts, Words, fingerprints, words_of
+from handheld.ranges import whole_in_range
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -47,10 +48,11 @@ class Features:
     """Which features a text has.
 
     Attributes:
-        words: words in the longest n-gram; 1 to 5, or 0 for none.
-        skips: words that may be left out between two words of an n-gram, as in "how going"; 0 to 3.
+        words: words in the longest n-gram, in [0, 5]; 0: none.
+        skips: words that may be left out between two words of an n-gram, as in "how going", in
+            [0, 3].
         letters: lengths of n-grams of letters inside a word, its edges being letters too: ``<ok>``;
-            each 1 to 8.
+            each in [1, 8].
         folding: version of the case folding, 1 or 2: see
             :func:`handheld.projection.words.words_of`.
 
@@ -64,13 +66,11 @@ class Features:
     folding: int = 1
 
     def __post_init__(self) -> None:
-        has_valid_letters = all(1 <= length <= 8 for length in self.letters)
-        if not (0 <= self.words <= 5 and 0 <= self.skips <= 3 and has_valid_letters):
-            raise InputError(
-                f"expected words of 0 to 5, skips of 0 to 3 and letters of 1 to 8, got {self}"
-            )
-        if self.folding not in (1, 2):
-            raise InputError(f"folding is {self.folding}, expected version 1 or 2")
+        whole_in_range("words", self.words, low=0, high=5)
+        whole_in_range("skips", self.skips, low=0, high=3)
+        for number, length in enumerate(self.letters):
+            whole_in_range(f"letters[{number}]", length, low=1, high=8)
+        whole_in_range("folding", self.folding, low=1, high=2)
         if not self.words and not self.letters:
             raise InputError("expected some features: n-grams of words, of letters, or both")
 

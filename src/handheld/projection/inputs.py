@@ -19,6 +19,7 @@ from handheld.projection.ngrams import NGrams
 from handheld.projection.ragged import filtered, padded, thinned
 from handheld.projection.signs import Signs
 from handheld.projection.words import Texts, words_of
+from handheld.ranges import whole_in_range
 
 # So many rows of at most 127 add up to less than 2^24: exactly, in float32.
 _MAX_LENGTH = 1 << 16
@@ -45,11 +46,8 @@ class Rows:
     length: int = 256
 
     def __post_init__(self) -> None:
-        if not (1 <= self.rows <= _MAX_ROWS and 1 <= self.length <= _MAX_LENGTH):
-            raise InputError(
-                "expected 1 row or more and a length of 1 to 65536, "
-                f"got {self.rows} and {self.length}"
-            )
+        whole_in_range("rows", self.rows, low=1, high=_MAX_ROWS)
+        whole_in_range("length", self.length, low=1, high=_MAX_LENGTH)
 
     def of(self, texts: Sequence[str]) -> NDArray[np.int32]:
         """Return (texts, length) row numbers; behind a text's last stands ``rows``."""
@@ -138,11 +136,9 @@ class WordNumbers:
     folding: int = 1
 
     def __post_init__(self) -> None:
-        if not (1 <= self.length <= _MAX_LENGTH and 1 <= self.buckets <= _MAX_ROWS):
-            raise InputError(
-                "expected a length of 1 to 65536 and 1 bucket or more, "
-                f"got {self.length} and {self.buckets}"
-            )
+        whole_in_range("length", self.length, low=1, high=_MAX_LENGTH)
+        whole_in_range("buckets", self.buckets, low=1, high=_MAX_ROWS)
+        whole_in_range("folding", self.folding, low=1, high=2)
 
     def of(self, texts: Sequence[str]) -> NDArray[np.int32]:
         """Return (texts, length) numbers of words, 1 to ``buckets``; 0 behind the last word."""
@@ -167,7 +163,7 @@ class Picked:
     Attributes:
         ngrams: that are counted.
         buckets: (n,) numbers of the n-grams' buckets that have a row, rising.
-        length: n-grams of a text that are read, 1 to 65,536; of more, so many are taken at even
+        length: n-grams of a text that are read, in [1, 65536]; of more, so many are taken at even
             distances.
         shared_rows: that the buckets take in turn, 1 to n; None: a row for each.
 
@@ -181,16 +177,13 @@ class Picked:
     shared_rows: int | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.length <= _MAX_LENGTH:
-            raise InputError(f"length is {self.length}, expected 1 to 65536")
+        whole_in_range("length", self.length, low=1, high=_MAX_LENGTH)
         count = len(self.buckets)
-        if self.shared_rows is not None and not 1 <= self.shared_rows <= count:
-            raise InputError(
-                f"shared_rows is {self.shared_rows}, expected 1 to {count}, the number of buckets"
-            )
+        if self.shared_rows is not None:
+            whole_in_range("shared_rows", self.shared_rows, low=1, high=count)
         universe = 1 << self.ngrams.bits
         if not count or not 0 <= self.buckets[0] <= self.buckets[-1] < universe:
-            raise InputError(f"expected buckets of 0 to {universe - 1}, one or more")
+            raise InputError(f"buckets: expected one or more, each in [0, {universe - 1}]")
 
     @property
     def rows(self) -> int:

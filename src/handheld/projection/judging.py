@@ -68,7 +68,7 @@ class TextJudgement:
     Attributes:
         data: that it was asked.
         answered: (n,) numbers of its labels.
-        shares: (n,) probability of each answer, 0 to 1.
+        shares: (n,) probability of each answer, in [0, 1].
         outside: (m,) largest probability of each text out of scope.
         threshold: the smallest probability that counts as in scope; 0: all do.
     """
@@ -86,7 +86,7 @@ class TextJudgement:
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers among texts in scope, 0 to 1."""
+        """Share of right answers among texts in scope, in [0, 1]."""
         return float(self.right.mean())
 
     @property

@@ -16,6 +16,7 @@ from handheld.errors import InputError
 from handheld.projection.hashing import Numbers
 from handheld.projection.inputs import Rows
 from handheld.projection.words import Texts
+from handheld.ranges import in_range
 
 LEVELS: Mapping[int, int] = {4: 7, 8: 127}
 """To each side of zero, by bits of a number."""
@@ -43,6 +44,7 @@ class LearnedTable:
     bits: int = 4
 
     def __post_init__(self) -> None:
+        in_range("step", self.step, low=0, low_open=True)
         table = self.table
         highest = LEVELS.get(self.bits, 0)
         has_rows = table.ndim == 2 and len(table) == self.reader.rows
@@ -52,11 +54,11 @@ class LearnedTable:
             and -highest <= table.min(initial=0)
             and table.max(initial=0) <= highest
         )
-        if not (has_rows and is_on_grid and self.step > 0):
+        if not (has_rows and is_on_grid):
             raise InputError(
                 f"expected a table ({self.reader.rows}, width) of int8 from -{highest} to "
-                f"{highest} in 4 or 8 bits, a step above 0, got {table.dtype} "
-                f"{list(table.shape)} and {self.step} in {self.bits} bits"
+                f"{highest} in 4 or 8 bits, got {table.dtype} "
+                f"{list(table.shape)} in {self.bits} bits"
             )
 
     @property

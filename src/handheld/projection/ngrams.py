@@ -28,6 +28,7 @@ from handheld.projection.folding import (
 )
 from handheld.projection.hashing import GOLDEN, Hashes, Numbers, mix
 from handheld.projection.ragged import counts_of, filtered, offsets_of
+from handheld.ranges import whole_in_range
 
 BASE = np.uint64(0xD1342543DE82EF95)
 """Of the polynomials: odd, so that it has an inverse (a multiplier of Steele and Vigna,
@@ -44,13 +45,13 @@ class NGrams:
     """Which n-grams of a text are counted, and into how many buckets they fall.
 
     Attributes:
-        words: words in the longest n-gram of words, 0 to 3. A word is a run of letters and digits;
+        words: words in the longest n-gram of words, in [0, 3]. A word is a run of letters and digits;
             an emoji, a question or exclamation mark, and a letter of a script without spaces is
             one by itself.
-        letters: lengths of the n-grams of letters, each 2 to 8, in rising order: inside a piece of
+        letters: lengths of the n-grams of letters, each in [2, 8], in rising order: inside a piece of
             text between spaces, whose edges are letters too.
-        bits: of a bucket's number, 8 to 24.
-        longest: letters of a text that are read, 1 to 1,000,000; a longer text is cut.
+        bits: of a bucket's number, in [8, 24].
+        longest: letters of a text that are read, in [1, 1000000]; a longer text is cut.
 
     Raises:
         InputError: a number outside of these, or no n-grams at all.
@@ -62,19 +63,15 @@ class NGrams:
     longest: int = 20_000
 
     def __post_init__(self) -> None:
-        if not 0 <= self.words <= 3:
-            raise InputError(f"words is {self.words}, expected 0 to 3")
-        is_rising = sorted(set(self.letters)) == list(self.letters)
-        if not is_rising or not all(2 <= length <= 8 for length in self.letters):
-            raise InputError(
-                f"letters is {self.letters}, expected lengths of 2 to 8 in rising order"
-            )
+        whole_in_range("words", self.words, low=0, high=3)
+        for number, length in enumerate(self.letters):
+            whole_in_range(f"letters[{number}]", length, low=2, high=8)
+        if sorted(set(self.letters)) != list(self.letters):
+            raise InputError(f"letters: expected lengths in rising order, got {self.letters}")
         if not self.words and not self.letters:
             raise InputError("expected n-grams of words, of letters, or both, got none")
-        if not 8 <= self.bits <= 24:
-            raise InputError(f"bits is {self.bits}, expected 8 to 24")
-        if not 1 <= self.longest <= 1_000_000:
-            raise InputError(f"longest is {self.longest}, expected 1 to 1000000")
+        whole_in_range("bits", self.bits, low=8, high=24)
+        whole_in_range("longest", self.longest, low=1, high=1_000_000)
 
     @property
     def shift(self) -> np.uint64:

@@ -18,7 +18,7 @@ Shares = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class ScopeFigures:
-    """How well a threshold tells texts in scope from others; all of 0 to 1.
+    """How well a threshold tells texts in scope from others; all in [0, 1].
 
     Attributes:
         auroc: probability that a text in scope has a larger probability than one out of scope; 0.5
@@ -43,7 +43,7 @@ def figures(
         inside: (n,) largest probability of each text in scope.
         right: (n,) whether its answer is right.
         outside: (m,) largest probability of each text out of scope.
-        threshold: 0 to 1.
+        threshold: in [0, 1].
 
     Raises:
         InputError: no text in scope, or none out of it.

@@ -18,6 +18,7 @@ from handheld.errors import InputError
 from handheld.projection.features import Bag
 from handheld.projection.hashing import Hashes, Numbers, mix
 from handheld.projection.ragged import counts_of
+from handheld.ranges import whole_in_range
 
 Bits = NDArray[np.uint8]
 
@@ -32,7 +33,7 @@ class Signs:
 
     Attributes:
         functions: T, 1 or more.
-        bits: d of each function, 1 to 64.
+        bits: d of each function, in [1, 64].
         seed: of all directions.
 
     Raises:
@@ -44,10 +45,9 @@ class Signs:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not (self.functions >= 1 and 1 <= self.bits <= 64 and 0 <= self.seed < 1 << 62):
-            raise InputError(
-                f"expected 1 or more functions of 1 to 64 bits and a seed of 0 or more, got {self}"
-            )
+        whole_in_range("functions", self.functions, low=1)
+        whole_in_range("bits", self.bits, low=1, high=64)
+        whole_in_range("seed", self.seed, low=0, high=(1 << 62) - 1)
 
     @property
     def size(self) -> int:

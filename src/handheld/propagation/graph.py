@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from handheld.errors import InputError, MissingDependencyError
-from handheld.propagation._checks import positive, whole
+from handheld.ranges import in_range, whole_in_range
 
 # Numbers of nodes are int32.
 _MOST_NODES = (1 << 31) - 1
@@ -178,7 +178,7 @@ class WeightedGraph:
         _check_nodes({name: graph for name, (graph, _) in relations.items()})
         weights = []
         for name, (graph, share) in relations.items():
-            share = positive(f"the weight of {name!r}", share, zero=True)
+            in_range(f"the weight of {name!r}", share, low=0)
             weights.append(graph.weights * share)
         graphs = [graph for graph, _ in relations.values()]
         first = graphs[0]
@@ -254,9 +254,9 @@ def _count(source: NDArray[Any], target: NDArray[Any], nodes: int | None) -> int
     if len(source):
         highest = max(int(source.max()), int(target.max()))
         lowest = min(int(source.min()), int(target.min()))
-    count = highest + 1 if nodes is None else whole("nodes", nodes, 0)
-    if count > _MOST_NODES and nodes is not None:
-        raise InputError(f"nodes is {nodes}; a graph holds {_MOST_NODES} at most")
+    if nodes is not None:
+        whole_in_range("nodes", nodes, low=0, high=_MOST_NODES)
+    count = highest + 1 if nodes is None else nodes
     # ends are checked before the gap below: a negative number is a slip, and no name
     most = min(count, _MOST_NODES) - 1
     if lowest < 0 or highest > most:
@@ -362,11 +362,11 @@ def _counts(
     """
     names = column.dictionary.to_pylist()
     unknown = set(relations) - set(names)
-    wrong = [name for name, count in relations.items() if not 0 <= count < np.inf]
-    if unknown or wrong or column.null_count:
-        expected = f"relations of {sorted(map(str, names))}, each with a finite weight of 0 or more"
+    if unknown or column.null_count:
         got = f"{dict(relations)} and {column.null_count} edges without a relation"
-        raise InputError(f"expected {expected}, got {got}")
+        raise InputError(f"expected relations of {sorted(map(str, names))}, got {got}")
+    for name, count in relations.items():
+        in_range(f"relations[{name!r}]", count, low=0)
     shares = np.array([relations.get(name, 0.0) for name in names], np.float64)
     counts = shares[column.indices.to_numpy()]
     if weights is None:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError, MissingDependencyError
-from handheld.propagation._checks import whole
 from handheld.propagation.graph import WeightedGraph
+from handheld.ranges import whole_in_range
 
 # Of a code: distances and places of bits are small numbers, and no projection of ours makes more.
 _MOST_BYTES = 64
@@ -163,9 +163,9 @@ def _near_distinct(
     codes: NDArray[np.uint8], count: int, orders: int, reach: int, seed: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return :func:`near` of codes without copies."""
-    count = whole("count", count)
-    orders = whole("orders", orders)
-    reach = whole("reach", reach)
+    whole_in_range("count", count, low=1)
+    whole_in_range("orders", orders, low=1)
+    whole_in_range("reach", reach, low=1)
     try:
         from handheld.propagation._codes import compare
     except ImportError as error:

@@ -18,8 +18,9 @@ from handheld.arrays import read_npz
 from handheld.errors import InputError, ModelError
 from handheld.projection import Features, Signs
 from handheld.projection.words import Texts
-from handheld.propagation._checks import small_enough, whole
+from handheld.propagation._checks import small_enough
 from handheld.propagation.labels import Labels
+from handheld.ranges import in_range, whole_in_range
 from handheld.untrusted import read_json
 
 _FORMAT = 1
@@ -80,8 +81,8 @@ class ProjectionGraph:
             raise InputError(
                 f"expected labels for each text, got {len(labels.names)} for {len(texts)}"
             )
-        max_labels = whole("max_labels", max_labels)
-        min_count = whole("min_count", min_count)
+        whole_in_range("max_labels", max_labels, low=1)
+        whole_in_range("min_count", min_count, low=1)
         counts = _Counts.of(_signatures(features, signs, texts), labels)
         keys, entry_labels, votes = counts.largest(max_labels, min_count)
         return cls(features, signs, labels.classes, keys, entry_labels, votes)
@@ -128,11 +129,8 @@ class ProjectionGraph:
         Raises:
             InputError: a label or rate outside of these.
         """
-        if not (0 <= label < self.classes and 0 < rate <= 1):
-            raise InputError(
-                f"expected a label of 0 to {self.classes - 1} and a rate above 0 up to 1,"
-                f" got {label}, {rate}"
-            )
+        whole_in_range("label", label, low=0, high=self.classes - 1)
+        in_range("rate", rate, low=0, high=1, low_open=True)
         signatures = np.unique(_signatures(self.features, self.signs, [text]))
         # signatures that nobody had become entries without votes
         missing = signatures[~np.isin(signatures, self.keys)]

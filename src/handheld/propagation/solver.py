@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.propagation._checks import positive, whole
 from handheld.propagation.graph import WeightedGraph
 from handheld.propagation.labels import (
     ConvergenceWarning,
@@ -32,6 +31,7 @@ from handheld.propagation.parts import (
     SweepRule,
 )
 from handheld.propagation.system import LinearSystem
+from handheld.ranges import in_range, whole_in_range
 
 Report = Callable[[int, int, float], None]
 """Called with the sweep, how many there are at most, and the residual before it."""
@@ -119,13 +119,15 @@ def propagate(
     ([1, 1, 1, 0, 0], True)
     """
     count = _classes(classes, seeds)
-    max_labels = whole("max_labels", max_labels)
-    limit = _Limit(
-        sweeps=whole("max_iter", max_iter),
-        tolerance=positive("tolerance", tolerance, zero=True),
-    )
-    rule = SweepRule(synchronous, whole("threads", threads))
-    workers = whole("workers", workers)
+    whole_in_range("max_labels", max_labels, low=1)
+    whole_in_range("max_iter", max_iter, low=1)
+    whole_in_range("threads", threads, low=1)
+    whole_in_range("workers", workers, low=1)
+    in_range("tolerance", tolerance, low=0)
+    in_range("mu", mu, low=0, low_open=True)
+    in_range("prior", prior, low=0, low_open=True)
+    limit = _Limit(sweeps=max_iter, tolerance=tolerance)
+    rule = SweepRule(synchronous, threads)
     if not synchronous and (rule.threads > 1 or backend == "ray"):
         raise InputError(
             "asynchronous sweeps run on one thread of this process: each node reads those before it"
@@ -134,7 +136,7 @@ def propagate(
     stored = min(max_labels, len(labels))  # no node ever stores another label
     start, is_seed = seeds.start(graph.nodes, count, stored)
     make = _backend(backend, address, workers)
-    system = LinearSystem.of(graph, is_seed, positive("mu", mu), positive("prior", prior))
+    system = LinearSystem.of(graph, is_seed, mu, prior)
     problem = _Problem(system, start, is_seed, labels)
     masses, end = problem.solve(make, rule, limit, report)
     if not end.converged:
@@ -192,7 +194,10 @@ class _End(NamedTuple):
 
 
 def _classes(classes: int | None, seeds: SeedLabels) -> int:
-    return int(seeds.labels.max()) + 1 if classes is None else whole("classes", classes)
+    if classes is None:
+        return int(seeds.labels.max()) + 1
+    whole_in_range("classes", classes, low=1)
+    return classes
 
 
 def _backend(name: str, address: str | None, workers: int) -> Backend:

@@ -6,7 +6,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from handheld.errors import HandheldError, ModelError
 from handheld.files import atomic_path
 from handheld.projection.cards import reader_of
 from handheld.projection.inputs import Rows
+from handheld.ranges import in_range
 from handheld.reply import style
 from handheld.reply.ranker import Ranker
 from handheld.reply.safety import SafetyDetector
@@ -76,6 +77,9 @@ class MixingWeights:
             in [0, 1].
         fit: of how well a reply fits the message, when one is chosen for its intent, in [0, 1].
         share: of how often it is said, in [0, 1].
+
+    Raises:
+        InputError: numbers outside of these.
     """
 
     # training chooses the first anew, see training.selection; the others have stood since the
@@ -84,6 +88,10 @@ class MixingWeights:
     network: float = 0.5
     fit: float = 0.3
     share: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("network", "fit", "share"):
+            in_range(name, getattr(self, name), low=0, high=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,8 +233,6 @@ def _check_replies(bundle: ReplyBundle) -> None:
 
 def _check_weights(bundle: ReplyBundle) -> None:
     """Raise :class:`ModelError` for numbers that are damaged, or of other intents."""
-    if not all(map(_is_share, astuple(bundle.mixing))):
-        raise ModelError(f"expected shares of 0 to 1 of the judges, got {bundle.mixing}")
     counts = bundle.style
     if counts.shape != (style.SIZE,) or not (np.isfinite(counts) & (counts >= 0)).all():
         raise ModelError("its counts of how people write are damaged")
@@ -236,10 +242,6 @@ def _check_weights(bundle: ReplyBundle) -> None:
     intents = len(bundle.intents)
     if known != intents or also_known != intents:
         raise ModelError(f"it names {intents} intents; its ranker and its detector know others")
-
-
-def _is_share(value: Any) -> bool:
-    return isinstance(value, int | float) and 0 <= value <= 1
 
 
 def _rows(entry: Any) -> Rows:

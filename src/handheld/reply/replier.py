@@ -4,13 +4,13 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from importlib import resources
-from numbers import Integral
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
+from handheld.ranges import whole_in_range
 from handheld.reply import formats
 from handheld.reply.bundle import ReplyBundle
 from handheld.reply.conversation import (
@@ -126,10 +126,7 @@ class Replier:
         Raises:
             InputError: no messages, or an ``n`` that is no whole number of 1 or more.
         """
-        if not isinstance(n, Integral) or n < 1:
-            raise InputError(
-                f"expected n, the number of replies, to be a whole number of 1 or more, got {n!r}"
-            )
+        whole_in_range("n", n, low=1)
         turns = turns_of(messages, REMEMBERED)
         last = turns[0]
         if last.mine:

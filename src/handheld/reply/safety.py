@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import ModelError
+from handheld.ranges import in_range
 from handheld.reply.clauses import spans_of
 from handheld.reply.formats import AUTOMATIC, LANGUAGE
 from handheld.reply.message_network import MessageNetwork, SpanLogits
@@ -30,6 +31,8 @@ DANGER = frozenset(("self-harm", "despair", "emergency", "abuse", "violence", "t
 _DANGER_COUNTS = 2.0
 # In the order of SafetyDetector's fields, and by these names in a bundle's card.
 _THRESHOLDS = ("silent", "careful", "mild", "sorry", "doubtful", "wary")
+# Of two thresholds the first is not above the second.
+_RISING = (("careful", "silent"), ("doubtful", "careful"), ("wary", "doubtful"), ("sorry", "mild"))
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ class SafetyDetector:
             [0, 1]; not above ``doubtful``.
 
     Raises:
-        ModelError: thresholds or topics that do not fit together.
+        ModelError: topics that do not fit together.
+        InputError: thresholds that do not.
     """
 
     network: MessageNetwork
@@ -93,14 +97,10 @@ class SafetyDetector:
                 f"expected {self.network.topics} topics, {HARMLESS!r} among them,"
                 f" got {', '.join(self.topics)}"
             )
-        risks_rise = 0 <= self.wary <= self.doubtful <= self.careful <= self.silent <= 1
-        mild_rises = 0 <= self.sorry <= self.mild <= 1
-        if not (risks_rise and mild_rises):
-            values = ", ".join(f"{name} {getattr(self, name)}" for name in _THRESHOLDS)
-            raise ModelError(
-                "expected thresholds of the detector from 0 to 1, wary, doubtful, careful and silent"
-                f" rising, sorry and mild as well, got {values}"
-            )
+        for name in _THRESHOLDS:
+            in_range(name, getattr(self, name), low=0, high=1)
+        for lower, upper in _RISING:
+            in_range(lower, getattr(self, lower), low=0, high=getattr(self, upper))
 
     @cached_property
     def _weights(self) -> NDArray[np.float32]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.errors import ModelError
+from handheld.errors import InputError
+from handheld.ranges import in_range
 
 # Probabilities are kept this far from 0 and 1, so that log odds are finite.
 _SMALL = 1e-6
@@ -27,19 +28,18 @@ class ReplyTrigger:
         threshold: probability from which on replies are suggested, in [0, 1].
 
     Raises:
-        ModelError: not as many weights, or numbers outside of these.
+        InputError: not as many weights, or numbers outside of these.
     """
 
     weights: tuple[float, ...]
     threshold: float
 
     def __post_init__(self) -> None:
-        fits = len(self.weights) == EVIDENCE + 1 and np.isfinite(self.weights).all()
-        if not fits or not 0 <= self.threshold <= 1:
-            raise ModelError(
-                f"expected {EVIDENCE + 1} weights of the trigger"
-                f" and a threshold of 0 to 1, got {self}"
-            )
+        if len(self.weights) != EVIDENCE + 1:
+            raise InputError(f"weights: expected {EVIDENCE + 1}, got {len(self.weights)}")
+        for number, weight in enumerate(self.weights):
+            in_range(f"weights[{number}]", weight)
+        in_range("threshold", self.threshold, low=0, high=1)
 
     def probability(self, seen: NDArray[np.float64]) -> float:
         """Return the probability that one of the suggestions is right, given its evidence."""

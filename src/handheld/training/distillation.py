@@ -1,12 +1,11 @@
 """What a student learns from its teacher: its logits, softened."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch.nn import functional
 
-from handheld.errors import InputError
+from handheld.ranges import in_range
 
 
 @dataclass(frozen=True)
@@ -14,7 +13,7 @@ class Distillation:
     """How much of its teacher, and how much of the labels, a student learns.
 
     Attributes:
-        weight: of the teacher's softened logits against the labels, 0 to 1.
+        weight: of the teacher's softened logits against the labels, in [0, 1].
         temperature: that softens them.
         features: weight of the distance of the features; 0: logits only.
         smoothing: of the labels, in [0, 1) (Szegedy et al., arXiv 1512.00567).
@@ -28,11 +27,12 @@ class Distillation:
     class_weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        are_weights = 0 <= self.weight <= 1 and self.features >= 0
-        if not are_weights or self.temperature <= 0 or not 0 <= self.smoothing < 1:
-            raise InputError(f"expected a weight of 0 to 1 and a temperature above 0, got {self}")
-        if not all(0 < weight < math.inf for weight in self.class_weights):
-            raise InputError(f"expected class weights above 0, got {list(self.class_weights)}")
+        in_range("weight", self.weight, low=0, high=1)
+        in_range("temperature", self.temperature, low=0, low_open=True)
+        in_range("features", self.features, low=0)
+        in_range("smoothing", self.smoothing, low=0, high=1, high_open=True)
+        for number, weight in enumerate(self.class_weights):
+            in_range(f"class_weights[{number}]", weight, low=0, low_open=True)
 
 
 def student_loss(

@@ -67,7 +67,7 @@ class Schedule:
         in_range("decay", self.decay, low=0)
         in_range("clip", self.clip, low=0)
         if self.optimiser not in ("sgd", "adam"):
-            raise InputError(f"no optimiser {self.optimiser!r}: expected sgd or adam")
+            raise InputError(f"optimiser: expected sgd or adam, got {self.optimiser!r}")
 
     def rate_at(self, step: int, steps: int) -> float:
         """Return the learning rate of a step."""

@@ -369,7 +369,9 @@ def test_a_longer_run_that_would_break_its_target_says_what_can_be_done(tmp_path
         longer.for_epsilon(2.0, 20, out=tmp_path)
     allowing = longer.for_epsilon(float(allowed), 20, out=tmp_path)
     assert len(simulate(allowing, Steady(), out=tmp_path).rows) == 40
-    with pytest.raises(InputError, match="target_epsilon: expected a number above 0, got -1"):
+    with pytest.raises(
+        InputError, match=r"target_epsilon: expected a number in \(0, inf\), got -1"
+    ):
         longer.for_epsilon(-1, 20, out=tmp_path)
     assert (
         longer.for_epsilon(2.0, 20, out=tmp_path / "other").stages[1].multiplier

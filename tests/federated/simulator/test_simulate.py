@@ -356,7 +356,7 @@ def test_bytes_are_those_that_travel():
 )
 def test_plans_that_make_no_sense(values):
     ((name, value),) = values.items()
-    with pytest.raises(InputError, match=rf"{name}: expected .*[01] or more, got {value}"):
+    with pytest.raises(InputError, match=rf"^{name}: expected a .*number .*[01].*, got {value}"):
         Plan(**values)
 
 
@@ -375,7 +375,10 @@ def test_robust_means_need_to_see_updates():
 
 @pytest.mark.parametrize(
     ("backend", "workers", "why"),
-    [("cloud", 1, "backend: expected local or ray"), ("local", 0, "workers: expected 1 or more")],
+    [
+        ("cloud", 1, "backend: expected local or ray"),
+        ("local", 0, "workers: expected a whole number of 1 or more, got 0"),
+    ],
 )
 def test_backends_that_are_none(backend, workers, why):
     with pytest.raises(InputError, match=why):
@@ -449,20 +452,20 @@ def test_too_few_for_a_robust_mean_give_the_round_up():
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"ready": 0.0}, r"devices\.ready: expected a share in \(0, 1\], got 0"),
-        ({"night": 1.5}, r"devices\.night: expected a share in \[0, 1\], got 1.5"),
-        ({"dropout_rate": -0.1}, r"devices\.dropout_rate: .* got -0.1"),
-        ({"min_report_fraction": math.nan}, r"devices\.min_report_fraction: .* got nan"),
+        ({"ready": 0.0}, r"^ready: expected a number in \(0, 1\], got 0"),
+        ({"night": 1.5}, r"^night: expected a number in \[0, 1\], got 1.5"),
+        ({"dropout_rate": -0.1}, r"^dropout_rate: .* got -0.1"),
+        ({"min_report_fraction": math.nan}, r"^min_report_fraction: .* got nan"),
         (
             {"examples_per_second": 0.0},
-            r"devices\.examples_per_second: expected a speed above 0, got 0",
+            r"^examples_per_second: expected a number in \(0, inf\), got 0",
         ),
-        ({"upload_bytes_per_second": math.inf}, r"devices\.upload_bytes_per_second: .* got inf"),
-        ({"spread": -1.0}, r"devices\.spread: .* got -1"),
-        ({"deadline": 0.0}, r"devices\.deadline: expected seconds above 0, got 0"),
+        ({"upload_bytes_per_second": math.inf}, r"^upload_bytes_per_second: .* got inf"),
+        ({"spread": -1.0}, r"^spread: .* got -1"),
+        ({"deadline": 0.0}, r"^deadline: expected a number in \(0, inf\], got 0"),
         (
             {"over_selection": 0.5},
-            r"devices\.over_selection: expected a number of 1 or more, got 0.5",
+            r"^over_selection: expected a number in \[1, inf\), got 0.5",
         ),
     ],
 )
@@ -522,7 +525,9 @@ def test_ctrl_c_keeps_the_last_round(tmp_path):
     ],
 )
 def test_asynchronous_averaging_that_makes_no_sense(values):
-    with pytest.raises(InputError, match="asynchronous averaging has"):
+    with pytest.raises(
+        InputError, match=r"^buffer_size: (expected a whole|asynchronous averaging has)"
+    ):
         Plan(**values)
     with pytest.raises(InputError, match="without rounds nobody is late"):
         Plan(buffer_size=2, devices=Devices(over_selection=1.5))

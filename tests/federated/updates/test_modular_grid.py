@@ -102,7 +102,7 @@ def test_what_is_no_sum_is_refused(total):
     "values", [(0.0, 3, 8), (1.0, 0, 8), (1.0, 3, 1), (1.0, 1 << 20, 16), (np.nan, 3, 8)]
 )
 def test_values_outside_their_range(values):
-    with pytest.raises(InputError, match=r"expected a clip|32 are there"):
+    with pytest.raises(InputError, match=r"^(clip|clients|bits): expected a |32 are there"):
         Modular(*values)
 
 

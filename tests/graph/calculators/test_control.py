@@ -97,5 +97,5 @@ def test_a_mux_does_not_take_a_number_out_of_range(select: int) -> None:
 
 @pytest.mark.parametrize("make", [Merge, Mux])
 def test_at_least_one_input(make: Any) -> None:
-    with pytest.raises(InputError, match="at least one input, got 0"):
+    with pytest.raises(InputError, match="inputs: expected a whole number of 1 or more, got 0"):
         make(0)

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
+from handheld.config import read_config
 from handheld.errors import InputError
-from handheld.hands.training.config import ExampleConfig, LearnConfig, read_config
+from handheld.hands.training.config import ExampleConfig, LearnConfig
 from handheld.hands.training.landmark.loss import LossWeights
 from handheld.hands.training.landmark.network import LandmarkShape
 from handheld.hands.training.landmark.trainee import LandmarkConfig
@@ -14,36 +15,34 @@ from handheld.hands.training.palm.network import PalmShape
 from handheld.hands.training.palm.trainee import PalmConfig
 
 WRONG = [
-    (LearnConfig, "learn", "steps", (0,)),
-    (LearnConfig, "learn", "batch", (0,)),
-    (LearnConfig, "learn", "rate", (0.0, -1.0, math.nan, math.inf)),
-    (LearnConfig, "learn", "decay", (-1.0, math.nan, math.inf)),
-    (LearnConfig, "learn", "clip", (-1.0, math.nan, math.inf)),
-    (LearnConfig, "learn", "average", (1.0, math.nan)),
-    (LearnConfig, "learn", "warmup", (1.0, -0.1, math.nan)),
-    (LearnConfig, "learn", "seed", (-1, 2**63)),
-    (LearnConfig, "learn", "threads", (0,)),
-    (LearnConfig, "learn", "evaluate_every", (0,)),
-    (ExampleConfig, "examples", "workers", (-1,)),
-    (ExampleConfig, "examples", "pool", (0,)),
-    (ExampleConfig, "examples", "disagreement", (-0.1, math.nan)),
-    (LossWeights, "loss", "depth", (-1.0, math.nan)),
-    (PalmLoss, "loss", "alpha", (1.5, math.nan)),
-    (PalmLoss, "loss", "gamma", (-1.0, math.inf)),
-    (PalmLoss, "loss", "boxes", (-1.0, math.nan)),
-    (PalmShape, "network", "widths", ((1, 1, 0, 1, 1),)),
-    (PalmShape, "network", "pyramid", (0,)),
-    (LandmarkShape, "network", "depths", ((0, 0, 0, 0, -1),)),
-    (LandmarkShape, "network", "hidden", (0,)),
+    (LearnConfig, "steps", (0,)),
+    (LearnConfig, "batch", (0,)),
+    (LearnConfig, "rate", (0.0, -1.0, math.nan, math.inf)),
+    (LearnConfig, "decay", (-1.0, math.nan, math.inf)),
+    (LearnConfig, "clip", (-1.0, math.nan, math.inf)),
+    (LearnConfig, "average", (1.0, math.nan)),
+    (LearnConfig, "warmup", (1.0, -0.1, math.nan)),
+    (LearnConfig, "seed", (-1, 2**63)),
+    (LearnConfig, "threads", (0,)),
+    (LearnConfig, "evaluate_every", (0,)),
+    (ExampleConfig, "workers", (-1,)),
+    (ExampleConfig, "pool", (0,)),
+    (ExampleConfig, "disagreement", (-0.1, math.nan)),
+    (LossWeights, "depth", (-1.0, math.nan)),
+    (PalmLoss, "alpha", (1.5, math.nan)),
+    (PalmLoss, "gamma", (-1.0, math.inf)),
+    (PalmLoss, "boxes", (-1.0, math.nan)),
+    (PalmShape, "widths", ((1, 1, 0, 1, 1),)),
+    (PalmShape, "pyramid", (0,)),
+    (LandmarkShape, "depths", ((0, 0, 0, 0, -1),)),
+    (LandmarkShape, "hidden", (0,)),
 ]
 
 
-@pytest.mark.parametrize(
-    ("config", "table", "entry", "values"), WRONG, ids=lambda value: str(value)[:30]
-)
-def test_an_entry_outside_its_range_is_named(config, table, entry, values):
+@pytest.mark.parametrize(("config", "entry", "values"), WRONG, ids=lambda value: str(value)[:30])
+def test_an_entry_outside_its_range_is_named(config, entry, values):
     for value in values:
-        with pytest.raises(InputError, match=rf"^{table}\.{entry}: expected a (whole )?number"):
+        with pytest.raises(InputError, match=rf"^{entry}: expected a (whole )?number"):
             config(**{entry: value})
 
 

@@ -124,7 +124,9 @@ def test_infinite_weights_that_come_while_training_are_masked():
 
 def test_errors():
     for sparsity in (1.0, -0.1):
-        with pytest.raises(InputError, match=rf"sparsity in \[0, 1\), got {sparsity}"):
+        with pytest.raises(
+            InputError, match=rf"^sparsity: expected a number in \[0, 1\), got {sparsity}"
+        ):
             Masks.of(two(), sparsity)
     with pytest.raises(InputError, match="the scope 'global' or 'layer', got 'all'"):
         Masks.of(two(), 0.5, scope="all")
@@ -132,7 +134,7 @@ def test_errors():
         InputError, match="no convolution or dense layer '1' to skip; there are 0, 2"
     ):
         Masks.of(two(), 0.5, skip=["1"])
-    with pytest.raises(InputError, match="0 < n <= m"):
+    with pytest.raises(InputError, match=r"^n: expected a whole number in \[1, 4\], got 5"):
         Masks.n_of_m(two(), 5, 4)
     network = two()
     with torch.no_grad():

@@ -40,5 +40,8 @@ def test_random_directions_are_signs_and_never_learn():
 
 @pytest.mark.parametrize(("name", "width"), [("transformer", 4), ("plain", 0)])
 def test_what_cannot_be_made_is_named(name: str, width: int):
-    with pytest.raises(InputError, match=name):
+    message = (
+        f"no network '{name}'" if width else "width: expected a whole number of 1 or more, got 0"
+    )
+    with pytest.raises(InputError, match=message):
         make(name, PictureShape(1, 12, 12), 3, width, seed=0)

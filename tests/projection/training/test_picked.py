@@ -93,7 +93,7 @@ def test_rare_labels_count_alike_if_asked():
         [10 / 18] * 9 + [5.0, 1.0]
     )
     assert class_weights("none", labels, 2, 11).tolist() == [1.0] * 11
-    with pytest.raises(InputError, match="class weight is 'even'"):
+    with pytest.raises(InputError, match=r"class_weight: expected .*, got 'even'"):
         TextModelPlan(1000, class_weight="even")
 
 

@@ -19,6 +19,7 @@ from handheld.engine import compact
 from handheld.errors import InputError
 from handheld.files import atomic_path
 from handheld.networks.structure import removable_blocks
+from handheld.ranges import whole_in_range
 from handheld.training.runs import damaged, read_kept
 
 _SURE = 0.8  # of a limit: an estimate below it, or as far above, needs no measuring
@@ -244,10 +245,9 @@ def ladder(count: int, allows: Callable[[str], bool] = lambda kind: True) -> tup
         InputError: for fewer than one, or if no kind is allowed that could make them.
     """
     first = next(filter(allows, ("nested", "plain", "pruned")), None)
-    if count < 1 or first is None:
-        raise InputError(
-            f"expected one member or more, and techniques that can make them, got {count}"
-        )
+    whole_in_range("targets", count, low=1)
+    if first is None:
+        raise InputError("techniques: expected some that can make members")
     others = [target for target in _OTHERS if allows(target.kind) and target.kind != first]
     if count <= _FEW:
         others = []

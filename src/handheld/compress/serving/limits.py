@@ -3,14 +3,14 @@
 from dataclasses import dataclass, fields
 
 from handheld.errors import InputError
-from handheld.ranges import in_range
+from handheld.ranges import in_range, whole_in_range
 
 GIGABYTE = 10**9
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompressLimits:
-    """The most that a job may have, each a finite number above 0.
+    """The most that a job may have: epochs in (0, inf), all others whole numbers of 1 or more.
 
     Attributes:
         epochs: of the joint training.
@@ -35,8 +35,10 @@ class CompressLimits:
     model_bytes: int = GIGABYTE
 
     def __post_init__(self) -> None:
+        in_range("epochs", self.epochs, low=0, low_open=True)
         for field in fields(self):
-            in_range(f"limit {field.name}", getattr(self, field.name), low=0, low_open=True)
+            if field.type is int:
+                whole_in_range(field.name, getattr(self, field.name), low=1)
 
     def require(self, what: str, value: float, name: str) -> None:
         """Raise :class:`InputError` if ``value`` is more than the limit called ``name``."""

@@ -18,6 +18,7 @@ from handheld.engine import Model
 from handheld.errors import InputError
 from handheld.projection.cards import reader_of
 from handheld.projection.training.lessons import TextLesson
+from handheld.ranges import whole_in_range
 from handheld.training.runs import RunFolder, StageClock
 
 
@@ -27,8 +28,7 @@ def ladder(count: int) -> tuple[Target, ...]:
     Raises:
         InputError: for fewer than one.
     """
-    if count < 1:
-        raise InputError(f"expected one member or more, got {count}")
+    whole_in_range("targets", count, low=1)
     return tuple(Target(size=LARGEST >> step) for step in range(count))
 
 

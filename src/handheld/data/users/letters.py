@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.data._checks import require_fraction, require_whole
 from handheld.data.users.partitions import Partition
 from handheld.errors import InputError
+from handheld.ranges import in_range, whole_in_range
 
 ALPHABET = "\n !\"&'(),-.0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZ[]abcdefghijklmnopqrstuvwxyz"
 """Letters that are known; all others count as one more, whose number is 0."""
@@ -95,9 +95,9 @@ def windows(
     Raises:
         InputError: nobody has as many lines, or a fraction that is none.
     """
-    require_fraction("test", test)
-    require_whole("length", length, minimum=1)
-    require_whole("min_lines", min_lines, minimum=0)
+    in_range("test", test, low=0, high=1, high_open=True)
+    whole_in_range("length", length, low=1)
+    whole_in_range("min_lines", min_lines, low=0)
     users = [user for user, lines in sorted(texts.items()) if len(lines) >= max(1, min_lines)]
     if not users:
         raise InputError(f"no user has {min_lines} lines or more")

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from handheld.data._checks import is_real, require_whole
 from handheld.errors import InputError
+from handheld.ranges import in_range, whole_in_range
 
 Indices = NDArray[np.int64]
 """(n,) numbers of examples, or labels, or counts."""
@@ -142,8 +142,8 @@ def by_shards(labels: Indices, users: int, *, shards_per_user: int = 2, seed: in
     Raises:
         InputError: fewer examples than shards, or no shard for a user.
     """
-    require_whole("shards_per_user", shards_per_user, minimum=1)
-    require_whole("users", users, minimum=1)
+    whole_in_range("shards_per_user", shards_per_user, low=1)
+    whole_in_range("users", users, low=1)
     count = users * shards_per_user
     _require_enough(len(labels), count)
     rng = _rng(seed)
@@ -169,7 +169,7 @@ def by_dirichlet(labels: Indices, users: int, *, alpha: float, seed: int) -> Par
         InputError: fewer examples than users, or an alpha that is not above 0.
     """
     _require_enough(len(labels), users)
-    _require_alpha(alpha)
+    in_range("alpha", alpha, low=0, low_open=True)
     rng = _rng(seed)
     classes, codes = np.unique(labels, return_inverse=True)
     stacks = [rng.permutation(np.flatnonzero(codes == code)) for code in range(len(classes))]
@@ -211,10 +211,10 @@ def by_dirichlet_shares(
     Raises:
         InputError: fewer examples than users need, or an alpha that is not above 0.
     """
-    require_whole("min_examples", min_examples, minimum=0)
-    require_whole("users", users, minimum=1)
+    whole_in_range("min_examples", min_examples, low=0)
+    whole_in_range("users", users, low=1)
     _require_enough(len(labels), users * max(1, min_examples))
-    _require_alpha(alpha)
+    in_range("alpha", alpha, low=0, low_open=True)
     rng = _rng(seed)
     pieces: list[list[Indices]] = [[] for _ in range(users)]
     for label in np.unique(labels):
@@ -244,8 +244,7 @@ def by_quantity(count: int, users: int, *, skew: float = 1.5, seed: int) -> Part
         InputError: fewer examples than users, or a skew below 0.
     """
     _require_enough(count, users)
-    if not is_real(skew) or not 0 <= skew < np.inf:
-        raise InputError(f"skew: expected a number of 0 or more, got {skew!r}")
+    in_range("skew", skew, low=0)
     rng = _rng(seed)
     ranks = np.arange(1, users + 1)
     shares = ranks.astype(float) ** -skew
@@ -323,11 +322,6 @@ def _fill_up(indices: list[Indices], minimum: int, rng: Generator) -> None:
                 heapq.heappush(heap, (-len(indices[changed]), changed))
 
 
-def _require_alpha(alpha: float) -> None:
-    if not is_real(alpha) or not 0 < alpha < np.inf:
-        raise InputError(f"alpha: expected a number above 0, got {alpha!r}")
-
-
 def _require_indices(name: str, numbers: NDArray[Any]) -> None:
     """Raise :class:`InputError` unless an array holds numbers of examples."""
     is_whole = numbers.dtype.kind in "iu" or not numbers.size
@@ -341,7 +335,7 @@ def _require_indices(name: str, numbers: NDArray[Any]) -> None:
 
 
 def _rng(seed: int) -> Generator:
-    require_whole("seed", seed, minimum=0)
+    whole_in_range("seed", seed, low=0)
     return np.random.default_rng(seed)
 
 
@@ -350,7 +344,7 @@ def _offsets(sizes: Indices) -> Indices:
 
 
 def _require_enough(count: int, users: int) -> None:
-    require_whole("users", users, minimum=1)
+    whole_in_range("users", users, low=1)
     if count < users:
         raise InputError(
             "expected a user or more, and an example or more for each part, "

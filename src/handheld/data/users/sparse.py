@@ -14,9 +14,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from handheld.data._checks import is_real, path_of, require_whole
+from handheld.data._checks import path_of
 from handheld.data.dataset import Skipped
 from handheld.errors import InputError
+from handheld.ranges import in_range, whole_in_range
 from handheld.untrusted import require_file
 
 Ints = NDArray[np.int64]
@@ -89,7 +90,7 @@ def read_libsvm(
     """
     path = path_of(path)
     if features is not None:
-        require_whole("features", features, minimum=1)
+        whole_in_range("features", features, low=1)
     skipped: list[Skipped] = []
     lines = _read_lines(path, features, skipped)
     labels = np.array([line.label for line in lines])
@@ -182,12 +183,11 @@ def clicks(
     Raises:
         InputError: numbers below these.
     """
-    require_whole("users", users, minimum=1)
-    require_whole("features", features, minimum=100)
-    require_whole("shown", shown, minimum=2)
-    require_whole("seed", seed, minimum=0)
-    if not is_real(examples) or not 1 <= examples < np.inf:
-        raise InputError(f"examples: expected a number of 1 or more, got {examples!r}")
+    whole_in_range("users", users, low=1)
+    whole_in_range("features", features, low=100)
+    whole_in_range("shown", shown, low=2)
+    whole_in_range("seed", seed, low=0)
+    in_range("examples", examples, low=1)
     rng = np.random.default_rng(seed)
     owners = np.arange(users).repeat(_power_law_counts(rng, users, examples))
     weights = (rng.normal(size=features) * _WEIGHT_SPREAD).astype(np.float32)

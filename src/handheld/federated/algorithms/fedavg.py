@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from handheld.errors import InputError
 from handheld.federated.algorithms.algorithm import Floats, ServerState
 from handheld.federated.algorithms.total import Total
+from handheld.ranges import in_range
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,7 @@ class FedAvg:
     corrects = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate < np.inf:
-            raise InputError(f"expected a rate above 0, got {self.rate}")
+        in_range("rate", self.rate, low=0, low_open=True)
 
     def init(self, weights: Floats) -> ServerState:
         """Return the state before the first round."""

@@ -6,8 +6,8 @@ Li et al., "Federated Optimization in Heterogeneous Networks" (MLSys 2020, arXiv
 from dataclasses import dataclass
 from typing import Any
 
-from handheld.errors import InputError
 from handheld.federated.algorithms.fedavg import FedAvg
+from handheld.ranges import in_range
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,7 @@ class FedProx(FedAvg):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.mu < float("inf"):
-            raise InputError(f"expected a mu of 0 or more, got {self.mu}")
+        in_range("mu", self.mu, low=0)
 
     def adjust(self, gradient: Any, here: Any, state: Any, device_state: Any) -> Any:
         """Return the gradient of the loss and the pull."""

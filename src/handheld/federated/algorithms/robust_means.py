@@ -13,6 +13,7 @@ from handheld.errors import InputError
 from handheld.federated.algorithms.algorithm import Floats
 from handheld.federated.algorithms.total import Total
 from handheld.federated.updates import _kernels
+from handheld.ranges import in_range, whole_in_range
 
 
 class RobustMean(Protocol):
@@ -45,8 +46,7 @@ class TrimmedMean:
     beta: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.beta < 0.5:
-            raise InputError(f"expected a beta in [0, 0.5), got {self.beta}")
+        in_range("beta", self.beta, low=0, high=0.5, high_open=True)
 
     def mean(self, changes: Floats) -> Total:
         """Return the mean of what is left."""
@@ -88,8 +88,8 @@ class Krum:
     kept: int = 1
 
     def __post_init__(self) -> None:
-        if self.byzantine < 0 or self.kept < 1:
-            raise InputError(f"expected byzantine of 0 or more and kept of 1 or more, got {self}")
+        whole_in_range("byzantine", self.byzantine, low=0)
+        whole_in_range("kept", self.kept, low=1)
 
     def mean(self, changes: Floats) -> Total:
         """Return the mean of those that are kept."""

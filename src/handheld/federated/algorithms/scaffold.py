@@ -9,6 +9,7 @@ from handheld.errors import InputError
 from handheld.federated.algorithms.algorithm import Floats, ServerState
 from handheld.federated.algorithms.fedavg import FedAvg
 from handheld.federated.algorithms.total import Total
+from handheld.ranges import whole_in_range
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Scaffold(FedAvg):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.population is not None and self.population < 1:
-            raise InputError(f"expected a population of 1 or more, got {self.population}")
+        if self.population is not None:
+            whole_in_range("population", self.population, low=1)
 
     def init(self, weights: Floats) -> ServerState:
         """Return the state before the first round."""

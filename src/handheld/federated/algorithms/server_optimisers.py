@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.errors import InputError
 from handheld.federated.algorithms.algorithm import ServerState
 from handheld.federated.algorithms.fedavg import FedAvg
 from handheld.federated.algorithms.total import Total
+from handheld.ranges import in_range
 
 Doubles = NDArray[np.float64]
 
@@ -32,8 +32,7 @@ class FedAvgM(FedAvg):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.momentum < 1:
-            raise InputError(f"expected a momentum in [0, 1), got {self.momentum}")
+        in_range("momentum", self.momentum, low=0, high=1, high_open=True)
 
     def apply(self, state: ServerState, total: Total) -> ServerState:
         """Return the state after a round."""
@@ -63,10 +62,9 @@ class FedAdam(FedAvg):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
-            raise InputError(f"expected beta1 and beta2 in [0, 1), got {self}")
-        if not self.tau > 0:
-            raise InputError(f"expected a tau above 0, got {self.tau}")
+        for name in ("beta1", "beta2"):
+            in_range(name, getattr(self, name), low=0, high=1, high_open=True)
+        in_range("tau", self.tau, low=0, low_open=True)
 
     def squares(self, before: Doubles, mean: Doubles) -> Doubles:
         """Return the decaying mean of squares after one more."""

@@ -6,8 +6,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.errors import InputError
 from handheld.federated.updates import _kernels
+from handheld.ranges import in_range
 
 # Sums of many float32 updates lose their last digits in float32.
 Doubles = NDArray[np.float64]
@@ -39,8 +39,7 @@ class Total:
         cls, change: NDArray[Any], weight: float = 1.0, extra: NDArray[np.float32] | None = None
     ) -> Self:
         """Return what one device sends. Raises :class:`InputError` for a weight that is none."""
-        if not (np.isfinite(weight) and weight > 0):
-            raise InputError(f"expected a weight above 0, got {weight}")
+        in_range("weight", weight, low=0, low_open=True)
         # What is added modulo 2^32 counts once.
         if change.dtype == np.uint32:
             return cls(change.copy(), weight, 1)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handheld.errors import InputError
 from handheld.federated.convex import _steps
 from handheld.federated.convex.logistic import Doubles, Logistic, SparseDevice, Traffic, examples_of
+from handheld.ranges import in_range
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,7 @@ class FSVRG:
     rate: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate < np.inf:
-            raise InputError(f"expected a rate above 0, got {self.rate}")
+        in_range("rate", self.rate, low=0, low_open=True)
 
     def round(self, problem: Logistic, weights: Doubles, seed: int) -> tuple[Doubles, Traffic]:
         """Return (features,) the weights after a round, and what travelled.

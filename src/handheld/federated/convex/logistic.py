@@ -10,6 +10,7 @@ from handheld.data.users.partitions import Partition
 from handheld.data.users.sparse import Sparse
 from handheld.errors import InputError, MissingDependencyError
 from handheld.federated.convex import _steps
+from handheld.ranges import in_range
 
 Doubles = NDArray[np.float64]
 
@@ -52,8 +53,7 @@ class Logistic:
     def __post_init__(self) -> None:
         if not len(self.data):
             raise InputError("expected an example or more, got none")
-        if not 0 <= self.l2 < np.inf:
-            raise InputError(f"expected an l2 of 0 or more, got {self.l2}")
+        in_range("l2", self.l2, low=0)
 
     @cached_property
     def devices(self) -> tuple[SparseDevice, ...]:

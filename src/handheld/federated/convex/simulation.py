@@ -6,8 +6,9 @@ from typing import Protocol
 
 import numpy as np
 
-from handheld.errors import InputError, TrainingError
+from handheld.errors import TrainingError
 from handheld.federated.convex.logistic import Doubles, Logistic, Traffic
+from handheld.ranges import in_range
 
 
 class SparseAlgorithm(Protocol):
@@ -47,8 +48,7 @@ def rounds(
         InputError: another momentum.
         TrainingError: weights that are not finite.
     """
-    if not 0 <= momentum < 1:
-        raise InputError(f"expected a momentum in [0, 1), got {momentum}")
+    in_range("momentum", momentum, low=0, high=1, high_open=True)
     weights = moved = np.zeros(problem.data.features)
     number = 0
     while True:

@@ -3,13 +3,14 @@
 Only weights of features that a device holds travel, either way.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from handheld.errors import InputError
 from handheld.federated.convex import _steps
 from handheld.federated.convex.logistic import Doubles, Logistic, SparseDevice, Traffic, examples_of
+from handheld.ranges import in_range, whole_in_range
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class SparseFedAvg:
     fade: float = 10.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.rate < np.inf and self.steps >= 1 and self.fade > 0):
-            raise InputError(f"expected a rate and a fade above 0, and a step or more, got {self}")
+        in_range("rate", self.rate, low=0, low_open=True)
+        whole_in_range("steps", self.steps, low=1)
+        in_range("fade", self.fade, low=0, high=math.inf, low_open=True)
 
     def round(self, problem: Logistic, weights: Doubles, seed: int) -> tuple[Doubles, Traffic]:
         """Return (features,) the weights after a round, and what travelled.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from handheld.errors import InputError
+from handheld.ranges import in_range
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,7 @@ class LearningGate:
     _unmet: tuple[str, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
-        if not self.every >= 0:
-            raise InputError(
-                f"expected 0 seconds or more between two looks at the sensors, got {self.every}"
-            )
+        in_range("every", self.every, low=0)
 
     def unmet(self) -> tuple[str, ...]:
         """Return why the device may not learn now; nothing if it may."""

@@ -30,6 +30,7 @@ from handheld.federated.learning.trainable import Loss, TrainableModule, cross_e
 from handheld.federated.learning.users import Examples
 from handheld.federated.learning.vectors import ModuleLayout, Vector
 from handheld.federated.learning.vectors import load as set_weights
+from handheld.ranges import in_range
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,9 @@ class LearningBudget:
     keep: float = 0.5
 
     def __post_init__(self) -> None:
-        if not (self.seconds > 0 and self.megabytes > 0):
-            raise InputError(f"expected seconds and megabytes above 0, got {self}")
-        if not 0 <= self.keep <= 1:
-            raise InputError(f"expected a share to keep in [0, 1], got {self.keep}")
+        for name in ("seconds", "megabytes"):
+            in_range(name, getattr(self, name), low=0, high=math.inf, low_open=True)
+        in_range("keep", self.keep, low=0, high=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,6 +29,7 @@ from handheld.federated.learning.trainable import Loss, TrainableModule, batch_o
 from handheld.federated.learning.users import Examples
 from handheld.federated.learning.vectors import ModuleLayout, Vector
 from handheld.files import atomic_path
+from handheld.ranges import in_range, whole_in_range
 
 _MOST_BESIDE = 1 << 24  # bytes of statistics beside the weights
 _TRIED = 4  # examples that tell which buffers a module moves in training
@@ -62,13 +63,13 @@ class Personalisation:
 
     def __post_init__(self) -> None:
         if not self.layers or not set(self.layers) <= {"head", "whole"}:
-            raise InputError(f"expected layers of head and whole, got {self.layers}")
-        if not self.shares or not all(0 < share <= 1 for share in self.shares):
-            raise InputError(f"expected shares in (0, 1], got {self.shares}")
-        if self.folds < 2:
-            raise InputError(f"expected 2 folds or more, got {self.folds}")
-        if not 0 < self.significance < 1:
-            raise InputError(f"expected a significance in (0, 1), got {self.significance}")
+            raise InputError(f"layers: expected some of head and whole, got {self.layers}")
+        if not self.shares:
+            raise InputError("shares: expected one or more, got none")
+        for number, share in enumerate(self.shares):
+            in_range(f"shares[{number}]", share, low=0, high=1, low_open=True)
+        whole_in_range("folds", self.folds, low=2)
+        in_range("significance", self.significance, low=0, high=1, low_open=True, high_open=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.learning.users import Examples
+from handheld.ranges import in_range, whole_in_range
 from handheld.untrusted import require_file
 
 # Table "kind" holds the type and shape of all inputs, and of all targets.
@@ -104,15 +105,11 @@ class ExampleStore:
         classes: int | None = None,
         clock: Callable[[], float] = time.time,
     ):
-        for name, limit in (
-            ("max_examples", max_examples),
-            ("megabytes", megabytes),
-            ("days", days),
-            ("classes", 1 if classes is None else classes),
-        ):
-            # "Not above 0": what is no number is neither.
-            if not limit > 0:
-                raise InputError(f"expected limits above 0, got {name} {limit}")
+        whole_in_range("max_examples", max_examples, low=1)
+        in_range("megabytes", megabytes, low=0, high=math.inf, low_open=True)
+        in_range("days", days, low=0, high=math.inf, low_open=True)
+        if classes is not None:
+            whole_in_range("classes", classes, low=1)
         self.classes = classes
         self.path = Path(path)
         self.max_examples = max_examples

@@ -7,9 +7,9 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.errors import InputError
 from handheld.federated.algorithms import Algorithm, ServerState
 from handheld.federated.updates.encoder import seed_of
+from handheld.ranges import in_range, whole_in_range
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -40,17 +40,13 @@ class ClientWork:
     steps: int | None = None
 
     def __post_init__(self) -> None:
-        # Bounds that NaN fails too.
-        if not 0 < self.epochs < np.inf:
-            raise InputError(f"work: expected epochs above 0, got {self.epochs}")
-        if not 0 < self.rate < np.inf:
-            raise InputError(f"work: expected a rate above 0, got {self.rate}")
-        if not 0 < self.decay <= 1:
-            raise InputError(f"work: expected a decay in (0, 1], got {self.decay}")
+        in_range("epochs", self.epochs, low=0, low_open=True)
+        in_range("rate", self.rate, low=0, low_open=True)
+        in_range("decay", self.decay, low=0, high=1, low_open=True)
         for name in ("batch", "steps"):
             count = getattr(self, name)
-            if count is not None and count < 1:
-                raise InputError(f"work: expected {name} of 1 or more, got {count}")
+            if count is not None:
+                whole_in_range(name, count, low=1)
 
     @property
     def is_one_step(self) -> bool:

@@ -37,6 +37,7 @@ from handheld.federated.learning.trial import require_labels, tried
 from handheld.federated.learning.users import Examples, Users
 from handheld.federated.learning.vectors import ModuleLayout
 from handheld.federated.user_code import raised, said
+from handheld.ranges import whole_in_range
 from handheld.training.runs import array_digest
 
 # Side by side saves what torch takes for each call, which counts where a step is short.
@@ -84,8 +85,7 @@ class ModuleLearner:
         metrics: Metrics | None = None,
         freeze_statistics: bool = False,
     ):
-        if at_once < 0:
-            raise InputError(f"expected 1 device or more at once, got {at_once}")
+        whole_in_range("at_once", at_once, low=0)
         if test is not None and not len(test):
             raise InputError("test holds no examples: leave it out to evaluate nothing")
         # Never run, so that it is as it came.

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from handheld.errors import InputError
 from handheld.federated.learning.learner import Floats, Shape
-from handheld.federated.updates.sparsification import positions, require_share
+from handheld.federated.updates.sparsification import positions
+from handheld.ranges import in_range, whole_in_range
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class RandomMask:
     share: float
 
     def __post_init__(self) -> None:
-        require_share(self.share)
+        in_range("share", self.share, low=0, high=1, low_open=True)
 
     def subspace(self, shapes: Sequence[Shape], seed: int) -> "MaskedSubspace":
         """Return the weights that are changed."""
@@ -79,8 +79,7 @@ class LowRank:
     rank: int
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise InputError(f"expected a rank of 1 or more, got {self.rank}")
+        whole_in_range("rank", self.rank, low=1)
 
     def subspace(self, shapes: Sequence[Shape], seed: int) -> "LowRankSubspace":
         """Return matrices of low rank, with fresh random factors."""

@@ -21,6 +21,7 @@ from handheld.errors import HandheldError, InputError
 from handheld.federated.learning.learner import PopulationLearner
 from handheld.federated.simulator.jobs import ClientJob, JobResult
 from handheld.federated.stages import StageChain
+from handheld.ranges import whole_in_range
 
 # Status of a process that would start the run once more: the system's own are below (sysexits.h
 # ends at 78), or signals, above 128.
@@ -91,8 +92,7 @@ def backend_of(
     """
     if backend not in ("local", "ray"):
         raise InputError(f"backend: expected local or ray, got {backend!r}")
-    if workers < 1:
-        raise InputError(f"workers: expected 1 or more, got {workers}")
+    whole_in_range("workers", workers, low=1)
     if backend == "ray":
         # Imported here: Ray is optional, and takes seconds.
         from handheld.federated.simulator.ray_backend import on_cluster

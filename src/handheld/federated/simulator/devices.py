@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.errors import InputError
+from handheld.ranges import in_range
 
 _DAY = 24 * 3600.0
 # Use of the run's seed for what devices are like, apart from those of rounds.
@@ -71,20 +71,14 @@ class Devices:
     min_report_fraction: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("ready", "night", "dropout_rate", "min_report_fraction"):
-            self._require(name, 0 <= getattr(self, name) <= 1, "a share in [0, 1]")
-        self._require("ready", self.ready > 0, "a share in (0, 1]")
+        in_range("ready", self.ready, low=0, high=1, low_open=True)
+        for name in ("night", "dropout_rate", "min_report_fraction"):
+            in_range(name, getattr(self, name), low=0, high=1)
         for name in ("examples_per_second", "download_bytes_per_second", "upload_bytes_per_second"):
-            self._require(name, 0 < getattr(self, name) < math.inf, "a speed above 0")
-        self._require("spread", 0 <= self.spread < math.inf, "a number of 0 or more")
-        self._require("deadline", self.deadline > 0, "seconds above 0")
-        self._require(
-            "over_selection", 1 <= self.over_selection < math.inf, "a number of 1 or more"
-        )
-
-    def _require(self, name: str, fits: bool, expected: str) -> None:
-        if not fits:
-            raise InputError(f"devices.{name}: expected {expected}, got {getattr(self, name)}")
+            in_range(name, getattr(self, name), low=0, low_open=True)
+        in_range("spread", self.spread, low=0)
+        in_range("deadline", self.deadline, low=0, high=math.inf, low_open=True)
+        in_range("over_selection", self.over_selection, low=1)
 
     @property
     def own_hours(self) -> bool:

@@ -5,7 +5,6 @@ import os
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 
 from handheld.errors import InputError
@@ -24,6 +23,7 @@ from handheld.federated.stages import (
     promise,
 )
 from handheld.federated.updates import UpdateEncoder
+from handheld.ranges import in_range, whole_in_range
 
 # Two epsilons that differ by less are the same: another machine rounds otherwise.
 _SAME = 1 + 1e-6
@@ -89,7 +89,7 @@ class Plan:
         if self.error_feedback:
             self._require_error_feedback()
         if self.buffer_size is not None:
-            self._require_asynchronous(self.buffer_size)
+            self._require_asynchronous()
         if self.sampling == "poisson":
             self._require_poisson()
         if self.promises:
@@ -97,15 +97,15 @@ class Plan:
 
     def _require_ranges(self) -> None:
         for name in ("rounds", "cohort", "eval_every"):
-            _require_whole(name, getattr(self, name), minimum=1)
-        _require_whole("seed", self.seed, minimum=0)
-        # Not "below 1": NaN is refused so, too.
-        if not self.max_weight >= 1:
-            raise InputError(f"max_weight: expected 1 or more, got {self.max_weight}")
+            whole_in_range(name, getattr(self, name), low=1)
+        whole_in_range("seed", self.seed, low=0)
+        in_range("max_weight", self.max_weight, low=1, high=math.inf)
+        if self.buffer_size is not None:
+            whole_in_range("buffer_size", self.buffer_size, low=1)
         if self.sampling not in ("fixed", "poisson"):
             raise InputError(f"sampling: expected fixed or poisson, got {self.sampling!r}")
-        if self.delta is not None and not 0 < self.delta < 1:
-            raise InputError(f"delta: expected a number in (0, 1), got {self.delta}")
+        if self.delta is not None:
+            in_range("delta", self.delta, low=0, high=1, low_open=True, high_open=True)
 
     def _require_algorithm(self) -> None:
         # Corrections are sums too, which one broken device could set.
@@ -135,15 +135,10 @@ class Plan:
                 " no buffer_size"
             )
 
-    def _require_asynchronous(self, buffer_size: int) -> None:
-        if not isinstance(buffer_size, Integral):
+    def _require_asynchronous(self) -> None:
+        if self.robust is not None or self.algorithm.corrects:
             raise InputError(
-                f"buffer_size: expected a whole number of 1 or more, got {buffer_size!r}"
-            )
-        if buffer_size < 1 or self.robust is not None or self.algorithm.corrects:
-            raise InputError(
-                "asynchronous averaging has a buffer_size of 1 or more, no robust mean and no"
-                " devices' states"
+                "buffer_size: asynchronous averaging has no robust mean and no devices' states"
             )
         devices = self.devices
         selects = devices.over_selection != 1 or devices.min_report_fraction != 0
@@ -352,10 +347,3 @@ class Plan:
             if isinstance(stage, Structured):
                 return stage.structure
         return None
-
-
-def _require_whole(name: str, number: object, *, minimum: int) -> None:
-    """Raise :class:`InputError` unless something is a whole number of at least so much."""
-    # Python's True is a whole number too.
-    if isinstance(number, bool) or not isinstance(number, Integral) or number < minimum:
-        raise InputError(f"{name}: expected a whole number of {minimum} or more, got {number!r}")

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.errors import InputError
 from handheld.federated.algorithms import Total
 from handheld.federated.stages.stage import Memory, PlainStage, StageSeeds, Update, UpdateFacts
 from handheld.federated.updates import _kernels
+from handheld.ranges import in_range
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Clip(PlainStage):
     length: float
 
     def __post_init__(self) -> None:
-        _require_length(self.length)
+        in_range("length", self.length, low=0, low_open=True)
 
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that lengths are bounded."""
@@ -76,13 +76,11 @@ class AdaptiveClip(PlainStage):
     mark: float | None = None
 
     def __post_init__(self) -> None:
-        _require_length(self.length)
-        if not 0 <= self.quantile <= 1:
-            raise InputError(f"adaptive clip: expected a quantile in [0, 1], got {self.quantile}")
-        if not 0 < self.rate < math.inf:
-            raise InputError(f"adaptive clip: expected a rate above 0, got {self.rate}")
-        if self.mark is not None and not 0 < self.mark < math.inf:
-            raise InputError(f"adaptive clip: expected a mark above 0, got {self.mark}")
+        in_range("length", self.length, low=0, low_open=True)
+        in_range("quantile", self.quantile, low=0, high=1)
+        in_range("rate", self.rate, low=0, low_open=True)
+        if self.mark is not None:
+            in_range("mark", self.mark, low=0, low_open=True)
 
     def start(self) -> Memory:
         """Return the length."""
@@ -150,8 +148,3 @@ def is_within(x: NDArray[np.float32], length: float) -> bool:
     if squares > _COUNTABLE and math.sqrt(squares) <= length * _SURE:
         return True
     return float(np.linalg.norm(x.astype(np.float64))) <= length
-
-
-def _require_length(length: float) -> None:
-    if not 0 < length < math.inf:
-        raise InputError(f"expected a length above 0 to clip at, got {length}")

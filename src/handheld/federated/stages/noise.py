@@ -6,7 +6,6 @@ All of it is drawn from the run's seed, which is right for a simulation only: a 
 seed from the operating system.
 """
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from handheld.errors import InputError
 from handheld.federated.algorithms import Total
 from handheld.federated.stages.stage import Memory, PlainStage, StageSeeds, Update, UpdateFacts
 from handheld.federated.updates.encoder import seed_of
+from handheld.ranges import in_range
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,7 @@ class _Noise(PlainStage):
 
     def __post_init__(self) -> None:
         # 0 is no noise, to see what it costs.
-        if not 0 <= self.multiplier < math.inf:
-            raise InputError(f"expected a noise multiplier of 0 or more, got {self.multiplier}")
+        in_range("multiplier", self.multiplier, low=0)
 
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return the facts. Raises :class:`InputError` where updates may be of any length."""

@@ -86,7 +86,7 @@ class WholeNumbers(PlainStage):
 
     Attributes:
         clients: of a round, at most: sums of so many never go around.
-        bits: of a client's numbers, 2 to 24.
+        bits: of a client's numbers, in [2, 24].
 
     Raises:
         InputError: sums that do not fit 32 bits.

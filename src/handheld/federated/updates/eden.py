@@ -22,6 +22,7 @@ from handheld.federated.updates.rotation import (
     rotated_back,
     rotated_back_once,
 )
+from handheld.ranges import whole_in_range
 
 _FEW = 4  # bits: up to 15 borders are compared with one by one; of more a level is looked up
 # Below it, as of 512 equal numbers, one fast rotation is as good as one drawn from all: see below.
@@ -43,7 +44,7 @@ class Eden:
     needs a seed of its own: with the same rotation for all, errors would not be independent.
 
     Attributes:
-        bits: of each number, 1 to 8.
+        bits: of each number, in [1, 8].
 
     Raises:
         InputError: other bits.
@@ -53,8 +54,7 @@ class Eden:
     unbiased = True
 
     def __post_init__(self) -> None:
-        if not 1 <= self.bits <= 8:
-            raise InputError(f"expected 1 to 8 bits, got {self.bits}")
+        whole_in_range("bits", self.bits, low=1, high=8)
 
     def encode(self, x: Floats, seed: int) -> bytes:
         """Return a scale of 32 bits for each block of 65,536 numbers, and ``bits`` a number."""

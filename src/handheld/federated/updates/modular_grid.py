@@ -17,6 +17,7 @@ from handheld.errors import InputError
 from handheld.federated.updates import _kernels
 from handheld.federated.updates.encoder import Floats, checked, seed_of
 from handheld.federated.updates.rotation import blocks, mixed, mixed_back
+from handheld.ranges import in_range, whole_in_range
 
 _ROUNDING = 3  # use of a seed, apart from those of rotations and places
 _ROUNDED = 1e-4  # by how much rounding in float32 may have made an update longer than its bound
@@ -36,7 +37,7 @@ class Modular:
     Attributes:
         clip: length of the longest update; a longer one is refused.
         clients: whose updates are added, at most.
-        bits: of a client's numbers, 2 to 24.
+        bits: of a client's numbers, in [2, 24].
         spread: the grid's end, in mean sizes of a number of the longest update; rotated, 4 is
             passed once in 16,000 numbers.
 
@@ -50,12 +51,10 @@ class Modular:
     spread: float = 4.0
 
     def __post_init__(self) -> None:
-        lengths_fit = 0 < self.clip < np.inf and self.spread > 0
-        if not lengths_fit or self.clients < 1 or not 2 <= self.bits <= 24:
-            raise InputError(
-                "expected a clip and a spread above 0, a client or more and 2 to 24 bits,"
-                f" got {self}"
-            )
+        in_range("clip", self.clip, low=0, low_open=True)
+        whole_in_range("clients", self.clients, low=1)
+        whole_in_range("bits", self.bits, low=2, high=24)
+        in_range("spread", self.spread, low=0, low_open=True)
         if self.width > 32:
             raise InputError(
                 f"sums of {self.clients:,} clients' {self.bits} bits take {self.width} bits;"

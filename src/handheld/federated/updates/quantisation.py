@@ -13,6 +13,7 @@ from handheld.errors import InputError
 from handheld.federated.updates import _kernels
 from handheld.federated.updates.encoder import Floats, checked, expect, seed_of
 from handheld.federated.updates.rotation import blocks, filled, rotated, rotated_back
+from handheld.ranges import whole_in_range
 
 # Levels are float32: a wider range has no step.
 _WIDEST = float(np.finfo(np.float32).max)
@@ -26,7 +27,7 @@ class Stochastic:
     ``Stochastic(3, rotate=False, symmetric=True)`` is TernGrad (Wen et al., arXiv 1705.07878).
 
     Attributes:
-        levels: of each number, 2 to 256, which takes 1 to 8 bits.
+        levels: of each number, in [2, 256], which takes 8 bits or fewer.
         rotate: whether to rotate before, which spreads what a few large numbers hold.
         symmetric: whether the levels reach as far below zero as above, so that an odd number of
             them has one at zero.
@@ -41,8 +42,7 @@ class Stochastic:
     unbiased = True
 
     def __post_init__(self) -> None:
-        if not 2 <= self.levels <= 256:
-            raise InputError(f"expected 2 to 256 levels, got {self.levels}")
+        whole_in_range("levels", self.levels, low=2, high=256)
 
     @property
     def bits(self) -> int:

@@ -16,6 +16,7 @@ from handheld.federated.updates.encoder import (
     longest,
     seed_of,
 )
+from handheld.ranges import in_range
 
 _POSITIONS = 2  # use of a seed, apart from those of rotations and roundings
 
@@ -40,7 +41,7 @@ class Subsample:
     then: UpdateEncoder = field(default_factory=Whole)
 
     def __post_init__(self) -> None:
-        require_share(self.share)
+        in_range("share", self.share, low=0, high=1, low_open=True)
 
     @property
     def unbiased(self) -> bool:
@@ -87,7 +88,7 @@ class Largest:
     unbiased = False
 
     def __post_init__(self) -> None:
-        require_share(self.share)
+        in_range("share", self.share, low=0, high=1, low_open=True)
 
     def longest(self, bound: float) -> float | None:
         """Return the bound, as nothing is added."""
@@ -135,12 +136,6 @@ def positions(count: int, share: float, seed: int) -> NDArray[np.int64]:
     """Return (k,) which of ``count`` numbers are chosen, each with chance ``share``; rising."""
     chosen = _kernels.chosen(count, np.float32(share), seed_of(seed, _POSITIONS))
     return np.asarray(chosen, np.int64)
-
-
-def require_share(share: float) -> None:
-    """Raise :class:`InputError` unless a share is in (0, 1]."""
-    if not 0 < share <= 1:
-        raise InputError(f"expected a share in (0, 1], got {share}")
 
 
 def with_feedback(

@@ -5,6 +5,7 @@ from typing import Any
 from handheld.errors import InputError
 from handheld.graph.calculator import Calculator, Context
 from handheld.graph.contract import Contract
+from handheld.ranges import whole_in_range
 
 
 class PassThrough(Calculator):
@@ -138,6 +139,5 @@ class PacketCloner(Calculator):
 
 
 def _numbered(inputs: int) -> list[str]:
-    if inputs < 1:
-        raise InputError(f"expected at least one input, got {inputs}")
+    whole_in_range("inputs", inputs, low=1)
     return [f"in{number}" for number in range(inputs)]

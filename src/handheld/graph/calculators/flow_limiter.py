@@ -6,10 +6,10 @@ It drops what the graph cannot handle in time.
 from collections import deque
 from typing import Any
 
-from handheld.errors import InputError
 from handheld.graph.calculator import Calculator, Context
 from handheld.graph.contract import Contract, ImmediatePolicy
 from handheld.graph.packet import Packet
+from handheld.ranges import whole_in_range
 
 
 class FlowLimiter(Calculator):
@@ -37,11 +37,8 @@ class FlowLimiter(Calculator):
     )
 
     def __init__(self, *, max_in_flight: int = 1, max_in_queue: int = 1) -> None:
-        if max_in_flight < 1 or max_in_queue < 0:
-            raise InputError(
-                "expected max_in_flight >= 1 and max_in_queue >= 0, "
-                f"got {max_in_flight} and {max_in_queue}"
-            )
+        whole_in_range("max_in_flight", max_in_flight, low=1)
+        whole_in_range("max_in_queue", max_in_queue, low=0)
         self._max_in_flight = max_in_flight
         self._max_in_queue = max_in_queue
 

@@ -133,14 +133,15 @@ def check_stages(size: int, widths: tuple[int, ...], depths: tuple[int, ...]) ->
         InputError: names the value that is wrong.
     """
     # Each of the stages halves the side: 32 is what one cell of the coarsest features sees.
-    if size < 2 * _COARSEST or size % _COARSEST:
+    whole_in_range("size", size, low=2 * _COARSEST)
+    if size % _COARSEST:
         raise InputError(f"size: expected a multiple of 32 from 64 on, got {size}")
     if len(widths) != _STAGES or len(depths) != _STAGES:
         raise InputError(f"widths and depths: expected five each, got {widths} and {depths}")
     for width in widths:
-        whole_in_range("network.widths", width, low=1)
+        whole_in_range("widths", width, low=1)
     for depth in depths:
-        whole_in_range("network.depths", depth, low=0)
+        whole_in_range("depths", depth, low=0)
 
 
 def to_unit(pictures: Tensor) -> Tensor:

@@ -1,16 +1,12 @@
 """The configuration of a training run, as a TOML file has it, and where its paths lead."""
 
 import os
-import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from handheld.config import from_table
 from handheld.errors import InputError
 from handheld.ranges import in_range, whole_in_range
-
-Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -37,9 +33,9 @@ class ExampleConfig:
     mistakes: str = ""
 
     def __post_init__(self) -> None:
-        whole_in_range("examples.workers", self.workers, low=0)
-        whole_in_range("examples.pool", self.pool, low=1)
-        in_range("examples.disagreement", self.disagreement, low=0)
+        whole_in_range("workers", self.workers, low=0)
+        whole_in_range("pool", self.pool, low=1)
+        in_range("disagreement", self.disagreement, low=0)
 
     @property
     def mistakes_file(self) -> Path | None:
@@ -97,37 +93,18 @@ class LearnConfig:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "threads", "evaluate_every"):
-            whole_in_range(f"learn.{name}", getattr(self, name), low=1)
+            whole_in_range(name, getattr(self, name), low=1)
         for name in ("decay", "clip"):
-            in_range(f"learn.{name}", getattr(self, name), low=0)
+            in_range(name, getattr(self, name), low=0)
         # At 1 the mean would never learn, and the rate would rise until the end.
         for name in ("average", "warmup"):
-            in_range(f"learn.{name}", getattr(self, name), low=0, high=1, high_open=True)
-        in_range("learn.rate", self.rate, low=0, low_open=True)
+            in_range(name, getattr(self, name), low=0, high=1, high_open=True)
+        in_range("rate", self.rate, low=0, low_open=True)
         # torch takes no other seeds.
-        whole_in_range("learn.seed", self.seed, low=0, high=2**63 - 1)
+        whole_in_range("seed", self.seed, low=0, high=2**63 - 1)
 
     def plan(self) -> dict[str, Any]:
         """Return what must be the same in all stretches of a run."""
         # The others change when one hears of a run and on how many cores, not what is learned.
         free = ("steps", "threads", "evaluate_every")
         return {name: value for name, value in asdict(self).items() if name not in free}
-
-
-def read_config(config_type: type[Config], path: Path) -> Config:
-    """Read a TOML file into a configuration.
-
-    Raises:
-        InputError: names the entry that is wrong.
-    """
-    try:
-        # With or without a byte order mark: editors of Windows write one.
-        table = tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-    # Apart from the reading: InputError is a ValueError, and would be taken for a broken file.
-    try:
-        config: Config = from_table(config_type, table, "")
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    return config

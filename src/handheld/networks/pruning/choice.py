@@ -11,6 +11,7 @@ from handheld.networks.pruning.cost import CostKind, NetworkCost, cost_of
 from handheld.networks.pruning.importance import Scores
 from handheld.networks.structure import Channels, Group, needed
 from handheld.networks.structure.variables import Ids
+from handheld.ranges import in_range, whole_in_range
 
 ROUNDING = 1e-9
 """Relative; goals are products of floats."""
@@ -35,10 +36,8 @@ class CostGoal:
     round_to: int
 
     def __post_init__(self) -> None:
-        if not 0 < self.keep <= 1:
-            raise InputError(f"expected keep in (0, 1], got {self.keep}")
-        if self.round_to < 1:
-            raise InputError(f"expected round_to of 1 or more, got {self.round_to}")
+        in_range("keep", self.keep, low=0, high=1, low_open=True)
+        whole_in_range("round_to", self.round_to, low=1)
 
 
 def choose_units(
@@ -75,8 +74,7 @@ def choose_units(
     Raises:
         InputError: an argument outside its range.
     """
-    if not 0 <= minimum <= 1:
-        raise InputError(f"expected a minimum in [0, 1], got {minimum}")
+    in_range("minimum", minimum, low=0, high=1)
     goal = CostGoal(keep, of, least_units(channels, minimum), round_to)
     return choose(network, channels, importance, goal)
 

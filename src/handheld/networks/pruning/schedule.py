@@ -1,6 +1,6 @@
 """How much is pruned after each round."""
 
-from handheld.errors import InputError
+from handheld.ranges import in_range, whole_in_range
 
 
 def cubic(share: float, step: int, steps: int) -> float:
@@ -21,9 +21,7 @@ def cubic(share: float, step: int, steps: int) -> float:
     >>> [round(cubic(0.8, step, 4), 4) for step in range(5)]
     [0.0, 0.4625, 0.7, 0.7875, 0.8]
     """
-    if not (0 <= share <= 1 and steps >= 1 and 0 <= step <= steps):
-        raise InputError(
-            f"expected a share in [0, 1] and a step of 0 to {steps} (1 or more), "
-            f"got {share} and {step}"
-        )
+    in_range("share", share, low=0, high=1)
+    whole_in_range("steps", steps, low=1)
+    whole_in_range("step", step, low=0, high=steps)
     return share * (1 - (1 - step / steps) ** 3)

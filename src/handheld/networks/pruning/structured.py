@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import fx, nn
 
-from handheld.errors import InputError
 from handheld.networks.pruning.choice import ROUNDING, CostGoal, choose, least_units
 from handheld.networks.pruning.cost import CostKind, cost_of
 from handheld.networks.pruning.importance import Batches, Loss, Method, scores
 from handheld.networks.pruning.schedule import cubic
 from handheld.networks.structure import Channels, Slim, channels_of, slim, trace
 from handheld.networks.structure.slim import AxisIndices
+from handheld.ranges import in_range, whole_in_range
 from handheld.training import device_of
 
 
@@ -110,12 +110,10 @@ def _total(network: fx.GraphModule, channels: Channels, of: CostKind) -> float:
 
 
 def _check_rounds(keep: float, minimum: float | None, steps: int) -> None:
-    if not 0 < keep <= 1:
-        raise InputError(f"expected keep in (0, 1], got {keep}")
-    if minimum is not None and not 0 <= minimum <= 1:
-        raise InputError(f"expected minimum in [0, 1], got {minimum}")
-    if steps < 1:
-        raise InputError(f"expected steps of 1 or more, got {steps}")
+    in_range("keep", keep, low=0, high=1, low_open=True)
+    if minimum is not None:
+        in_range("minimum", minimum, low=0, high=1)
+    whole_in_range("steps", steps, low=1)
 
 
 def _after(first: Slim, second: Slim) -> Slim:

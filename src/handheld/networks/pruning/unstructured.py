@@ -11,6 +11,7 @@ from torch import nn
 
 from handheld.errors import InputError
 from handheld.networks.pruning.importance import check_finite
+from handheld.ranges import in_range, whole_in_range
 
 _LAYERS = (
     nn.Conv1d,
@@ -66,8 +67,7 @@ class Masks:
             InputError: an argument outside its range, a name that is no such layer, or weights that
                 are not finite.
         """
-        if not 0 <= sparsity < 1:
-            raise InputError(f"expected a sparsity in [0, 1), got {sparsity}")
+        in_range("sparsity", sparsity, low=0, high=1, high_open=True)
         if scope not in _SCOPES:
             raise InputError(f"expected the scope 'global' or 'layer', got {scope!r}")
         sizes: dict[str, torch.Tensor] = {}
@@ -84,8 +84,8 @@ class Masks:
 
         Mishra et al., arXiv 2104.08378, with two of four. Raises :class:`InputError` as :meth:`of`.
         """
-        if not 0 < n <= m:
-            raise InputError(f"expected 0 < n <= m, got n = {n} and m = {m}")
+        whole_in_range("m", m, low=1)
+        whole_in_range("n", n, low=1, high=m)
         kept: dict[str, torch.Tensor] = {}
         for name, weight in _weights(network, skip).items():
             if weight[0].numel() % m != 0:

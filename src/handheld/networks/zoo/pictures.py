@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from handheld.errors import InputError
+from handheld.ranges import whole_in_range
 
 
 class PictureShape(NamedTuple):
@@ -62,11 +63,10 @@ def make(name: str, shape: PictureShape, classes: int, width: int, *, seed: int)
         raise InputError(
             f"no network {name!r}: expected {', '.join(NETWORKS)}, or package.module:factory"
         )
-    if min(*shape, classes, width) < 1:
-        raise InputError(
-            f"{name}: expected a picture, classes and a width of 1 or more, "
-            f"got {tuple(shape)}, {classes}, {width}"
-        )
+    for side, size in shape._asdict().items():
+        whole_in_range(f"shape.{side}", size, low=1)
+    whole_in_range("classes", classes, low=1)
+    whole_in_range("width", width, low=1)
     # torch's layers draw their weights from its one global generator: it is put back afterwards.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from handheld.errors import InputError
+from handheld.ranges import in_range
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,14 @@ class Weights:
     smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        lowest = min(self.trainer, self.projection, self.distance)
-        if lowest < 0 or not self.projection + self.distance > 0:
+        for name in ("trainer", "projection", "distance"):
+            in_range(name, getattr(self, name), low=0)
+        if not self.projection + self.distance > 0:
             raise InputError(
-                f"expected weights of 0 or more, for the projection network above 0, got {self}"
+                "projection and distance: expected one of them above 0, got two noughts"
             )
-        if not (self.temperature > 0 and 0 <= self.smoothing < 1):
-            raise InputError(
-                f"expected a temperature above 0 and a smoothing of 0 to 1, got {self}"
-            )
+        in_range("temperature", self.temperature, low=0, low_open=True)
+        in_range("smoothing", self.smoothing, low=0, high=1, high_open=True)
 
 
 def joint_loss(

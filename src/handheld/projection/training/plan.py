@@ -11,6 +11,7 @@ from handheld.projection.judging import TextJudgement
 from handheld.projection.training.recipe import ProjectionRecipe, Trained
 from handheld.projection.training.teaching import NAMES, TABLES
 from handheld.projection.training.text import Curve
+from handheld.ranges import whole_in_range
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +112,11 @@ class TextModelPlan:
     high_effort: bool = False
 
     def __post_init__(self) -> None:
+        whole_in_range("max_size", self.max_size, low=1)
+        whole_in_range("seed", self.seed, low=0)
         if self.class_weight not in CLASS_WEIGHTS:
             raise InputError(
-                f"class weight is {self.class_weight!r}, expected {' or '.join(CLASS_WEIGHTS)}"
+                f"class_weight: expected {' or '.join(CLASS_WEIGHTS)}, got {self.class_weight!r}"
             )
         for trainer in self.trainers:
             if isinstance(trainer, str) and trainer not in NAMES:

@@ -18,6 +18,7 @@ from handheld.projection.ragged import counts_of
 from handheld.projection.signs import Signs
 from handheld.projection.training.net import ProjectionNet, Weights
 from handheld.projection.training.table import ExportedTable, Mean, RowTable
+from handheld.ranges import in_range, whole_in_range
 from handheld.training import Schedule
 
 Trained = Rows | Parts | Bits | Picked
@@ -86,21 +87,18 @@ class ProjectionRecipe:
 
     def __post_init__(self) -> None:
         if self.reads not in READS:
-            raise InputError(
-                f"expected what reads picked n-grams, rows or signs, got {self.reads!r}"
-            )
+            raise InputError(f"reads: expected {', '.join(READS)}, got {self.reads!r}")
         if self.more and self.reads != "rows":
             raise InputError(
                 "further features are those of further tables: expected a network that reads rows"
             )
         if self.bits not in LEVELS:
             allowed = " or ".join(map(str, LEVELS))
-            raise InputError(f"expected tables of {allowed} bits, got {self.bits}")
-        if self.width < 1 or self.hidden < 0 or not 0 <= self.dropout < 1:
-            raise InputError(
-                "expected a width of 1 or more, hidden of 0 or more, a dropout of 0 to 1, "
-                f"got {self}"
-            )
+            raise InputError(f"bits: expected {allowed}, got {self.bits!r}")
+        whole_in_range("width", self.width, low=1)
+        whole_in_range("hidden", self.hidden, low=0)
+        whole_in_range("length", self.length, low=1)
+        in_range("dropout", self.dropout, low=0, high=1, high_open=True)
 
     def reader(self, count: int, seed: int = 0, texts: tuple[str, ...] = ()) -> Trained:
         """Return what reads so many rows of each table, or about so many bits.

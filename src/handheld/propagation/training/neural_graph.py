@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from handheld.errors import InputError
 from handheld.propagation.graph import WeightedGraph
+from handheld.ranges import in_range, whole_in_range
 
 Distance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Of (n, width) and (n, width): (n,)."""
@@ -54,9 +55,8 @@ class EdgeWeights:
     unlabelled: float = 1.0
 
     def __post_init__(self) -> None:
-        weights = (self.labelled, self.mixed, self.unlabelled)
-        if not all(0 <= weight < np.inf for weight in weights):
-            raise InputError(f"expected finite weights of 0 or more, got {self}")
+        for name in ("labelled", "mixed", "unlabelled"):
+            in_range(name, getattr(self, name), low=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,10 +159,9 @@ class GraphStep:
             raise InputError(
                 f"expected labels of {nodes} nodes, some of them known, got {self.labels.shape}"
             )
-        if self.batch < 1 or self.pairs < 1:
-            raise InputError(
-                f"expected a batch and pairs of 1 or more, got {self.batch} and {self.pairs}"
-            )
+        whole_in_range("batch", self.batch, low=1)
+        whole_in_range("pairs", self.pairs, low=1)
+        whole_in_range("seed", self.seed, low=0)
 
     def __call__(self, number: int) -> float:
         """Return the loss of a step."""

@@ -22,29 +22,35 @@ the detector. ``safety`` is a folder of messages by topic, ``words`` a file of w
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from handheld.config import find, from_table
+from handheld.config import find, read_config
 from handheld.errors import InputError
+from handheld.ranges import in_range, whole_in_range
 from handheld.reply.training.message_network import NetworkShape
 from handheld.reply.training.pairs import SplitRule
 from handheld.training import Schedule
-from handheld.untrusted import require_file
 
 ASSETS = Path(__file__).parent.parent / "assets"
-# Entries that name what is shipped if they are left out ...
-_TEXTS = {
-    "intents": "intents.txt",
-    "situations": "situations.txt",
-    "tones": "tones.txt",
-    "safety": "safety",
-}
-# ... and those that name nothing then.
-_OPTIONAL = ("words", "judged", "base", "encoder")
+
+# Of the settings, those of which there must be one or more ...
+_COUNTS = (
+    "rows",
+    "width",
+    "length",
+    "hidden",
+    "out",
+    "vocabulary_size",
+    "vector_size",
+    "per_situation",
+    "per_message",
+    "asked_per_message",
+)
+# ... and those that are compared with a probability.
+_PROBABILITIES = ("trigger", "silent", "careful", "mild", "sorry", "doubtful", "wary")
 
 
 @dataclass(frozen=True)
@@ -53,11 +59,14 @@ class ConversationSource:
 
     Attributes:
         path: of the file.
-        repeats: times that an epoch goes through its pairs.
+        repeats: times that an epoch goes through its pairs, 1 or more.
     """
 
     path: str
     repeats: int = 1
+
+    def __post_init__(self) -> None:
+        whole_in_range("repeats", self.repeats, low=1)
 
 
 # Adam for all three: rows that few texts have learn little by plain gradients.
@@ -131,6 +140,38 @@ class ReplySettings:
     seed: int = 0
     split: SplitRule = field(default_factory=SplitRule)
 
+    def __post_init__(self) -> None:
+        for name in _COUNTS:
+            whole_in_range(name, getattr(self, name), low=1)
+        for name in ("sentences", "composed", "seed"):
+            whole_in_range(name, getattr(self, name), low=0)
+        in_range("dropout_rate", self.dropout_rate, low=0, high=1, high_open=True)
+        for name in _PROBABILITIES:
+            in_range(name, getattr(self, name), low=0, high=1)
+
+
+@dataclass(frozen=True)
+class _BundleFile:
+    """What a file says, before its paths are found; texts that are left out are those shipped."""
+
+    conversations: tuple[ConversationSource, ...]
+    out: str = "bundle.replies"
+    name: str = "replies"
+    card: Mapping[str, Any] = field(default_factory=dict)
+    settings: ReplySettings = field(default_factory=ReplySettings)
+    intents: str = str(ASSETS / "intents.txt")
+    situations: str = str(ASSETS / "situations.txt")
+    tones: str = str(ASSETS / "tones.txt")
+    safety: str = str(ASSETS / "safety")
+    words: str | None = None
+    judged: str | None = None
+    base: str | None = None
+    encoder: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.conversations:
+            raise InputError("conversations: expected one [[conversations]] or more")
+
 
 @dataclass(frozen=True)
 class ReplyConfig:
@@ -178,52 +219,28 @@ class ReplyConfig:
 
 def read(path: str | os.PathLike[str]) -> ReplyConfig:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
-    where = os.fspath(path)
-    table = _read_table(path)
+    said = read_config(_BundleFile, path)
     folder = Path(path).resolve().parent
-    texts = {name: _path(table, name, folder) or ASSETS / file for name, file in _TEXTS.items()}
     return ReplyConfig(
-        out=Path(str(table.get("out", "bundle.replies"))),
-        name=str(table.get("name", "replies")),
-        card=dict(table.get("card", {})),
-        sources=_sources(table.get("conversations"), where, folder),
-        settings=from_table(ReplySettings, table.get("settings", {}), "settings"),
-        intents=texts["intents"],
-        situations=texts["situations"],
-        tones=texts["tones"],
-        safety=texts["safety"],
-        words=_path(table, "words", folder),
-        judged=_path(table, "judged", folder),
-        base=_path(table, "base", folder),
-        encoder=_path(table, "encoder", folder),
+        out=Path(said.out),
+        name=said.name,
+        card=said.card,
+        # Found here, so that one that is missing is named before anything is read.
+        sources=tuple(
+            replace(source, path=str(find(source.path, folder))) for source in said.conversations
+        ),
+        settings=said.settings,
+        intents=find(said.intents, folder),
+        situations=find(said.situations, folder),
+        tones=find(said.tones, folder),
+        safety=find(said.safety, folder),
+        words=_optional(said.words, folder),
+        judged=_optional(said.judged, folder),
+        base=_optional(said.base, folder),
+        encoder=_optional(said.encoder, folder),
     )
 
 
-def _read_table(path: str | os.PathLike[str]) -> dict[str, Any]:
-    where = os.fspath(path)
-    try:
-        require_file(path)
-        table = tomllib.loads(Path(path).read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{where} cannot be read as a configuration: {error}") from error
-    # a misspelt entry would be left out without a word
-    known = {"out", "name", "card", "conversations", "settings", *_TEXTS, *_OPTIONAL}
-    for name in sorted(table.keys() - known):
-        raise InputError(f"{where}: no entry {name!r}; expected {', '.join(sorted(known))}")
-    return table
-
-
-def _sources(entries: Any, where: str, folder: Path) -> tuple[ConversationSource, ...]:
-    if not isinstance(entries, list) or not entries:
-        raise InputError(f"{where}: expected one [[conversations]] or more")
-    # paths are found here, so that one that is missing is named before anything is read
-    sources: list[ConversationSource] = []
-    for number, entry in enumerate(entries, 1):
-        source = from_table(ConversationSource, entry, f"conversations.{number}")
-        sources.append(replace(source, path=str(find(source.path, folder))))
-    return tuple(sources)
-
-
-def _path(table: Mapping[str, Any], name: str, folder: Path) -> Path | None:
+def _optional(path: str | None, folder: Path) -> Path | None:
     """Return where an entry leads; None if there is none."""
-    return find(str(table[name]), folder) if name in table else None
+    return None if path is None else find(path, folder)

@@ -15,6 +15,7 @@ from torch.nn import functional
 from handheld.projection.inputs import Rows
 from handheld.projection.training.grid import learned, on_grid, step_of
 from handheld.projection.words import Words, words_of
+from handheld.ranges import in_range, whole_in_range
 from handheld.reply.clauses import joined
 from handheld.reply.message_network import FEATURES, MessageNetwork, WordVectors
 
@@ -45,6 +46,11 @@ class NetworkShape:
     filters: int = 64
     hidden: int = 64
     dropout_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "width", "filters", "hidden"):
+            whole_in_range(name, getattr(self, name), low=1)
+        in_range("dropout_rate", self.dropout_rate, low=0, high=1, high_open=True)
 
 
 @dataclass(frozen=True, eq=False)

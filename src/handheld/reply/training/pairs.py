@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
+from handheld.ranges import in_range, whole_in_range
 from handheld.reply.conversation import LONGEST, Conversation
 from handheld.reply.ranker import CONTEXT
 from handheld.reply.training.exclusions import reason_against
@@ -83,6 +84,11 @@ class SplitRule:
     test: float = 0.05
     held_out: float = 0.08
     max_answers: int = 1500
+
+    def __post_init__(self) -> None:
+        for name in ("valid", "test", "held_out"):
+            in_range(name, getattr(self, name), low=0, high=1)
+        whole_in_range("max_answers", self.max_answers, low=1)
 
     def split(self, name: str, speakers: Sequence[str]) -> int:
         """Return the split of a conversation; it depends on nothing but names."""

@@ -1,6 +1,5 @@
 """A kind of job: the seam between this room and those that have work to do."""
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from handheld.errors import InputError
+from handheld.ranges import in_range
 
 Spec = dict[str, Any]
 Report = Callable[[float, str], None]
@@ -88,14 +88,7 @@ class FormField:
             value = float(text)
         except ValueError:
             raise InputError(f"{self.label}: expected a number, got {text[:80]!r}") from None
-        low = -math.inf if self.minimum is None else self.minimum
-        high = math.inf if self.maximum is None else self.maximum
-        # A NaN, which compares false, is outside.
-        if not low <= value <= high:
-            raise InputError(
-                f"{self.label}: expected a number from {self.minimum} to {self.maximum}, "
-                f"got {text[:80]}"
-            )
+        in_range(self.label, value, low=self.minimum, high=self.maximum)
         return value
 
 

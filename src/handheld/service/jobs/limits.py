@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from handheld.ranges import in_range
+from handheld.ranges import in_range, whole_in_range
 
 GIGABYTE = 10**9
 DAY = 86400.0
@@ -10,7 +10,7 @@ DAY = 86400.0
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The limits of a server, each a finite number above 0.
+    """The limits of a server: seconds and days in (0, inf), all others whole numbers of 1 or more.
 
     ``running`` and ``uploads`` count for each server process, the others for all that share a
     database. ``processes`` are those of one job; it may have eight times as many threads (not
@@ -43,5 +43,7 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is not None:
-                in_range(f"limit {field.name}", value, low=0, low_open=True)
+            if field.type is float:
+                in_range(field.name, value, low=0, low_open=True)
+            elif value is not None:
+                whole_in_range(field.name, value, low=1)

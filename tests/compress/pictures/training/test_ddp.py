@@ -107,7 +107,7 @@ def test_a_loss_that_is_no_number_is_told_as_in_one_process() -> None:
 
 @pytest.mark.parametrize("processes", [0, 9])
 def test_a_number_of_processes_that_cannot_be(processes: int) -> None:
-    with pytest.raises(InputError, match="expected 1 to 8 processes"):
+    with pytest.raises(InputError, match=r"^processes: expected a whole number in \[1, 8\], got "):
         fit_on(processes, joint_step(2), SCHEDULE, STEPS)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from handheld.compress.pictures.preparation import Preparation, pixels
 from handheld.data import Dataset
-from handheld.errors import InputError
+from handheld.ranges import in_range, whole_in_range
 
 _LEAST_ZOOM = 0.1  # of a side
 _NUMBERS = 8  # at random for each picture; see ``vary``
@@ -38,14 +38,10 @@ class Augmentation:
     colour: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, is_right, expected in (
-            ("shift", self.shift >= 0, "0 pixels or more"),
-            ("cutout", self.cutout >= 0, "0 pixels or more"),
-            ("zoom", _LEAST_ZOOM <= self.zoom <= 1, "a part in [0.1, 1]"),
-            ("colour", 0 <= self.colour < 1, "a share in [0, 1)"),
-        ):
-            if not is_right:
-                raise InputError(f"{name}: expected {expected}, got {getattr(self, name)}")
+        whole_in_range("shift", self.shift, low=0)
+        whole_in_range("cutout", self.cutout, low=0)
+        in_range("zoom", self.zoom, low=_LEAST_ZOOM, high=1)
+        in_range("colour", self.colour, low=0, high=1, high_open=True)
 
 
 class Batch(NamedTuple):

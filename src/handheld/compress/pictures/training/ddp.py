@@ -32,6 +32,7 @@ from handheld.compress.pictures.training.failure import Failure
 from handheld.compress.pictures.training.joint import JointStep
 from handheld.compress.pictures.training.share import Share
 from handheld.errors import HandheldError, InputError, TrainingError
+from handheld.ranges import whole_in_range
 from handheld.training import Report, Schedule, device, fit
 
 _POLL = 0.2  # seconds between two looks at the processes: what a person sees as at once
@@ -121,8 +122,8 @@ def fit_on(
 
 
 def _check(processes: int, rows: int) -> None:
-    if processes < 1 or rows < processes:
-        raise InputError(f"expected 1 to {rows} processes for batches of {rows}, got {processes}")
+    # Each takes one row of a batch or more.
+    whole_in_range("processes", processes, low=1, high=rows)
     if torch.cuda.is_available() and processes > torch.cuda.device_count():
         raise InputError(
             f"expected at most one process for each GPU, got {processes} for {torch.cuda.device_count()}"

@@ -19,8 +19,8 @@ from torch import nn
 
 from handheld.compress.pictures.training.batches import Batch, PictureBatches
 from handheld.compress.pictures.training.supernet import Nested
-from handheld.errors import InputError
 from handheld.networks.structure.layers import last_linear
+from handheld.ranges import in_range
 from handheld.training import Distillation, autocast, student_loss
 
 _FEWEST_ROWS = 16  # of a batch: batch normalisation needs some
@@ -63,8 +63,7 @@ def sandwich(costs: Mapping[str, float], largest: float, batch: int, budget: flo
     Raises:
         InputError: a budget that is not above 0.
     """
-    if budget <= 0:
-        raise InputError(f"expected a budget above 0, got {budget}")
+    in_range("budget", budget, low=0, low_open=True)
     if not costs:
         return Sandwich("", (), {})
     smallest, *others = sorted(costs, key=lambda name: (costs[name], name))

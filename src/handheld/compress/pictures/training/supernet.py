@@ -16,7 +16,6 @@ from torch import fx, nn
 from torch.func import functional_call
 
 from handheld.compress.pictures.preparation import resized
-from handheld.errors import InputError
 from handheld.networks.structure import (
     Channels,
     Slim,
@@ -28,6 +27,7 @@ from handheld.networks.structure import (
     with_shapes,
     without_blocks,
 )
+from handheld.ranges import in_range, whole_in_range
 
 _FEWEST = 2  # channels of a group
 
@@ -94,16 +94,12 @@ def narrow(
     Raises:
         InputError: a width or number of blocks that the network cannot have.
     """
-    if not 0 < width <= 1:
-        raise InputError(f"expected a width above 0 and up to 1, got {width}")
+    in_range("width", width, low=0, high=1, low_open=True)
     names = removable_blocks(network)
     if blocks is None:
         blocks = len(names)
-    if not 0 <= blocks <= len(names):
-        raise InputError(
-            f"expected 0 to {len(names)} residual blocks, got {blocks}: "
-            "the network has no more that can be left out"
-        )
+    # The network has no more that can be left out.
+    whole_in_range("blocks", blocks, low=0, high=len(names))
     small = with_shapes(without_blocks(network, names[blocks:]), example)
     channels = channels_of(small)
     return slim(small, channels, first_units(channels, width))

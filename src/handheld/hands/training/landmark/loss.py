@@ -50,7 +50,7 @@ class LossWeights:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            in_range(f"loss.{field.name}", getattr(self, field.name), low=0)
+            in_range(field.name, getattr(self, field.name), low=0)
 
 
 def landmark_loss(output: LandmarkOutput, targets: LandmarkTargets, weights: LossWeights) -> Tensor:

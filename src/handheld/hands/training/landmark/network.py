@@ -41,8 +41,8 @@ class LandmarkShape:
 
     def __post_init__(self) -> None:
         check_stages(self.size, self.widths, self.depths)
-        whole_in_range("network.pyramid", self.pyramid, low=1)
-        whole_in_range("network.hidden", self.hidden, low=1)
+        whole_in_range("pyramid", self.pyramid, low=1)
+        whole_in_range("hidden", self.hidden, low=1)
 
 
 class LandmarkOutput(NamedTuple):

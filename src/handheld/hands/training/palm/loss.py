@@ -50,10 +50,10 @@ class PalmLoss:
 
     def __post_init__(self) -> None:
         if self.scores not in LOSSES:
-            raise InputError(f"loss.scores: expected {' or '.join(LOSSES)}, got {self.scores!r}")
-        in_range("loss.alpha", self.alpha, low=0, high=1)
-        in_range("loss.gamma", self.gamma, low=0)
-        in_range("loss.boxes", self.boxes, low=0)
+            raise InputError(f"scores: expected {' or '.join(LOSSES)}, got {self.scores!r}")
+        in_range("alpha", self.alpha, low=0, high=1)
+        in_range("gamma", self.gamma, low=0)
+        in_range("boxes", self.boxes, low=0)
 
     def __call__(self, output: PalmOutput, targets: PalmTargets) -> Tensor:
         """Return the loss of a batch, a number."""

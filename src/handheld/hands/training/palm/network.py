@@ -51,7 +51,7 @@ class PalmShape:
 
     def __post_init__(self) -> None:
         check_stages(self.size, self.widths, self.depths)
-        whole_in_range("network.pyramid", self.pyramid, low=1)
+        whole_in_range("pyramid", self.pyramid, low=1)
 
     @property
     def geometry(self) -> PalmGeometry:
