@@ -40,7 +40,7 @@ from handheld.compress.pictures.training.student import AtSide, StudentLesson, a
 from handheld.compress.teacher import TeacherSource
 from handheld.data import Dataset, Splits
 from handheld.networks.structure import trace
-from handheld.training import device
+from handheld.training import FitRun, device
 
 SOURCES = ("labels", "answers")
 
@@ -226,9 +226,9 @@ def train(
         network,
         StudentLesson(batches, answers, how),
         ablation.schedule,
-        save=save,
-        report=lambda step, steps, _: progress.update(task, completed=step, total=steps),
-        seed=seed,
+        FitRun(
+            seed, save, lambda step, steps, _: progress.update(task, completed=step, total=steps)
+        ),
     )
     return accuracy(network.eval(), ablation.data.test, ablation.preparation)
 

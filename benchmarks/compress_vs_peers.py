@@ -50,7 +50,7 @@ from handheld.data import Splits
 from handheld.engine import Model
 from handheld.networks.quantisation import FxNet, fold
 from handheld.networks.structure import trace
-from handheld.training import Distillation, Schedule
+from handheld.training import Distillation, FitRun, Schedule
 
 KEPT = (0.22, 0.16, 0.11, 0.075, 0.05)  # of each layer's channels, by torch-pruning
 WORKER = Path(__file__).parent / "_openvino_worker.py"
@@ -281,7 +281,7 @@ class PeerLesson:
 
     def teach(self, network: torch.nn.Module, schedule: Schedule, save: Path | None = None) -> None:
         lesson = StudentLesson(self.batches, self.answers, self.how)
-        follow(network, lesson, schedule, save=save)
+        follow(network, lesson, schedule, FitRun(save=save))
 
 
 def prune(

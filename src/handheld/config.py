@@ -57,7 +57,9 @@ def factory(name: str, folder: Path) -> Callable[..., Any]:
 
 
 def find(path: str, folder: Path) -> Path:
-    """Return where a path of a configuration leads: from its folder, from ``HANDHELD_DATA``, or from the working folder."""
+    """Return where a path of a configuration leads: from its folder, from ``HANDHELD_DATA``, or
+    from the working folder.
+    """
     data = os.environ.get("HANDHELD_DATA", "")
     folders = [folder, Path(data), Path()] if data else [folder, Path()]
     for start in folders:

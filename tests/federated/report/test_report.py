@@ -15,7 +15,7 @@ from handheld.cli.app import app
 from handheld.data.users.partitions import evenly
 from handheld.federated.learning import Examples, Users
 from handheld.federated.learning.evaluation import PerUser
-from handheld.federated.report import TensorBoard, write_parquet, write_report
+from handheld.federated.report import RunFacts, TensorBoard, write_parquet, write_report
 from handheld.federated.report.page import figures, settings, skewed, summary, totals
 from handheld.federated.simulator import Devices, Plan
 
@@ -39,7 +39,7 @@ def test_rounds_are_kept_for_other_programs(tmp_path):
 
 def test_the_page_says_what_came_of_it(tmp_path):
     page = write_report(
-        tmp_path / "r.html", "A <run>", Plan(cohort=5), ROWS, population=1000, weights=7850
+        tmp_path / "r.html", "A <run>", Plan(cohort=5), ROWS, RunFacts(population=1000, weights=7850)
     ).read_text()
     assert "A &lt;run&gt;" in page
     assert (
@@ -56,7 +56,7 @@ def test_the_page_says_what_came_of_it(tmp_path):
     assert (
         "loss against round"
         in write_report(
-            tmp_path / "l.html", "A", Plan(), lossy, population=9, weights=1
+            tmp_path / "l.html", "A", Plan(), lossy, RunFacts(population=9, weights=1)
         ).read_text()
     )
 
@@ -84,10 +84,10 @@ def test_a_problem_and_devices_own_examples_are_shown(tmp_path):
         "A",
         Plan(),
         ROWS,
-        population=9,
+        RunFacts(population=9,
         weights=1,
         problem="it <broke>",
-        per_user=users,
+        per_user=users),
     ).read_text()
     assert "it &lt;broke&gt;" in page
     assert "mean 0.5, deviation 0.294" in page
