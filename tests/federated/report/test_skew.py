@@ -10,10 +10,21 @@ from handheld.federated.report import RunFacts, write_report
 from handheld.federated.report.skew import facts, picture
 from handheld.federated.simulator import Plan
 
-ROWS = [{
-    "round": 1, "asked": 5, "answered": 4, "gone": 1, "late": 0, "rejected": 0, "given_up": 0.0, "bytes_up": 10,
-    "bytes_down": 40, "seconds": 3.0, "loss": 1.0,
-}]  # fmt: skip
+ROWS = [
+    {
+        "round": 1,
+        "asked": 5,
+        "answered": 4,
+        "gone": 1,
+        "late": 0,
+        "rejected": 0,
+        "given_up": 0.0,
+        "bytes_up": 10,
+        "bytes_down": 40,
+        "seconds": 3.0,
+        "loss": 1.0,
+    }
+]
 LABELS = np.arange(200) // 20
 
 

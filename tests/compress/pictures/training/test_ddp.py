@@ -1,4 +1,6 @@
-"""Several processes train one family: the same weights as one process, no orphans, and a state to go on from."""
+"""Several processes train one family: the same weights as one process, no orphans, and a state to
+go on from.
+"""
 
 import multiprocessing
 from dataclasses import replace
@@ -71,9 +73,7 @@ def test_a_run_goes_on_where_it_was(alone, tmp_path: Path) -> None:
             clock=lambda: next(hours),
         )
     step, told = joint_step(2), []
-    found = fit_on(
-        2, step, SCHEDULE, STEPS, FitRun(3, save, lambda *done: told.append(done[0]))
-    )
+    found = fit_on(2, step, SCHEDULE, STEPS, FitRun(3, save, lambda *done: told.append(done[0])))
     assert told == [3, 4, 5, 6]  # three were saved
     assert [number for number, _ in found] == [number for number, _ in alone[1]]
     for name, tensor in weights(step).items():
