@@ -39,8 +39,8 @@ VAGUE = {
     "left",
 }
 
-# Rooms whose names are still to be mended.
-PENDING = {"hands", "networks"}
+# Rooms some of whose names are still to be mended.
+PENDING = {"hands"}
 
 
 def public_classes() -> dict[str, list[str]]:
