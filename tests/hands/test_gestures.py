@@ -198,9 +198,13 @@ WRONG_TABLES = {
     '[[gesture]]\nname = "x"\ntouching = 3': "gesture[0].touching: expected a list, got 3",
     '[[gesture]]\nname = "x"\ntouching = [3]': "gesture[0].touching[0]: expected a text, got 3",
     '[[gesture]]\nname = "x"\ntouching = ["thumb"]': "gesture[0].touching: expected some of index",
-    '[[gesture]]\nname = "x"\nthumb_points = ["up"]': "gesture[0].thumb_points: expected a text, got ['up']",
+    '[[gesture]]\nname = "x"\nthumb_points = ["up"]': (
+        "gesture[0].thumb_points: expected a text, got ['up']"
+    ),
     '[[gesture]]\nname = "x"\nnumber = "eight"': "number: expected a whole number, got 'eight'",
-    '[[gesture]]\nname = "x"\nnumber = 11': "gesture[0].number: expected a whole number in [0, 10], got 11",
+    '[[gesture]]\nname = "x"\nnumber = 11': (
+        "gesture[0].number: expected a whole number in [0, 10], got 11"
+    ),
     '[[gesture]]\nname = "x"\nnumber = true': "number: expected a whole number, got True",
 }
 

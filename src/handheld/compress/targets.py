@@ -85,8 +85,8 @@ class Target:
             raise InputError(f"a target says no limit: expected one or more such as {_SOME}")
         for name, limit in limits.items():
             if limit is not None:
-                most = 1 if name == "accuracy" else _MOST
-                in_range(name, limit, low=0, high=most, low_open=True)
+                highest = 1 if name == "accuracy" else _MOST
+                in_range(name, limit, low=0, high=highest, low_open=True)
         if self.kind not in _KINDS:
             raise InputError(f"kind: expected one of {', '.join(_KINDS)}, got {self.kind!r}")
         in_range("slowdown", self.slowdown, low=0, high=_MOST_SLOWDOWN, low_open=True)
