@@ -16,7 +16,9 @@ ROUNDS, ACCURACY = (
 
 
 def write_curves(path: Path, title: str, curves: Mapping[str, Curve]) -> Path:
-    """Write a picture of some curves over the logarithm of rounds, with their names below; a file that stands alone."""
+    """Write a picture of some curves over the logarithm of rounds, with their names below; a file
+    that stands alone.
+    """
     shown = {
         name: [(math.log10(number), accuracy) for number, accuracy in curve]
         for name, curve in curves.items()
@@ -27,18 +29,27 @@ def write_curves(path: Path, title: str, curves: Mapping[str, Curve]) -> Path:
     style = templates("handheld.reports").get_template("picture.css").render()
     colours = templates("handheld.reports").get_template("style.css").render().partition("* {")[0]
     names = [
-        Markup('<path class="curve c{} d{}" d="M{x} {y}h26"/><text x="{tx}" y="{ty}">{name}</text>').format(
-            number % COLOURS, number // COLOURS % 3, x=46 + 220 * (number % 3), y=_HEIGHT + 8 + _LINE * (number // 3),
-            tx=80 + 220 * (number % 3), ty=_HEIGHT + 12 + _LINE * (number // 3), name=name,
+        Markup(
+            '<path class="curve c{} d{}" d="M{x} {y}h26"/><text x="{tx}" y="{ty}">{name}</text>'
+        ).format(
+            number % COLOURS,
+            number // COLOURS % 3,
+            x=46 + 220 * (number % 3),
+            y=_HEIGHT + 8 + _LINE * (number // 3),
+            tx=80 + 220 * (number % 3),
+            ty=_HEIGHT + 12 + _LINE * (number // 3),
+            name=name,
         )
         for number, name in enumerate(shown)
-    ]  # fmt: skip
+    ]
     height = _HEIGHT + 8 + _LINE * -(-len(shown) // 3)
     inner = str(drawn).partition(">")[2].removesuffix("</svg>")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="picture" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="picture" viewBox="0 0 {_WIDTH} '
+        f'{height}" width="{_WIDTH}" '
         f'height="{height}" role="img"><title>{title}</title><style>{colours}{style}</style>'
-        f'<rect width="100%" height="100%" style="fill: var(--panel)"/>{inner}{"".join(names)}</svg>\n'
+        '<rect width="100%" height="100%" style="fill: '
+        f'var(--panel)"/>{inner}{"".join(names)}</svg>\n'
     )
     return path

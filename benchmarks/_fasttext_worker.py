@@ -1,10 +1,11 @@
-"""fastText in an interpreter of its own: trains, tunes and quantises to a size, and labels texts. Speaks JSON over files.
+"""fastText in an interpreter of its own: trains, tunes and quantises to a size, and labels texts.
+Speaks JSON over files.
 
 python _fasttext_worker.py JOB.json
 
-A job: train, valid, test: fastText's files; size: bytes; out: model; answers: what to write; and how it
-is tuned: ``seconds`` of its own tuning, three times, the best counting, or ``settings``, each tried and
-quantised, the best on the validation texts counting.
+A job: train, valid, test: fastText's files; size: bytes; out: model; answers: what to write; and
+how it is tuned: ``seconds`` of its own tuning, three times, the best counting, or ``settings``,
+each tried and quantised, the best on the validation texts counting.
 """
 
 import json
@@ -43,14 +44,21 @@ def main() -> None:
 
 
 def _by_itself(job: dict[str, Any]) -> tuple[Any, str]:
-    """Let it tune itself: it ends where one trial's learning rate is too high, or with a model that knows nothing."""
+    """Let it tune itself: it ends where one trial's learning rate is too high, or with a model that
+    knows nothing.
+    """
     model, best, failed = None, -1.0, ""
     for seed in range(_TRIES):
         try:
             tuned = fasttext.train_supervised(
-                job["train"], autotuneValidationFile=job["valid"], autotuneDuration=job["seconds"],
-                autotuneModelSize=f"{job['size'] // 1000}K", thread=1, verbose=0, seed=seed,
-            )  # fmt: skip
+                job["train"],
+                autotuneValidationFile=job["valid"],
+                autotuneDuration=job["seconds"],
+                autotuneModelSize=f"{job['size'] // 1000}K",
+                thread=1,
+                verbose=0,
+                seed=seed,
+            )
         except RuntimeError as error:
             failed = str(error)
             continue

@@ -1,4 +1,5 @@
-"""Flower's simulator in an interpreter of its own, on Ray, as many clients at a time as there are cores.
+"""Flower's simulator in an interpreter of its own, on Ray, as many clients at a time as there are
+cores.
 
 Speaks JSON on its command line, and answers in a file: ``_simulators_task.Job``.
 """
@@ -44,7 +45,8 @@ def main() -> None:
     def serve(grid: Grid, context: Context) -> None:
         strategy = FedAvg(
             fraction_train=job.cohort / job.population,
-            min_train_nodes=job.cohort,  # the fraction is one of those that it knows of when it is asked, not of all
+            # the fraction is one of those that it knows of when it is asked, not of all
+            min_train_nodes=job.cohort,
             min_available_nodes=job.population,
             fraction_evaluate=0.0,
         )

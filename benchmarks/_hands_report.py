@@ -59,7 +59,9 @@ def _one_round(turns: Sequence[Turn]) -> dict[str, float]:
 
 
 def agreement(ours: Sequence[Turn], theirs: Sequence[Turn]) -> float:
-    """Return the mean distance of landmarks in per cent of palm length, over frames where both sides see one hand."""
+    """Return the mean distance of landmarks in per cent of palm length, over frames where both
+    sides see one hand.
+    """
     frames = [zip(a["points"], b["points"], strict=True) for a, b in zip(ours, theirs, strict=True)]
     pairs = [
         (np.array(a[0]), np.array(b[0]))
@@ -108,18 +110,22 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         if "difference_percent" in row:
             console.print(
-                f"{row['clip']}, {row['allowed']} allowed, {row['pack']}: unsmoothed {row['unsmoothed_fps_cpu']:.0f} frames "
-                f"per CPU-s, landmarks differ from MediaPipe's by {row['difference_percent']:.2f} % of palm length"
+                f"{row['clip']}, {row['allowed']} allowed, {row['pack']}: unsmoothed "
+                f"{row['unsmoothed_fps_cpu']:.0f} frames "
+                "per CPU-s, landmarks differ from MediaPipe's by "
+                f"{row['difference_percent']:.2f} % of palm length"
             )
     busy, alive = (
         _pair({f"{s}_{key}": median(r[f"{s}_{key}"] for r in rows) for s in _SIDES}, key, n)
         for key, n in _BUSY
     )
     console.print(
-        f"CPU time per wall time {busy}: above 1, several threads were at work at once. Threads alive: {alive}."
+        f"CPU time per wall time {busy}: above 1, several threads were at work at once. "
+        f"Threads alive: {alive}."
     )
     console.print(
-        "Aims: >= 2.0 with one hand in view and two allowed, >= 1.1 with one allowed, and less peak memory."
+        "Aims: >= 2.0 with one hand in view and two allowed, >= 1.1 with one allowed, and "
+        "less peak memory."
     )
 
 

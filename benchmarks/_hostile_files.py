@@ -99,7 +99,9 @@ def onnx_model(kind: str) -> bytes:
 
 
 def hidden_tensor() -> bytes:
-    """An ONNX graph of one tensor that lies elsewhere, told under a key whose highest bit protobuf drops."""
+    """An ONNX graph of one tensor that lies elsewhere, told under a key whose highest bit protobuf
+    drops.
+    """
     tensor = b"\xf0\x80\x80\x80\x10\x01"  # field 14, a number, with bit 32 set: 1
     initialiser = bytes([5 << 3 | 2, len(tensor)]) + tensor
     return bytes([7 << 3 | 2, len(initialiser)]) + initialiser

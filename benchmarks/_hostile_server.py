@@ -1,4 +1,5 @@
-"""The server that ``hostile_uploads`` attacks: compress, and the kinds of jobs of the tests that misbehave.
+"""The server that ``hostile_uploads`` attacks: compress, and the kinds of jobs of the tests that
+misbehave.
 
 python _hostile_server.py JSON    (folder, database, token, limits)
 """

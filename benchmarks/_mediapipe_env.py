@@ -17,12 +17,16 @@ NEEDED = (
     "opencv-python-headless<4.12",
     "protobuf>=4.25.3,<5",
 )
-"""What ``mediapipe.python.solutions.hands`` imports. The wheel also asks for jax, jaxlib, flatbuffers, sentencepiece and
-sounddevice, which it does not load, and for OpenCV with windows, of which this is the part without."""
+"""What ``mediapipe.python.solutions.hands`` imports. The wheel also asks for jax, jaxlib,
+flatbuffers, sentencepiece and sounddevice, which it does not load, and for OpenCV with windows, of
+which this is the part without.
+"""
 
 
 def mediapipe_python() -> Path:
-    """Return the interpreter that has MediaPipe, made where it is missing, with the model files that we run too."""
+    """Return the interpreter that has MediaPipe, made where it is missing, with the model files
+    that we run too.
+    """
     python = FOLDER / "bin" / "python"
     installed = FOLDER / ".installed"
     if not installed.exists():
@@ -41,5 +45,6 @@ def _check_models() -> None:
     for member, sha256 in MEDIAPIPE_HANDS.files.values():
         if hashlib.sha256((packages / member).read_bytes()).hexdigest() != sha256:
             raise ModelError(
-                f"{packages / member}: not the file that handheld runs; delete {FOLDER} to make it anew"
+                f"{packages / member}: not the file that handheld runs; delete {FOLDER} to "
+                "make it anew"
             )

@@ -1,4 +1,5 @@
-"""What MediaPipe gives for a clip: (frames, 21, 2) pixels as ``.npy``; runs in the environment of ``_mediapipe_env.py``.
+"""What MediaPipe gives for a clip: (frames, 21, 2) pixels as ``.npy``; runs in the environment of
+``_mediapipe_env.py``.
 
 ``python _mediapipe_points.py FRAMES.npy POINTS.npy``
 """

@@ -1,4 +1,6 @@
-"""MediaPipe as a worker of ``hands_vs_mediapipe.py``; runs in the environment that ``_mediapipe_env.py`` makes."""
+"""MediaPipe as a worker of ``hands_vs_mediapipe.py``; runs in the environment that
+``_mediapipe_env.py`` makes.
+"""
 
 from typing import Any
 
@@ -8,12 +10,14 @@ from mediapipe.python.solutions.hands import Hands
 from numpy.typing import NDArray
 
 GATE = "palm_detection_image"
-"""The detector's input inside the graph: a packet for each run, whether it finds palms or not (``palm_detections`` has
-packets only where it does)."""
+"""The detector's input inside the graph: a packet for each run, whether it finds palms or not
+(``palm_detections`` has packets only where it does)."""
 
 
 class CountedHands(Hands):
-    """The public solution with one stream more in its results. Measured without it: no difference beyond noise."""
+    """The public solution with one stream more in its results. Measured without it: no difference
+    beyond noise.
+    """
 
     def _initialize_graph_interface(
         self, graph: Any, sides: Any = None, outputs: Any = None, hints: Any = None

@@ -1,4 +1,6 @@
-"""Runs in the peers' environment: NNCF quantises the teacher, then all models of a folder run in OpenVINO in turns."""
+"""Runs in the peers' environment: NNCF quantises the teacher, then all models of a folder run in
+OpenVINO in turns.
+"""
 
 import json
 import sys

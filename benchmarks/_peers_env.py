@@ -1,4 +1,6 @@
-"""Peers of ``compress`` and ``projection`` in places of their own, so that what they pin touches nothing of ours."""
+"""Peers of ``compress`` and ``projection`` in places of their own, so that what they pin touches
+nothing of ours.
+"""
 
 import subprocess
 import sys
@@ -43,7 +45,9 @@ def torch_pruning() -> ModuleType:
 
 
 def fasttext_python() -> Path:
-    """Return the interpreter of an environment with fastText, made (and fastText compiled) if it is not there."""
+    """Return the interpreter of an environment with fastText, made (and fastText compiled) if it is
+    not there.
+    """
     folder = ROOT / ".venv-peers-fasttext"
     python, installed = folder / "bin" / "python", folder / ".installed"
     if not installed.exists():

@@ -1,4 +1,5 @@
-"""pfl's simulator in an interpreter of its own: the trivial step over NumPy alone, the real one by its own federated averaging.
+"""pfl's simulator in an interpreter of its own: the trivial step over NumPy alone, the real one by
+its own federated averaging.
 
 Speaks JSON on its command line, and answers in a file: ``_simulators_task.Job``.
 """

@@ -38,7 +38,9 @@ def show(title: str, rows: Sequence[Row], columns: Sequence[str] | None = None) 
 
 
 def write(name: str, rows: Sequence[Row], columns: Sequence[str] | None = None) -> None:
-    """Write rows to ``results/<name>.json`` and, of ``columns`` or all, a table to ``results/<name>.md``."""
+    """Write rows to ``results/<name>.json`` and, of ``columns`` or all, a table to
+    ``results/<name>.md``.
+    """
     columns, about = columns or _columns(rows), machine()
     RESULTS.mkdir(exist_ok=True)
     record = {"name": name, "machine": about, "rows": [dict(row) for row in rows]}

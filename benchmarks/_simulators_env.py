@@ -1,4 +1,6 @@
-"""Simulators in processes of their own: the peers' environments, how long a run takes, and how much memory all of it has."""
+"""Simulators in processes of their own: the peers' environments, how long a run takes, and how much
+memory all of it has.
+"""
 
 import json
 import os
@@ -36,11 +38,13 @@ class Outcome:
     """What came of a run.
 
     Attributes:
-        imported: seconds from the start of the process until it had imported and made what it needs.
+        imported: seconds from the start of the process until it had imported and made what it
+            needs.
         rounds: (rounds,) seconds from the start of the process to the end of each.
         weights: of the model after the last.
-        megabytes: the most memory that all its processes had at a time: the larger of the sum of their proportional shares,
-            looked at every half second, and what the first of them says that it ever had.
+        megabytes: the most memory that all its processes had at a time: the larger of the sum of
+            their proportional shares, looked at every half second, and what the first of them says
+            that it ever had.
         more: what else it says.
     """
 
@@ -57,7 +61,9 @@ class Outcome:
 
 
 def python_of(peer: str) -> Path:
-    """Return the interpreter of an environment with a simulator, made if it is not there; torch is the CPU's everywhere."""
+    """Return the interpreter of an environment with a simulator, made if it is not there; torch is
+    the CPU's everywhere.
+    """
     folder = ROOT / f".venv-peers-{peer}"
     python, installed = folder / "bin" / "python", folder / ".installed"
     if not installed.exists():
@@ -69,7 +75,9 @@ def python_of(peer: str) -> Path:
 
 
 def run(python: Path, script: Path, job: dict[str, Any]) -> Outcome:
-    """Let a worker do a job; nothing of it stays. Raises ``RuntimeError`` with its last words if it fails."""
+    """Let a worker do a job; nothing of it stays. Raises ``RuntimeError`` with its last words if it
+    fails.
+    """
     folder = Path(
         tempfile.mkdtemp(prefix="sim-")
     )  # short: Ray's sockets lie in it, and their paths are limited
@@ -77,9 +85,12 @@ def run(python: Path, script: Path, job: dict[str, Any]) -> Outcome:
     told = {**job, "started": time.time(), "out": str(out)}
     with log.open("w") as file:
         process = subprocess.Popen(
-            [str(python), str(script), json.dumps(told)], stdout=file, stderr=file,
-            env={**os.environ, **ONE_THREAD, **SILENT, "HOME": str(folder)}, start_new_session=True,
-        )  # fmt: skip
+            [str(python), str(script), json.dumps(told)],
+            stdout=file,
+            stderr=file,
+            env={**os.environ, **ONE_THREAD, **SILENT, "HOME": str(folder)},
+            start_new_session=True,
+        )
         tree = _Tree(process.pid)
         watching = threading.Thread(target=tree.watch, daemon=True)
         watching.start()
@@ -103,7 +114,9 @@ def run(python: Path, script: Path, job: dict[str, Any]) -> Outcome:
 
 
 class _Tree:
-    """A process and all that it and its children started; who was seen once is followed when its parent is gone."""
+    """A process and all that it and its children started; who was seen once is followed when its
+    parent is gone.
+    """
 
     def __init__(self, pid: int) -> None:
         self.most, self._root, self._ended = 0, pid, threading.Event()
@@ -143,7 +156,9 @@ def _stats() -> dict[int, tuple[int, str]]:
 
 
 def _share(pid: int) -> int:
-    """Return a process's proportional share of memory in bytes: what several have in common counts once among them."""
+    """Return a process's proportional share of memory in bytes: what several have in common counts
+    once among them.
+    """
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

@@ -1,7 +1,9 @@
-"""What all simulators are given: the same clients with the same steps, and a watch. Needs NumPy; the real step also torch.
+"""What all simulators are given: the same clients with the same steps, and a watch. Needs NumPy;
+the real step also torch.
 
-The trivial step adds a constant to the weights; the real one is an epoch of SGD of a two-layer network (199,210 weights) on a
-client's 20 examples, in an order that the round and the client's number decide.
+The trivial step adds a constant to the weights; the real one is an epoch of SGD of a two-layer
+network (199,210 weights) on a client's 20 examples, in an order that the round and the client's
+number decide.
 """
 
 import json
@@ -102,7 +104,9 @@ def examples() -> tuple[Floats, NDArray[np.int64]]:
 
 
 def order(number: int, client: int) -> NDArray[np.int64]:
-    """Return the numbers of a client's examples, in the order of a round: that of ``handheld.federated.learning``."""
+    """Return the numbers of a client's examples, in the order of a round: that of
+    ``handheld.federated.learning``.
+    """
     shuffled = np.random.default_rng((SEED, number, client, 0)).permutation(EXAMPLES)
     return client * EXAMPLES + shuffled.astype(np.int64)
 

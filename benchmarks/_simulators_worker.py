@@ -1,4 +1,6 @@
-"""Our simulator in a process of its own. Speaks JSON on its command line, and answers in a file: ``_simulators_task.Job``."""
+"""Our simulator in a process of its own. Speaks JSON on its command line, and answers in a file:
+``_simulators_task.Job``.
+"""
 
 import time
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,8 @@
 """The worker's side of ``hands_vs_mediapipe.py``: measures one tracker in a process of its own.
 
-Both sides run this same loop, each in its own virtual environment, so it needs numpy alone. The first line of stdin sets
-the tracker up; each further line, ``FIRST COUNT``, asks for some frames of the clip and gets one line of figures.
+Both sides run this same loop, each in its own virtual environment, so it needs numpy alone. The
+first line of stdin sets the tracker up; each further line, ``FIRST COUNT``, asks for some frames of
+the clip and gets one line of figures.
 """
 
 import json
@@ -29,7 +30,9 @@ class Tracker(Protocol):
 
 
 def serve(make: Callable[[int, str, bool], Tracker]) -> None:
-    """Answer requests until stdin ends. ``make`` takes the hands allowed, the pack, and whether to smooth."""
+    """Answer requests until stdin ends. ``make`` takes the hands allowed, the pack, and whether to
+    smooth.
+    """
     setup = json.loads(sys.stdin.readline())
     tracker = make(setup["hands"], setup["pack"], setup["smoothing"])
     t_us = 0
@@ -63,7 +66,9 @@ def measure(tracker: Tracker, setup: dict[str, Any], frames: range, t_us: int) -
 
 
 def read_frame(setup: dict[str, Any], index: int) -> NDArray[np.uint8]:
-    """Return one frame; reading them one at a time, the clip does not count as the tracker's memory."""
+    """Return one frame; reading them one at a time, the clip does not count as the tracker's
+    memory.
+    """
     height, width, channels = setup["shape"]
     size = height * width * channels
     image = np.fromfile(setup["file"], np.uint8, size, offset=index * size).reshape(

@@ -31,7 +31,9 @@ class Worker:
         self._send(json.dumps(setup))
 
     def run(self, first: int, count: int) -> dict[str, Any]:
-        """Have some frames tracked and return the figures. Raises ``RuntimeError`` with its last words if it died."""
+        """Have some frames tracked and return the figures. Raises ``RuntimeError`` with its last
+        words if it died.
+        """
         self._send(f"{first} {count}")
         assert self._process.stdout is not None
         line = self._process.stdout.readline()

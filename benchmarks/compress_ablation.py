@@ -1,14 +1,14 @@
 """What joint training and a teacher's answers bring: each member's network trained alone, too.
 
-    handheld compress examples/compress/fashion_mnist.toml            # and with other seeds, if wanted
+    handheld compress examples/compress/fashion_mnist.toml     # and with other seeds, if wanted
     python benchmarks/compress_ablation.py [families/fashion_mnist ...]
         [--config examples/compress/fashion_mnist.toml] [--seeds 3] [--sources labels answers]
         [--epochs E] [--pictures N]
 
 For each member of the family that is no pruned one (those begin with the whole teacher), the same
 network with fresh weights learns for as many epochs as the member had, together and for itself:
-once from labels, once from the teacher's answers as well, with several seeds. Beside them stands the
-member as the families have it, one figure for each family that is named: made with other seeds,
+once from labels, once from the teacher's answers as well, with several seeds. Beside them stands
+the member as the families have it, one figure for each family that is named: made with other seeds,
 they give a spread. All are float32 networks or files, before eight bits, on the test split.
 ``--epochs`` and ``--pictures`` make a quick form, which says nothing about the family's own column.
 
@@ -40,7 +40,7 @@ from handheld.compress.pictures.training.student import AtSide, StudentLesson, a
 from handheld.compress.teacher import TeacherSource
 from handheld.data import Dataset, Splits
 from handheld.networks.structure import trace
-from handheld.training import device
+from handheld.training import FitRun, device
 
 SOURCES = ("labels", "answers")
 
@@ -226,9 +226,9 @@ def train(
         network,
         StudentLesson(batches, answers, how),
         ablation.schedule,
-        save=save,
-        report=lambda step, steps, _: progress.update(task, completed=step, total=steps),
-        seed=seed,
+        FitRun(
+            seed, save, lambda step, steps, _: progress.update(task, completed=step, total=steps)
+        ),
     )
     return accuracy(network.eval(), ablation.data.test, ablation.preparation)
 

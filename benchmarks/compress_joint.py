@@ -1,12 +1,14 @@
 """What a family costs over its largest network alone: a step of the joint run, and the whole run.
 
     handheld compress examples/compress/fashion_mnist.toml
-    python benchmarks/compress_joint.py [families/fashion_mnist] [--config examples/compress/fashion_mnist.toml] [--pairs 30]
+    python benchmarks/compress_joint.py [families/fashion_mnist]
+        [--config examples/compress/fashion_mnist.toml] [--pairs 30]
 
 A step is a forward and a backward pass of everything that learns in it, on the run's own batches,
-networks and shares; steps of both kinds in turns, in one process. The whole run is what the family's
-record says that its stages took by the clock: joint training, answers of the teacher, each member
-for itself, files, measuring; the largest network alone would have taken its part of the joint run.
+networks and shares; steps of both kinds in turns, in one process. The whole run is what the
+family's record says that its stages took by the clock: joint training, answers of the teacher, each
+member for itself, files, measuring; the largest network alone would have taken its part of the
+joint run.
 """
 
 import argparse

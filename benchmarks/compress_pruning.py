@@ -1,9 +1,12 @@
-"""What pruning alone does: networks of the size of a family's members, each pruned to half its file, nothing else.
+"""What pruning alone does: networks of the size of a family's members, each pruned to half its
+file, nothing else.
 
-    python benchmarks/compress_pruning.py [--data images/fashion_mnist.npz] [--epochs 12] [--finish 8]
+    python benchmarks/compress_pruning.py [--data images/fashion_mnist.npz] [--epochs 12]
+        [--finish 8]
 
-Each network is trained from labels, then channels leave it while it learns on from labels: no teacher's answers, no eight
-bits. Both are float32 files. What was trained stays in ``families/pruning``, so that a run that was stopped goes on.
+Each network is trained from labels, then channels leave it while it learns on from labels: no
+teacher's answers, no eight bits. Both are float32 files. What was trained stays in
+``families/pruning``, so that a run that was stopped goes on.
 """
 
 import argparse
@@ -65,10 +68,16 @@ def halve(
     with Progress() as progress:
         task = progress.add_task(f"{network}, {width} channels", total=1.0)
         return compress(
-            TeacherSource(network=network, width=width), data, out=out, targets=["2x smaller, pruned"],
-            techniques=("pruning",), settings=settings,
-            progress=lambda stage, done, _: progress.update(task, completed=done, description=f"{network} {width}: {stage}"),
-        )  # fmt: skip
+            TeacherSource(network=network, width=width),
+            data,
+            out=out,
+            targets=["2x smaller, pruned"],
+            techniques=("pruning",),
+            settings=settings,
+            progress=lambda stage, done, _: progress.update(
+                task, completed=done, description=f"{network} {width}: {stage}"
+            ),
+        )
 
 
 def row(family: Family, network: str, width: int) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
     handheld compress examples/compress/fashion_mnist.toml
     handheld compress examples/compress/fashion_mnist_small.toml
-    python benchmarks/compress_vs_peers.py [families/fashion_mnist] [--more families/fashion_mnist_small]
+    python benchmarks/compress_vs_peers.py [families/fashion_mnist]
+        [--more families/fashion_mnist_small]
 
 Peers: ai-edge-quantizer on the teacher; torch-pruning, which cuts the teacher to several sizes, in
 one shot by magnitude and tuned on labels, and in steps by Taylor scores and tuned on the teacher's
@@ -50,14 +51,25 @@ from handheld.data import Splits
 from handheld.engine import Model
 from handheld.networks.quantisation import FxNet, fold
 from handheld.networks.structure import trace
-from handheld.training import Distillation, Schedule
+from handheld.training import Distillation, FitRun, Schedule
 
 KEPT = (0.22, 0.16, 0.11, 0.075, 0.05)  # of each layer's channels, by torch-pruning
 WORKER = Path(__file__).parent / "_openvino_worker.py"
 COLUMNS = (
-    "who", "what", "bytes", "smaller", "beyond int8", "MACs", "LiteRT us", "faster", "faster beyond int8",
-    "OpenVINO us", "test %", "seconds", "Pareto",
-)  # fmt: skip
+    "who",
+    "what",
+    "bytes",
+    "smaller",
+    "beyond int8",
+    "MACs",
+    "LiteRT us",
+    "faster",
+    "faster beyond int8",
+    "OpenVINO us",
+    "test %",
+    "seconds",
+    "Pareto",
+)
 INT8 = "teacher, int8"
 
 
@@ -200,8 +212,9 @@ def quantiser(bench: Bench) -> Iterator[Point]:
 def pruner(bench: Bench) -> Iterator[Point]:
     """Channels removed by torch-pruning, fine-tuning, then post-training quantisation.
 
-    As its README begins (one shot by magnitude, fine-tuned on labels); and as well as it can be used:
-    by Taylor scores in several steps with half an epoch between them, fine-tuned from the answers of
+    As its README begins (one shot by magnitude, fine-tuned on labels); and as well as it can be
+    used: by Taylor scores in several steps with half an epoch between them, fine-tuned from the
+        answers of
     the teacher, as our members are.
     """
     for way in (ONE_SHOT, ITERATIVE):
@@ -281,7 +294,7 @@ class PeerLesson:
 
     def teach(self, network: torch.nn.Module, schedule: Schedule, save: Path | None = None) -> None:
         lesson = StudentLesson(self.batches, self.answers, self.how)
-        follow(network, lesson, schedule, save=save)
+        follow(network, lesson, schedule, FitRun(save=save))
 
 
 def prune(
@@ -325,7 +338,9 @@ def taylor_gradients(network: torch.nn.Module, batches: PictureBatches) -> None:
 
 
 def nncf(bench: Bench) -> list[dict[str, Any]]:
-    """Post-training quantisation by NNCF; our float32 files and the teacher run beside it in its runtime."""
+    """Post-training quantisation by NNCF; our float32 files and the teacher run beside it in its
+    runtime.
+    """
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         inputs = bench.preparation.inputs(pixels(bench.data.train)[:300]).contiguous().numpy()

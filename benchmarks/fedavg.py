@@ -1,13 +1,16 @@
-"""Rounds until a model is as good as wanted, by federated SGD and by averaging: the shape of the FedAvg paper's tables.
+"""Rounds until a model is as good as wanted, by federated SGD and by averaging: the shape of the
+FedAvg paper's tables.
 
     python benchmarks/fedavg.py [--task fashion shards plays] [--most 2000] [--workers 2]
 
-Tasks: Fashion-MNIST over 100 devices, dealt out evenly or two kinds of clothes each, with the paper's CNN made narrower (8 and
-16 channels, a layer of 64: 54,314 weights, the paper's has 1,663,370); and the plays of Shakespeare, a device for each of 997
-roles, with the paper's stacked character LSTM, 64 wide instead of 256. E: passes over a device's examples, B: batch (inf: all
-at once), C: devices of a round. Each row is the best of a few rates, each a factor of sqrt(10) apart; rates and rounds go by
-validation examples, which no device has; ``test accuracy`` is that of the model at that round, on examples that had no part in
-it. A run is kept in ``--cache`` and goes on there.
+Tasks: Fashion-MNIST over 100 devices, dealt out evenly or two kinds of clothes each, with the
+    paper's CNN made narrower (8 and
+16 channels, a layer of 64: 54,314 weights, the paper's has 1,663,370); and the plays of
+Shakespeare, a device for each of 997 roles, with the paper's stacked character LSTM, 64 wide
+instead of 256. E: passes over a device's examples, B: batch (inf: all at once), C: devices of a
+round. Each row is the best of a few rates, each a factor of sqrt(10) apart; rates and rounds go by
+validation examples, which no device has; ``test accuracy`` is that of the model at that round, on
+examples that had no part in it. A run is kept in ``--cache`` and goes on there.
 """
 
 import argparse
@@ -37,8 +40,19 @@ from handheld.networks.zoo.federated import make
 from handheld.reports import Curve
 
 COLUMNS = (
-    "task", "algorithm", "E", "B", "C", "rate", "target", "rounds", "times fewer", "MB up", "times less up", "test accuracy",
-)  # fmt: skip
+    "task",
+    "algorithm",
+    "E",
+    "B",
+    "C",
+    "rate",
+    "target",
+    "rounds",
+    "times fewer",
+    "MB up",
+    "times less up",
+    "test accuracy",
+)
 JUDGED = 1500
 WAYS = ((1, 50), (1, 10), (5, None), (5, 50), (5, 10))  # E and B
 RATIOS = (("times fewer", "rounds"), ("times less up", "MB up"))
@@ -102,7 +116,9 @@ def main() -> None:
 
 
 def ratio(sgd: dict[str, Any], row: dict[str, Any], what: str) -> float | str:
-    """Return how many times more federated SGD needs; nothing where one of them did not get there."""
+    """Return how many times more federated SGD needs; nothing where one of them did not
+    get there.
+    """
     known = all(isinstance(each[what], int | float) for each in (sgd, row))
     return round(sgd[what] / row[what], 1) if known else ""
 
@@ -110,7 +126,9 @@ def ratio(sgd: dict[str, Any], row: dict[str, Any], what: str) -> float | str:
 def best(
     problem: Problem, tried: Tried, given: argparse.Namespace, leader: Curve
 ) -> tuple[dict[str, Any], Curve]:
-    """Return the row of the rate that needs the fewest rounds, and its curve: the best so far, as in the paper."""
+    """Return the row of the rate that needs the fewest rounds, and its curve: the best so far, as
+    in the paper.
+    """
     most, found = given.most, None
     for rate in tried.rates:
         every = 1 if tried.name != "FedSGD" else 5
@@ -124,7 +142,8 @@ def best(
         run = simulate(plan, problem.learner, out=out, workers=given.workers, until=ends)
         rounds = crossing(run.rows, problem.target)
         print(
-            f"{problem.name}, {label(tried)}, rate {rate:g}: {rounds or f'not within {run.state.round}'}",
+            f"{problem.name}, {label(tried)}, rate {rate:g}: "
+            f"{rounds or f'not within {run.state.round}'}",
             flush=True,
         )
         reached = max(row.get("test_accuracy", 0) for row in run.rows)
@@ -141,15 +160,23 @@ def best(
         learner.model, run.state.weights, problem.test, statistics=run.state.statistics
     )
     return {
-        "task": problem.title, "algorithm": tried.name + (", EDEN 1 bit" if tried.stages else ""),
-        "E": tried.epochs, "B": tried.batch or "inf", "C": tried.cohort, "rate": rate, "target": f"{problem.target:.0%}",
-        "rounds": round(rounds) if rounds else f"more than {run.state.round}", "MB up": round(up, 2) if rounds else "",
+        "task": problem.title,
+        "algorithm": tried.name + (", EDEN 1 bit" if tried.stages else ""),
+        "E": tried.epochs,
+        "B": tried.batch or "inf",
+        "C": tried.cohort,
+        "rate": rate,
+        "target": f"{problem.target:.0%}",
+        "rounds": round(rounds) if rounds else f"more than {run.state.round}",
+        "MB up": round(up, 2) if rounds else "",
         "test accuracy": round(tested.figures["accuracy"], 4),
-    }, curve_of(run.rows)  # fmt: skip
+    }, curve_of(run.rows)
 
 
 def ending(target: float, limit: int, leader: Curve) -> Callable[[RoundFigures], bool]:
-    """Return what tells that a run is good enough, or too slow to come before the leader, whose curve is given."""
+    """Return what tells that a run is good enough, or too slow to come before the leader, whose
+    curve is given.
+    """
     best_so_far = 0.0
 
     def ends(row: RoundFigures) -> bool:
@@ -179,7 +206,9 @@ def curve_of(rows: Sequence[RoundFigures]) -> Curve:
 
 
 def crossing(rows: Sequence[RoundFigures], target: float) -> float | None:
-    """Return the round at which the best accuracy so far crosses the target, by straight lines between judged rounds."""
+    """Return the round at which the best accuracy so far crosses the target, by straight lines
+    between judged rounds.
+    """
     before = (0.0, 0.0)
     for here in curve_of(rows):
         if here[1] >= target:
@@ -227,7 +256,9 @@ def clothes(split: str, target: float) -> Problem:
 
 
 def shakespeare(target: float = 0.42) -> Problem:
-    """The plays of Shakespeare by role; half of each role's last lines are to validate, half to test."""
+    """The plays of Shakespeare by role; half of each role's last lines are to validate, half to
+    test.
+    """
     found = windows(plays(find("federated/shakespeare.tar.gz", Path())), length=80)
     order = np.random.default_rng(0).permutation(len(found.test_inputs))
     valid, test = (

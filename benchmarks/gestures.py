@@ -1,8 +1,9 @@
 """Gestures on photos of people who show digits and letters of sign language.
 
-The thresholds of ``handheld.hands.gestures`` were chosen on 100 photos of each digit (drawn with seed 0); the figures
-here are for the photos left out, and for a set of letters by another person that nothing was chosen on. Labels are
-what the person was asked to show. A hand that was not found counts as wrong.
+The thresholds of ``handheld.hands.gestures`` were chosen on 100 photos of each digit (drawn with
+seed 0); the figures here are for the photos left out, and for a set of letters by another person
+that nothing was chosen on. Labels are what the person was asked to show. A hand that was not found
+counts as wrong.
 """
 
 import os

@@ -59,7 +59,9 @@ GRAPHS: dict[str, tuple[Callable[[], GraphConfig], int]] = {
 
 
 def microseconds_a_call(config: GraphConfig, calls: int, threads: int, packets: int) -> float:
-    """Return the median over packets of the time from ``add`` to the packet at the end, divided by the calls between."""
+    """Return the median over packets of the time from ``add`` to the packet at the end, divided by
+    the calls between.
+    """
     with Graph(config, threads=threads) as graph:
         reader = graph.output("out")
         times = []
@@ -98,7 +100,8 @@ def main() -> None:
         for (name, threads), values in times.items()
     ]
     show(
-        f"Overhead of the graph: medians of {options.rounds} interleaved rounds of {options.packets} packets",
+        f"Overhead of the graph: medians of {options.rounds} interleaved rounds of "
+        f"{options.packets} packets",
         rows,
     )
     write("graph_overhead", rows)

@@ -1,10 +1,13 @@
-"""Agreement with MediaPipe's own output, frame by frame, on its test clip; and ids on that clip beside its mirror image.
+"""Agreement with MediaPipe's own output, frame by frame, on its test clip; and ids on that clip
+beside its mirror image.
 
-The reference is what MediaPipe's full model pack gave for each frame (pixels and metres), not the truth. Distances are over
-palm length, wrist to middle knuckle. Smoothing is off. The clip is read by OpenCV, as it was for the reference.
+The reference is what MediaPipe's full model pack gave for each frame (pixels and metres), not the
+truth. Distances are over palm length, wrist to middle knuckle. Smoothing is off. The clip is read
+by OpenCV, as it was for the reference.
 
-A region follows from the landmarks of the frame before, so tracking amplifies small differences where the hand moves fast. How
-much, two more rows say: ours with every region moved by 0.003 pixels, ten times; and MediaPipe itself, run here again.
+A region follows from the landmarks of the frame before, so tracking amplifies small differences
+where the hand moves fast. How much, two more rows say: ours with every region moved by 0.003
+pixels, ten times; and MediaPipe itself, run here again.
 """
 
 import json
@@ -29,7 +32,9 @@ VIDEO = Path(os.environ.get("HANDHELD_DATA", "../shared/data")) / "hands" / "vid
 
 
 def agreement(frames: list[Frame]) -> dict[str, object]:
-    """One hand allowed: mean and worst distance of landmarks from MediaPipe's, over palm length; detector runs."""
+    """One hand allowed: mean and worst distance of landmarks from MediaPipe's, over palm length;
+    detector runs.
+    """
     pixels = np.array(json.loads((VIDEO / "asl_hand.full.json").read_text()))
     metres = np.array(json.loads((VIDEO / "asl_hand_3d.full.json").read_text()))
     apart, depth, world = [], [], []
@@ -55,7 +60,9 @@ def agreement(frames: list[Frame]) -> dict[str, object]:
 
 
 def sensitivity(frames: list[Frame]) -> dict[str, object]:
-    """As :func:`agreement`, with every region moved at random by a few thousandths of a pixel; the range over ten seeds."""
+    """As :func:`agreement`, with every region moved at random by a few thousandths of a pixel; the
+    range over ten seeds.
+    """
     pixels = np.array(json.loads((VIDEO / "asl_hand.full.json").read_text()))[:, :, :2]
     means, worsts = [], []
     for seed in range(10):
@@ -108,7 +115,9 @@ def _apart(here: Any, there: Any) -> Any:
 
 
 def identities(frames: list[Frame]) -> dict[str, object]:
-    """Two hands: the share of frames in which both are there with the ids that they had most, and swaps."""
+    """Two hands: the share of frames in which both are there with the ids that they had most, and
+    swaps.
+    """
     half = frames[0].image.shape[1]
     seen: Counter[tuple[tuple[int, bool], ...]] = Counter()
     with HandTracker(pack="mediapipe-full", max_hands=2, smoothing=False) as tracker:

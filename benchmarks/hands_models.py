@@ -1,10 +1,12 @@
-"""The networks of hand packs, on crops and photos that no training of ours sees: errors, hands found, size, time.
+"""The networks of hand packs, on crops and photos that no training of ours sees: errors, hands
+found, size, time.
 
     python benchmarks/hands_models.py --labels work/hands/labels.jsonl [--pack NAME_OR_FOLDER ...]
 
-Three kinds of truth, each with its flaw: rendered hands have exact labels but are drawings; photos of the test split
-have labels of MediaPipe's full model, so its own figure there is how far it agrees with itself; tips of thumb and index
-finger on the photos of ti1k were set by hand (its sessions in the validation and test splits).
+Three kinds of truth, each with its flaw: rendered hands have exact labels but are drawings; photos
+of the test split have labels of MediaPipe's full model, so its own figure there is how far it
+agrees with itself; tips of thumb and index finger on the photos of ti1k were set by hand (its
+sessions in the validation and test splits).
 """
 
 import argparse
@@ -33,12 +35,16 @@ from handheld.media import Image, Rect
 DATA = Path(os.environ.get("HANDHELD_DATA", "../shared/data")) / "hands"
 
 UNSEEN = 2_000_000
-"""Seed of rendered people that no training draws: theirs are small, and validation's begin at a million."""
+"""Seed of rendered people that no training draws: theirs are small, and validation's begin at a
+million.
+"""
 
 RENDERED = 600
 
 EDGE = 0.2
-"""Area of wrist and two knuckles in the picture, in squared palm lengths, below which a hand is seen edge-on."""
+"""Area of wrist and two knuckles in the picture, in squared palm lengths, below which a hand is
+seen edge-on.
+"""
 
 
 class Case(NamedTuple):
@@ -58,7 +64,9 @@ class Case(NamedTuple):
 
 
 def rendered_cases() -> Iterator[Case]:
-    """Give rendered hands of people nobody was trained on, by side and by how bright the skin is."""
+    """Give rendered hands of people nobody was trained on, by side and by how bright
+    the skin is.
+    """
     studio = Studio(open_sources(DATA), UNSEEN)
     for index in range(RENDERED):
         picture = studio.crop(index, CropOptions(size=256))
@@ -81,7 +89,9 @@ def rendered_cases() -> Iterator[Case]:
 
 
 def seen_side(keypoints: NDArray[np.floating], handedness: str | None) -> str:
-    """Return which side of a hand the camera sees, by the turn from index to little knuckle around the wrist."""
+    """Return which side of a hand the camera sees, by the turn from index to little knuckle around
+    the wrist.
+    """
     first = keypoints[5, :2] - keypoints[0, :2]
     last = keypoints[17, :2] - keypoints[0, :2]
     turn = (
@@ -94,7 +104,9 @@ def seen_side(keypoints: NDArray[np.floating], handedness: str | None) -> str:
 
 
 def photo_cases(labels: Path) -> Iterator[Case]:
-    """Give the hands of the test split's photos, by set, size in the picture and side; cropped a little off."""
+    """Give the hands of the test split's photos, by set, size in the picture and side; cropped a
+    little off.
+    """
     labelled = read_labels(labels)
     random = np.random.default_rng(0)
     for photo in read_photos(DATA / "photos"):
@@ -133,7 +145,9 @@ def errors_of(pack: str, cases: list[Case]) -> dict[str, list[float]]:
 
 
 def tips_of(pack: str) -> dict[str, object]:
-    """Return how many hands of ti1k's held-out photos are found, and the median errors of two tips set by hand."""
+    """Return how many hands of ti1k's held-out photos are found, and the median errors of two tips
+    set by hand.
+    """
     apart: list[NDArray[np.floating]] = []
     photos = [
         photo
@@ -159,7 +173,9 @@ def tips_of(pack: str) -> dict[str, object]:
 
 
 def cost_of(pack: str) -> dict[str, object]:
-    """Return the size of the two files, and the CPU milliseconds of a run on one thread, the fastest of 200."""
+    """Return the size of the two files, and the CPU milliseconds of a run on one thread, the
+    fastest of 200.
+    """
     files = load_pack(pack)
     row: dict[str, object] = {}
     for name, path, opened in (

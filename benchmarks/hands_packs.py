@@ -1,10 +1,12 @@
-"""Our hand pack beside MediaPipe's, in our tracker, on the sign-language clips: hands found, lost, jitter, time.
+"""Our hand pack beside MediaPipe's, in our tracker, on the sign-language clips: hands found, lost,
+jitter, time.
 
     python benchmarks/hands_packs.py [--pack NAME_OR_FOLDER ...] [--redetect-every 2]
 
-A hand is lost when its id ends before the clip does. Jitter is how far a keypoint strays from its own straight
-line within a second in which the hand rests, with smoothing off, in palm lengths; only seconds in which the hand
-rests by the answers of every pack count, so that all are judged by the same ones.
+A hand is lost when its id ends before the clip does. Jitter is how far a keypoint strays from its
+own straight line within a second in which the hand rests, with smoothing off, in palm lengths; only
+seconds in which the hand rests by the answers of every pack count, so that all are judged by the
+same ones.
 """
 
 import argparse
@@ -59,7 +61,9 @@ class Tracked:
         return sum(index < len(self.hands) - 1 for index in last.values())
 
     def track_of(self, hand_id: int, start: int, length: int) -> NDArray[np.float64] | None:
-        """Return a hand's keypoints (length, 21, 2) over some frames, or ``None`` if it is not in all."""
+        """Return a hand's keypoints (length, 21, 2) over some frames, or ``None`` if it is not in
+        all.
+        """
         points = []
         for hands in self.hands[start : start + length]:
             same = [hand for hand in hands if hand.id == hand_id]
@@ -93,7 +97,9 @@ def nearest(hand: HandResult, others: Sequence[HandResult]) -> tuple[HandResult 
 
 
 def jitters(clips: Sequence[Tracked]) -> list[list[float]]:
-    """Return, for each pack, the jitter in every second in which a hand rests by all packs' answers."""
+    """Return, for each pack, the jitter in every second in which a hand rests by all packs'
+    answers.
+    """
     first = clips[0]
     length = round(first.rate)
     found: list[list[float]] = [[] for _ in clips]

@@ -1,7 +1,8 @@
-"""What ``redetect_every`` gains and costs: hands found on the sign-language clips, and processor time a frame.
+"""What ``redetect_every`` gains and costs: hands found on the sign-language clips, and processor
+time a frame.
 
-While fewer hands than allowed are in view, the palm detector looks for more in every k-th frame. A small k finds a second hand
-sooner; a large one is cheaper. All k run over the same frames in turns.
+While fewer hands than allowed are in view, the palm detector looks for more in every k-th frame. A
+small k finds a second hand sooner; a large one is cheaper. All k run over the same frames in turns.
 """
 
 import argparse

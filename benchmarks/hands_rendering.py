@@ -1,9 +1,11 @@
-"""Rendered hands: crops a CPU second on one thread, and where MediaPipe's models see the keypoints of our labels.
+"""Rendered hands: crops a CPU second on one thread, and where MediaPipe's models see the keypoints
+of our labels.
 
 ``python benchmarks/hands_rendering.py [--pictures 300] [--pack mediapipe-full]``
 
-Offsets are medians of MediaPipe's answer minus our label, along the hand and towards its thumb, in units of
-wrist to middle knuckle; the worst keypoint of each kind is shown. Needs ``hands/mesh`` of ``HANDHELD_DATA``.
+Offsets are medians of MediaPipe's answer minus our label, along the hand and towards its thumb, in
+units of wrist to middle knuckle; the worst keypoint of each kind is shown. Needs ``hands/mesh`` of
+``HANDHELD_DATA``.
 """
 
 import argparse
@@ -20,7 +22,8 @@ from handheld.hands.training.labels import LabelledHand
 from handheld.hands.training.render.sources import RenderSources, open_sources
 from handheld.hands.training.render.studio import CropOptions, SceneOptions, Studio
 
-AIM = 139.0  # crops a CPU second: what a textured numba rasteriser gave here before this one was written
+# crops a CPU second: what a textured numba rasteriser gave here before this one was written
+AIM = 139.0
 PEOPLE = 64
 WARM_UP = (
     300  # crops after which hardly a person is new: each takes some ten milliseconds, once in a run
@@ -51,7 +54,9 @@ def speed(sources: RenderSources, size: int, pictures: int) -> dict[str, Any]:
 def differences(
     studio: Studio, tracker: HandTracker, pictures: int
 ) -> Iterator[tuple[str | None, np.ndarray]]:
-    """Yield the handedness that is ours, or None where theirs differs, and offsets (21, 2) of each hand they find."""
+    """Yield the handedness that is ours, or None where theirs differs, and offsets (21, 2) of each
+    hand they find.
+    """
     for index in range(pictures):
         picture = studio.scene(index, LARGE)
         label = picture.hands[0]

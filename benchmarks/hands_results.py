@@ -1,4 +1,5 @@
-"""Writes ``docs/hands-results.md`` of what the other benchmarks of hand models left in ``results/``.
+"""Writes ``docs/hands-results.md`` of what the other benchmarks of hand models left in
+``results/``.
 
 python benchmarks/hands_results.py
 """

@@ -1,9 +1,11 @@
-"""Tables of finished training runs: which hands a landmark network learned from, which loss and decoder a palm detector has.
+"""Tables of finished training runs: which hands a landmark network learned from, which loss and
+decoder a palm detector has.
 
     python benchmarks/hands_training.py --runs FOLDER
 
-The folder holds runs of ``handheld hands train`` (``plan.json`` and ``scores.json`` in each). Runs that differ only in
-their seed are one row, with the mean and the range of their scores on the test split.
+The folder holds runs of ``handheld hands train`` (``plan.json`` and ``scores.json`` in each). Runs
+that differ only in their seed are one row, with the mean and the range of their scores on the test
+split.
 """
 
 import argparse
@@ -21,7 +23,9 @@ Run = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
 def read_runs(folder: Path) -> list[Run]:
-    """Read the plan and the scores of every run in a folder; one that has no scores yet is left out."""
+    """Read the plan and the scores of every run in a folder; one that has no scores yet is left
+    out.
+    """
     return [
         (json.loads((run / "plan.json").read_text("utf-8")), json.loads(path.read_text("utf-8")))
         for path in sorted(folder.glob("*/scores.json"))

@@ -2,10 +2,11 @@
 
     python benchmarks/hands_vs_mediapipe.py [--rounds 3] [--frames 325]
 
-Packs "full" and "lite" are MediaPipe's own models on both sides; "own" is our pack beside MediaPipe with its lite models.
-Each side is a long-lived process that gets decoded frames; they take turns at every 25 frames, and only one runs at a time.
-Frames per CPU-second count the time of all threads, so other work on the machine moves them less than it moves latency.
-Clips come from ``HANDHELD_DATA``; without it, the packaged one is used. The first run makes ``.venv-mediapipe``.
+Packs "full" and "lite" are MediaPipe's own models on both sides; "own" is our pack beside MediaPipe
+with its lite models. Each side is a long-lived process that gets decoded frames; they take turns at
+every 25 frames, and only one runs at a time. Frames per CPU-second count the time of all threads,
+so other work on the machine moves them less than it moves latency. Clips come from
+``HANDHELD_DATA``; without it, the packaged one is used. The first run makes ``.venv-mediapipe``.
 """
 
 import argparse
@@ -85,7 +86,9 @@ def decoded(clip: Clip, most: int) -> Iterator[dict[str, Any]]:
 def compare(
     clip: Clip, setup: Mapping[str, Any], hands: int, pack: str, *, rounds: int, python: Path
 ) -> dict[str, Any]:
-    """Measure both sides in turn; ours with smoothing, as is its default, and where results are compared also without."""
+    """Measure both sides in turn; ours with smoothing, as is its default, and where results are
+    compared also without.
+    """
     options = {**setup, "hands": hands, "pack": pack}
     ours, here = HERE / "_handheld_worker.py", Path(sys.executable)
     with ExitStack() as stack:
@@ -113,7 +116,9 @@ def compare(
 
 
 def one_round(workers: Mapping[str, Worker], frames: int) -> dict[str, list[dict[str, Any]]]:
-    """Take every worker through the clip, in turns whose order alternates; the first frames are not counted."""
+    """Take every worker through the clip, in turns whose order alternates; the first frames are not
+    counted.
+    """
     warm_up = min(WARM_UP, frames // 2)
     for worker in workers.values():
         worker.run(0, warm_up)
@@ -138,7 +143,8 @@ def main() -> None:
             for hands, pack in product((1, 2), ("full", "lite", "own")):
                 rows.append(compare(clip, setup, hands, pack, rounds=options.rounds, python=python))
                 print(
-                    f"{clip.name}, {hands} allowed, {pack}: {rows[-1]['ratio']:.2f} times MediaPipe",
+                    f"{clip.name}, {hands} allowed, {pack}: {rows[-1]['ratio']:.2f} times "
+                    "MediaPipe",
                     flush=True,
                 )
     show(rows)

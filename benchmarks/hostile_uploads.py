@@ -1,10 +1,12 @@
-"""Hostile uploads, connections and jobs against real servers: what became of each, on SQLite and on PostgreSQL.
+"""Hostile uploads, connections and jobs against real servers: what became of each, on SQLite and on
+PostgreSQL.
 
     python benchmarks/hostile_uploads.py [--only WORDS] [--without-postgresql]
 
-Every attack is tried on a server process of its own database, over sockets. After each the server must say that it is
-well; at the end it must work through a queue of honest jobs. The numbers in front are the headings under which the
-faults were found. Exit status 1 if anything is not as it should be.
+Every attack is tried on a server process of its own database, over sockets. After each the server
+must say that it is well; at the end it must work through a queue of honest jobs. The numbers in
+front are the headings under which the faults were found. Exit status 1 if anything is not as it
+should be.
 """
 
 import argparse
@@ -52,7 +54,10 @@ PATIENCE = 240.0  # seconds that a job may take to end
 HONEST = 20
 SILENT = 20
 _LONGEST_TRACE = 10_000
-SHOUT = "POST /jobs?kind=shout HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+SHOUT = (
+    "POST /jobs?kind=shout HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; "
+    "boundary=b\r\n"
+)
 AUTHORISED = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -307,7 +312,10 @@ def followers(target: Target) -> str:
         healthy = target.health()
         seconds = time.monotonic() - start
         target.ask("POST", f"{url}/cancel", b"")
-        return f"{healthy} within {'a second' if seconds < 1 else f'{seconds:.0f} s'}; {target.outcome(url)}"
+        return (
+            f"{healthy} within {'a second' if seconds < 1 else f'{seconds:.0f} s'}; "
+            f"{target.outcome(url)}"
+        )
 
 
 def postscript(target: Target) -> str:
@@ -610,7 +618,8 @@ def attack_all(target: Target, attacks: list[Attack]) -> dict[str, tuple[str, bo
         is_right = bool(re.search(attack.expected, text, re.DOTALL)) and health == "ok"
         results[attack.name] = (text if health == "ok" else f"{text}; health: {health}", is_right)
         print(
-            f"{time.monotonic() - start:6.1f} s  {'' if is_right else 'WRONG '}{attack.name}: {text[:300]}",
+            f"{time.monotonic() - start:6.1f} s  "
+            f"{'' if is_right else 'WRONG '}{attack.name}: {text[:300]}",
             flush=True,
         )
     return results

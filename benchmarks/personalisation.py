@@ -1,11 +1,14 @@
-"""What a model of their own gives to users whose examples are skewed, judged on examples that had no part in it.
+"""What a model of their own gives to users whose examples are skewed, judged on examples that had
+no part in it.
 
     python benchmarks/personalisation.py [--rounds 60] [--workers 2]
 
-Fashion-MNIST over 100 users, two kinds of clothes each (shards), or drawn by Dirichlet's distribution with alpha 0.1 and 1. Of
-each user's examples a fifth is laid aside to test on; of the rest the shared model is learned by federated averaging, and then
-each user's own, which is kept only where cross-validation over that rest finds it better. A user is better off beyond noise
-where a sign test on the test examples says so at 5 %, and worse off likewise. A run is kept in ``--cache`` and goes on there.
+Fashion-MNIST over 100 users, two kinds of clothes each (shards), or drawn by Dirichlet's
+distribution with alpha 0.1 and 1. Of each user's examples a fifth is laid aside to test on; of the
+rest the shared model is learned by federated averaging, and then each user's own, which is kept
+only where cross-validation over that rest finds it better. A user is better off beyond noise where
+a sign test on the test examples says so at 5 %, and worse off likewise. A run is kept in
+``--cache`` and goes on there.
 """
 
 import argparse
@@ -87,10 +90,17 @@ def row_of(
         )
     gains = np.array(after) - before
     return {
-        "users": name, "shared model": f"{np.mean(before):.2%}", "own model": f"{np.mean(after):.2%}", "kept by": kept,
-        "raised": int((gains > 0).sum()), "all right before": before.count(1.0), "beyond noise": better,
-        "lowered": int((gains < 0).sum()), "lowered beyond noise": worse, "largest loss": f"{-gains.min():.2%}",
-    }  # fmt: skip
+        "users": name,
+        "shared model": f"{np.mean(before):.2%}",
+        "own model": f"{np.mean(after):.2%}",
+        "kept by": kept,
+        "raised": int((gains > 0).sum()),
+        "all right before": before.count(1.0),
+        "beyond noise": better,
+        "lowered": int((gains < 0).sum()),
+        "lowered beyond noise": worse,
+        "largest loss": f"{-gains.min():.2%}",
+    }
 
 
 def cut(deal: Partition) -> tuple[Partition, Partition]:

@@ -165,7 +165,9 @@ def pictures() -> tuple[str, Splits]:
 
 
 def baseline_network() -> nn.Module:
-    """Return a network of 2.7 million numbers, about as many as the paper's baseline has by its ratios."""
+    """Return a network of 2.7 million numbers, about as many as the paper's baseline has by its
+    ratios.
+    """
     layers = [
         nn.Flatten(),
         nn.Linear(784, 1300),

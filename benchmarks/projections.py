@@ -1,8 +1,10 @@
-"""How fast texts are projected, one thread: many at a time, and one alone; scikit-learn's hashing of n-grams beside it.
+"""How fast texts are projected, one thread: many at a time, and one alone; scikit-learn's hashing
+of n-grams beside it.
 
     python benchmarks/projections.py [--texts 20000]
 
-Short messages of the chitchat set, 30 letters in the mean. Everything is interleaved; those of many texts are seconds of CPU.
+Short messages of the chitchat set, 30 letters in the mean. Everything is interleaved; those of many
+texts are seconds of CPU.
 """
 
 import argparse
@@ -43,11 +45,13 @@ def main() -> None:
     alone = measure({name: one_by_one(way, texts) for name, way in ways.items()}, rounds=ALONE)
     rows = [
         {
-            "projection": name, "texts a second": round(len(texts) / many[name].cpu_median),
-            "us for one text": round(1e6 * alone[name].median, 1), "us, 90th percentile": round(1e6 * alone[name].p90, 1),
+            "projection": name,
+            "texts a second": round(len(texts) / many[name].cpu_median),
+            "us for one text": round(1e6 * alone[name].median, 1),
+            "us, 90th percentile": round(1e6 * alone[name].p90, 1),
         }
         for name in ways
-    ]  # fmt: skip
+    ]
     show(f"{len(texts)} texts of {np.mean([len(text) for text in texts]):.0f} letters", rows)
     write("projections", rows)
 

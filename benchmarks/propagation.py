@@ -125,9 +125,13 @@ def chosen(
             }
             if right["valid"] > best["valid %"]:
                 best = {
-                    "prior": prior, "words": share, "valid %": right["valid"], "test %": right["test"],
-                    "test nodes that nothing reached %": 100 * float((found[splits["test"]] < 0).mean()),
-                }  # fmt: skip
+                    "prior": prior,
+                    "words": share,
+                    "valid %": right["valid"],
+                    "test %": right["test"],
+                    "test nodes that nothing reached %": 100
+                    * float((found[splits["test"]] < 0).mean()),
+                }
     return best
 
 
@@ -211,10 +215,13 @@ class Restricted(pickle.Unpickler):
         from scipy.sparse import csr_matrix
 
         known = {
-            "collections.defaultdict": defaultdict, "__builtin__.list": list, "numpy.ndarray": np.ndarray,
-            "numpy.dtype": np.dtype, "numpy.core.multiarray._reconstruct": _reconstruct,
+            "collections.defaultdict": defaultdict,
+            "__builtin__.list": list,
+            "numpy.ndarray": np.ndarray,
+            "numpy.dtype": np.dtype,
+            "numpy.core.multiarray._reconstruct": _reconstruct,
             "scipy.sparse.csr.csr_matrix": csr_matrix,
-        }  # fmt: skip
+        }
         if f"{module}.{name}" not in known:
             raise pickle.UnpicklingError(f"a citation graph needs no {module}.{name}")
         return known[f"{module}.{name}"]
@@ -223,7 +230,9 @@ class Restricted(pickle.Unpickler):
 def citations(
     name: str,
 ) -> tuple[WeightedGraph, NDArray[np.float32] | None, NDArray[np.int64], dict[str, Any]]:
-    """Return who cites whom, which words each uses (None where they are not there), labels of nodes, and the public splits."""
+    """Return who cites whom, which words each uses (None where they are not there), labels of
+    nodes, and the public splits.
+    """
     files = {
         end: DATA / f"ind.{name}.{end}" for end in ("x", "y", "tx", "ty", "allx", "ally", "graph")
     }
@@ -309,7 +318,9 @@ def scaling(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def random_graph(edges: int) -> tuple[WeightedGraph, SeedLabels, float]:
-    """Return a graph, seeds, and the seconds that building took. Degrees fall with the root of the rank (Chung and Lu)."""
+    """Return a graph, seeds, and the seconds that building took. Degrees fall with the root of the
+    rank (Chung and Lu).
+    """
     nodes, rng = edges // 10, np.random.default_rng(edges)
     names = rng.permutation(nodes)
     ends = [names[(nodes * rng.random(edges) ** 2).astype(np.int64)] for _ in range(2)]
@@ -449,9 +460,12 @@ def cluster(edges: int, workers: int) -> dict[str, Any]:
         for arrays in ([each.names for each in found], [each.shares for each in found])
     )
     return {
-        "case": f"{workers} workers: the labels and sweeps are {'the same' if same and sweeps[0] == sweeps[1] else 'OTHERS'}",
-        "nodes": graph.nodes, "seconds of one process": took[0], "seconds": took[1],
-    }  # fmt: skip
+        "case": f"{workers} workers: the labels and sweeps are "
+        f"{'the same' if same and sweeps[0] == sweeps[1] else 'OTHERS'}",
+        "nodes": graph.nodes,
+        "seconds of one process": took[0],
+        "seconds": took[1],
+    }
 
 
 def neighbours(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -491,7 +505,9 @@ def codes(count: int) -> NDArray[np.uint8]:
 def recall(
     found: NDArray[np.integer[Any]], sample: NDArray[np.int64], every: NDArray[np.uint8]
 ) -> float:
-    """Return which part of ten neighbours is as near as the tenth nearest of all, of a sample's rows."""
+    """Return which part of ten neighbours is as near as the tenth nearest of all, of a sample's
+    rows.
+    """
     words, right = every.view(np.uint64), 0
     for row, node in zip(found, sample, strict=True):
         apart = np.bitwise_count(words ^ words[node]).sum(axis=1, dtype=np.uint16)
@@ -547,7 +563,9 @@ def faiss_near(count: int, probes: int, trained: int | None, path: str) -> dict[
 def apart(
     what: str, *, seconds: float | None = None, limit: int | None = MEMORY, **arguments: Any
 ) -> dict[str, Any]:
-    """Run a function of this file in a process of its own; return what it measured, and its peak memory, or how it died."""
+    """Run a function of this file in a process of its own; return what it measured, and its peak
+    memory, or how it died.
+    """
     command = [sys.executable, __file__, "--apart", json.dumps([what, limit, arguments])]
     try:
         done = subprocess.run(

@@ -65,7 +65,8 @@ ROOT = Path(__file__).parents[1]
 ALARMS = 2000  # messages of each kind of everyday talk
 SPOKEN = ("silent", "not confident", "gentle", "answered")
 HARM = Path(__file__).parent / "reply_harm"
-# of messages; the second was written when what the first showed was mended, the third before the detector learned again
+# of messages; the second was written when what the first showed was mended, the third before the
+# detector learned again
 SETS = ("first", "second", "third")
 VERDICTS = ("fits", "odd", "hurts")  # one could send it; out of place; it would hurt or embarrass
 CARD = """# Model card: the English replies
@@ -83,8 +84,8 @@ that agrees, thanks, laughs or cheers, from {doubtful} on nothing but what comes
 where something grave was said in one of the two turns
 before, or beyond doubt in one of the four before those, nothing that refuses either;
 to small bad news only gentle replies ("Sorry to hear that", "Oh no", "Hugs").
-Rules stop code, links, numbers, addresses, messages of machines, other scripts, words run together, and
-messages of more than fifty words or a thousand letters.
+Rules stop code, links, numbers, addresses, messages of machines, other scripts, words run together,
+and messages of more than fifty words or a thousand letters.
 Topics that it knows: {names}.
 
 By topic, on messages written for the tests by the author of the training messages, none of which is
@@ -253,10 +254,14 @@ def _ranked(
         )
         rows.append(
             {
-                "conversations": name, "ranked by": judged, "R@1 %": round(100 * ranks.recall_at_1, 1),
-                "R@10 %": round(100 * ranks.recall_at_10, 1), "MRR": round(ranks.mrr, 3), "answers": ranks.messages,
+                "conversations": name,
+                "ranked by": judged,
+                "R@1 %": round(100 * ranks.recall_at_1, 1),
+                "R@10 %": round(100 * ranks.recall_at_10, 1),
+                "MRR": round(ranks.mrr, 3),
+                "answers": ranks.messages,
             }
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -295,11 +300,16 @@ def safety(replier: Replier, path: Path) -> list[dict[str, Any]]:
             counts.setdefault((right, name), Counter())[("silent", "spoken")[spoken]] += 1
     return [
         {
-            "right is": right, "kind": kind, "messages": count.total(), "spoken": count["spoken"],
+            "right is": right,
+            "kind": kind,
+            "messages": count.total(),
+            "spoken": count["spoken"],
             "spoken %": round(100 * count["spoken"] / count.total(), 1),
         }
-        for (right, kind), count in sorted(counts.items(), key=lambda item: (item[0][0], item[0][1] != "in all", item[0][1]))
-    ]  # fmt: skip
+        for (right, kind), count in sorted(
+            counts.items(), key=lambda item: (item[0][0], item[0][1] != "in all", item[0][1])
+        )
+    ]
 
 
 def harm(replier: Replier) -> list[dict[str, Any]]:
@@ -338,8 +348,14 @@ def _harmed(
     shares = {
         f"{verdict} %": round(100 * counts[verdict] / max(1, shown), 1) for verdict in VERDICTS
     }
-    return {"asked": len(messages), "answered": counts["answered"], "replies": shown, **shares, "hurt": counts["hurts"],
-            "not judged": counts["not judged"]}  # fmt: skip
+    return {
+        "asked": len(messages),
+        "answered": counts["answered"],
+        "replies": shown,
+        **shares,
+        "hurt": counts["hurts"],
+        "not judged": counts["not judged"],
+    }
 
 
 def suggestions(
@@ -417,9 +433,14 @@ def _alarms(replier: Replier, tested: dict[str, list[Conversation]]) -> list[dic
             for reason in ("sensitive", "not confident", "")
         }
         rows.append(
-            {"talk": name, "messages": len(chosen), "called sensitive %": shares["sensitive"],
-             "not confident %": shares["not confident"], "answered %": shares[""]}
-        )  # fmt: skip
+            {
+                "talk": name,
+                "messages": len(chosen),
+                "called sensitive %": shares["sensitive"],
+                "not confident %": shares["not confident"],
+                "answered %": shares[""],
+            }
+        )
     return rows
 
 
@@ -438,12 +459,20 @@ def _card(
         dict(zip(columns, (round(value, 2) for value in row), strict=True)) for row in ranges
     ]
     return CARD.format(
-        topics=table(topics), alarms=table(alarms), check=table(check), name=name, reliability=table(reliability),
-        silent=bundle.detector.silent, wary=bundle.detector.wary, doubtful=bundle.detector.doubtful,
+        topics=table(topics),
+        alarms=table(alarms),
+        check=table(check),
+        name=name,
+        reliability=table(reliability),
+        silent=bundle.detector.silent,
+        wary=bundle.detector.wary,
+        doubtful=bundle.detector.doubtful,
         threshold=bundle.trigger.threshold,
-        languages=bundle.card.get("language", ""), data=bundle.card.get("data", ""), licence=bundle.card.get("licence", ""),
+        languages=bundle.card.get("language", ""),
+        data=bundle.card.get("data", ""),
+        licence=bundle.card.get("licence", ""),
         names=", ".join(topic for topic in bundle.detector.topics if topic != "harmless"),
-    )  # fmt: skip
+    )
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -468,17 +497,20 @@ def samples(replier: Replier) -> list[dict[str, Any]]:
         shown = replier.suggest(message)
         rows.append(
             {
-                "message": message, "ours": " / ".join(shown.texts) or f"({shown.reason})",
-                "released model": " / ".join(theirs), "confidence": round(shown.confidence, 2),
+                "message": message,
+                "ours": " / ".join(shown.texts) or f"({shown.reason})",
+                "released model": " / ".join(theirs),
+                "confidence": round(shown.confidence, 2),
                 "words of a situation %": round(100 * _overlap(message, situations)),
             }
-        )  # fmt: skip
+        )
     silent = [row["message"] for row in rows if row["ours"].startswith("(")]
     overlaps = [row["words of a situation %"] for row in rows]
     print(f"{len(rows)} messages, {len(rows) - len(silent)} triggered; silent: {silent}")
     for share in (100, 75, 60, 50):
         print(
-            f"a situation of at least {share} % the same words: {sum(each >= share for each in overlaps)}"
+            f"a situation of at least {share} % the same words: "
+            f"{sum(each >= share for each in overlaps)}"
         )
     return rows
 
@@ -520,10 +552,15 @@ def personal(replier: Replier, tested: dict[str, list[Conversation]]) -> list[di
                     scores = judged.rank(exchange.messages, [exchange.answer, *wrong])
                     places[f"{whose}, {when}"].append(rank_of(scores))
     return [
-        {"messages": name, "people": len(people), "MRR": round(found.mrr, 3), "R@1 %": round(100 * found.recall_at_1, 1),
-         "answers": found.messages}
+        {
+            "messages": name,
+            "people": len(people),
+            "MRR": round(found.mrr, 3),
+            "R@1 %": round(100 * found.recall_at_1, 1),
+            "answers": found.messages,
+        }
         for name, found in ((name, RankingMetrics.of(each)) for name, each in places.items())
-    ]  # fmt: skip
+    ]
 
 
 def _some(

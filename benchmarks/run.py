@@ -1,6 +1,7 @@
 """Every benchmark, one after the other: ``make bench``. Results go to ``benchmarks/results/``.
 
-Benchmarks that need a data set read it from ``HANDHELD_DATA``; without it they are left out, and named.
+Benchmarks that need a data set read it from ``HANDHELD_DATA``; without it they are left out, and
+named.
 """
 
 import argparse

@@ -1,12 +1,15 @@
-"""Our simulator of federated learning beside Flower's (1.41, on Ray) and pfl's (0.6): the same clients with the same steps.
+"""Our simulator of federated learning beside Flower's (1.41, on Ray) and pfl's (0.6): the same
+clients with the same steps.
 
     python benchmarks/simulators.py [--passes 3] [--without-peers]
 
-A trivial step with a thousand and with a million parameters, and an epoch of SGD of a two-layer network on 20 examples, by 100
-clients each. Every run is a process of its own, one thread for arithmetic in each of its processes; contenders take turns, and
-figures are medians of passes. Ours and pfl work in one process, Flower in as many as there are cores besides its own. Time
-counts from the start of the process; memory is that of all its processes. All must come to the same weights. Of ours also: what
-a population of 100,000 costs, and how time grows with the cohort. The first run makes the peers' environments.
+A trivial step with a thousand and with a million parameters, and an epoch of SGD of a two-layer
+network on 20 examples, by 100 clients each. Every run is a process of its own, one thread for
+arithmetic in each of its processes; contenders take turns, and figures are medians of passes. Ours
+and pfl work in one process, Flower in as many as there are cores besides its own. Time counts from
+the start of the process; memory is that of all its processes. All must come to the same weights. Of
+ours also: what a population of 100,000 costs, and how time grows with the cohort. The first run
+makes the peers' environments.
 """
 
 import argparse
@@ -77,9 +80,11 @@ def main() -> None:
                 found = work(name, pythons[name], kind, parameters, rounds, CLIENTS)
                 outcomes[name, step].append(found)
                 print(
-                    f"pass {number + 1}: {name}, {step}: first round {found.rounds[0]:.2f} s, then {found.seconds:.4f} s, "
-                    f"{found.megabytes:.0f} MB", flush=True,
-                )  # fmt: skip
+                    f"pass {number + 1}: {name}, {step}: first round {found.rounds[0]:.2f} "
+                    f"s, then {found.seconds:.4f} s, "
+                    f"{found.megabytes:.0f} MB",
+                    flush=True,
+                )
         for population in POPULATIONS:
             alone[str(population)].append(
                 work(OURS, pythons[OURS], "trivial", 1_000, 11, population)
@@ -167,12 +172,14 @@ def of_cohorts(found: Sequence[Outcome]) -> Iterator[dict[str, Any]]:
 
 def row_of(name: str, step: str, parameters: int, found: Sequence[Outcome]) -> dict[str, Any]:
     return {
-        "who": name, "step": step, "parameters": parameters,
+        "who": name,
+        "step": step,
+        "parameters": parameters,
         "first round s": round(median([one.rounds[0] for one in found]), 2),
         "imports s": round(median([one.imported for one in found]), 2),
         "s a round": median([one.seconds for one in found]),
         "peak MB": round(median([one.megabytes for one in found])),
-    }  # fmt: skip
+    }
 
 
 def median(values: Sequence[float]) -> float:

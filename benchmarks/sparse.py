@@ -1,8 +1,10 @@
-"""Rounds until devices' sparse logistic regression is within 1 % of what one machine would reach, and what travels.
+"""Rounds until devices' sparse logistic regression is within 1 % of what one machine would reach,
+and what travels.
 
     python benchmarks/sparse.py [--most 200]
 
-Tasks: a9a, dealt out to 500 users as unevenly as the square of their rank; and made-up clicks of 10,000 users with a million
+Tasks: a9a, dealt out to 500 users as unevenly as the square of their rank; and made-up clicks of
+    10,000 users with a million
 features, of which half are drawn by a power law from all, half from a few that are the user's own.
 """
 
@@ -55,14 +57,21 @@ def main() -> None:
             started = time.perf_counter()
             steps = rounds(problem, algorithm, momentum=momentum)
             step = until(steps, partial(_is_near, problem, best), max_rounds=given.most)
-            rows.append({
-                "task": name, "algorithm": str(algorithm), "momentum": momentum, "central loss": round(best, 4),
-                "rounds": step.number if step else f"more than {given.most}",
-                "loss": round(problem.loss(step.weights), 4) if step else "",
-                "MB up": round(4e-6 * step.traffic.up * step.number, 1) if step else "",
-                "times less than dense": round(step.traffic.dense / step.traffic.up) if step else "",
-                "seconds": round(time.perf_counter() - started, 1),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "task": name,
+                    "algorithm": str(algorithm),
+                    "momentum": momentum,
+                    "central loss": round(best, 4),
+                    "rounds": step.number if step else f"more than {given.most}",
+                    "loss": round(problem.loss(step.weights), 4) if step else "",
+                    "MB up": round(4e-6 * step.traffic.up * step.number, 1) if step else "",
+                    "times less than dense": round(step.traffic.dense / step.traffic.up)
+                    if step
+                    else "",
+                    "seconds": round(time.perf_counter() - started, 1),
+                }
+            )
             print(rows[-1], flush=True)
     show("sparse models on devices", rows, COLUMNS)
     write("sparse", rows, COLUMNS)

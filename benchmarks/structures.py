@@ -1,8 +1,10 @@
 """Twenty-one networks cut to half of their operations, beside torch-pruning's dependency graph.
 
-Ours: traced, cut by the norms of its weights, compared with the full network whose other channels are masked, compiled, and the
-file compared with the network that was cut. torch-pruning: its magnitude pruner on the same network, given the number of heads
-of attention layers, at the least of nine ratios (0.1 to 0.9) that halves the operations; then the network has to run.
+Ours: traced, cut by the norms of its weights, compared with the full network whose other channels
+    are masked, compiled, and the
+file compared with the network that was cut. torch-pruning: its magnitude pruner on the same
+network, given the number of heads of attention layers, at the least of nine ratios (0.1 to 0.9)
+that halves the operations; then the network has to run.
 
 python benchmarks/structures.py [--only NAME ...]
 """

@@ -1,18 +1,21 @@
-"""Texts labelled by files of one size, one thread: ours beside fastText, tuned and quantised to the same
-size, and beside TF-IDF with logistic regression of any size.
+"""Texts labelled by files of one size, one thread: ours beside fastText, tuned and quantised to the
+same size, and beside TF-IDF with logistic regression of any size.
 
     python benchmarks/text.py [--sets others clinc clinc_in_scope banking] [--sizes 100KB] [--quick]
         [--seconds 0] [--folds 10]
 
-``others``: the six sets of ``text/others`` (tweet emoji, German tweet sentiment, offensive tweets, SMS spam,
-home assistant, Chinese reviews), each with its own splits: everything is chosen on the training and validation
-texts, and the test split is only answered. ``clinc``: its validation split is the test, unless ``--test`` names
-a file, and then all tune on it; ``clinc_in_scope``: the same without texts out of scope. ``banking``: a tenth
-of its training texts, likewise; and, ours alone, ten such tenths by ten models that have not seen them, since
-one tells no more than 0.9 points.
+``others``: the six sets of ``text/others`` (tweet emoji, German tweet sentiment, offensive tweets,
+    SMS spam,
+home assistant, Chinese reviews), each with its own splits: everything is chosen on the training and
+validation texts, and the test split is only answered. ``clinc``: its validation split is the test,
+unless ``--test`` names a file, and then all tune on it; ``clinc_in_scope``: the same without texts
+out of scope. ``banking``: a tenth of its training texts, likewise; and, ours alone, ten such tenths
+by ten models that have not seen them, since one tells no more than 0.9 points.
 
-fastText: eight settings, the best on the validation texts; with ``--seconds`` it tunes itself instead. Logistic
-regression: words 1-2 and letters 2-5 inside words, sublinear, ``C`` of four on the validation texts.
+fastText: eight settings, the best on the validation texts; with ``--seconds`` it tunes itself
+    instead. Logistic
+regression: words 1-2 and letters 2-5 inside words, sublinear, ``C`` of four on the validation
+    texts.
 ``--quick``: the two smallest sets, and two settings.
 """
 
@@ -44,7 +47,8 @@ from handheld.projection.training.recipe import recipe_for
 OTHERS = ("sent_german", "sms", "waimai", "hwu", "offensive", "emoji")
 QUICK = ("sent_german", "sms")
 WORKER = Path(__file__).parent / "_fasttext_worker.py"
-PATIENCE = 6  # times the seconds that fastText is told to tune itself in, three times: sometimes it never ends
+# times the seconds that fastText is told to tune itself in, three times: sometimes it never ends
+PATIENCE = 6
 LIMIT = 3_600  # seconds of a peer that is told settings
 BINS = 15  # of the calibration error (Guo et al., arXiv 1706.04599)
 COSTS = (1.0, 4.0, 16.0, 64.0)  # C of the logistic regression
@@ -195,9 +199,11 @@ def compared(task: Task, size: int, chosen: argparse.Namespace) -> Iterator[tupl
 
 
 def crossed(size: int, folds: int, seed: int, *, high: bool) -> dict[str, Any]:
-    """Return the row of Banking77's training texts, each answered by a model that has not learned from its fold.
+    """Return the row of Banking77's training texts, each answered by a model that has not learned
+    from its fold.
 
-    A model chooses by a tenth of the other folds, so that the texts it answers are new to it in every way.
+    A model chooses by a tenth of the other folds, so that the texts it answers are new to it in
+    every way.
     """
     data = read("text/banking77_train.tsv")
     answers: list[Answers] = []
@@ -335,9 +341,15 @@ def fasttext_answers(task: Task, size: int, seconds: int, *, quick: bool) -> Ans
     sure = np.array(given["sure"])
     outside = np.array(given["outside"])
     return Answers(
-        right, sure, given["size"], given["train_seconds"], None, given["alone"], outside,
+        right,
+        sure,
+        given["size"],
+        given["train_seconds"],
+        None,
+        given["alone"],
+        outside,
         threshold_of(sure, right, outside),
-    )  # fmt: skip
+    )
 
 
 def settings() -> list[dict[str, Any]]:
@@ -359,7 +371,9 @@ def plain(text: str) -> str:
 
 
 def calibration_error(sure: Any, right: Any) -> float:
-    """Return the expected calibration error: how far the mean probability of each bin is from its share of right answers."""
+    """Return the expected calibration error: how far the mean probability of each bin is from its
+    share of right answers.
+    """
     bins = np.minimum((np.asarray(sure) * BINS).astype(int), BINS - 1)
     errors = [
         abs(np.mean(sure[bins == one]) - np.mean(right[bins == one])) * np.mean(bins == one)

@@ -2,10 +2,11 @@
 
     python benchmarks/updates.py [--clients 1 10 100] [--numbers 131072]
 
-All clients hold the same vector; the normalised squared error of the mean of what is decoded, times the number of clients, is
-flat for an encoder without bias, and grows for one with. Theory, rotated: pi / 2 - 1 = 0.571 at 1 bit (DRIVE), 0.133 and 0.0096
-at 2 and 4 bits (EDEN). Speed is that of one thread for a million numbers, rotation, rounding and packing together: the median
-of rounds that all encoders take in turns.
+All clients hold the same vector; the normalised squared error of the mean of what is decoded, times
+the number of clients, is flat for an encoder without bias, and grows for one with. Theory, rotated:
+pi / 2 - 1 = 0.571 at 1 bit (DRIVE), 0.133 and 0.0096 at 2 and 4 bits (EDEN). Speed is that of one
+thread for a million numbers, rotation, rounding and packing together: the median of rounds that all
+encoders take in turns.
 """
 
 import argparse

@@ -1,4 +1,6 @@
-"""Replies to a conversation, what the user's own words change, and messages that flow through a graph."""
+"""Replies to a conversation, what the user's own words change, and messages that flow through a
+graph.
+"""
 
 from handheld.graph import Graph, GraphConfig, Node
 from handheld.reply import Message, Replier

@@ -1,4 +1,6 @@
-"""A graph with a cycle: each number is compared with the one before, and slow work drops what it cannot keep up with."""
+"""A graph with a cycle: each number is compared with the one before, and slow work drops what it
+cannot keep up with.
+"""
 
 from handheld.graph import (
     BackEdge,

@@ -1,4 +1,6 @@
-"""Benchmarks that borrow from tests, or run the others, are found where they are: nobody else starts them in CI."""
+"""Benchmarks that borrow from tests, or run the others, are found where they are: nobody else
+starts them in CI.
+"""
 
 import os
 import subprocess

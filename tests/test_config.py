@@ -102,9 +102,12 @@ WRONG = [
     ({"pair": [1]}, "run.pair: expected a list of length 2, got 1"),
     # What a class refuses is told with the path to it.
     ({"inner": {"steps": 0}}, "run.inner.steps: expected a whole number of 1 or more, got 0"),
-    ({"several": [{"steps": 0}]}, "run.several[0].steps: expected a whole number of 1 or more, got 0"),
+    (
+        {"several": [{"steps": 0}]},
+        "run.several[0].steps: expected a whole number of 1 or more, got 0",
+    ),
     ({"inner": {"rate": 2}}, "run.inner: a rate above the steps"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("entries", "message"), WRONG, ids=[message for _, message in WRONG])

@@ -1,4 +1,6 @@
-"""What README and docs show can be copied: Python has the types that it says, under mypy too, and commands exist."""
+"""What README and docs show can be copied: Python has the types that it says, under mypy too, and
+commands exist.
+"""
 
 import re
 import subprocess
@@ -52,7 +54,8 @@ def blocks_of(page):
 
 
 def test_blocks_type_check(tmp_path):
-    # The blocks of a page are read one after the other, so names of the first are known in the next.
+    # The blocks of a page are read one after the other, so names of the first are known in the
+    # next.
     scripts = {
         page.stem.replace("-", "_"): "\n".join([BROUGHT, *blocks_of(page)])
         for page in PAGES
@@ -68,7 +71,9 @@ def test_blocks_type_check(tmp_path):
 
 
 def command_of(words):
-    """Return the command that words begin with, or the group where they name no more, and take its words away."""
+    """Return the command that words begin with, or the group where they name no more, and take its
+    words away.
+    """
     command = typer.main.get_command(app)
     while (inner := getattr(command, "commands", {})) and words and not words[0].startswith("--"):
         # "handheld compress FILE" is "handheld compress run FILE".

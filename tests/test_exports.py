@@ -20,7 +20,9 @@ NAMES = [f"handheld.{room.name}" for room in ROOMS]
 
 
 def room(name: str) -> ModuleType:
-    """Import a room. Every dependency of the tests is installed, so a room that cannot be imported is a failure."""
+    """Import a room. Every dependency of the tests is installed, so a room that cannot be imported
+    is a failure.
+    """
     return import_module(name)
 
 
@@ -63,7 +65,9 @@ def test_public_classes_and_functions_have_docstrings(name: str) -> None:
 
 
 def is_generated(value: object) -> bool:
-    """Whether a class has no docstring but the signature that ``dataclass`` or ``NamedTuple`` writes in its place."""
+    """Whether a class has no docstring but the signature that ``dataclass`` or ``NamedTuple``
+    writes in its place.
+    """
     name = getattr(value, "__name__", "")
     return inspect.isclass(value) and (value.__doc__ or "").startswith(f"{name}(")
 
@@ -93,7 +97,8 @@ def test_what_the_package_offers_is_there() -> None:
 def test_a_room_is_loaded_when_it_is_first_used(name: str) -> None:
     code = (
         "import sys, handheld\n"
-        "rooms = [m for m in sys.modules if m.startswith('handheld.') and not m.startswith('handheld._')]\n"
+        "rooms = [m for m in sys.modules if m.startswith('handheld.') and not "
+        "m.startswith('handheld._')]\n"
         "assert not rooms, 'importing handheld loads a room'\n"
         f"handheld.{name}\n"
         f"assert 'handheld.{name}' in sys.modules"

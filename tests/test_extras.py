@@ -1,4 +1,6 @@
-"""What happens where an optional package is not installed: one line that names the extra, and nothing breaks that looks."""
+"""What happens where an optional package is not installed: one line that names the extra, and
+nothing breaks that looks.
+"""
 
 import re
 import subprocess
@@ -75,7 +77,8 @@ WITHOUT_TORCH = {
 @pytest.mark.parametrize("code", WITHOUT_TORCH.values(), ids=WITHOUT_TORCH)
 def test_without_torch_an_import_names_the_extra(code: str) -> None:
     done = run(
-        f"from handheld.errors import MissingDependencyError as M\ntry:\n    {code}\nexcept M as error:\n    print(error)",
+        f"from handheld.errors import MissingDependencyError as M\ntry:\n    {code}\nexcept "
+        "M as error:\n    print(error)",
         *TORCH,
     )
     assert done.returncode == 0, done.stderr
@@ -96,7 +99,8 @@ def test_what_looks_at_the_package_is_not_hurt() -> None:
         for module in (handheld, handheld.media, handheld.compress, handheld.hands):
             inspect.getmembers(module)
             pydoc.render_doc(module)
-        print(hasattr(handheld, "compile"), hasattr(handheld.media, "crop"), hasattr(handheld, "graph"))
+        heavy = hasattr(handheld, "compile"), hasattr(handheld.media, "crop")
+        print(*heavy, hasattr(handheld, "graph"))
         """,
         *EVERYTHING,
     )
@@ -143,7 +147,8 @@ BARE = [
 @pytest.mark.parametrize("command", BARE)
 def test_what_needs_no_extra_runs_without_any(command: str) -> None:
     done = run(
-        f"import sys, shlex\nsys.argv = ['handheld', *shlex.split({command!r})]\nfrom handheld.cli import main\nmain()",
+        f"import sys, shlex\nsys.argv = ['handheld', *shlex.split({command!r})]\nfrom "
+        "handheld.cli import main\nmain()",
         *EVERYTHING,
     )
     assert done.returncode == 0, done.stderr
@@ -162,7 +167,8 @@ NEEDY = [
 @pytest.mark.parametrize("command", NEEDY)
 def test_a_command_without_its_extra_ends_with_one_line(command: str) -> None:
     done = run(
-        f"import sys, shlex\nsys.argv = ['handheld', *shlex.split({command!r})]\nfrom handheld.cli import main\nmain()",
+        f"import sys, shlex\nsys.argv = ['handheld', *shlex.split({command!r})]\nfrom "
+        "handheld.cli import main\nmain()",
         *EVERYTHING,
     )
     assert done.returncode == 1

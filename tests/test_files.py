@@ -74,7 +74,9 @@ def test_two_results_are_not_one_file(tmp_path):
 
 @pytest.fixture
 def steps(monkeypatch):
-    """What reached the disk and what got its name, in order: the size of a file, or the names in a folder."""
+    """What reached the disk and what got its name, in order: the size of a file, or the names in a
+    folder.
+    """
     seen = []
 
     def fsync(opened, before=os.fsync):

@@ -18,7 +18,10 @@ LIGHT = [
 
 @pytest.mark.parametrize(("module", "absent"), LIGHT, ids=[module for module, _ in LIGHT])
 def test_importing_does_not_load(module: str, absent: set[str]) -> None:
-    code = f"import sys; before = set(sys.modules); import {module}; print(*(set(sys.modules) - before))"
+    code = (
+        f"import sys; before = set(sys.modules); import {module}; print(*(set(sys.modules) - "
+        "before))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     loaded = {name.split(".")[0] for name in done.stdout.split()}

@@ -1,6 +1,7 @@
 """The shape of the package: who may import whom, read from the source of every file.
 
-Rooms stand on floors. A room imports from lower floors only, never from its own floor, and inside a room there are no circles.
+Rooms stand on floors. A room imports from lower floors only, never from its own floor, and inside a
+room there are no circles.
 """
 
 import ast
@@ -36,7 +37,9 @@ TORCH_FOLDER = "training"
 
 @dataclass(frozen=True)
 class Module:
-    """One file: its dotted name, and what it imports in which line. ``from a import b`` counts as a.b where that is a file."""
+    """One file: its dotted name, and what it imports in which line. ``from a import b`` counts as
+    a.b where that is a file.
+    """
 
     name: str
     path: Path
@@ -52,7 +55,9 @@ def _floor_name(room: str) -> str:
 
 
 def room_of(name: str) -> str:
-    """Return the sub-package or module right below the package; empty for the package itself and its private modules."""
+    """Return the sub-package or module right below the package; empty for the package itself and
+    its private modules.
+    """
     room = name.partition(".")[2].partition(".")[0]
     return "" if room.startswith("_") else room
 
@@ -95,7 +100,8 @@ def wrong_floors(modules: dict[str, Module]) -> list[str]:
             continue  # the package itself loads rooms when they are first used
         if module.room not in FLOOR:
             found.append(
-                f"{module.path}: room {module.room!r} has no floor; give it one in {Path(__file__).name}"
+                f"{module.path}: room {module.room!r} has no floor; give it one in "
+                f"{Path(__file__).name}"
             )
             continue
         for line, target in module.imports:
@@ -104,14 +110,17 @@ def wrong_floors(modules: dict[str, Module]) -> list[str]:
                 continue
             if room not in FLOOR or FLOOR[room] >= FLOOR[module.room]:
                 found.append(
-                    f"{module.path}:{line}: {module.room!r} (floor {FLOOR[module.room]:g}) imports {target!r} (floor "
+                    f"{module.path}:{line}: {module.room!r} (floor {FLOOR[module.room]:g}) "
+                    f"imports {target!r} (floor "
                     f"{_floor_name(room)}); a room imports from lower floors only"
                 )
     return found
 
 
 def cycles(modules: dict[str, Module]) -> list[str]:
-    """Say where the imports within a room go in a circle. A room's files do not count as importing their ``__init__``."""
+    """Say where the imports within a room go in a circle. A room's files do not count as importing
+    their ``__init__``.
+    """
     found = []
     for room in sorted({module.room for module in modules.values()}):
         inside = {name: module for name, module in modules.items() if module.room == room}
@@ -144,14 +153,16 @@ def wrong_dependencies(modules: dict[str, Module]) -> list[str]:
             torch_is_fine = module.room in TORCH_ROOMS or TORCH_FOLDER in parts
             if top in ("torch", "torchvision") and not torch_is_fine:
                 found.append(
-                    f"{module.path}:{line}: imports {top}; only {TORCH_ROOMS} and folders called {TORCH_FOLDER!r} may"
+                    f"{module.path}:{line}: imports {top}; only {TORCH_ROOMS} and folders "
+                    f"called {TORCH_FOLDER!r} may"
                 )
             if ONE_FILE.get(top, module.name) != module.name:
                 found.append(f"{module.path}:{line}: imports {top}; only {ONE_FILE[top]} may")
     for runtime, files in runtime_files.items():
         if len(files) > RUNTIMES[runtime]:
             found.append(
-                f"{runtime} is imported in {len(files)} files, at most {RUNTIMES[runtime]} may: {sorted(files)}"
+                f"{runtime} is imported in {len(files)} files, at most {RUNTIMES[runtime]} "
+                f"may: {sorted(files)}"
             )
     return found
 
@@ -238,7 +249,8 @@ PLANTED = {
     "torch": (
         "hands/model.py",
         "from torch import nn",
-        "model.py:1: imports torch; only ('compile', 'compress', 'federated', 'networks', 'training')",
+        "model.py:1: imports torch; only ('compile', 'compress', 'federated', 'networks', "
+        "'training')",
     ),
 }
 FINE = {

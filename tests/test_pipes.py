@@ -1,4 +1,6 @@
-"""A pipe that nobody writes into is refused wherever a file is expected: opening it would wait for ever."""
+"""A pipe that nobody writes into is refused wherever a file is expected: opening it would wait for
+ever.
+"""
 
 import os
 from collections.abc import Callable

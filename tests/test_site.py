@@ -1,4 +1,6 @@
-"""The site of ``make docs``: what its hooks make of docstrings and links. The build itself checks every link of the whole."""
+"""The site of ``make docs``: what its hooks make of docstrings and links. The build itself checks
+every link of the whole.
+"""
 
 import sys
 from importlib import import_module
@@ -38,7 +40,8 @@ def offered():
         ("Text.\n\n>>> 1 + 1\n2\n\nMore.", "Text.\n\n```pycon\n>>> 1 + 1\n2\n```\n\nMore."),
         (
             "Args:\n    valid, test: a share\n        of 1.\n    seed: of it.",
-            "Args:\n    valid: a share\n        of 1.\n    test: a share\n        of 1.\n    seed: of it.",
+            "Args:\n    valid: a share\n        of 1.\n    test: a share\n        of 1.\n    "
+            "seed: of it.",
         ),
     ],
 )

@@ -1,4 +1,6 @@
-"""Checks the site that was built: every link within it leads somewhere, and nothing that a page shows comes from elsewhere."""
+"""Checks the site that was built: every link within it leads somewhere, and nothing that a page
+shows comes from elsewhere.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,7 +21,8 @@ def on_post_build(config: MkDocsConfig) -> None:
 
 def faults_of(site: Path) -> Iterator[str]:
     """Yield what is wrong with a site, a line for each link."""
-    # The links of the page for what a server does not have begin at its root, as nobody knows from where it is shown.
+    # The links of the page for what a server does not have begin at its root, as nobody knows from
+    # where it is shown.
     files = (path for path in sorted(site.rglob("*.html")) if path.name != "404.html")
     pages = {path.resolve(): _read(path) for path in files}
     for path, page in pages.items():

@@ -1,4 +1,6 @@
-"""The pages that are made: the start page of the README, the reference of the docstrings, and files that pages link to."""
+"""The pages that are made: the start page of the README, the reference of the docstrings, and files
+that pages link to.
+"""
 
 import os
 import re

@@ -1,4 +1,6 @@
-"""What the package offers: its public modules and their names, read from the source without importing it."""
+"""What the package offers: its public modules and their names, read from the source without
+importing it.
+"""
 
 import re
 from collections.abc import Iterator
@@ -40,7 +42,8 @@ class PublicModule:
 class Public:
     """The public modules of the package, and where the reference describes each of their names.
 
-    Public are the rooms, the packages within them that list names in ``__all__``, and the modules that a task page names.
+    Public are the rooms, the packages within them that list names in ``__all__``, and the modules
+    that a task page names.
 
     Args:
         package: as :func:`load` returns it.
@@ -50,7 +53,8 @@ class Public:
         modules: sorted by path.
         homes: the module whose page describes an object, by the path where that is defined. Of
             several that offer it, it is the one that it is defined in, or else the first.
-        anchors: the path by which the reference describes an object, by each path that the object goes by.
+        anchors: the path by which the reference describes an object, by each path that the object
+            goes by.
     """
 
     def __init__(self, package: griffe.Module, texts: list[str]) -> None:
@@ -80,7 +84,8 @@ class Public:
         """Return what a module offers under a name, where it is defined."""
         member = self.module(module.path)[name]
         if member.is_module and name in member.members:
-            # A function and its file have one name: to Python it is the function, to griffe the file.
+            # A function and its file have one name: to Python it is the function, to griffe the
+            # file.
             member = member.members[name]
         return member.final_target if isinstance(member, griffe.Alias) else member
 

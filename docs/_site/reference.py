@@ -1,4 +1,6 @@
-"""The pages of the reference: one that lists every public name by room, and one for each public module."""
+"""The pages of the reference: one that lists every public name by room, and one for each public
+module.
+"""
 
 import json
 import re
@@ -36,7 +38,8 @@ def _index(public: Public) -> str:
     lines = [
         "# Reference { #handheld }",
         "",
-        "Every public name, by room. `import handheld; handheld.graph.Graph` works without a further import.",
+        "Every public name, by room. `import handheld; handheld.graph.Graph` works without a "
+        "further import.",
     ]
     for room in sorted(ROOMS):
         lines += ["", f"## {room.name}", "", f"{room.line[0].upper()}{room.line[1:]}.", ""]

@@ -1,7 +1,7 @@
 """Docstrings made ready for a site.
 
-Roles of Sphinx become links where the reference describes what they name, and code elsewhere; doctests become code;
-arguments that share a line get one each.
+Roles of Sphinx become links where the reference describes what they name, and code elsewhere;
+doctests become code; arguments that share a line get one each.
 """
 
 import re

@@ -1,10 +1,12 @@
-"""Turn data sets that are kept as streams of JPEG pictures into the arrays that `handheld compress` reads.
+"""Turn data sets that are kept as streams of JPEG pictures into the arrays that `handheld compress`
+reads.
 
     python examples/compress/prepare.py cifar10_jpeg.npz data/cifar10_jpeg.npz
     python examples/compress/prepare.py flowers5.npz data/flowers5.npz
 
-Two layouts are known: scans that share one header (`header`, `train_scan`, `train_len`, `train_label`, and the same for
-`test`), and whole pictures one behind the other (`jpg`, `length`, `label`, `classes`).
+Two layouts are known: scans that share one header (`header`, `train_scan`, `train_len`,
+`train_label`, and the same for `test`), and whole pictures one behind the other (`jpg`, `length`,
+`label`, `classes`).
 """
 
 import io
@@ -21,10 +23,12 @@ def pictures(stream: np.ndarray, lengths: np.ndarray, header: bytes = b"") -> np
     """(n, height, width, 3) pictures of a stream in which each takes up so many bytes."""
     ends = np.cumsum(lengths.astype(np.int64))
     content = stream.tobytes()
-    return np.stack([
-        np.asarray(Image.open(io.BytesIO(header + content[end - length : end])).convert("RGB"))
-        for end, length in zip(ends.tolist(), lengths.tolist(), strict=True)
-    ])  # fmt: skip
+    return np.stack(
+        [
+            np.asarray(Image.open(io.BytesIO(header + content[end - length : end])).convert("RGB"))
+            for end, length in zip(ends.tolist(), lengths.tolist(), strict=True)
+        ]
+    )
 
 
 def prepare(source: Path) -> dict[str, np.ndarray]:

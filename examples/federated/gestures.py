@@ -1,7 +1,9 @@
-"""Gestures of made-up people, each a device: hands of their own shape, seen from where they hold the camera.
+"""Gestures of made-up people, each a device: hands of their own shape, seen from where they hold
+the camera.
 
-``hands.training`` poses the mesh of ``HANDHELD_DATA/hands/mesh``; the model sees 21 landmarks in units of the palm, as
-``HandTracker`` gives them. Half of each person's gestures are few: nobody shows all of them alike.
+``hands.training`` poses the mesh of ``HANDHELD_DATA/hands/mesh``; the model sees 21 landmarks in
+units of the palm, as ``HandTracker`` gives them. Half of each person's gestures are few: nobody
+shows all of them alike.
 """
 
 from pathlib import Path

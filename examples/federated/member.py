@@ -30,7 +30,9 @@ KINDS = (
 
 
 def network(shape: tuple[int, ...], classes: int) -> nn.Module:
-    """Return ``plain`` with ten channels, as ``plain_6`` of ``examples/compress/fashion_mnist.toml``."""
+    """Return ``plain`` with ten channels, as ``plain_6`` of
+    ``examples/compress/fashion_mnist.toml``.
+    """
     return make("plain", PictureShape(*shape), classes, WIDTH, seed=0)
 
 
@@ -39,9 +41,8 @@ def main(run: Path, out: Path) -> None:
     learned = network(SHAPE, len(KINDS))
     learned.load_state_dict(load_file(run / "model.safetensors"), strict=False)
     card = {"labels": list(KINDS), "input": {"colour": "gray", "scale": 1 / 255}}
-    print(
-        f"wrote {out}, {len(to_tflite(learned.eval(), torch.rand(1, *SHAPE), metadata=card, out=out).content):,} bytes"
-    )
+    compiled = to_tflite(learned.eval(), torch.rand(1, *SHAPE), metadata=card, out=out)
+    print(f"wrote {out}, {len(compiled.content):,} bytes")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Classes of one's own, each with its fields in a configuration: own.toml names the first three.
 
-A class is a dataclass, so that a run that goes on can tell its values from others; one that is not has a method
-``fingerprint()`` that returns plain values. What a class need not change it takes from ``FedAvg`` and ``PlainStage``.
+A class is a dataclass, so that a run that goes on can tell its values from others; one that is not
+has a method ``fingerprint()`` that returns plain values. What a class need not change it takes from
+``FedAvg`` and ``PlainStage``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,9 @@ class Fading(FedAvg):
 
 @dataclass(frozen=True)
 class Forget(PlainStage):
-    """A stage: changes smaller than ``least`` are not sent, so that an encoder after it has less to tell."""
+    """A stage: changes smaller than ``least`` are not sent, so that an encoder after it has less to
+    tell.
+    """
 
     least: float = 1e-4
 
@@ -63,7 +66,9 @@ class Halves:
 
 @dataclass
 class Lines:
-    """A learner without torch: each device has points near a line of the same slope, and all learn it by least squares."""
+    """A learner without torch: each device has points near a line of the same slope, and all learn
+    it by least squares.
+    """
 
     devices: int = 100
     points: int = 20

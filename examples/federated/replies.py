@@ -1,7 +1,8 @@
 """A ranker of replies over people who chat: each person is a device, with what they answered.
 
-The projection and the table of the shipped bundle stay as they are; both towers on it are learned anew. Which of twenty replies
-was given is what the model must say. The chats are ``HANDHELD_DATA/text/chitchat.jsonl.gz``.
+The projection and the table of the shipped bundle stay as they are; both towers on it are learned
+anew. Which of twenty replies was given is what the model must say. The chats are
+``HANDHELD_DATA/text/chitchat.jsonl.gz``.
 """
 
 from pathlib import Path
@@ -24,7 +25,9 @@ CHOICES, MOST, TESTED, SCALE = 20, 40, 2000, 10.0
 
 
 def users() -> tuple[Users, Examples]:
-    """Return people with at most forty answers each, and answers of other conversations to judge by."""
+    """Return people with at most forty answers each, and answers of other conversations to judge
+    by.
+    """
     ranker = Replier.open().bundle.ranker
     pairs = pairs_of(
         {"chitchat": read_conversations(find("text/chitchat.jsonl.gz", Path())).conversations}
@@ -47,7 +50,9 @@ def users() -> tuple[Users, Examples]:
 def asked(
     texts: np.ndarray, pairs: ReplyPairs, which: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n, CONTEXT + CHOICES, width) what was said before, and replies of which one is the true one; and which."""
+    """Return (n, CONTEXT + CHOICES, width) what was said before, and replies of which one is the
+    true one; and which.
+    """
     context = texts[np.maximum(pairs.context[which], 0)]
     context[pairs.context[which] == NOTHING] = 0
     choices = rng.choice(pairs.replies[which], (len(which), CHOICES))

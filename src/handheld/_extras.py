@@ -1,7 +1,9 @@
-"""Which extra brings which package; an import of one that is missing says so, in whatever file of ours it stands.
+"""Which extra brings which package; an import of one that is missing says so, in whatever file of
+ours it stands.
 
-A hundred files import torch, numba and their like at their top, as files should. Rather than a try in each of them, one finder
-at the end of ``sys.meta_path`` answers what nobody else found, if it is one of our files that asks.
+A hundred files import torch, numba and their like at their top, as files should. Rather than a try
+in each of them, one finder at the end of ``sys.meta_path`` answers what nobody else found, if it is
+one of our files that asks.
 """
 
 import sys
@@ -42,21 +44,24 @@ class ExtrasFinder:
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> None:
-        """Raise :class:`MissingDependencyError` for a package of an extra; called only where no other finder knew it."""
+        """Raise :class:`MissingDependencyError` for a package of an extra; called only where no
+        other finder knew it.
+        """
         if name not in EXTRAS:
             return
         importer = next(_importers(sys._getframe(1)), None)
         if importer is not None and importer.startswith("handheld."):
-            from handheld.errors import (
-                MissingDependencyError,
-            )  # late: the package alone loads no room
+            # late: the package alone loads no room
+            from handheld.errors import MissingDependencyError
 
             distribution, extra = EXTRAS[name]
             raise MissingDependencyError(distribution, extra, importer.rpartition(".")[0])
 
 
 def _importers(frame: FrameType | None) -> Iterator[str]:
-    """Yield the names of modules up the stack, without the import system's own; none for a question of ``find_spec``."""
+    """Yield the names of modules up the stack, without the import system's own; none for a question
+    of ``find_spec``.
+    """
     while frame is not None:
         name = str(frame.f_globals.get("__name__", ""))
         if name == "importlib.util":  # asks whether it is there, and imports nothing
@@ -67,7 +72,8 @@ def _importers(frame: FrameType | None) -> Iterator[str]:
 
 
 def lazily(package: str, homes: Mapping[str, str], name: str) -> Any:
-    """Return a public name of a room from the module that it stands in; for a ``__getattr__`` of a package.
+    """Return a public name of a room from the module that it stands in; for a ``__getattr__`` of a
+    package.
 
     Args:
         package: the room's ``__name__``.
@@ -75,9 +81,10 @@ def lazily(package: str, homes: Mapping[str, str], name: str) -> Any:
         name: that is asked for.
 
     Raises:
-        AttributeError: there is no such name, or what it needs is not installed: ``hasattr``, ``inspect`` and ``help`` count
-            on this error (PEP 562).
-        MissingDependencyError: the same, where ``from room import name`` asks, which would lose the words of the other.
+        AttributeError: there is no such name, or what it needs is not installed: ``hasattr``,
+            ``inspect`` and ``help`` count on this error (PEP 562).
+        MissingDependencyError: the same, where ``from room import name`` asks, which would lose the
+            words of the other.
     """
     if name not in homes:
         raise AttributeError(f"module {package!r} has no attribute {name!r}")

@@ -7,7 +7,8 @@ import numba
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function when it is first called, without Python's lock, and keep it for the next process.
+    """Compile a function when it is first called, without Python's lock, and keep it for the next
+    process.
 
     Args:
         options: more of ``numba.njit``'s.

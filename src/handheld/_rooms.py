@@ -1,4 +1,6 @@
-"""The rooms of the house, in one table: what the package offers, ``doctor``, the test of layers and CONTRIBUTING go by it."""
+"""The rooms of the house, in one table: what the package offers, ``doctor``, the test of layers and
+CONTRIBUTING go by it.
+"""
 
 from typing import NamedTuple
 
@@ -8,7 +10,8 @@ class Room(NamedTuple):
 
     Attributes:
         name: as in ``handheld.name``.
-        floor: a room imports from lower floors only. Of those on the ground floor, 0, later ones may import earlier ones.
+        floor: a room imports from lower floors only. Of those on the ground floor, 0, later ones
+            may import earlier ones.
         line: what it is for, in a few words.
         needs: modules that its main use needs, beyond those of the base install.
     """

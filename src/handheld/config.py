@@ -57,7 +57,9 @@ def factory(name: str, folder: Path) -> Callable[..., Any]:
 
 
 def find(path: str, folder: Path) -> Path:
-    """Return where a path of a configuration leads: from its folder, from ``HANDHELD_DATA``, or from the working folder."""
+    """Return where a path of a configuration leads: from its folder, from ``HANDHELD_DATA``, or
+    from the working folder.
+    """
     data = os.environ.get("HANDHELD_DATA", "")
     folders = [folder, Path(data), Path()] if data else [folder, Path()]
     for start in folders:
@@ -111,7 +113,8 @@ def from_table(target: type[Config], table: object, location: str, **fixed: Any)
 
     Args:
         target: the dataclass; its fields are of what msgspec knows: dataclasses, tuples, mappings,
-            texts, numbers and their unions. A whole number may stand for a float; True is no number.
+            texts, numbers and their unions. A whole number may stand for a float; True is no
+            number.
         table: as TOML or JSON have it.
         location: of messages: the entry that the table is; empty for a whole file.
         fixed: values of fields that the table may not say.

@@ -4,21 +4,21 @@ Whoever catches the first of them catches all::
 
     HandheldError
     ├── MissingDependencyError   an optional package is not installed; says which extra brings it
-    ├── FileError                a file that cannot be written: no such place, no permission, a full disk
+    ├── FileError                a file that cannot be written: no permission, a full disk
     ├── MediaError               a picture, video or camera that cannot be read or written
     │   └── TooManyPixelsError   a picture that is larger than memory is for
     ├── ModelError               a model file that is corrupt, unsupported or of the wrong geometry
-    ├── CompileError             a network that cannot become a model file, or whose file does not agree with it
-    ├── TrainingError            training that cannot go on: a loss that is no number, a network that gives what it must not
-    ├── FetchError               something that could not be downloaded, or whose hash is not the expected one
+    ├── CompileError             a network whose model file cannot be made, or does not agree
+    ├── TrainingError            training that cannot go on, as a loss that is no number
+    ├── FetchError               what could not be downloaded, or has another hash
     ├── InputError               a value outside what a function accepts (shape, type, range)
     │   └── ArchiveError         an archive that is broken, hostile, or larger than its limits
-    ├── ServiceError             a server that cannot do what is asked of it (its database, its folder, its port)
+    ├── ServiceError             a server without its database, its folder or its port
     │   └── BusyError            a server that takes nothing more now: its queue or its disk is full
     └── GraphError
         ├── GraphValidationError a graph that is wired wrongly, found before it runs
-        ├── TimestampError       a packet or bound that goes back in time, or a timestamp that may not be sent
-        ├── CalculatorError      a calculator raised; names the node and the timestamp, the cause is chained
+        ├── TimestampError       a packet or bound that goes back in time, or may not be sent
+        ├── CalculatorError      a calculator raised; names the node, the cause is chained
         └── GraphStuckError      a graph that cannot make progress; names who waits for what
 """
 
@@ -26,7 +26,9 @@ from typing import Any
 
 
 def advice(*extras: str) -> str:
-    """Return the command that installs extras. The package is on no index yet: it is installed from where its source is."""
+    """Return the command that installs extras. The package is on no index yet: it is installed from
+    where its source is.
+    """
     return f"pip install '.[{','.join(extras)}]' in the folder of handheld's source"
 
 
@@ -109,7 +111,8 @@ class CalculatorError(GraphError):
 
     def __init__(self, node: str, timestamp: object, cause: BaseException) -> None:
         super().__init__(
-            f"node {node!r} failed at timestamp {timestamp}: {type(cause).__name__}: {_words(cause)}"
+            f"node {node!r} failed at timestamp {timestamp}: {type(cause).__name__}: "
+            f"{_words(cause)}"
         )
         self.node = node
         self.timestamp = timestamp
@@ -120,20 +123,23 @@ class CalculatorError(GraphError):
 
 
 class GraphStuckError(GraphError):
-    """A graph cannot make progress; the message names each waiting node, its stream and the timestamp."""
+    """A graph cannot make progress; the message names each waiting node, its stream and the
+    timestamp.
+    """
 
 
 def _words(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # its author's mistake must not hide where it came from
+    # a mistake of its author must not hide where it came from
+    except Exception:
         return "(an error whose text cannot be made)"
 
 
 def _restored(
-    kind: type[HandheldError], args: tuple[Any, ...], state: dict[str, Any]
+    error_class: type[HandheldError], args: tuple[Any, ...], state: dict[str, Any]
 ) -> HandheldError:
     """Return an error as it was pickled, without calling its own ``__init__``."""
-    error = kind.__new__(kind, *args)
+    error = error_class.__new__(error_class, *args)
     error.__dict__.update(state)
     return error

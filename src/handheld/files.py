@@ -139,11 +139,13 @@ def ensure_apart(
 ) -> None:
     """Say before any work that a result would be written over what is read, or over another result.
 
-    Links are followed. What is no regular file (a device, a pipe, ``-``) holds nothing that could be lost.
+    Links are followed. What is no regular file (a device, a pipe, ``-``) holds nothing that could
+    be lost.
 
     Args:
         outputs: files to be written; None is left out.
-        inputs: files, or folders of which any file may be read; what is not there is left out, and so is None.
+        inputs: files, or folders of which any file may be read; what is not there is left out, and
+            so is None.
 
     Raises:
         InputError: names the output, and what it would be written over.

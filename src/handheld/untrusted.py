@@ -8,9 +8,8 @@ import stat
 from collections.abc import Callable
 from typing import Any
 
-_HALF = re.compile(
-    r"\\u[dD][89a-fA-F]"
-)  # half of a surrogate pair, or one of the two halves of a whole one
+# Half of a surrogate pair, or one of the two halves of a whole one.
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _OPENED = re.compile(r"/dev/(stdin|fd/\d+)|/proc/(self|\d+)/fd/\d+")
 _NO_FILES = {
     stat.S_IFIFO: "a pipe",
@@ -21,9 +20,11 @@ _NO_FILES = {
 
 
 def require_file(path: str | os.PathLike[str]) -> None:
-    """Refuse what is there and is no file: a pipe that nobody writes into would be waited for, and some devices never end.
+    """Refuse what is there and is no file: a pipe that nobody writes into would be waited for, and
+    some devices never end.
 
-    What the shell has opened (``/dev/stdin``, ``<(command)``) has a writer, and passes; so do folders, which opening refuses.
+    What the shell has opened (``/dev/stdin``, ``<(command)``) has a writer, and passes; so do
+    folders, which opening refuses.
 
     Raises:
         OSError: there is nothing, or no file, at the path.
@@ -41,8 +42,9 @@ def read_json(text: str | bytes, *, parse_constant: Callable[[str], Any] | None 
         parse_constant: what becomes of NaN and infinities, see :func:`json.loads`.
 
     Raises:
-        ValueError: it is no JSON, is nested too deeply, or holds half a letter, which no file and no screen can take: JSON
-            may escape each half of a letter beyond 16 bits, and programs that cut texts leave one of them.
+        ValueError: it is no JSON, is nested too deeply, or holds half a letter, which no file and
+            no screen can take: JSON may escape each half of a letter beyond 16 bits, and programs
+            that cut texts leave one of them.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")

@@ -25,7 +25,8 @@ def picture(x):
 def pack(tmp_path):
     (tmp_path / "pack").mkdir()
     (tmp_path / "pack" / "pack.toml").write_text(
-        f'palm = "{FIXTURES / "tiny_palm.tflite"}"\nlandmark = "{FIXTURES / "tiny_landmark.tflite"}"\n'
+        f'palm = "{FIXTURES / "tiny_palm.tflite"}"\nlandmark = '
+        f'"{FIXTURES / "tiny_landmark.tflite"}"\n'
     )
     return str(tmp_path / "pack")
 
@@ -49,7 +50,9 @@ def command_of(*words):
 
 
 def environment():
-    """Little of a person's own, but where this very source is, should it not be the installed one."""
+    """Little of a person's own, but where this very source is, should it not be the
+    installed one.
+    """
     source = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
     return {"PATH": "/usr/bin", "COLUMNS": "200"} | source
 
@@ -221,7 +224,9 @@ def test_pictures_of_one_name_are_all_drawn(pack, tmp_path):
 
 
 def test_a_polite_end_keeps_what_was_done_and_leaves_nothing_else(clip, pack, tmp_path):
-    """SIGTERM, as ``timeout`` and ``docker stop`` send it, while the source has no more to give yet."""
+    """SIGTERM, as ``timeout`` and ``docker stop`` send it, while the source has no more to give
+    yet.
+    """
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     out = tmp_path / "out"
@@ -275,7 +280,9 @@ def test_detect_writes_its_lines_to_a_file(pack, tmp_path):
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
 def test_closed_streams_are_no_files_of_others(closed, tmp_path):
-    """A file that is opened next would get their number, and what a library prints be written into it."""
+    """A file that is opened next would get their number, and what a library prints be written into
+    it.
+    """
     numbers = ", ".join(f"os.close({number})" for number in closed)
     code = f"import os, sys; {numbers}; os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     command = [

@@ -25,7 +25,8 @@ from handheld.federated.learning import Learned
 class Twice(FedAvg):
     factor: float = 2.0
     def apply(self, state, total):
-        return state.after((state.weights + np.float32(self.factor * total.mean)).astype(np.float32))
+        moved = state.weights + np.float32(self.factor * total.mean)
+        return state.after(moved.astype(np.float32))
 
 @dataclass
 class Interrupted:
@@ -101,7 +102,10 @@ def test_ctrl_c_keeps_the_run_and_says_where_it_stopped(folder):
 
 
 def test_own_classes_come_from_the_configuration_and_go_on(folder):
-    text = '[algorithm]\nname = "made_classes:Twice"\nfactor = 3\n[learner]\nname = "made_classes:Interrupted"\nat = 99\n'
+    text = (
+        '[algorithm]\nname = "made_classes:Twice"\nfactor = 3\n[learner]\nname = '
+        '"made_classes:Interrupted"\nat = 99\n'
+    )
     first = CliRunner().invoke(app, configured(folder, text))
     assert first.exit_code == 0, first.output
     assert "test_loss 15" in first.output
@@ -130,7 +134,10 @@ def test_devices_own_examples_are_told(folder):
         ],
     )
     assert "--per-user" in str(refused.exception)
-    noisy = '[[stages]]\nname = "clip"\nlength = 1\n[[stages]]\nname = "central_noise"\nmultiplier = 1\n'
+    noisy = (
+        '[[stages]]\nname = "clip"\nlength = 1\n[[stages]]\nname = "central_noise"\nmultiplier = '
+        "1\n"
+    )
     command = configured(folder, f"{PICTURES}{noisy}", "uniform = true\n")
     refused = CliRunner().invoke(app, [*command, "--per-user", "--out", str(folder / "n")])
     assert "--per-user tells of devices' own examples without noise" in str(refused.exception)

@@ -1,4 +1,6 @@
-"""No command writes a result over what it reads: each pair of an input and an output of each command."""
+"""No command writes a result over what it reads: each pair of an input and an output of each
+command.
+"""
 
 import inspect
 

@@ -1,4 +1,6 @@
-"""One way for all commands: results on standard output, in words or as JSON; the rest on standard error, or not at all."""
+"""One way for all commands: results on standard output, in words or as JSON; the rest on standard
+error, or not at all.
+"""
 
 import json
 import os

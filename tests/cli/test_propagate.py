@@ -86,8 +86,13 @@ def test_a_long_graph_is_labelled_whole_and_what_is_not_reached_is_said(
     assert report.pop("residual") <= 5e-7
     assert report.pop("sweeps") > 50
     assert report == {
-        "nodes": 102, "edges": 2 * 149, "classes": 1, "converged": True, "reached": 100, "unreached": 2,
-    }  # fmt: skip
+        "nodes": 102,
+        "edges": 2 * 149,
+        "classes": 1,
+        "converged": True,
+        "reached": 100,
+        "unreached": 2,
+    }
 
 
 def test_sweeps_that_run_out_are_said(files: list[str], tmp_path: Path):

@@ -1,4 +1,6 @@
-"""What Ctrl-C or a failure in the middle leaves of a command: in one line, with the lines that were done whole."""
+"""What Ctrl-C or a failure in the middle leaves of a command: in one line, with the lines that were
+done whole.
+"""
 
 import json
 from pathlib import Path

@@ -45,9 +45,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table(place / "train.tsv", 40, 0)
     table(place / "valid.tsv", 15, 1)
     done = handheld(
-        "train", place / "train.tsv", "--valid", place / "valid.tsv", "--oos", "oos", "--max-size", "20KB",
-        "--out", place / "m.tflite", "--licence", "CC0-1.0",
-    )  # fmt: skip
+        "train",
+        place / "train.tsv",
+        "--valid",
+        place / "valid.tsv",
+        "--oos",
+        "oos",
+        "--max-size",
+        "20KB",
+        "--out",
+        place / "m.tflite",
+        "--licence",
+        "CC0-1.0",
+    )
     assert done.returncode == 0, done.stderr.decode()
     assert b"texts right; out of scope: AUROC" in done.stdout
     assert b"of its own texts" in done.stdout
@@ -134,7 +144,10 @@ def test_predictions_as_json_lines(folder):
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(folder: Path):
-    command = f"yes one | head -20000 | {sys.executable} -m handheld.cli text predict {folder / 'm.tflite'} | head -1"
+    command = (
+        f"yes one | head -20000 | {sys.executable} -m handheld.cli text predict "
+        f"{folder / 'm.tflite'} | head -1"
+    )
     done = subprocess.run(
         ["/bin/bash", "-c", f"set -o pipefail; {command}; echo ${{PIPESTATUS[2]}}"],
         capture_output=True,

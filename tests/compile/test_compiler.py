@@ -164,7 +164,9 @@ def test_the_module_is_left_as_it_was(net, samples):
 
 
 def test_a_compiled_classifier_runs_on_a_plain_photo():
-    """The class is the brightest channel; the card is all that the engine needs, for real and for quantised numbers."""
+    """The class is the brightest channel; the card is all that the engine needs, for real and for
+    quantised numbers.
+    """
     net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     card = {
         "labels": ["red", "green", "blue"],

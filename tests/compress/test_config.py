@@ -22,7 +22,9 @@ def config(folder: Path, text: str) -> Path:
 
 def test_a_whole_configuration(tmp_path: Path):
     (tmp_path / "d.npz").write_bytes(b"")
-    path = config(tmp_path, """
+    path = config(
+        tmp_path,
+        """
 out = "there"
 targets = ["70KB", "5ms on phone", "94x smaller, 27x faster, plain"]
 [data]
@@ -38,7 +40,8 @@ seed = 7
 epochs = 3
 [devices]
 phone = 4
-""")  # fmt: skip
+""",
+    )
     found = read(path)
     assert found.out == Path("there")
     assert found.targets == (
@@ -56,7 +59,10 @@ phone = 4
 
 
 def test_numbers_and_names_in_lists(tmp_path: Path):
-    found = read(config(tmp_path, """
+    found = read(
+        config(
+            tmp_path,
+            """
 [data]
 path = "x"
 [teacher]
@@ -69,7 +75,9 @@ class_weights = [1, 2.5]
 threads = 2
 [settings.texts]
 members = 3
-"""))  # fmt: skip
+""",
+        )
+    )
     assert (found.teacher.mean, found.teacher.std, found.teacher.classes) == (
         (0.0,),
         (0.5,),
@@ -109,22 +117,52 @@ def test_what_is_left_out_has_defaults(tmp_path: Path):
         ("[dta]\n", "no entry 'dta'"),
         ("[data]\n", "data: expected either a path or a factory"),
         ("[data]\npath = 3\n", "data.path: expected a text, got 3"),
-        ('[data]\npath = "x"\n[settings]\nspeed = 1\n', "settings: no entry 'speed'; expected .*budget"),
-        ('[data]\npath = "x"\n[settings]\nclass_weights = "even"\n', "class_weights: expected balanced or .*, got 'even'"),
-        ('[data]\npath = "x"\n[settings]\nclass_weights = [true]\n', r"class_weights\[0\]: expected a number, got True"),
-        ('[data]\npath = "x"\n[settings]\nthreads = -1\n', "settings.threads: expected a whole number of 0 or more, got -1"),
-        ('[data]\npath = "x"\n[settings.texts]\nteacher = -1\n', r"texts.teacher: expected a number in \[0, inf\), got -1"),
-        ('[data]\npath = "x"\n[teacher]\nfile = "x"\nclasses = [1.5]\n', r"classes\[0\]: expected a whole number or a text"),
-        ('[data]\npath = "x"\n[settings.training]\nepochs = "3"\n', "settings.training.epochs: expected a number, got '3'"),
-        ('[data]\npath = "x"\n[settings.training]\nepochs = -3\n', r"settings\.training\.epochs: expected a number in"),
-        ('[data]\npath = "x"\n[settings]\ntechniques = ["magic"]\n', "techniques: expected some of .*, got 'magic'"),
+        (
+            '[data]\npath = "x"\n[settings]\nspeed = 1\n',
+            "settings: no entry 'speed'; expected .*budget",
+        ),
+        (
+            '[data]\npath = "x"\n[settings]\nclass_weights = "even"\n',
+            "class_weights: expected balanced or .*, got 'even'",
+        ),
+        (
+            '[data]\npath = "x"\n[settings]\nclass_weights = [true]\n',
+            r"class_weights\[0\]: expected a number, got True",
+        ),
+        (
+            '[data]\npath = "x"\n[settings]\nthreads = -1\n',
+            "settings.threads: expected a whole number of 0 or more, got -1",
+        ),
+        (
+            '[data]\npath = "x"\n[settings.texts]\nteacher = -1\n',
+            r"texts.teacher: expected a number in \[0, inf\), got -1",
+        ),
+        (
+            '[data]\npath = "x"\n[teacher]\nfile = "x"\nclasses = [1.5]\n',
+            r"classes\[0\]: expected a whole number or a text",
+        ),
+        (
+            '[data]\npath = "x"\n[settings.training]\nepochs = "3"\n',
+            "settings.training.epochs: expected a number, got '3'",
+        ),
+        (
+            '[data]\npath = "x"\n[settings.training]\nepochs = -3\n',
+            r"settings\.training\.epochs: expected a number in",
+        ),
+        (
+            '[data]\npath = "x"\n[settings]\ntechniques = ["magic"]\n',
+            "techniques: expected some of .*, got 'magic'",
+        ),
         ('targets = ["5ms on mars"]\n[data]\npath = "x"\n', "no device 'mars'"),
         ('targets = ["5 apples"]\n[data]\npath = "x"\n', "apples"),
-        ('targets = true\n[data]\npath = "x"\n', "targets: expected a whole number or a list, got True"),
+        (
+            'targets = true\n[data]\npath = "x"\n',
+            "targets: expected a whole number or a list, got True",
+        ),
         ('[data]\npath = "x"\n[teacher]\ntrained = true\n', "needs a checkpoint"),
-        ('data = 3\n', "data: expected a table"),
+        ("data = 3\n", "data: expected a table"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str):
     with pytest.raises(InputError, match=message):
         read(config(tmp_path, text))
@@ -239,7 +277,8 @@ def test_the_examples_are_right(path: Path):
 def test_data_from_a_function_of_the_users(tmp_path: Path):
     (tmp_path / "my_pictures.py").write_text(
         "import numpy as np\nfrom handheld.data import from_pairs\n"
-        "def splits(): return from_pairs([(np.full((4, 4), 9 * n, np.uint8), n % 2) for n in range(20)])\n"
+        "def splits(): return from_pairs([(np.full((4, 4), 9 * n, np.uint8), n % 2) for n in "
+        "range(20)])\n"
         "def nothing(): return None\n"
     )
     assert (

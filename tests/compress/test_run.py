@@ -42,8 +42,13 @@ def family(splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Family:
     said: list[tuple[str, float]] = []
     out = tmp_path_factory.mktemp("family")
     made = compress(
-        TEACHER, splits, out=out, targets=TARGETS, settings=SETTINGS, progress=lambda *what: said.append(what[:2])
-    )  # fmt: skip
+        TEACHER,
+        splits,
+        out=out,
+        targets=TARGETS,
+        settings=SETTINGS,
+        progress=lambda *what: said.append(what[:2]),
+    )
     assert {stage for stage, _ in said} == set(made.record["seconds"])
     assert all(0 <= done <= 1 for _, done in said)
     return made
@@ -80,7 +85,9 @@ def test_figures_are_those_of_the_files(family: Family, splits: Splits):
 
 
 def test_layers_add_up_to_the_file(family: Family):
-    """What is left are the file's structure, the scales of int8 weights (12 bytes a channel), and the card."""
+    """What is left are the file's structure, the scales of int8 weights (12 bytes a channel), and
+    the card.
+    """
     assert family.quantised is not None
     for member in (*family.references, *family.members):
         if member.file.endswith(".tflite"):
@@ -146,7 +153,9 @@ def test_zeros_make_the_stored_file_smaller(family: Family):
 
 
 def test_removing_channels_saves_time_not_only_multiplications():
-    """The same complaint, measured: a network with a quarter of the channels, in turns with the whole one."""
+    """The same complaint, measured: a network with a quarter of the channels, in turns with the
+    whole one.
+    """
     from handheld.compile import to_tflite
     from handheld.networks.pruning import prune
     from handheld.networks.zoo.pictures import PictureShape, make
@@ -227,8 +236,8 @@ def die(stage, done, text):
     if stage == {stage!r} and done >= {done}:
         os._exit(9)
 
-compress(TEACHER, Splits(pictures(360, 0), pictures(120, 1), pictures(120, 2)), out={out!r}, targets=TARGETS, settings=SETTINGS,
-         progress=die)
+data = Splits(pictures(360, 0), pictures(120, 1), pictures(120, 2))
+compress(TEACHER, data, out={out!r}, targets=TARGETS, settings=SETTINGS, progress=die)
 """
 
 
@@ -280,7 +289,9 @@ def test_what_is_planned_learns_on_a_machine_without_converter(
 def test_channels_that_are_gone_stay_gone_when_a_run_goes_on(
     splits: Splits, short: FamilySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Another kind of machine might choose other channels, which the member's state would not fit."""
+    """Another kind of machine might choose other channels, which the member's state
+    would not fit.
+    """
 
     def run(progress: Progress = lambda *what: None) -> Family:
         return compress(
@@ -361,7 +372,8 @@ def test_a_rate_that_breaks_the_run_is_named(splits: Splits, tmp_path: Path):
     [
         (
             (8, 8, 1),
-            "the test examples are 8 x 8 x 1, the train examples 12 x 12 x 1: .* under .data. of a configuration size and grey",
+            "the test examples are 8 x 8 x 1, the train examples 12 x 12 x 1: .* under "
+            ".data. of a configuration size and grey",
         ),
         (
             (12, 12, 3),
@@ -455,7 +467,9 @@ def test_the_plan_says_what_was_run(family: Family):
 
 
 class OfTokens(nn.Module):
-    """A small transformer as libraries have it: answers among others, code that nobody can follow, positions of one size."""
+    """A small transformer as libraries have it: answers among others, code that nobody can follow,
+    positions of one size.
+    """
 
     def __init__(self, classes: int = 3) -> None:
         super().__init__()
@@ -542,7 +556,9 @@ def short() -> FamilySettings:
 def test_a_trained_teacher_stays_as_it_is(
     family: Family, splits: Splits, short: FamilySettings, tmp_path: Path, target: str
 ):
-    """Members that share weights learn in a copy of them. With pruned members alone there is no joint training at all."""
+    """Members that share weights learn in a copy of them. With pruned members alone there is no
+    joint training at all.
+    """
     teacher = replace(TEACHER, checkpoint=str(family.folder / "teacher.safetensors"), trained=True)
     made = compress(teacher, splits, out=tmp_path, targets=[target], settings=short)
     assert made.teacher.accuracy == family.teacher.accuracy

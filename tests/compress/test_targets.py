@@ -106,10 +106,10 @@ def test_bad_fields(fields: dict[str, float]) -> None:
 
 
 def test_the_caller_says_what_the_text_does_not() -> None:
-    assert Target.of("5ms", kind="mobile", slowdown=2) == Target(
+    assert Target.of("5ms", default_kind="mobile", slowdown=2) == Target(
         latency=0.005, kind="mobile", slowdown=2
     )
-    assert Target.of("5ms, plain, 3x slower device", kind="mobile", slowdown=2) == Target(
+    assert Target.of("5ms, plain, 3x slower device", default_kind="mobile", slowdown=2) == Target(
         latency=0.005, kind="plain", slowdown=3
     )
 

@@ -75,7 +75,8 @@ def test_splits_of_other_shapes_are_refused():
 
     with pytest.raises(
         InputError,
-        match=r"the valid examples are 4 x 5 x 3, the train examples 4 x 4 x 3: .*size=.height, width",
+        match=r"the valid examples are 4 x 5 x 3, the train examples 4 x 4 x 3: .*size=.height, "
+        r"width",
     ):
         Splits(shaped(4, 4, 3), shaped(4, 5, 3), shaped(4, 4, 3))
     with pytest.raises(

@@ -1,4 +1,6 @@
-"""Data sets that Hugging Face's ``save_to_disk`` wrote, with columns of every type and splits of every name."""
+"""Data sets that Hugging Face's ``save_to_disk`` wrote, with columns of every type and splits of
+every name.
+"""
 
 import io
 import json
@@ -24,7 +26,9 @@ def png(value, mode="RGB"):
 
 
 def write(folder, columns, features=None):
-    """Write a split as the library does; features of columns are told apart from their Arrow types."""
+    """Write a split as the library does; features of columns are told apart from their
+    Arrow types.
+    """
     folder.mkdir(parents=True)
     table = pyarrow.table(columns)
     with (
@@ -142,7 +146,8 @@ def test_several_texts_are_refused_with_their_names_or_said(tmp_path):
     path = write(tmp_path / "saved", PAIR, {"label": LABEL})
     with pytest.raises(
         InputError,
-        match="nothing says which are the texts: columns 'first', 'second' could be them: name them",
+        match="nothing says which are the texts: columns 'first', 'second' could be them: "
+        "name them",
     ):
         load(path)
     assert load(path, text_columns=["second"]).train.inputs[0].startswith("also")

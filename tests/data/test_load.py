@@ -76,7 +76,8 @@ def test_sizes_that_differ_need_one(tmp_path):
     (tmp_path / "cat" / "99.png").write_bytes(png(1, (3, 3)))
     with pytest.raises(
         InputError,
-        match=r"3 x 3, most are 6 x 8: give size=.*, in a configuration size = \[height, width\] under \[data\]",
+        match=r"3 x 3, most are 6 x 8: give size=.*, in a configuration size = \[height, width\] "
+        r"under \[data\]",
     ):
         load(tmp_path)
     assert load(tmp_path, size=(5, 5)).train.inputs.shape[1:] == (5, 5, 3)
@@ -508,15 +509,18 @@ def test_splits_of_another_size_are_refused(tmp_path):
     write_classes(tmp_path / "test", size=(5, 8))
     with pytest.raises(
         InputError,
-        match=r"the test examples are 5 x 8 x 3, the train examples 6 x 8 x 3: .*size=.height, width",
+        match=r"the test examples are 5 x 8 x 3, the train examples 6 x 8 x 3: .*size=.height, "
+        r"width",
     ):
         load(tmp_path)
     assert load(tmp_path, size=(5, 5)).test.inputs.shape[1:] == (5, 5, 3)
     save(
         tmp_path / "a.npz",
-        x_train=np.zeros((8, 5, 5), np.uint8), y_train=np.arange(8) % 2,
-        x_test=np.zeros((2, 5, 6), np.uint8), y_test=np.arange(2),
-    )  # fmt: skip
+        x_train=np.zeros((8, 5, 5), np.uint8),
+        y_train=np.arange(8) % 2,
+        x_test=np.zeros((2, 5, 6), np.uint8),
+        y_test=np.arange(2),
+    )
     with pytest.raises(
         InputError, match=r"a\.npz: the test examples are 5 x 6 x 1, the train examples 5 x 5 x 1"
     ):
@@ -583,8 +587,11 @@ def test_pictures_that_are_all_dark_are_told(tmp_path):
             folder / f"{number}.png"
         )
     notes = load(tmp_path, grey=True).notes
-    assert notes == ("the brightest of all 20 pictures has 15 of 255: if their numbers have 10 or 12 bits in files of 16, "
-                     "bring them to 16 first",)  # fmt: skip
+    assert notes == (
+        "the brightest of all 20 pictures has 15 of 255: if their numbers have 10 or 12 bits "
+        "in files of 16, "
+        "bring them to 16 first",
+    )
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ def test_what_cannot_be_read_is_named_left_out_and_counted():
         (Squares(2, broken=(0, 1)), "no pair of the training data could be read"),
         (
             [(torch.full((1, 4, 4), -0.42), 0)] * 4,
-            "train example 0: float32 of -0.42 to -0.42; expected .* not normalised: say which number is white",
+            "train example 0: float32 of -0.42 to -0.42; expected .* not normalised: say "
+            "which number is white",
         ),
         ([(np.zeros((4, 4), np.int32), 0)] * 4, "int32 of 0 to 0; expected 0 to 255 or 0 to 65535"),
         ([(np.zeros(4, np.uint8), 0)] * 4, "expected a picture .* or a text, got ndarray"),
@@ -105,7 +106,8 @@ def test_what_cannot_be_read_is_named_left_out_and_counted():
         ([(np.zeros((4, 4), np.uint8), 0)] * 4, "two classes or more"),
         (
             [(RAMP, 0, "path")] * 4,
-            "example 0: expected a pair .example, label., got 3 values: give the two that are meant",
+            "example 0: expected a pair .example, label., got 3 values: give the two that "
+            "are meant",
         ),
         (
             [{"image": RAMP, "label": 0}] * 4,

@@ -58,12 +58,26 @@ def test_a_part_whose_packages_are_missing_is_left_out_and_named(tmp_path, monke
 
 
 def test_the_page_of_the_shipped_clip(tmp_path):
-    """As ``make demo`` without a data folder, but for shorter learning; needs the models, which it fetches once."""
+    """As ``make demo`` without a data folder, but for shorter learning; needs the models, which it
+    fetches once.
+    """
     clip = str(choose_clip(None, str(tmp_path)))
     done = subprocess.run(
-        [sys.executable, "-m", "handheld.demo", "--out", str(tmp_path), "--video", clip, "--epochs", "1"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "handheld.demo",
+            "--out",
+            str(tmp_path),
+            "--video",
+            clip,
+            "--epochs",
+            "1",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if "could not download" in done.stdout:
         pytest.skip("MediaPipe's models are not here and cannot be fetched")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,7 +1,8 @@
 """Damage model files at random and count what becomes of them; the engine must answer, never die.
 
-By hand: ``python tests/engine/fuzz.py --cases 2000 FILE.tflite ...`` (``--unchecked`` shows what the runtime alone
-would do). Each case is made from its seed, so a line of the report is enough to make it again with ``damage``.
+By hand: ``python tests/engine/fuzz.py --cases 2000 FILE.tflite ...`` (``--unchecked`` shows what
+the runtime alone would do). Each case is made from its seed, so a line of the report is enough to
+make it again with ``damage``.
 """
 
 import argparse
@@ -59,7 +60,9 @@ def _structure(data: bytes) -> np.ndarray:
 
 
 def damage(data: bytes, seed: int) -> bytes:
-    """One damaged copy: cut short, with flipped bytes, or with numbers of its structure replaced."""
+    """One damaged copy: cut short, with flipped bytes, or with numbers of its structure
+    replaced.
+    """
     rng = np.random.default_rng(seed)
     if seed % 2:
         with suppress(TypeError):  # a number that its field cannot hold
@@ -134,7 +137,9 @@ def _scramble(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def _move_back(model: Any, behind: int) -> int | None:
-    """Let weights that lie behind the model be found in a copy of the old file that is put at ``behind``, if there are any."""
+    """Let weights that lie behind the model be found in a copy of the old file that is put at
+    ``behind``, if there are any.
+    """
     outside = [buffer for buffer in model.buffers if buffer.offset > 1]
     for buffer in outside:
         buffer.offset += behind
@@ -226,7 +231,9 @@ def _other(value: Any, rng: np.random.Generator) -> Any:
 
 
 def attempt(data: bytes, *, checked: bool = True) -> str:
-    """Open and run one file: ``rejected`` by our checks, ``refused`` by the runtime, ``failed`` in a run, ``ran``."""
+    """Open and run one file: ``rejected`` by our checks, ``refused`` by the runtime, ``failed`` in
+    a run, ``ran``.
+    """
     from handheld.engine import Model
     from handheld.engine._litert import Runtime
     from handheld.errors import ModelError
@@ -263,7 +270,9 @@ def _work(path: Path, first: int, last: int, checked: bool) -> None:
 def fuzz(
     path: Path, first: int, last: int, *, checked: bool = True
 ) -> tuple[Counter[str], list[tuple[int, int]]]:
-    """Try the seeds ``first`` to ``last`` in worker processes; counts, and (seed, signal) of each death."""
+    """Try the seeds ``first`` to ``last`` in worker processes; counts, and (seed, signal) of each
+    death.
+    """
     counts: Counter[str] = Counter()
     deaths: list[tuple[int, int]] = []
     while first < last:

@@ -79,7 +79,9 @@ class Builder:
         return self.tensor(array.shape, dtype, buffer=len(self.model.buffers) - 1, **more)
 
     def strings(self, *words: str) -> int:
-        """A constant of texts: how many, where each begins and the last ends, then their characters."""
+        """A constant of texts: how many, where each begins and the last ends, then their
+        characters.
+        """
         texts = [word.encode() for word in words]
         ends = 4 * (len(texts) + 2) + np.cumsum([0, *map(len, texts)])
         buffer = schema.BufferT()
@@ -168,7 +170,9 @@ def branches(
 
 
 def nested(levels: int) -> bytes:
-    """IFs inside one another, both branches of each the next: 2 to the power of ``levels`` calls."""
+    """IFs inside one another, both branches of each the next: 2 to the power of
+    ``levels`` calls.
+    """
     b = Builder()
     for level in range(levels + 1):
         if level:

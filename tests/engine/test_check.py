@@ -154,7 +154,9 @@ def test_kernels_that_stop_the_process_are_refused():
 
 
 def _volumes(op: str, *, depth: int = 4, bias: int = 5) -> bytes:
-    """A convolution of a volume with four channels, with a filter for ``depth`` of them and five of its own."""
+    """A convolution of a volume with four channels, with a filter for ``depth`` of them and five of
+    its own.
+    """
     data, biases = (1, 6, 6, 6, 4), np.ones(bias, np.float32)
     if op == "CONV_3D":
         operands = [data, np.ones((2, 2, 2, depth, 5), np.float32), biases]

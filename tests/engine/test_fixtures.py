@@ -49,7 +49,9 @@ def test_landmarks_follow_the_blob(fixtures):
 
 
 def test_the_hand_gives_back_the_whole_crop():
-    """MediaPipe's next region: the box of these key points, moved up by a tenth, its long side doubled."""
+    """MediaPipe's next region: the box of these key points, moved up by a tenth, its long side
+    doubled.
+    """
     x, y = zoo.fixtures_module().HAND[[0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18], :2].T
     width, height = np.ptp(x), np.ptp(y)
     assert (x.min() + width / 2, y.min() + height / 2 - 0.1 * height) == pytest.approx((112, 112))

@@ -1,4 +1,6 @@
-"""Damaged files, opened and run in a process of their own: every one is answered, none kills the process."""
+"""Damaged files, opened and run in a process of their own: every one is answered, none kills the
+process.
+"""
 
 import re
 import subprocess
@@ -37,7 +39,9 @@ def test_damaged_places_of_weights_never_kill_the_process(fixtures, tmp_path):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="poisons memory as glibc does")
 def test_files_of_another_structure_are_refused_or_run_without_harm():
-    """In a process of its own: threads that other tests started here would not be there after a fork."""
+    """In a process of its own: threads that other tests started here would not be there after a
+    fork.
+    """
     command = [sys.executable, fuzz_structure.__file__, "--cases", "250"]
     report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     counts = {name: int(count) for name, count in re.findall(r"'(\w+)': (\d+)", report)}

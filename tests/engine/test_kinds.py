@@ -64,7 +64,10 @@ def test_models_that_are_right_open_and_run(name):
         assert [out.shape for out in outputs] == [info.shape for info in model.outputs]
 
 
-IN_PROCESS = "variable branches nested computed_shape open_batch two_signatures lstm sparse broadcast_args lookups"
+IN_PROCESS = (
+    "variable branches nested computed_shape open_batch two_signatures lstm sparse "
+    "broadcast_args lookups"
+)
 
 
 def test_what_the_rules_cover_shares_the_process():
@@ -192,9 +195,17 @@ SHAPES = [
     ("pad", one("PAD", [(2,), [[-1, 0]]], (1,)), "pads"),
     ("squeeze", one("SQUEEZE", [(2, 3)], (6,), squeezeDims=[0]), "squeezes sides [0]"),
     ("one hot", one("ONE_HOT", [[1, 2], -1, 1.0, 0.0], (2, 1), axis=-1), "depth -1"),
-    ("bias", one("CONV_2D", [(1, 4, 4, 2), ONES((8, 1, 1, 2)), ONES(3)], (1, 4, 4, 8), **CONV), "bias (3,)"),
+    (
+        "bias",
+        one("CONV_2D", [(1, 4, 4, 2), ONES((8, 1, 1, 2)), ONES(3)], (1, 4, 4, 8), **CONV),
+        "bias (3,)",
+    ),
     ("dense bias", one("FULLY_CONNECTED", [(1, 2), ONES((8, 2)), ONES(2)], (1, 8)), "bias (2,)"),
-    ("window", one("CONV_2D", [(1, 4, 4, 2), ONES((8, 0, 1, 2)), ONES(8)], (1, 5, 4, 8), **CONV), "a window"),
+    (
+        "window",
+        one("CONV_2D", [(1, 4, 4, 2), ONES((8, 0, 1, 2)), ONES(8)], (1, 5, 4, 8), **CONV),
+        "a window",
+    ),
     (
         "dilation",
         one(
@@ -206,7 +217,11 @@ SHAPES = [
         "a window of",
     ),
     ("embedding", one("EMBEDDING_LOOKUP", [[0, 1], ONES(4)], (2,)), "looks up in a table (4,)"),
-    ("segments", one("SEGMENT_SUM", [(4, 2), [0, 1]], (2, 2)), "(2,) segment ids for rows of (4, 2)"),
+    (
+        "segments",
+        one("SEGMENT_SUM", [(4, 2), [0, 1]], (2, 2)),
+        "(2,) segment ids for rows of (4, 2)",
+    ),
     (
         "scatter",
         one("SCATTER_ND", [[[0], [1]], ONES((3,)), [8]], (8,)),
@@ -214,9 +229,17 @@ SHAPES = [
     ),
     ("diagonal", one("MATRIX_SET_DIAG", [(3, 3), ONES(2)], (3, 3)), "a diagonal (2,) for (3, 3)"),
     ("select", one("SELECT", [ONES(3), (4,), (4,)], (4,)), "selects between"),
-    ("one by a step back", one("STRIDED_SLICE", [(4,), [1], [2], [-2]], (), shrinkAxisMask=1), "by a step of -2"),
-    ("comparison of floats", one("LESS", [(4,), (4,)], (4,)), "an output of float32, expected bool"),
-]  # fmt: skip
+    (
+        "one by a step back",
+        one("STRIDED_SLICE", [(4,), [1], [2], [-2]], (), shrinkAxisMask=1),
+        "by a step of -2",
+    ),
+    (
+        "comparison of floats",
+        one("LESS", [(4,), (4,)], (4,)),
+        "an output of float32, expected bool",
+    ),
+]
 
 
 @pytest.mark.parametrize(

@@ -59,10 +59,18 @@ def test_outputs_belong_to_the_caller(add):
         ((ONES,), {"x": ONES}, "input 'x' is given twice"),
         ((ONES, ONES[0]), {}, "input 1 is 'y' float32 [1, 4], got float32 [4]"),
         ((ONES, ONES.astype(float)), {}, "input 1 is 'y' float32 [1, 4], got float64 [1, 4]"),
-        ((ONES, ONES / np.float32("inf") * np.float32("nan")), {}, "4 elements that are not finite, the first nan at (0, 0)"),
-        ((ONES, np.array([[0, 1, np.inf, -np.inf]], "f4")), {}, "2 elements that are not finite, the first inf at (0, 2)"),
+        (
+            (ONES, ONES / np.float32("inf") * np.float32("nan")),
+            {},
+            "4 elements that are not finite, the first nan at (0, 0)",
+        ),
+        (
+            (ONES, np.array([[0, 1, np.inf, -np.inf]], "f4")),
+            {},
+            "2 elements that are not finite, the first inf at (0, 2)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_wrong_inputs(add, arrays, named, message):
     with pytest.raises(InputError) as caught:
         add.run(*arrays, **named)
@@ -97,7 +105,8 @@ def test_quantised_model(fixtures):
     model = Model.open(fixtures / "tiny_int8.tflite")
     assert model.inputs[0].quantization == (0.5, -1)
     assert model.outputs[0].quantization == (1.0, 3)
-    # stored 1 2 3 4 stands for 1 1.5 2 2.5: their sum 7 is stored as 10, the difference -0.5 as 3 or 2
+    # stored 1 2 3 4 stands for 1 1.5 2 2.5: their sum 7 is stored as 10, the difference -0.5 as 3
+    # or 2
     np.testing.assert_array_equal(model.run(np.array([[1, 2, 3, 4]], np.int8))[0], [[10, 3]])
 
 
@@ -166,7 +175,10 @@ def test_a_custom_operator_that_the_runtime_lacks_is_refused_by_name(fixtures):
 
 
 def test_importing_the_room_does_not_load_the_runtime():
-    code = "import sys, handheld.engine; sys.exit(any('litert' in m and 'handheld' not in m for m in sys.modules))"
+    code = (
+        "import sys, handheld.engine; sys.exit(any('litert' in m and 'handheld' not in m for m "
+        "in sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

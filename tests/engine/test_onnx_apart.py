@@ -1,4 +1,6 @@
-"""ONNX files of strangers, in a process of their own: whatever they do is an error, and this process goes on."""
+"""ONNX files of strangers, in a process of their own: whatever they do is an error, and this
+process goes on.
+"""
 
 import os
 import signal
@@ -71,7 +73,9 @@ def relu():
 
 
 def bomb(kind):
-    """A model of a few bytes that asks for 100 GB and more, or for 3, while it is opened or when it runs."""
+    """A model of a few bytes that asks for 100 GB and more, or for 3, while it is opened or when it
+    runs.
+    """
     sides = numbers("sides", 1 << 12, 1 << 12, 1 << 11)
     if kind == "a constant that is computed":
         nodes = [helper.make_node("ConstantOfShape", ["sides"], ["y"])]

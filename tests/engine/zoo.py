@@ -1,4 +1,6 @@
-"""One small valid model for each of the operators that exported networks use most; food for the checks' tests."""
+"""One small valid model for each of the operators that exported networks use most; food for the
+checks' tests.
+"""
 
 import importlib.util
 from collections.abc import Callable
@@ -27,20 +29,49 @@ WINDOW = {"strideW": 2, "strideH": 2, "filterWidth": 2, "filterHeight": 2, "padd
 CONV = {"strideW": 1, "strideH": 1, "dilationWFactor": 1, "dilationHFactor": 1, "padding": 0}
 _ints, _ones = (lambda *v: np.array(v, np.int32)), (lambda *s: np.ones(s, np.float32))
 
-# operator, operands (a shape: an activation, an array: a constant), shapes of outputs, options, their values
+# operator, operands (a shape: an activation, an array: a constant), shapes of outputs, options,
+# their values
 FLOATS: list[tuple[str, list[Any], list[tuple[int, ...]], str, dict[str, Any]]] = [
     *((op, [X4, X4], [X4], opt, {}) for op, opt in (("ADD", "AddOptions"), ("SUB", "SubOptions"))),
-    *((op, [X4, _ones(4)], [X4], opt, {}) for op, opt in (("MUL", "MulOptions"), ("DIV", "DivOptions"))),
-    *((op, [X4, X4], [X4], "", {}) for op in ("MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "POW", "FLOOR_DIV")),
-    *((op, [X4], [X4], "", {}) for op in ("LOGISTIC", "TANH", "RELU", "RELU6", "HARD_SWISH", "EXP", "ELU", "ABS")),
-    *((op, [X4, X4], [X4], "", {}) for op in ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")),
-    *((op, [X4], [X4], "", {}) for op in ("SQRT", "RSQRT", "NEG", "SQUARE", "LOG", "FLOOR", "CEIL", "SIN", "COS")),
-    *((op, [X4], [(1, 3, 3, 4)], "Pool2DOptions", WINDOW) for op in ("AVERAGE_POOL_2D", "MAX_POOL_2D")),
+    *(
+        (op, [X4, _ones(4)], [X4], opt, {})
+        for op, opt in (("MUL", "MulOptions"), ("DIV", "DivOptions"))
+    ),
+    *(
+        (op, [X4, X4], [X4], "", {})
+        for op in ("MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "POW", "FLOOR_DIV")
+    ),
+    *(
+        (op, [X4], [X4], "", {})
+        for op in ("LOGISTIC", "TANH", "RELU", "RELU6", "HARD_SWISH", "EXP", "ELU", "ABS")
+    ),
+    *(
+        (op, [X4, X4], [X4], "", {})
+        for op in ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
+    ),
+    *(
+        (op, [X4], [X4], "", {})
+        for op in ("SQRT", "RSQRT", "NEG", "SQUARE", "LOG", "FLOOR", "CEIL", "SIN", "COS")
+    ),
+    *(
+        (op, [X4], [(1, 3, 3, 4)], "Pool2DOptions", WINDOW)
+        for op in ("AVERAGE_POOL_2D", "MAX_POOL_2D")
+    ),
     ("CONV_2D", [X4, _ones(5, 3, 3, 4), _ones(5)], [(1, 6, 6, 5)], "Conv2DOptions", CONV),
-    ("DEPTHWISE_CONV_2D", [X4, _ones(1, 3, 3, 4), _ones(4)], [X4], "DepthwiseConv2DOptions", {
-        **CONV, "depthMultiplier": 1}),
-    ("TRANSPOSE_CONV", [_ints(1, 12, 12, 5), _ones(5, 2, 2, 4), X4], [(1, 12, 12, 5)], "TransposeConvOptions", {
-        "strideW": 2, "strideH": 2, "padding": 0}),
+    (
+        "DEPTHWISE_CONV_2D",
+        [X4, _ones(1, 3, 3, 4), _ones(4)],
+        [X4],
+        "DepthwiseConv2DOptions",
+        {**CONV, "depthMultiplier": 1},
+    ),
+    (
+        "TRANSPOSE_CONV",
+        [_ints(1, 12, 12, 5), _ones(5, 2, 2, 4), X4],
+        [(1, 12, 12, 5)],
+        "TransposeConvOptions",
+        {"strideW": 2, "strideH": 2, "padding": 0},
+    ),
     ("FULLY_CONNECTED", [(2, 8), _ones(3, 8), _ones(3)], [(2, 3)], "FullyConnectedOptions", {}),
     ("FULLY_CONNECTED", [(2, 8), _ones(3, 8), None], [(2, 3)], "FullyConnectedOptions", {}),
     ("BATCH_MATMUL", [(2, 3, 4), (2, 4, 5)], [(2, 3, 5)], "BatchMatMulOptions", {}),
@@ -59,46 +90,117 @@ FLOATS: list[tuple[str, list[Any], list[tuple[int, ...]], str, dict[str, Any]]] 
     ("PACK", [(3, 4), (3, 4)], [(3, 2, 4)], "PackOptions", {"axis": 1, "valuesCount": 2}),
     ("UNPACK", [(3, 2)], [(3,), (3,)], "UnpackOptions", {"axis": 1, "num": 2}),
     ("SPLIT", [_ints(3), X4], [(1, 6, 6, 2)] * 2, "SplitOptions", {"numSplits": 2}),
-    ("SPLIT_V", [X4, _ints(1, 3), _ints(3)], [(1, 6, 6, 1), (1, 6, 6, 3)], "SplitVOptions", {"numSplits": 2}),
-    ("PAD", [X4, np.array([[0, 0], [1, 1], [2, 0], [0, 4]], np.int32)], [(1, 8, 8, 8)], "PadOptions", {}),
-    ("MIRROR_PAD", [X4, np.array([[0, 0], [1, 1], [2, 0], [0, 0]], np.int32)], [(1, 8, 8, 4)], "MirrorPadOptions", {}),
+    (
+        "SPLIT_V",
+        [X4, _ints(1, 3), _ints(3)],
+        [(1, 6, 6, 1), (1, 6, 6, 3)],
+        "SplitVOptions",
+        {"numSplits": 2},
+    ),
+    (
+        "PAD",
+        [X4, np.array([[0, 0], [1, 1], [2, 0], [0, 4]], np.int32)],
+        [(1, 8, 8, 8)],
+        "PadOptions",
+        {},
+    ),
+    (
+        "MIRROR_PAD",
+        [X4, np.array([[0, 0], [1, 1], [2, 0], [0, 0]], np.int32)],
+        [(1, 8, 8, 4)],
+        "MirrorPadOptions",
+        {},
+    ),
     ("SLICE", [X4, _ints(0, 1, 1, 0), _ints(1, 2, -1, 4)], [(1, 2, 5, 4)], "SliceOptions", {}),
-    ("STRIDED_SLICE", [X4, _ints(0, 1, 0, 0), _ints(1, 6, 6, 4), _ints(1, 2, 1, 1)], [(1, 3, 6, 4)],
-     "StridedSliceOptions", {}),
+    (
+        "STRIDED_SLICE",
+        [X4, _ints(0, 1, 0, 0), _ints(1, 6, 6, 4), _ints(1, 2, 1, 1)],
+        [(1, 3, 6, 4)],
+        "StridedSliceOptions",
+        {},
+    ),
     ("GATHER", [(5, 4), _ints(0, 2)], [(2, 4)], "GatherOptions", {"axis": 0}),
     ("GATHER_ND", [(5, 4), np.array([[0, 1]], np.int32)], [(1,)], "GatherNdOptions", {}),
     ("TILE", [(2, 3), _ints(2, 1)], [(4, 3)], "TileOptions", {}),
     ("BROADCAST_TO", [(1, 3), _ints(4, 3)], [(4, 3)], "BroadcastToOptions", {}),
-    *((op, [X4, _ints(1, 2)], [(1, 1, 1, 4)], "ReducerOptions", {"keepDims": True}) for op in ("MEAN", "SUM")),
-    *((op, [X4, _ints(-1)], [(1, 6, 6)], "ReducerOptions", {}) for op in ("REDUCE_MAX", "REDUCE_MIN")),
+    *(
+        (op, [X4, _ints(1, 2)], [(1, 1, 1, 4)], "ReducerOptions", {"keepDims": True})
+        for op in ("MEAN", "SUM")
+    ),
+    *(
+        (op, [X4, _ints(-1)], [(1, 6, 6)], "ReducerOptions", {})
+        for op in ("REDUCE_MAX", "REDUCE_MIN")
+    ),
     ("ARG_MAX", [X4, _ints(3)], [(1, 6, 6)], "ArgMaxOptions", {"outputType": 2}),
     ("TOPK_V2", [(2, 8), np.int32(3)], [(2, 3), (2, 3)], "TopKV2Options", {}),
     ("CUMSUM", [(2, 8), _ints(1)], [(2, 8)], "CumsumOptions", {}),
-    ("RESIZE_BILINEAR", [X4, _ints(12, 9)], [(1, 12, 9, 4)], "ResizeBilinearOptions", {"halfPixelCenters": True}),
-    ("RESIZE_NEAREST_NEIGHBOR", [X4, _ints(12, 9)], [(1, 12, 9, 4)], "ResizeNearestNeighborOptions", {}),
+    (
+        "RESIZE_BILINEAR",
+        [X4, _ints(12, 9)],
+        [(1, 12, 9, 4)],
+        "ResizeBilinearOptions",
+        {"halfPixelCenters": True},
+    ),
+    (
+        "RESIZE_NEAREST_NEIGHBOR",
+        [X4, _ints(12, 9)],
+        [(1, 12, 9, 4)],
+        "ResizeNearestNeighborOptions",
+        {},
+    ),
     ("SPACE_TO_DEPTH", [X4], [(1, 3, 3, 16)], "SpaceToDepthOptions", {"blockSize": 2}),
     ("DEPTH_TO_SPACE", [X4], [(1, 12, 12, 1)], "DepthToSpaceOptions", {"blockSize": 2}),
-    ("SPACE_TO_BATCH_ND", [X4, _ints(2, 2), np.zeros((2, 2), np.int32)], [(4, 3, 3, 4)], "SpaceToBatchNDOptions", {}),
-    ("BATCH_TO_SPACE_ND", [(4, 3, 3, 4), _ints(2, 2), np.zeros((2, 2), np.int32)], [X4], "BatchToSpaceNDOptions", {}),
+    (
+        "SPACE_TO_BATCH_ND",
+        [X4, _ints(2, 2), np.zeros((2, 2), np.int32)],
+        [(4, 3, 3, 4)],
+        "SpaceToBatchNDOptions",
+        {},
+    ),
+    (
+        "BATCH_TO_SPACE_ND",
+        [(4, 3, 3, 4), _ints(2, 2), np.zeros((2, 2), np.int32)],
+        [X4],
+        "BatchToSpaceNDOptions",
+        {},
+    ),
     ("REVERSE_V2", [X4, _ints(1)], [X4], "ReverseV2Options", {}),
     ("SELECT_V2", [np.ones((6, 4), bool), X4, X4], [X4], "SelectV2Options", {}),
     ("ADD_N", [X4, X4, X4], [X4], "AddNOptions", {}),
     *((op, [X4], [X4], "", {}) for op in ("RELU_N1_TO_1", "RELU_0_TO_1", "ZEROS_LIKE")),
     ("ATAN2", [X4, X4], [X4], "", {}),
     ("L2_POOL_2D", [X4], [(1, 3, 3, 4)], "Pool2DOptions", WINDOW),
-    ("LOCAL_RESPONSE_NORMALIZATION", [X4], [X4], "LocalResponseNormalizationOptions", {
-        "radius": 2, "bias": 1.0, "alpha": 0.5, "beta": 0.5}),
+    (
+        "LOCAL_RESPONSE_NORMALIZATION",
+        [X4],
+        [X4],
+        "LocalResponseNormalizationOptions",
+        {"radius": 2, "bias": 1.0, "alpha": 0.5, "beta": 0.5},
+    ),
     ("ARG_MIN", [X4, _ints(3)], [(1, 6, 6)], "ArgMinOptions", {"outputType": 2}),
-    ("PADV2", [X4, np.array([[0, 0], [1, 1], [2, 0], [0, 4]], np.int32), np.float32(7)], [(1, 8, 8, 8)], "PadV2Options", {}),
-    ("REVERSE_SEQUENCE", [(2, 5, 3), _ints(2, 4)], [(2, 5, 3)], "ReverseSequenceOptions", {"seqDim": 1, "batchDim": 0}),
+    (
+        "PADV2",
+        [X4, np.array([[0, 0], [1, 1], [2, 0], [0, 4]], np.int32), np.float32(7)],
+        [(1, 8, 8, 8)],
+        "PadV2Options",
+        {},
+    ),
+    (
+        "REVERSE_SEQUENCE",
+        [(2, 5, 3), _ints(2, 4)],
+        [(2, 5, 3)],
+        "ReverseSequenceOptions",
+        {"seqDim": 1, "batchDim": 0},
+    ),
     ("MATRIX_DIAG", [(2, 3)], [(2, 3, 3)], "MatrixDiagOptions", {}),
-]  # fmt: skip
+]
 
 _INT8_NAMES = """
-ADD SUB MUL MAXIMUM MINIMUM LOGISTIC TANH RELU HARD_SWISH AVERAGE_POOL_2D MAX_POOL_2D CONV_2D DEPTHWISE_CONV_2D
-FULLY_CONNECTED PRELU LEAKY_RELU SOFTMAX RESHAPE CONCATENATION PAD MEAN SUM TRANSPOSE RESIZE_BILINEAR TRANSPOSE_CONV ABS
-RSQRT SQUARED_DIFFERENCE LOG_SOFTMAX L2_NORMALIZATION BATCH_MATMUL SPLIT EQUAL NOT_EQUAL LESS LESS_EQUAL GREATER
-GREATER_EQUAL SLICE RESIZE_NEAREST_NEIGHBOR ARG_MAX PACK TILE REDUCE_MAX SPACE_TO_DEPTH DEPTH_TO_SPACE SQUEEZE GATHER
+ADD SUB MUL MAXIMUM MINIMUM LOGISTIC TANH RELU HARD_SWISH AVERAGE_POOL_2D MAX_POOL_2D CONV_2D
+DEPTHWISE_CONV_2D FULLY_CONNECTED PRELU LEAKY_RELU SOFTMAX RESHAPE CONCATENATION PAD MEAN SUM
+TRANSPOSE RESIZE_BILINEAR TRANSPOSE_CONV ABS RSQRT SQUARED_DIFFERENCE LOG_SOFTMAX L2_NORMALIZATION
+BATCH_MATMUL SPLIT EQUAL NOT_EQUAL LESS LESS_EQUAL GREATER GREATER_EQUAL SLICE
+RESIZE_NEAREST_NEIGHBOR ARG_MAX PACK TILE REDUCE_MAX SPACE_TO_DEPTH DEPTH_TO_SPACE SQUEEZE GATHER
 SPACE_TO_BATCH_ND BATCH_TO_SPACE_ND EXPAND_DIMS MIRROR_PAD STRIDED_SLICE GELU EXP
 """
 
@@ -114,9 +216,12 @@ INTS: list[tuple[str, list[Any], list[tuple[int, ...]], str, dict[str, Any]]] = 
     if op in _INT8_NAMES.split()
 ]
 _FIXED_OUTPUT = {  # scales that the kernel demands: scale, zero point
-    "LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0), "SOFTMAX": (1 / 256, -128), "LOG_SOFTMAX": (16 / 256, 127),
+    "LOGISTIC": (1 / 256, -128),
+    "TANH": (1 / 128, 0),
+    "SOFTMAX": (1 / 256, -128),
+    "LOG_SOFTMAX": (16 / 256, 127),
     "L2_NORMALIZATION": (1 / 128, 0),
-}  # fmt: skip
+}
 _COMPARISONS = {"EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL"}
 _VERSION = {"GATHER": 2, "SPLIT_V": 2, "BROADCAST_TO": 2, "TRANSPOSE_CONV": 2, "SELECT_V2": 1}
 _INT_VERSION = {
@@ -132,7 +237,8 @@ _INT_VERSION = {
 }
 
 
-# Operators of types of their own: operands and outputs are (shape, dtype), or an array that is a constant.
+# Operators of types of their own: operands and outputs are (shape, dtype), or an array that is a
+# constant.
 _TWO, _SIX = ((2, 3), "bool"), ((6,), "float32")
 _BYTES = {"scale": [0.5], "zero_point": [3]}
 _BOXES, _SCORES = ((5, 4), "float32"), ((5,), "float32")
@@ -147,21 +253,43 @@ _FILTERS = [
 TYPED: list[tuple[str, list[Any], list[tuple[Any, ...]], str, dict[str, Any]]] = [
     *((op, [_TWO, _TWO], [_TWO], "", {}) for op in ("LOGICAL_AND", "LOGICAL_OR")),
     ("LOGICAL_NOT", [_TWO], [_TWO], "", {}),
-    *((op, [_TWO, _ints(1)], [((2,), "bool")], "ReducerOptions", {}) for op in ("REDUCE_ANY", "REDUCE_ALL")),
+    *(
+        (op, [_TWO, _ints(1)], [((2,), "bool")], "ReducerOptions", {})
+        for op in ("REDUCE_ANY", "REDUCE_ALL")
+    ),
     ("DEQUANTIZE", [((2, 3), "int8", _BYTES)], [((2, 3), "float32")], "", {}),
     ("FAKE_QUANT", [_SIX], [_SIX], "FakeQuantOptions", {"min": -1.0, "max": 1.0, "numBits": 8}),
     ("SVDF", [((1, 8), "float32"), *_FILTERS], [((1, 3), "float32")], "SVDFOptions", {"rank": 2}),
     ("NON_MAX_SUPPRESSION_V4", [_BOXES, _SCORES, *_LIMITS], _CHOSEN, "", {}),
-    ("NON_MAX_SUPPRESSION_V5", [_BOXES, _SCORES, *_LIMITS, np.float32(0.5)],
-     [_CHOSEN[0], ((3,), "float32"), _CHOSEN[1]], "", {}),
+    (
+        "NON_MAX_SUPPRESSION_V5",
+        [_BOXES, _SCORES, *_LIMITS, np.float32(0.5)],
+        [_CHOSEN[0], ((3,), "float32"), _CHOSEN[1]],
+        "",
+        {},
+    ),
     ("RFFT2D", [((4, 8), "float32"), _ints(4, 8)], [((4, 5), "complex64")], "", {}),
-    *((op, [((4, 5), "complex64")], [((4, 5), "float32")], "", {}) for op in ("COMPLEX_ABS", "REAL", "IMAG")),
+    *(
+        (op, [((4, 5), "complex64")], [((4, 5), "float32")], "", {})
+        for op in ("COMPLEX_ABS", "REAL", "IMAG")
+    ),
     ("BUCKETIZE", [_SIX], [((6,), "int32")], "BucketizeOptions", {"boundaries": [0.0, 2.0, 4.0]}),
-    *((f"UNSORTED_SEGMENT_{op}", [((4, 2), "float32"), _ints(0, 2, 0, 1), np.int32(3)], [((3, 2), "float32")], "", {})
-      for op in ("MAX", "MIN", "PROD", "SUM")),
+    *(
+        (
+            f"UNSORTED_SEGMENT_{op}",
+            [((4, 2), "float32"), _ints(0, 2, 0, 1), np.int32(3)],
+            [((3, 2), "float32")],
+            "",
+            {},
+        )
+        for op in ("MAX", "MIN", "PROD", "SUM")
+    ),
     ("BITCAST", [((2, 3), "float32")], [((2, 3), "int32")], "", {}),
-    *((op, [((4,), "int32"), ((4,), "int32")], [((4,), "int32")], "", {}) for op in ("BITWISE_XOR", "RIGHT_SHIFT")),
-]  # fmt: skip
+    *(
+        (op, [((4,), "int32"), ((4,), "int32")], [((4,), "int32")], "", {})
+        for op in ("BITWISE_XOR", "RIGHT_SHIFT")
+    ),
+]
 
 
 def make_typed(entry: tuple[str, list[Any], list[tuple[Any, ...]], str, dict[str, Any]]) -> bytes:
@@ -187,7 +315,9 @@ def make_typed(entry: tuple[str, list[Any], list[tuple[Any, ...]], str, dict[str
 def make(
     entry: tuple[str, list[Any], list[tuple[int, ...]], str, dict[str, Any]], *, quantised: bool
 ) -> bytes:
-    """The model with the one operator of ``entry``, in float32 or with int8 activations and weights."""
+    """The model with the one operator of ``entry``, in float32 or with int8 activations and
+    weights.
+    """
     op, operands, shapes, options, values = entry
     g = fixtures_module().Graph(op.lower())
     kind: dict[str, Any] = (
@@ -228,7 +358,9 @@ def _output(g: Any, op: str, position: int, shape: tuple[int, ...], kind: dict[s
 
 
 def weights_behind(content: bytes, least: int = 8) -> bytes:
-    """The same model with its constants of ``least`` bytes or more behind it, where ai-edge-quantizer puts those above 1 kB."""
+    """The same model with its constants of ``least`` bytes or more behind it, where
+    ai-edge-quantizer puts those above 1 kB.
+    """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     behind, end = b"", len(content) // 16 * 16 + 1024
     for buffer in model.buffers:

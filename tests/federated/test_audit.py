@@ -1,4 +1,6 @@
-"""Two populations that differ in one device: what an attacker sees of a round never beats the epsilon that is printed."""
+"""Two populations that differ in one device: what an attacker sees of a round never beats the
+epsilon that is printed.
+"""
 
 import math
 import sys
@@ -76,7 +78,9 @@ def test_an_attacker_comes_near_to_what_is_printed():
 
 
 def test_a_noise_that_is_too_small_for_what_is_printed_is_found_out():
-    """Noise for a sixth of what a device adds, as it was behind compression: 0.33 where 2 is printed."""
+    """Noise for a sixth of what a device adds, as it was behind compression: 0.33 where 2 is
+    printed.
+    """
     small = plan(Clip(1.0), CentralNoise(0.33))
     scores = [scores_of(small, sends, 1000, number) for number, sends in enumerate(ONE_WAY)]
     assert least_epsilon(*scores, 1e-4) > central(2.0, 1, 20, 20, 1e-4).epsilon

@@ -207,7 +207,10 @@ def test_pictures_of_several_sizes_are_brought_to_one(tmp_path: Path):
 
 def test_pictures_can_be_read_as_grey(tmp_path: Path):
     picture_folder(tmp_path, many=20)
-    text = '[data]\npath = "pictures"\nusers = 4\ngrey = true\nsize = [6, 6]\n[model]\nnetwork = "linear"'
+    text = (
+        '[data]\npath = "pictures"\nusers = 4\ngrey = true\nsize = [6, 6]\n[model]\nnetwork = '
+        '"linear"'
+    )
     assert read(config(tmp_path, text)).learner().users.examples.inputs.shape[1:] == (1, 6, 6)
 
 
@@ -269,11 +272,14 @@ def far(outputs, targets):
 def test_own_classes_are_named_by_module_and_class(pictures: Path):
     (pictures / "made_own.py").write_text(OWN)
     text = (
-        'rounds = 2\ndownload = {{ name = "made_own:Encoder" }}\n[algorithm]\nname = "made_own:{}"\nfactor = 3\n'
-        '[data]\npath = "pictures.npz"\nusers = 4\n[model]\nnetwork = "linear"\nloss = "made_own:loss"\n'
+        'rounds = 2\ndownload = {{ name = "made_own:Encoder" }}\n[algorithm]\nname = '
+        '"made_own:{}"\nfactor = 3\n'
+        '[data]\npath = "pictures.npz"\nusers = 4\n[model]\nnetwork = "linear"\nloss = '
+        '"made_own:loss"\n'
         'metrics = ["made_own:far"]\n'
         '[[stages]]\nname = "made_own:Stage"\nby = 2\n'
-        '[[stages]]\nname = "compressed"\nencoder = {{ name = "made_own:Encoder", then = {{ name = "eden", bits = 2 }} }}\n'
+        '[[stages]]\nname = "compressed"\nencoder = {{ name = "made_own:Encoder", then = {{ '
+        'name = "eden", bits = 2 }} }}\n'
     )
     found = read(config(pictures, text.format("Algorithm")))
     assert found.plan.algorithm.factor == 3.0
@@ -358,7 +364,10 @@ def test_numbers_as_targets_have_as_many_outputs(pictures: Path):
         "def loss(outputs, targets):\n"
         "    return ((outputs - targets) ** 2).mean(dim=1)\n"
     )
-    text = 'rounds = 2\n[data]\nfactory = "made_numbers:{}"\n[model]\nnetwork = "linear"\nloss = "made_numbers:loss"'
+    text = (
+        'rounds = 2\n[data]\nfactory = "made_numbers:{}"\n[model]\nnetwork = "linear"\nloss = '
+        '"made_numbers:loss"'
+    )
     found = read(config(pictures, text.format("data")))
     assert simulate(found.plan, found.learner()).rows[-1]["loss"] > 0
     with pytest.raises(

@@ -11,7 +11,9 @@ from handheld.federated.stages import CentralNoise, Clip, LocalNoise, TreeNoise
 
 
 def exact(multiplier: float, delta: float) -> float:
-    """Epsilon of the Gaussian mechanism on a sum that moves by 1 (Balle and Wang, arXiv 1805.06530), by bisection."""
+    """Epsilon of the Gaussian mechanism on a sum that moves by 1 (Balle and Wang, arXiv
+    1805.06530), by bisection.
+    """
 
     def below(x: float) -> float:
         return math.erfc(-x / math.sqrt(2)) / 2
@@ -135,7 +137,9 @@ def test_poisson_cohorts_of_the_private_example():
 
 
 def once(z: float, q: float, epsilon: float) -> float:
-    """Delta of one Poisson-sampled Gaussian sum of which one part is replaced by its opposite, by integration."""
+    """Delta of one Poisson-sampled Gaussian sum of which one part is replaced by its opposite, by
+    integration.
+    """
     x = np.linspace(-1 - 12 * z, 1 + 12 * z, 400_001)
     bell = [
         np.exp(-((x - centre) ** 2) / (2 * z * z)) / (z * math.sqrt(2 * math.pi))

@@ -9,7 +9,9 @@ LABELS = np.arange(5000) % 10
 
 
 def hsu(labels, users, alpha, rng):
-    """Hsu et al.: each client draws q from Dir(alpha p) and takes N / users examples by it, one at a time."""
+    """Hsu et al.: each client draws q from Dir(alpha p) and takes N / users examples by it, one at
+    a time.
+    """
     classes, prior = np.unique(labels, return_counts=True)
     left, counts = prior.copy(), np.zeros((users, len(classes)), int)
     for user in range(users):

@@ -143,7 +143,8 @@ def configured(folder: Path, text: str) -> Path:
             "made_raising:Encoder.encode raises RuntimeError: no bytes",
         ),
         (
-            '[[stages]]\nname = "structured"\nstructure = { name = "made_raising:Mask", share = 0.5 }',
+            '[[stages]]\nname = "structured"\nstructure = { name = "made_raising:Mask", '
+            "share = 0.5 }",
             "made_raising:Mask.subspace raises ZeroDivisionError",
         ),
         ('[robust]\nname = "made_raising:Mean"', "made_raising:Mean.mean raises ZeroDivisionError"),

@@ -7,7 +7,9 @@ from handheld.graph import Calculator, Context, Contract, InputPolicy, SyncSetPo
 
 
 class Numbers(Calculator):
-    """A source: sends 0, 1, ... at 0, ``step``, 2 ``step``, ...; for ever where ``count`` is None."""
+    """A source: sends 0, 1, ... at 0, ``step``, 2 ``step``, ...; for ever where
+    ``count`` is None.
+    """
 
     contract = Contract(outputs={"out": int}, timestamp_offset=None)
 
@@ -26,7 +28,9 @@ class Numbers(Calculator):
 
 
 class Keep(Calculator):
-    """Sends on only the payloads of which ``keep`` is true; what it drops is settled all the same."""
+    """Sends on only the payloads of which ``keep`` is true; what it drops is settled
+    all the same.
+    """
 
     contract = Contract(inputs={"in": int}, outputs={"out": int})
 
@@ -52,7 +56,9 @@ class Shift(Calculator):
 
 
 class Burst(Calculator):
-    """Sends three packets for one, as soon after it as the stream allows, and promises nothing about timestamps."""
+    """Sends three packets for one, as soon after it as the stream allows, and promises nothing
+    about timestamps.
+    """
 
     contract = Contract(inputs={"in": int}, outputs={"out": int}, timestamp_offset=None)
 
@@ -67,7 +73,9 @@ class Burst(Calculator):
 
 
 class Join(Calculator):
-    """Sends at each timestamp what all inputs have, as one number: a digit in base 1009 for each input, 0 for none."""
+    """Sends at each timestamp what all inputs have, as one number: a digit in base 1009 for each
+    input, 0 for none.
+    """
 
     def __init__(self, inputs: int, policy: InputPolicy | None = None) -> None:
         self.ports = [f"in{number}" for number in range(inputs)]
@@ -95,7 +103,9 @@ class Echo(Calculator):
 
 
 class Delay(Shift):
-    """Sends each packet ``offset`` later, and says at the beginning that nothing comes before ``start`` plus that."""
+    """Sends each packet ``offset`` later, and says at the beginning that nothing comes before
+    ``start`` plus that.
+    """
 
     def __init__(self, offset: int, *, start: int) -> None:
         super().__init__(offset)
@@ -106,7 +116,9 @@ class Delay(Shift):
 
 
 class TwoLanes(Calculator):
-    """Two sync sets that do not touch each other: each sends its own sums, so the result is determined all the same."""
+    """Two sync sets that do not touch each other: each sends its own sums, so the result is
+    determined all the same.
+    """
 
     contract = Contract(
         inputs={"a": int, "b": int},

@@ -33,7 +33,9 @@ Trace = dict[str, list[tuple[Any, int]]]
 
 @dataclass(frozen=True)
 class Recipe:
-    """A random graph: steps (kind, two numbers, three picks among the streams so far) and what is fed: (input, time step)."""
+    """A random graph: steps (kind, two numbers, three picks among the streams so far) and what is
+    fed: (input, time step).
+    """
 
     inputs: int
     sources: tuple[tuple[int, int], ...]
@@ -60,7 +62,8 @@ class Recipe:
     def run(self, threads: int) -> Trace:
         """Run the graph and return every packet of every stream."""
         config = self.config()
-        # How many bounds, and so ends of no list, reach a loop depends on the run; nothing else does.
+        # How many bounds, and so ends of no list, reach a loop depends on the run; nothing else
+        # does.
         trace: Trace = {
             stream: [] for stream in stream_names(config) if not stream.endswith("_end")
         }
@@ -87,7 +90,9 @@ class Recipe:
         return trace
 
     def run_with_callers(self, threads: int) -> Trace:
-        """Run it with a thread for each input and two threads that each read half of the streams, one after the other."""
+        """Run it with a thread for each input and two threads that each read half of the streams,
+        one after the other.
+        """
         config = self.config()
         names = [stream for stream in stream_names(config) if not stream.endswith("_end")]
         trace: Trace = {}
@@ -225,7 +230,9 @@ def _loop(name: str, x: int, y: int, streams: list[str]) -> Made:
     return (
         nodes,
         [name],
-    )  # not the items: their times are so far apart that an echo would take a million steps to the next
+        # not the items: their times are so far apart that an echo would take a million steps to the
+        # next
+    )
 
 
 def _subgraph(name: str, x: int, y: int, streams: list[str]) -> Made:

@@ -1,4 +1,6 @@
-"""What a running graph checks of the code in its nodes: types that are sent, names of ports, one close, interrupts."""
+"""What a running graph checks of the code in its nodes: types that are sent, names of ports, one
+close, interrupts.
+"""
 
 import gc
 import pickle

@@ -55,7 +55,9 @@ def test_many_threads_that_feed_and_read_change_nothing(recipe: Recipe) -> None:
     ids=["burst", "cloner"],
 )
 def test_a_reader_below_a_loop_waits_for_every_source(recipe: Recipe) -> None:
-    """A loop ends when all sources have, so a full queue on another source's stream must grow for its reader too."""
+    """A loop ends when all sources have, so a full queue on another source's stream must grow for
+    its reader too.
+    """
     expected = recipe.run(threads=0)
     for _ in range(150):
         assert recipe.run_with_callers(2) == expected

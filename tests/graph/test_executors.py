@@ -142,7 +142,9 @@ def test_a_reader_in_another_thread_holds_the_producer_back() -> None:
 
 
 def test_a_producer_is_not_held_back_by_a_reader_whose_thread_waits_elsewhere() -> None:
-    """The main thread reads one stream to its end before it looks at the other, so only growth can help."""
+    """The main thread reads one stream to its end before it looks at the other, so only growth can
+    help.
+    """
     nodes = [Node(PassThrough(), inputs="in", outputs=name) for name in ("first", "second")]
 
     def feed(graph: Graph) -> None:
@@ -311,7 +313,8 @@ UNEVEN = [Node(Uneven(), outputs=["a", "b"]), Node(Merge(), inputs=["a", "b"], o
 def test_a_source_that_waits_for_itself_makes_queues_grow(threads: int) -> None:
     with pytest.warns(
         GraphWarning,
-        match="the queue of stream 'a' at node 'merge', input port 'in0' is full and nothing can run",
+        match="the queue of stream 'a' at node 'merge', input port 'in0' is full and nothing can "
+        "run",
     ):
         with Graph(GraphConfig(nodes=UNEVEN), threads=threads, max_queue_size=10) as graph:
             reader = graph.output("out")

@@ -259,7 +259,9 @@ def test_a_side_packet_that_was_promised_and_not_set() -> None:
 
 @THREADS
 def test_closing_in_the_middle_of_a_run(threads: int) -> None:
-    """Leaving the block ends an endless source and handles what is under way; nothing is lost between the nodes."""
+    """Leaving the block ends an endless source and handles what is under way; nothing is lost
+    between the nodes.
+    """
     log = Log()
     config = GraphConfig(nodes=[Node(Numbers(None), outputs="n"), Node(log, inputs="n")])
     with Graph(config, threads=threads) as graph:
@@ -341,7 +343,8 @@ def test_a_graph_that_cannot_progress_says_who_waits(threads: int) -> None:
         graph.add("a", 1, 5)
         graph.set_bound("b", 100)
         message = (
-            "no packet on stream 'out': node 'merge', port 'in1' waits for stream 'c' .from node 'shift'. at timestamp 5; "
+            "no packet on stream 'out': node 'merge', port 'in1' waits for stream 'c' .from "
+            "node 'shift'. at timestamp 5; "
             "it is settled below PreStream"
         )
         with pytest.raises(GraphStuckError, match=message):

@@ -1,4 +1,6 @@
-"""Nothing can be used only once: calculators, configs and functions in several graphs, one after another or side by side."""
+"""Nothing can be used only once: calculators, configs and functions in several graphs, one after
+another or side by side.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 

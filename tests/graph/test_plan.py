@@ -53,7 +53,8 @@ WRONG = {
     ),
     "types do not fit": (
         [Node(Keep(bool), inputs="images", outputs="n"), Node(length, inputs="n", outputs="out")],
-        "node 'length', input port 'text' takes str, but stream 'n' carries int (node 'keep', output port 'out'); "
+        "node 'length', input port 'text' takes str, but stream 'n' carries int (node "
+        "'keep', output port 'out'); "
         "connect another stream, or put a calculator between them that converts",
     ),
     "two producers": (
@@ -61,12 +62,14 @@ WRONG = {
             Node(PassThrough(), inputs="images", outputs="a"),
             Node(PassThrough(), inputs="images", outputs="a"),
         ],
-        "stream 'a' has two producers: node 'pass_through', output port 'out', and node 'pass_through_2', output port 'out'; "
+        "stream 'a' has two producers: node 'pass_through', output port 'out', and node "
+        "'pass_through_2', output port 'out'; "
         "rename one of them (Merge or Mux joins two streams into one)",
     ),
     "a producer of a graph input": (
         [Node(PassThrough(), inputs="images", outputs="images")],
-        "stream 'images' has two producers: the graph's own input, and node 'pass_through', output port 'out'",
+        "stream 'images' has two producers: the graph's own input, and node 'pass_through', "
+        "output port 'out'",
     ),
     "cycle": (
         [
@@ -74,7 +77,8 @@ WRONG = {
             Node(PassThrough(), inputs="a", outputs="b", name="second"),
             Node(PassThrough(), inputs="b", outputs="c", name="third"),
         ],
-        "nodes form a cycle: first <- third <- second <- first, closed by stream 'a' at node 'second', input port 'in'; "
+        "nodes form a cycle: first <- third <- second <- first, closed by stream 'a' at node "
+        "'second', input port 'in'; "
         "if it is meant, mark the input that takes the earlier result with BackEdge('a')",
     ),
     "a node that feeds itself": (
@@ -140,7 +144,8 @@ WRONG = {
                 name="detect",
             ),
         ],
-        "node 'detect', input port 'model' takes str, but side packet 'model' carries bytes (node 'load', output port 'model')",
+        "node 'detect', input port 'model' takes str, but side packet 'model' carries bytes "
+        "(node 'load', output port 'model')",
     ),
     "inside a subgraph": (
         [
@@ -172,7 +177,8 @@ WRONG = {
                 name="sub",
             )
         ],
-        "subgraph 'sub': no node of it makes its output 'x'; put a PassThrough between its input and its output",
+        "subgraph 'sub': no node of it makes its output 'x'; put a PassThrough between its "
+        "input and its output",
     ),
 }
 

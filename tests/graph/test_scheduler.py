@@ -1,4 +1,6 @@
-"""What may run when: settled timestamps, bounds, the order of nodes, and how nodes open and close."""
+"""What may run when: settled timestamps, bounds, the order of nodes, and how nodes open
+and close.
+"""
 
 # ruff: noqa: PT012, SIM117  (a graph may raise or warn when its block is left, so the block stands inside)
 
@@ -29,7 +31,9 @@ TWO = Contract(inputs={"a": object, "b": object})
 def log_of_two(
     feed: list[tuple[str, int]], contract: Contract = TWO, policy: Any = None
 ) -> list[tuple[int, str]]:
-    """Feed inputs a and b; return for each call of a node that has both its timestamp and the ports with a packet."""
+    """Feed inputs a and b; return for each call of a node that has both its timestamp and the ports
+    with a packet.
+    """
     log = Log(contract)
     with Graph(
         GraphConfig(

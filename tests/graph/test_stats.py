@@ -89,7 +89,8 @@ def test_queues_and_who_waits() -> None:
             Waiting("merge", "in1", "b", "", Timestamp(4), Timestamp.PRE_STREAM),
         )
         assert str(stats.waiting[0]) == (
-            "node 'merge', port 'in1' waits for stream 'b' (from the graph's own input) at timestamp 4; "
+            "node 'merge', port 'in1' waits for stream 'b' (from the graph's own input) at "
+            "timestamp 4; "
             "it is settled below PreStream"
         )
         graph.set_bound("b", 6)
@@ -102,7 +103,8 @@ def test_queues_and_who_waits() -> None:
 def test_a_node_without_packets_waits_for_more_input() -> None:
     with Graph(GraphConfig(inputs={"in": int}, nodes=[Node(PassThrough(), inputs="in")])) as graph:
         assert str(graph.stats().waiting[0]) == (
-            "node 'pass_through', port 'in' waits for stream 'in' (from the graph's own input) for more packets; "
+            "node 'pass_through', port 'in' waits for stream 'in' (from the graph's own "
+            "input) for more packets; "
             "it is settled below PreStream"
         )
 
@@ -148,8 +150,10 @@ def test_a_queue_that_nobody_could_empty_grows_and_says_so(threads: int) -> None
         graph.add("a", 0, 0)
         graph.add("a", 1, 1)
         message = (
-            "the queue of stream 'a' at node 'merge', input port 'in0' is full and nothing can run; it grows to 4 packets "
-            r".node 'merge', port 'in1' waits for stream 'b' .from the graph's own input. at timestamp 0"
+            "the queue of stream 'a' at node 'merge', input port 'in0' is full and nothing "
+            "can run; it grows to 4 packets "
+            r".node 'merge', port 'in1' waits for stream 'b' .from the graph's own input. at "
+            r"timestamp 0"
         )
         with pytest.warns(GraphWarning, match=message):
             graph.add("a", 2, 2)
@@ -192,7 +196,10 @@ def closed(times: dict[str, Sequence[int]], threads: int = 0) -> GraphStats:
 
 @pytest.mark.parametrize("threads", [0, 2])
 def test_a_function_whose_inputs_never_meet_is_told_once(threads: int) -> None:
-    message = r"^node 'added' never ran: its inputs 'a' .stream 'left'. and 'b' .stream 'right'. had no timestamp in common; "
+    message = (
+        r"^node 'added' never ran: its inputs 'a' .stream 'left'. and 'b' .stream 'right'. had "
+        r"no timestamp in common; "
+    )
     with pytest.warns(GraphWarning, match=message) as told:
         stats = closed({"left": [0, 10, 20], "right": [5, 15]}, threads)
     assert len(told) == 1

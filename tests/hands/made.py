@@ -21,7 +21,9 @@ def frame(index, *squares, step_us=33_333, **size):
 
 
 def open_hand(x=0.0, y=0.0, size=100.0):
-    """(21, 3): an upright open hand; wrist at (x, y), middle knuckle ``size`` above it, every finger straight."""
+    """(21, 3): an upright open hand; wrist at (x, y), middle knuckle ``size`` above it, every
+    finger straight.
+    """
     points = np.zeros((21, 3), np.float32)
     for finger, (across, base) in enumerate(
         [(-0.5, 0.35), (-0.25, 0.95), (0.0, 1.0), (0.2, 0.95), (0.4, 0.85)]
@@ -37,6 +39,12 @@ def hand(landmarks, *, track=None, came_from=None, handedness="Right", score=0.9
     before = landmarks if came_from is None else came_from
     region = Region(Rect(0, 0, 1, 1), palm_centre(before), palm_size(before), track)
     return HandResult(
-        id=-1, roi=region.rect, score=score, handedness=handedness, handedness_score=0.9,
-        landmarks=landmarks, world=landmarks / 1000, region=region,
-    )  # fmt: skip
+        id=-1,
+        roi=region.rect,
+        score=score,
+        handedness=handedness,
+        handedness_score=0.9,
+        landmarks=landmarks,
+        world=landmarks / 1000,
+        region=region,
+    )

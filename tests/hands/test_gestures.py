@@ -17,9 +17,11 @@ BASES = {"index": (-0.25, 0.95), "middle": (0.0, 1.0), "ring": (0.2, 0.95), "pin
 
 
 def shape(fingers, *, thumb="out", thumb_up=0.0):
-    """A hand from joint angles: fingers bend towards the camera (-z); ``fingers`` is a letter for each: s, b or h.
+    """A hand from joint angles: fingers bend towards the camera (-z); ``fingers`` is a letter for
+    each: s, b or h.
 
-    The thumb lies across the palm ("across"), stands off ("out"), or touches a finger's tip (that finger's name).
+    The thumb lies across the palm ("across"), stands off ("out"), or touches a finger's tip (that
+    finger's name).
     """
     points = np.zeros((21, 3))
     for number, (name, letter) in enumerate(zip(BASES, fingers, strict=True)):
@@ -146,7 +148,8 @@ def test_every_built_in_table_counts_to_ten_with_at_most_two_hands():
 def test_a_table_of_ones_own(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(
-        'extends = "signs"\n[[gesture]]\nname = "gun"\nthumb = "straight"\nindex = "straight"\nmiddle = ["bent", "hooked"]\n'
+        'extends = "signs"\n[[gesture]]\nname = "gun"\nthumb = "straight"\nindex = '
+        '"straight"\nmiddle = ["bent", "hooked"]\n'
     )
     table = GestureTable.load(path)
     assert table.recognise(result(shape("sbbb"))) == "gun"
@@ -195,9 +198,13 @@ WRONG_TABLES = {
     '[[gesture]]\nname = "x"\ntouching = 3': "gesture[0].touching: expected a list, got 3",
     '[[gesture]]\nname = "x"\ntouching = [3]': "gesture[0].touching[0]: expected a text, got 3",
     '[[gesture]]\nname = "x"\ntouching = ["thumb"]': "gesture[0].touching: expected some of index",
-    '[[gesture]]\nname = "x"\nthumb_points = ["up"]': "gesture[0].thumb_points: expected a text, got ['up']",
+    '[[gesture]]\nname = "x"\nthumb_points = ["up"]': (
+        "gesture[0].thumb_points: expected a text, got ['up']"
+    ),
     '[[gesture]]\nname = "x"\nnumber = "eight"': "number: expected a whole number, got 'eight'",
-    '[[gesture]]\nname = "x"\nnumber = 11': "gesture[0].number: expected a whole number in [0, 10], got 11",
+    '[[gesture]]\nname = "x"\nnumber = 11': (
+        "gesture[0].number: expected a whole number in [0, 10], got 11"
+    ),
     '[[gesture]]\nname = "x"\nnumber = true': "number: expected a whole number, got True",
 }
 

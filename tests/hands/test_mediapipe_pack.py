@@ -1,4 +1,5 @@
-"""The tracker with MediaPipe's models on the clip that ships, whose truth is known because we rendered it.
+"""The tracker with MediaPipe's models on the clip that ships, whose truth is known because we
+rendered it.
 
 The models come out of the package index once, by hash (``handheld models fetch mediapipe-hands``).
 """
@@ -49,7 +50,9 @@ def true_hands(index):
 
 
 def errors(tracked):
-    """Mean distance of landmarks over palm length, for every true hand that was found as that hand."""
+    """Mean distance of landmarks over palm length, for every true hand that was found
+    as that hand.
+    """
     found, total = [], 0
     for index, hands in enumerate(tracked):
         for side, xy in true_hands(index).items():
@@ -124,7 +127,9 @@ def test_a_mirror_image_swaps_hands_unless_it_is_said_to_be_one(frames):
 
 @pytest.mark.parametrize("turn", [1, 2, 3])
 def test_turned_pictures(frames, turn):
-    """A quarter turn of the picture turns the landmarks with it, to within a twentieth of a palm."""
+    """A quarter turn of the picture turns the landmarks with it, to within a twentieth
+    of a palm.
+    """
     image = frames[10].image
     with HandTracker() as tracker:
         upright = {hand.handedness: hand for hand in tracker.detect(image)}

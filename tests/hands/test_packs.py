@@ -37,20 +37,42 @@ BOTH = 'palm="a"\nlandmark="b"\n'
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("palm = 1", "palm: expected a text, got 1"), ("palm = [", "cannot be read as a configuration: .*at end of document"),
-     ('palm="a"', "entry 'landmark' is missing"),
-     (BOTH + "size=3", "no entry 'size'; expected landmark"), (BOTH + "palm_geometry=3", "palm_geometry: expected a table"),
-     (BOTH + "[palm_geometry]\nsizes=3", "no entry 'sizes'; expected grids, keypoints, size"),
-     (BOTH + "[palm_geometry]\nsize='big'", "palm_geometry.size: expected a whole number, got 'big'"),
-     (BOTH + "[palm_geometry]\nsize=0", "palm_geometry.size: expected a whole number"),
-     (BOTH + "[palm_geometry]\ngrids=3", "palm_geometry.grids: expected a list"),
-     (BOTH + "[palm_geometry]\ngrids=[[24, 2, 1]]", r"palm_geometry.grids\[0\]: expected a list of length 2"),
-     (BOTH + "[palm_geometry]\ngrids=[24, 2]", r"palm_geometry.grids\[0\]: expected a list"),
-     (BOTH + "[palm_geometry]\nkeypoints=true", "palm_geometry.keypoints: expected a whole number"),
-     (BOTH + "[landmark_geometry]\ndepth_scale='deep'", "landmark_geometry.depth_scale: expected a number, got 'deep'"),
-     (BOTH + "[landmark_geometry]\ndepth_scale=nan", r"geometry.depth_scale: expected a number in \(0, inf\), got nan"),
-     (BOTH + "[landmark_geometry]\nright_if_mirrored=1", "right_if_mirrored: expected true or false, got 1")],
-)  # fmt: skip
+    [
+        ("palm = 1", "palm: expected a text, got 1"),
+        ("palm = [", "cannot be read as a configuration: .*at end of document"),
+        ('palm="a"', "entry 'landmark' is missing"),
+        (BOTH + "size=3", "no entry 'size'; expected landmark"),
+        (BOTH + "palm_geometry=3", "palm_geometry: expected a table"),
+        (BOTH + "[palm_geometry]\nsizes=3", "no entry 'sizes'; expected grids, keypoints, size"),
+        (
+            BOTH + "[palm_geometry]\nsize='big'",
+            "palm_geometry.size: expected a whole number, got 'big'",
+        ),
+        (BOTH + "[palm_geometry]\nsize=0", "palm_geometry.size: expected a whole number"),
+        (BOTH + "[palm_geometry]\ngrids=3", "palm_geometry.grids: expected a list"),
+        (
+            BOTH + "[palm_geometry]\ngrids=[[24, 2, 1]]",
+            r"palm_geometry.grids\[0\]: expected a list of length 2",
+        ),
+        (BOTH + "[palm_geometry]\ngrids=[24, 2]", r"palm_geometry.grids\[0\]: expected a list"),
+        (
+            BOTH + "[palm_geometry]\nkeypoints=true",
+            "palm_geometry.keypoints: expected a whole number",
+        ),
+        (
+            BOTH + "[landmark_geometry]\ndepth_scale='deep'",
+            "landmark_geometry.depth_scale: expected a number, got 'deep'",
+        ),
+        (
+            BOTH + "[landmark_geometry]\ndepth_scale=nan",
+            r"geometry.depth_scale: expected a number in \(0, inf\), got nan",
+        ),
+        (
+            BOTH + "[landmark_geometry]\nright_if_mirrored=1",
+            "right_if_mirrored: expected true or false, got 1",
+        ),
+    ],
+)
 def test_a_wrong_description(tmp_path, text, message):
     (tmp_path / "pack.toml").write_text(text)
     with pytest.raises(ModelError, match=message):
@@ -90,7 +112,8 @@ def test_models_of_the_wrong_geometry(fixtures):
     swapped = ModelPack("swapped", fixtures / "tiny_landmark.tflite", fixtures / "tiny_palm.tflite")
     with pytest.raises(
         ModelError,
-        match=r"tiny_landmark.tflite: not a palm model.*\[1, 192, 192, 3\].*got.*\[1, 224, 224, 3\]",
+        match=r"tiny_landmark.tflite: not a palm model.*\[1, 192, 192, 3\]"
+        r".*got.*\[1, 224, 224, 3\]",
     ):
         HandTracker(pack=swapped)
     foreign = ModelPack("foreign", fixtures / "tiny_palm.tflite", fixtures / "tiny_add.tflite")

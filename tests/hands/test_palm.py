@@ -30,7 +30,8 @@ def raw_output(rows):
 
 
 def test_decoding_by_hand():
-    # Anchor 1152 lies at (1/24, 1/24) of the square, (8, 8) of 192; the square is 400 wide and begins 50 above the picture.
+    # Anchor 1152 lies at (1/24, 1/24) of the square, (8, 8) of 192; the square is 400 wide and
+    # begins 50 above the picture.
     raw, logits = raw_output([(1152, 0.0, [8, 8, 48, 96, *[0, 0], *[4, -8], *[0] * 10])])
     (palm,) = decode_palms(raw, logits, anchor_centres(GEOMETRY), letterbox(300, 400), GEOMETRY)
     scale = 400 / 192

@@ -41,7 +41,9 @@ def test_a_pool_gives_what_the_calling_thread_gives(side, threads):
 
 
 def test_a_live_graph_drops_frames_that_it_has_no_time_for_and_counts_them(side, monkeypatch):
-    """While the palm detector is held up by the first frame, nine more come: the newest waits, eight are dropped."""
+    """While the palm detector is held up by the first frame, nine more come: the newest waits,
+    eight are dropped.
+    """
     held, go = threading.Event(), threading.Event()
 
     def slow(*args, **kwargs):

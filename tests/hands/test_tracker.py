@@ -179,10 +179,17 @@ def test_any_size_of_picture(tracker, height, width):
 
 @pytest.mark.parametrize(
     "image",
-    [np.zeros((0, 0, 3), np.uint8), np.zeros((4, 4, 2), np.uint8), np.zeros(5, np.uint8),
-     np.full((4, 4, 3), np.nan, np.float32),     np.full((4, 4, 3), 255.0), np.zeros((4, 4, 3), np.int64), np.array([["a"]])],
+    [
+        np.zeros((0, 0, 3), np.uint8),
+        np.zeros((4, 4, 2), np.uint8),
+        np.zeros(5, np.uint8),
+        np.full((4, 4, 3), np.nan, np.float32),
+        np.full((4, 4, 3), 255.0),
+        np.zeros((4, 4, 3), np.int64),
+        np.array([["a"]]),
+    ],
     ids=["empty", "two channels", "a line", "NaN", "float to 255", "int64", "text"],
-)  # fmt: skip
+)
 def test_what_is_no_picture_is_refused_and_loses_nothing(tracker, image):
     assert len(tracker.track(frame(0, (70, 120)))) == 1
     with pytest.raises(InputError, match="expected a"):
@@ -231,7 +238,9 @@ def test_options_are_checked(tiny_pack, options):
 
 
 def test_ten_thousand_frames_do_not_grow(tiny_pack):
-    """Small frames and models, so that it is the tracker's own memory that counts; hands come, go and are named anew."""
+    """Small frames and models, so that it is the tracker's own memory that counts; hands come, go
+    and are named anew.
+    """
     with HandTracker(pack=tiny_pack, max_hands=2) as tracker:
 
         def run(start, stop):
@@ -354,10 +363,20 @@ def test_results_are_the_users_to_change(tiny_pack, smoothing):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("max_hands", "2"), ("max_hands", 0), ("redetect_every", 1.5), ("min_palm_score", 1.0), ("min_hand_score", float("nan")),
-     ("min_palm_score", "half"), ("smoothing", "much"), ("smoothing", 3), ("mirrored", "no"), ("palms_only", 1),
-     ("max_hands", True)],
-)  # fmt: skip
+    [
+        ("max_hands", "2"),
+        ("max_hands", 0),
+        ("redetect_every", 1.5),
+        ("min_palm_score", 1.0),
+        ("min_hand_score", float("nan")),
+        ("min_palm_score", "half"),
+        ("smoothing", "much"),
+        ("smoothing", 3),
+        ("mirrored", "no"),
+        ("palms_only", 1),
+        ("max_hands", True),
+    ],
+)
 def test_a_wrong_option_is_named(tiny_pack, option, value):
     with pytest.raises(InputError, match=f"{option}: expected"):
         HandTracker(pack=tiny_pack, **{option: value})

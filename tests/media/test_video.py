@@ -138,7 +138,8 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with VideoWriter(sys.argv[1]) as writer:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
     for index in range(60):
-        writer.write(np.random.default_rng(index).integers(0, 255, (48, 64, 3), np.uint8), index * 40_000)
+        noise = np.random.default_rng(index).integers(0, 255, (48, 64, 3), np.uint8)
+        writer.write(noise, index * 40_000)
 """
 
 

@@ -1,4 +1,6 @@
-"""Videos as people's devices write them: turned, mirrored, with flat pixels, covers, holes, in pipes."""
+"""Videos as people's devices write them: turned, mirrored, with flat pixels, covers, holes, in
+pipes.
+"""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +34,9 @@ MATRICES = {
     "transposed": ((0, ONE, ONE, 0), "top left", True),
     "transposed and half a turn": ((0, -ONE, -ONE, 0), "bottom right", True),
 }
-"""Name -> (a, b, c, d of the matrix, where the bright corner is shown, whether width and height change places)."""
+"""Name -> (a, b, c, d of the matrix, where the bright corner is shown, whether width and height
+change places).
+"""
 
 
 def write(path, images=(QUARTERS,) * 3, **kwargs):
@@ -43,7 +47,9 @@ def write(path, images=(QUARTERS,) * 3, **kwargs):
 
 
 def with_matrix(path, matrix):
-    """Put a display matrix into the header of an MP4's track, as phones do (ISO/IEC 14496-12, 8.3.2)."""
+    """Put a display matrix into the header of an MP4's track, as phones do (ISO/IEC 14496-12,
+    8.3.2).
+    """
     a, b, c, d = matrix
     content = bytearray(path.read_bytes())
     place = content.index(b"tkhd") + 4 + 40

@@ -1,4 +1,6 @@
-"""Pictures as other programs write them: every mode and depth that Pillow knows, animations, files that are none."""
+"""Pictures as other programs write them: every mode and depth that Pillow knows, animations, files
+that are none.
+"""
 
 import io
 import os

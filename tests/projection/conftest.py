@@ -15,10 +15,19 @@ from handheld.training import Schedule, fit
 
 LABELS = ("hello", "bye", "time")
 TEXTS = (
-    ("hello there", 0), ("hi, how are you?", 0), ("hey hey", 0), ("good morning to you", 0),
-    ("bye", 1), ("see you later", 1), ("good night, bye", 1), ("farewell my friend", 1),
-    ("what time is it?", 2), ("do you know the time", 2), ("what is the time now", 2), ("is it late?", 2),
-)  # fmt: skip
+    ("hello there", 0),
+    ("hi, how are you?", 0),
+    ("hey hey", 0),
+    ("good morning to you", 0),
+    ("bye", 1),
+    ("see you later", 1),
+    ("good night, bye", 1),
+    ("farewell my friend", 1),
+    ("what time is it?", 2),
+    ("do you know the time", 2),
+    ("what is the time now", 2),
+    ("is it late?", 2),
+)
 READER = Rows(Features(words=2, skips=0, letters=(3, 4)), rows=512, length=64)
 
 
@@ -53,7 +62,12 @@ def model_file(table: RowTable, tmp_path_factory: pytest.TempPathFactory) -> Pat
     path = tmp_path_factory.mktemp("text") / "greetings.tflite"
     rows = torch.from_numpy(READER.of([text for text, _ in TEXTS]))
     to_tflite(
-        ExportedTable(table), rows[:1], metadata={"labels": list(LABELS), "text": READER.card()}, out=path,
-        precision="int4_tables", checks=[row[None] for row in rows], tolerance=0.02,
-    )  # fmt: skip
+        ExportedTable(table),
+        rows[:1],
+        metadata={"labels": list(LABELS), "text": READER.card()},
+        out=path,
+        precision="int4_tables",
+        checks=[row[None] for row in rows],
+        tolerance=0.02,
+    )
     return path

@@ -83,8 +83,10 @@ def test_some_of_the_texts() -> None:
 def test_golden_features() -> None:
     bag = Features(words=2, skips=1, letters=(3,)).of(["how's it going?"])
     assert [hex(value) for value in bag.hashes[[0, 1, -1]].tolist()] == [
-        "0xcc850737b9dc88aa", "0xb29eb29f31385a51", "0x6f2ea888ec3ee6e3",
-    ]  # fmt: skip
+        "0xcc850737b9dc88aa",
+        "0xb29eb29f31385a51",
+        "0x6f2ea888ec3ee6e3",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -69,10 +69,23 @@ def reference(ngrams: NGrams, text: str) -> list[int]:
 
 
 HARD = [
-    "", " ", "a", "hello world", "  two  blanks ", "it's late!!", "\u6f22\u5b57\u3067\u3059", "\u200d", "\ud800", "x" * 300,
-    "a\nb\tc", "\U0001f44d\U0001f3fd ok", "\u0e2a\u0e27\u0e31\u0e2a", "e\u0301t\u00e9", "50% off, now.",
+    "",
+    " ",
+    "a",
+    "hello world",
+    "  two  blanks ",
+    "it's late!!",
+    "\u6f22\u5b57\u3067\u3059",
+    "\u200d",
+    "\ud800",
+    "x" * 300,
+    "a\nb\tc",
+    "\U0001f44d\U0001f3fd ok",
+    "\u0e2a\u0e27\u0e31\u0e2a",
+    "e\u0301t\u00e9",
+    "50% off, now.",
     "\u0645\u0631\u062d\u0628\u0627",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -119,14 +132,20 @@ def test_a_long_text_is_cut_and_costs_no_more():
 
 
 def test_hashes_do_not_depend_on_pythons_seed():
-    code = "from handheld.projection.ngrams import NGrams; print(NGrams().of(['what is the time?']).hashes.tolist())"
+    code = (
+        "from handheld.projection.ngrams import NGrams; print(NGrams().of(['what is the "
+        "time?']).hashes.tolist())"
+    )
     results = {
         subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
             env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
         ).stdout
         for seed in ("0", "1")
-    }  # fmt: skip
+    }
     assert len(results) == 1
 
 

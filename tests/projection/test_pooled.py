@@ -18,8 +18,14 @@ from handheld.projection.ngrams import NGrams
 from handheld.projection.pooled import WORTH_COMPILING, PooledModel, PooledReader, has_numba
 
 TEXTS = [
-    "what is the time", "hello, how are you?", "", "the time of the time", "\U0001f602 ok", "good night " * 90, "\ud800",
-]  # fmt: skip
+    "what is the time",
+    "hello, how are you?",
+    "",
+    "the time of the time",
+    "\U0001f602 ok",
+    "good night " * 90,
+    "\ud800",
+]
 NGRAMS = NGrams(bits=12)
 
 

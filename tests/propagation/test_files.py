@@ -15,9 +15,13 @@ def test_lines_of_a_node_and_a_label(tmp_path: Path):
     )
     seeds, names = read_seeds(tmp_path / "seeds.tsv", 4)
     assert names == ("dog", "grey cat", "ärger")
-    assert list(zip(seeds.nodes.tolist(), seeds.labels.tolist(), seeds.shares.tolist(), strict=True)) == [
-        (3, 0, 1.0), (0, 1, 1.0), (3, 2, 1.0),
-    ]  # fmt: skip
+    assert list(
+        zip(seeds.nodes.tolist(), seeds.labels.tolist(), seeds.shares.tolist(), strict=True)
+    ) == [
+        (3, 0, 1.0),
+        (0, 1, 1.0),
+        (3, 2, 1.0),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,10 @@ def test_relations_count_as_much_as_they_are_told_to():
         WeightedGraph.of_edges([0, 1], [1, 2], nodes=3),
     )
     assert rows(WeightedGraph.joined({"friends": (friends, 2.0), "likes": (likes, 0.5)})) == {
-        0: {1: 2.5}, 1: {0: 2.5, 2: 0.5}, 2: {1: 0.5},
-    }  # fmt: skip
+        0: {1: 2.5},
+        1: {0: 2.5, 2: 0.5},
+        2: {1: 0.5},
+    }
 
 
 def test_parquet(tmp_path: Path):

@@ -64,7 +64,9 @@ def test_near_codes_are_joined_and_far_ones_are_not():
 def copies(
     of_first: int, of_second: int, others: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return codes in a random order, and which are copies: 0 and 1, or -1 for those that are alone."""
+    """Return codes in a random order, and which are copies: 0 and 1, or -1 for those that are
+    alone.
+    """
     rng = np.random.default_rng(1)
     alone = rng.integers(0, 256, (others, 16), np.uint8)
     pair = rng.integers(0, 256, (2, 16), np.uint8)

@@ -64,9 +64,12 @@ def together(
 
 @settings(max_examples=40, deadline=None)
 @given(
-    seed=st.integers(0, 10_000), nodes=st.integers(2, 60), edges=st.integers(0, 200), count=st.integers(1, 9),
+    seed=st.integers(0, 10_000),
+    nodes=st.integers(2, 60),
+    edges=st.integers(0, 200),
+    count=st.integers(1, 9),
     kept=st.integers(0, 5),
-)  # fmt: skip
+)
 def test_any_number_of_workers_gives_the_same_bits(
     seed: int, nodes: int, edges: int, count: int, kept: int
 ):
@@ -127,7 +130,9 @@ def test_sweeps_by_hand():
 
 
 def test_a_label_that_is_not_stored_is_shared_by_all_that_are_not():
-    """Node 1 has neighbours of labels 0, 1, 2, by weights 5, 3, 2, and stores two of four labels."""
+    """Node 1 has neighbours of labels 0, 1, 2, by weights 5, 3, 2, and stores two of
+    four labels.
+    """
     graph = WeightedGraph.of_edges([0, 2, 3], [1, 1, 1], [5.0, 3.0, 2.0])
     coefficients = SweepCoefficients(
         np.array([False, True, False, False]), np.full(4, 0.1), np.full(4, 1.0)

@@ -32,9 +32,11 @@ def test_a_text_that_is_known_gets_its_label_and_a_near_one_too():
 
 def test_votes_by_hand():
     graph = ProjectionGraph.build(
-        ["a", "a", "a"], Labels(np.array([[1, 0], [1, -1], [0, -1]]), np.array([[0.75, 0.25], [1, 0], [1, 0]]), 2),
-        features=Features(words=1, skips=0), signs=Signs(3, 8),
-    )  # fmt: skip
+        ["a", "a", "a"],
+        Labels(np.array([[1, 0], [1, -1], [0, -1]]), np.array([[0.75, 0.25], [1, 0], [1, 0]]), 2),
+        features=Features(words=1, skips=0),
+        signs=Signs(3, 8),
+    )
     assert len(graph.keys) == 3
     assert graph.labels.tolist() == [[1, 0, -1, -1, -1]] * 3
     assert graph.votes_of(["a"])[0].tolist() == pytest.approx([1.25 / 4, 1.75 / 4])

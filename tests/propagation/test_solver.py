@@ -70,18 +70,32 @@ def test_labels_that_are_large_numbers_cost_no_memory_until_all_are_asked_for():
     synchronous=st.booleans(),
 )
 def test_labels_are_the_direct_solution(
-    solution: Solution, joined: Joined, seed: int, nodes: int, edges: int, classes: int, weight: float,
-    mu_and_prior: tuple[float, float], directed: bool, synchronous: bool,
-):  # fmt: skip
+    solution: Solution,
+    joined: Joined,
+    seed: int,
+    nodes: int,
+    edges: int,
+    classes: int,
+    weight: float,
+    mu_and_prior: tuple[float, float],
+    directed: bool,
+    synchronous: bool,
+):
     mu, prior = mu_and_prior
     near = some_graph(seed, nodes, edges, directed=directed)
     far = some_graph(seed + 1, nodes, edges // 3, directed=directed)
     graph = WeightedGraph.joined({"near": (near, 1.0), "far": (far, weight)})
     seeds = some_seeds(seed, nodes, max(1, nodes // 6), classes)
     labels = propagate(
-        graph, seeds, classes=classes, max_labels=14, mu=mu, prior=prior, synchronous=synchronous,
+        graph,
+        seeds,
+        classes=classes,
+        max_labels=14,
+        mu=mu,
+        prior=prior,
+        synchronous=synchronous,
         max_iter=1_000_000,
-    )  # fmt: skip
+    )
     expected = solution(graph, seeds, classes, mu=mu, prior=prior)
     assert np.allclose(labels.dense(), expected, atol=1e-6, rtol=0)
     assert labels.converged
@@ -110,7 +124,9 @@ def test_the_residual_bounds_the_error(solution: Solution, seed: int, directed: 
 
 @pytest.mark.parametrize("synchronous", [True, False])
 def test_a_node_that_is_read_but_not_reached_changes_nothing(synchronous: bool):
-    """Node 2 tells node 1, and nobody tells it: 1 learns from the seed 0 alone, (1 + 0.005) / 1.01."""
+    """Node 2 tells node 1, and nobody tells it: 1 learns from the seed 0 alone, (1 +
+    0.005) / 1.01.
+    """
     seeds = SeedLabels.of([0], [0])
     alone = WeightedGraph.of_edges([0], [1], [1.0], directed=True, nodes=3)
     beside = WeightedGraph.of_edges([0, 2], [1, 1], [1.0, 3.0], directed=True, nodes=3)

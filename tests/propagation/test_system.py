@@ -54,7 +54,9 @@ def test_the_gap_of_a_ring_is_what_the_prior_has_of_its_weights():
 
 
 def test_a_hub_does_not_make_the_bound_useless():
-    """A hub of 1000 neighbours that are seeds' neighbours as well: by itself it has a gap of 1e-5."""
+    """A hub of 1000 neighbours that are seeds' neighbours as well: by itself it has a
+    gap of 1e-5.
+    """
     middle = np.arange(2, 1002)
     graph = WeightedGraph.of_edges([*[0] * 1000, *[1] * 1000], [*middle, *middle])
     system = LinearSystem.of(graph, seeds_at(1002, 1), 1.0, 0.01)

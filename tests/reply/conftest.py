@@ -10,14 +10,31 @@ import pytest
 from handheld.reply import Replier
 
 TALK = (
-    ("hello there", "hi"), ("hey you", "hello"), ("good morning", "hi"), ("hello my friend", "hey"),
-    ("thank you so much", "you're welcome"), ("thanks a lot", "no problem"), ("thank you for the flowers", "no problem"),
-    ("i am ill today", "sorry to hear that"), ("my head hurts", "oh no"), ("i feel so ill", "sorry to hear that"),
-    ("lunch at noon", "sounds good"), ("dinner tomorrow", "sounds good"), ("shall we have lunch", "sure"),
-    ("where are you", "at home"), ("where are you now", "on my way"), ("are you at home", "on my way"),
-    ("the long story of the blue bicycle", "i once rode a blue bicycle through the whole long winter"),
-    ("tell me about the tall tree", "the tall tree in the garden was planted by two gardeners long ago"),
-)  # fmt: skip
+    ("hello there", "hi"),
+    ("hey you", "hello"),
+    ("good morning", "hi"),
+    ("hello my friend", "hey"),
+    ("thank you so much", "you're welcome"),
+    ("thanks a lot", "no problem"),
+    ("thank you for the flowers", "no problem"),
+    ("i am ill today", "sorry to hear that"),
+    ("my head hurts", "oh no"),
+    ("i feel so ill", "sorry to hear that"),
+    ("lunch at noon", "sounds good"),
+    ("dinner tomorrow", "sounds good"),
+    ("shall we have lunch", "sure"),
+    ("where are you", "at home"),
+    ("where are you now", "on my way"),
+    ("are you at home", "on my way"),
+    (
+        "the long story of the blue bicycle",
+        "i once rode a blue bicycle through the whole long winter",
+    ),
+    (
+        "tell me about the tall tree",
+        "the tall tree in the garden was planted by two gardeners long ago",
+    ),
+)
 INTENTS = """\
 [hello]
 Hi

@@ -1,5 +1,7 @@
 # ruff: noqa: RUF001  # letters that look alike are what is tested
-"""Rules beside the detector: each has phrasings that get silence, and near misses that it leaves alone."""
+"""Rules beside the detector: each has phrasings that get silence, and near misses that it leaves
+alone.
+"""
 
 import pytest
 
@@ -238,10 +240,20 @@ def test_near_misses_are_left_to_the_detector(line):
 @pytest.mark.parametrize(
     "text",
     [
-        "i wаnt to diе", "kіll yourself", "kіll him", "i hаte you", "my dоg diеd", "suicidе",
-        "cаncer", "drυgs", "ѕend nudes", "overdоse", "he hіt me", "i took pіlls",
+        "i wаnt to diе",
+        "kіll yourself",
+        "kіll him",
+        "i hаte you",
+        "my dоg diеd",
+        "suicidе",
+        "cаncer",
+        "drυgs",
+        "ѕend nudes",
+        "overdоse",
+        "he hіt me",
+        "i took pіlls",
     ],
-)  # fmt: skip
+)
 def test_a_word_of_several_scripts_gets_silence(text):
     assert mixes_scripts(text)
     assert reason(text) == "language"
@@ -250,10 +262,20 @@ def test_a_word_of_several_scripts_gets_silence(text):
 @pytest.mark.parametrize(
     "text",
     [
-        "naïve café", "see you at the Straße", "iPhone", "jalapeño", "5µm", "Δ t is small", "привет",
-        "Ørsted", "USB-кабель", "ok 👍", "lunch at 7?", "Zoë",
+        "naïve café",
+        "see you at the Straße",
+        "iPhone",
+        "jalapeño",
+        "5µm",
+        "Δ t is small",
+        "привет",
+        "Ørsted",
+        "USB-кабель",
+        "ok 👍",
+        "lunch at 7?",
+        "Zoë",
     ],
-)  # fmt: skip
+)
 def test_words_of_one_script_pass(text):
     assert not mixes_scripts(text)
 

@@ -114,14 +114,18 @@ def test_no_file_means_nothing_known(tmp_path: Path):
 @pytest.mark.parametrize(
     "content",
     [
-        "", "{}", "[]", '{"format": 2}', "\x00",
+        "",
+        "{}",
+        "[]",
+        '{"format": 2}',
+        "\x00",
         '{"format": 1, "choices": [[[1], 0, "cut \\ud83d"]], "counts": {}}',
         '{"format": 1, "choices": [[1]], "counts": {}}',
         '{"format": 1, "choices": [], "counts": {"999999": 1}}',
         '{"format": 1, "choices": [], "counts": {"0": -1}}',
         '{"format": 1, "choices": [], "counts": {"0": 1e999}}',
     ],
-)  # fmt: skip
+)
 def test_damaged_files_are_named(tmp_path: Path, content):
     path = tmp_path / "me.json"
     path.write_text(content, encoding="utf-8")

@@ -230,7 +230,9 @@ def test_forgetting_finds_what_was_cut_and_differs_in_case_and_spaces(
 
 
 def test_spam_moves_nothing_by_much(replier: Replier):
-    """Thousands of picks of one reply to all kinds of messages: elsewhere, the first suggestion stays."""
+    """Thousands of picks of one reply to all kinds of messages: elsewhere, the first suggestion
+    stays.
+    """
     probes = ["hello there", "thanks a lot", "i feel ill", "dinner tomorrow"]
     before = [replier.suggest(probe, always=True).replies[0].intent for probe in probes]
     wrong = next(

@@ -124,7 +124,9 @@ def fast_limits():
 
 @pytest.fixture(scope="session")
 def postgres():
-    """A private PostgreSQL on loopback; gives a function that makes an empty database and returns its URL."""
+    """A private PostgreSQL on loopback; gives a function that makes an empty database and returns
+    its URL.
+    """
     if problem := missing():
         pytest.skip(problem)
     with private_postgres() as new_database:
@@ -197,10 +199,14 @@ def multipart(values, files):
     for name, value in values.items():
         if name:
             parts.append(
-                f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+                f"--{boundary}\r\nContent-Disposition: form-data; "
+                f'name="{name}"\r\n\r\n{value}\r\n'.encode()
             )
     for name, (sent, content) in files.items():
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{sent}"\r\n\r\n'
+        head = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; '
+            f'filename="{sent}"\r\n\r\n'
+        )
         parts.append(head.encode() + content + b"\r\n")
     return b"".join(
         parts

@@ -63,7 +63,9 @@ def shout(folder, spec, report):
 
 
 def count(folder, spec, report):
-    """Count to 100 in steps that are kept, so that it can go on; waits from 30 on for a file called ``go``."""
+    """Count to 100 in steps that are kept, so that it can go on; waits from 30 on for a file called
+    ``go``.
+    """
     steps = folder / "work" / "steps"
     done = len(steps.read_text().splitlines()) if steps.exists() else 0
     with (folder / "work" / "starts").open("a") as starts:
@@ -174,7 +176,9 @@ def fill(folder, spec, report):
 
 
 def escape(folder, spec, report):
-    """Start a process in a session of its own, whose parent ends at once, as a daemon does; then wait."""
+    """Start a process in a session of its own, whose parent ends at once, as a daemon does; then
+    wait.
+    """
     subprocess.run([sys.executable, "-c", DAEMON, str(folder / "work" / "escaped")], check=True)
     while (
         not (folder / "work" / "escaped").exists() or not (folder / "work" / "escaped").read_text()
@@ -186,7 +190,9 @@ def escape(folder, spec, report):
 
 
 def imports(folder, spec, report):
-    """Use the standard library while a file in the working folder has the name of one of its modules."""
+    """Use the standard library while a file in the working folder has the name of one of its
+    modules.
+    """
     import colorsys
 
     (folder / "result" / "where.txt").write_text(colorsys.__file__)

@@ -64,7 +64,9 @@ def test_an_orderly_stop_puts_its_job_back_and_lets_followers_go(start_server, u
 
 
 def test_a_job_without_mark_and_keeper_leaves_nothing(start_server, until, tmp_path):
-    """It throws its environment away and kills what watches over it: the server has adopted what it left."""
+    """It throws its environment away and kills what watches over it: the server has adopted what it
+    left.
+    """
     server = start_server("ghost", "count", limits={"running": 2})
     other = server.submit("count").json["url"]
     until(lambda: job_of(server, other)["message"] == "counted to 31")
@@ -113,7 +115,10 @@ def test_an_upload_is_not_kept_in_memory_nor_beyond_its_limit(start_server, tmp_
     assert len(list((tmp_path / "server" / "jobs").iterdir())) == 1
 
 
-HEAD = "POST /jobs?kind=shout HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+HEAD = (
+    "POST /jobs?kind=shout HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; "
+    "boundary=b\r\n"
+)
 SILENT = {
     "an upload": HEAD + "Content-Length: 1000\r\n\r\n--b\r\n",
     "half a head": HEAD,

@@ -15,6 +15,7 @@ def stage_bars(console: Any) -> Iterator[Callable[[str, float, str], None]]:
     On a console that is no terminal it is a line now and then, and at each stage's end.
     """
     if not console.is_terminal:
+        # monotonic: a clock that is set back would silence the log
         yield _Log(console, time.monotonic)
         return
     from rich.progress import Progress

@@ -34,6 +34,7 @@ STOPPED = "stopped"
 
 _PIPE_WIDTH = 200  # columns, as many as the longest table needs
 
+# All of C0, DEL and C1 but tab and newline: a terminal obeys these, escapes among them.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -82,10 +83,12 @@ class Output:
 
         others = [out] if isinstance(out, Path) else list(out or ())
         self._files = others if json is None else [json, *others]
+        # before hours of work, at whose end it would be lost
         for path in self._files:
             ensure_writable(path)
         ensure_apart(self._files)
         self._json = json
+        # on standard error, so that a pipe gets results alone
         self.console = Console(stderr=True, quiet=quiet)
 
     @property
@@ -132,14 +135,14 @@ class Output:
         try:
             yield
         except KeyboardInterrupt:
-            left = "nothing was written"
+            outcome = "nothing was written"
             if kept is not None and kept.exists():
-                left = f"the same command goes on from what {kept} keeps"
-            self.stopped(left)
+                outcome = f"the same command goes on from what {kept} keeps"
+            self.stopped(outcome)
 
-    def stopped(self, left: str) -> NoReturn:
+    def stopped(self, outcome: str) -> NoReturn:
         """Say in a line what Ctrl-C or a polite end leaves, and end with status 130."""
-        self.say(f"{STOPPED}; {left}")
+        self.say(f"{STOPPED}; {outcome}")
         raise typer.Exit(INTERRUPTED) from None
 
     def result(self, words: str, values: Any) -> None:
@@ -185,6 +188,7 @@ def table_of(head: list[str], rows: list[list[str]]) -> str:
     from rich.text import Text
 
     table = Table(*head)
+    # as Text: a path may hold brackets, which rich would read as its markup
     for row in rows:
         table.add_row(*map(Text, row))
     console = Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)

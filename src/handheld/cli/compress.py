@@ -21,6 +21,7 @@ class _ConfigOrCommand(TyperGroup):
     """``compress CONFIG.toml`` is short for ``compress run CONFIG.toml``."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        # an option in front is the group's own, such as --help
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             args = ["run", *args]
         return super().resolve_command(ctx, args)
@@ -79,6 +80,7 @@ def run(
             address=address,
             progress=progress,
         )
+    # what is kept of the family, so that both say the same
     values = coded.loads((family.folder / "family.json").read_text("utf-8"))
     output.result(markdown(family), values)
     output.say(f"wrote {family.folder / 'report.html'}")
@@ -88,7 +90,7 @@ def run(
 def _notes(output: Output) -> Iterator[None]:
     """Say what is warned of in a line, when it is found."""
 
-    def show(message: Warning | str, *where: object, **more: object) -> None:
+    def show(message: Warning | str, *origin: object, **more: object) -> None:
         output.say(f"note: {message}")
 
     from handheld.compress import TeacherWarning
@@ -125,6 +127,7 @@ def pick(
     opened = Family.open(family)
     member = opened.pick(Target.of(", ".join(limits)))
     target = out or Path(member.file)
+    # as cp has it: a folder is where the file goes
     target = target / member.file if target.is_dir() else target
     output = Output(json=json, quiet=quiet, out=target)
     # The picked file itself may be copied onto itself, as in the folder of the family.

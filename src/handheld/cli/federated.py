@@ -33,6 +33,7 @@ app = typer.Typer(
 )
 
 
+# With one command typer would leave its name out: the callback keeps "federated simulate".
 @app.callback()
 def _root() -> None:
     pass
@@ -94,14 +95,13 @@ def simulate(
     folder = out or settings.out
     learner = settings.learner()
     plan = _with_options(settings.plan, rounds=rounds, delta=delta)
-    if per_user and plan.promises:
-        raise InputError(
-            "--per-user tells of devices' own examples without noise, which this plan's noise "
-            "promises to hide"
-        )
-    epsilon = settings.target_epsilon if target_epsilon is None else target_epsilon
-    if epsilon is not None:
-        plan = plan.for_epsilon(epsilon, len(learner.examples), out=folder)
+    if per_user:
+        _require_no_noise(plan)
+    # after the rounds are known, over which the promise is spent
+    if target_epsilon is None:
+        target_epsilon = settings.target_epsilon
+    if target_epsilon is not None:
+        plan = plan.for_epsilon(target_epsilon, len(learner.examples), out=folder)
     rounds_shown = _Rounds(folder if tensorboard else None)
     with closing(rounds_shown):
         run, problem = _run(
@@ -115,14 +115,25 @@ def simulate(
             address=address,
         )
     _tell_rejected(run, output)
-    per_device = _evaluated_users(learner, run) if per_user and problem is None else None
-    promises = write_run(folder, plan, learner, run, problem=str(problem or ""), users=per_device)
-    # Of a run that a fault stopped the report tells, and the error that is raised below.
-    if problem is None:
-        _give_results(output, run, per_device, list(map(str, promises)), folder / "report.html")
-    output.say(f"wrote {folder / 'report.html'}")
+    report = folder / "report.html"
+    # Of a run that a fault stopped the report tells, and the error that is raised.
     if problem is not None:
+        write_run(folder, plan, learner, run, problem=str(problem))
+        output.say(f"wrote {report}")
         raise problem
+    per_device = _evaluated_users(learner, run) if per_user else None
+    promises = write_run(folder, plan, learner, run, users=per_device)
+    _give_results(output, run, per_device, list(map(str, promises)), report)
+    output.say(f"wrote {report}")
+
+
+def _require_no_noise(plan: "Plan") -> None:
+    """Raise :class:`InputError` where figures of single devices would break what noise promises."""
+    if plan.promises:
+        raise InputError(
+            "--per-user tells of devices' own examples without noise, which this plan's noise "
+            "promises to hide"
+        )
 
 
 def _run(

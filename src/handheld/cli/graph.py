@@ -17,6 +17,7 @@ class DrawingFormat(StrEnum):
     svg = "svg"
 
 
+# With one command typer would leave its name out: the callback keeps "graph draw".
 @app.callback()
 def _graph() -> None:
     pass

@@ -168,9 +168,8 @@ def detect(
     from handheld.hands import HandTracker, draw_hands
     from handheld.media import read_image, write_image
 
-    names = _names_of_outputs(images)
-    drawn = [] if out is None else [out / name for name in names]
-    output = Output(json=json, quiet=quiet, out=drawn)
+    drawings = _drawings_of(images, out)
+    output = Output(json=json, quiet=quiet, out=[path for path in drawings if path])
     output.reads(*images, pack, gestures)
     done = 0
     failed = 0
@@ -185,7 +184,7 @@ def detect(
     )
     with tracker, open_lines(json) as lines:
         try:
-            for path, name in zip(images, names, strict=True):
+            for path, drawing in zip(images, drawings, strict=True):
                 try:
                     image = read_image(path)
                 except MediaError as error:
@@ -196,22 +195,26 @@ def detect(
                 line = {"image": str(path), "hands": [hand.to_json() for hand in hands]}
                 with uninterrupted():  # a picture and its line are both there, or neither
                     lines.write(coded.dumps(line, ensure_ascii=False) + "\n")
-                    if out is not None:
-                        write_image(out / name, draw_hands(image, hands))
+                    if drawing is not None:
+                        write_image(drawing, draw_hands(image, hands))
                 done += 1
         except (HandheldError, KeyboardInterrupt) as error:
             stop = error
     # Only now, when the lines are whole.
+    count = f"{done} of {len(images)} pictures"
     if out is not None:
-        output.say(f"wrote {done} of {len(images)} pictures to {out}")
-    if isinstance(stop, KeyboardInterrupt):
-        output.stopped(
-            f"{done} of {len(images)} pictures were looked at, and {json} holds their lines"
-        )
-    if stop is not None:
-        raise stop
+        output.say(f"wrote {count} to {out}")
+    _end(output, stop, f"{count} were looked at, and {json} holds their lines")
     if failed:
         raise typer.Exit(1)
+
+
+def _end(output: Output, stop: BaseException | None, outcome: str) -> None:
+    """End the command as what stopped it says; Ctrl-C in a line of its own."""
+    if isinstance(stop, KeyboardInterrupt):
+        output.stopped(outcome)
+    if stop is not None:
+        raise stop
 
 
 @app.command()
@@ -251,13 +254,15 @@ def synth(
     output.say(f"made {counts.made} pictures{resumed}; look at {out / 'sheet.png'}")
 
 
-def _names_of_outputs(images: list[Path]) -> list[str]:
-    """Return a name for each annotated picture.
+def _drawings_of(images: list[Path], folder: Path | None) -> list[Path | None]:
+    """Return where each annotated picture goes; None without a folder.
 
-    These are stems, with a number where several pictures have the same one.
+    Names are stems, with a number where several pictures have the same one.
     """
+    if folder is None:
+        return [None] * len(images)
     used: set[str] = set()
-    names = []
+    drawings: list[Path | None] = []
     for path in images:
         name = f"{path.stem}.hands.png"
         number = 1
@@ -265,12 +270,15 @@ def _names_of_outputs(images: list[Path]) -> list[str]:
             number += 1
             name = f"{path.stem}_{number}.hands.png"
         used.add(name.casefold())
-        names.append(name)
-    return names
+        drawings.append(folder / name)
+    return drawings
 
 
 def _read_of(source: str) -> list[Path]:
-    """Return the files that a source is read from: of a folder its pictures, as results may lie beside them."""
+    """Return the files that a source is read from.
+
+    Of a folder these are its pictures: results may lie beside them.
+    """
     from handheld.pictures import SUFFIXES
 
     path = Path(source)

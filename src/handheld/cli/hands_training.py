@@ -107,6 +107,7 @@ def _kept_in(run: Path) -> list[Path]:
 
 def _read_by(settings: "LandmarkConfig | PalmConfig") -> list[str | Path | None]:
     """Return what a training reads besides its configuration."""
+    # by name, not the whole folder: the run itself may lie in it
     photos = settings.examples.folder / "photos"
     examples = settings.examples
     return [examples.labels, examples.mistakes_file, photos, settings.learn.start or None]

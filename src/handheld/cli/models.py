@@ -30,11 +30,11 @@ def fetch(
     from handheld.errors import InputError
 
     output = Output(json=json, quiet=quiet)
+    # a result must not be written over the wheel
     output.reads(from_file)
     bundles = _bundles()
     if name not in bundles:
         raise InputError(f"no bundle {name!r}; there are: {', '.join(bundles)}")
-    output = Output(json=json, quiet=quiet)
     # Said first, as a download is silent for some seconds.
     if not store.is_stored(bundles[name]):
         output.say(f"fetching {bundles[name].requirement} ...")

@@ -67,6 +67,7 @@ def chat(
     """
     from handheld.reply import Message
 
+    # read once: what is learned on the way counts for the next message
     replier = _open(bundle, personal)
     said: list[Message] = []
     typer.echo(
@@ -131,6 +132,7 @@ def train(
     from handheld.reply.training.run import state_of
     from handheld.reply.training.run import train as make
 
+    # before anything is opened: the bundle is written where the command line says, if it does
     settings = read(config)
     settings = replace(
         settings,
@@ -171,7 +173,9 @@ def evaluate(
     candidates: Annotated[
         int, typer.Option(min=2, help="Answers to choose from, one of them true.")
     ] = 100,
-    most: Annotated[int, typer.Option(min=1, help="Answers that are judged.")] = 2000,
+    max_exchanges: Annotated[
+        int, typer.Option("--most", min=1, help="Answers that are judged.")
+    ] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write a report: an HTML page.")] = None,
     json: Json = None,
@@ -196,7 +200,7 @@ def evaluate(
             replier,
             read.conversations,
             candidates=candidates,
-            max_exchanges=most,
+            max_exchanges=max_exchanges,
             seed=seed,
             report=lambda done, count: progress("evaluate", done / count, ""),
         )
@@ -228,6 +232,7 @@ def serve(
     """Chat in a page on this machine; Ctrl-C stops it."""
     from handheld.reply.page import serve as answer
 
+    # the page has no accounts: who opens it is who it learns from
     if host not in LOCAL:
         typer.echo(
             "everybody who reaches this address may chat here, and read and change what was "

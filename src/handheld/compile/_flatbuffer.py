@@ -65,13 +65,13 @@ def renamed(content: bytes, names: Callable[[Any], Mapping[int, str]]) -> bytes:
     for graph, fixed in zip(model.subgraphs, ends, strict=True):
         used.update(graph.tensors[index].name for index in fixed)
     for graph, fixed in zip(model.subgraphs, ends, strict=True):
-        wanted = names(graph)
+        chosen = names(graph)
         for index, tensor in enumerate(graph.tensors):
             if index in fixed:
                 continue
             name = tensor.name or b"tensor"
-            if index in wanted:
-                name = wanted[index].encode()
+            if index in chosen:
+                name = chosen[index].encode()
             tensor.name = _unused(name, used)
             used.add(tensor.name)
     _drop_notes(model)

@@ -80,7 +80,7 @@ class Compiled:
         return len(self.content)
 
 
-def to_tflite(
+def to_tflite(  # noqa: PLR0913  # options by keyword, each by itself
     module: "torch.nn.Module",
     example: Any,
     *,

@@ -45,9 +45,10 @@ def assemble(folder: Path, classes: tuple[str, ...], drafts: FamilyDrafts) -> Fa
         )
 
     teacher = finished(drafts.teacher)
-    given = None if drafts.given is None else drafts.given.timed(timed)
-    reference = given or teacher
+    teacher_file = None if drafts.teacher_file is None else drafts.teacher_file.timed(timed)
+    reference = teacher_file or teacher
     members = [_judged(finished(draft), draft, reference) for draft in drafts.members]
+    # by size, so that the order of targets says nothing; names, so that it is always the same
     members.sort(key=lambda member: (-member.size, member.name))
     return Family(
         folder,
@@ -56,7 +57,7 @@ def assemble(folder: Path, classes: tuple[str, ...], drafts: FamilyDrafts) -> Fa
         marked(members),
         drafts.curves,
         quantised=None if drafts.quantised is None else finished(drafts.quantised),
-        teacher_file=given,
+        teacher_file=teacher_file,
     )
 
 
@@ -64,7 +65,7 @@ def stored(
     content: bytes,
     card: Mapping[str, Any],
     *,
-    how: str,
+    description: str,
     accuracy: float,
     tested: int,
     packed: bool = False,
@@ -74,13 +75,13 @@ def stored(
     Args:
         content: as compiled.
         card: of the file.
-        how: what the member is, in words.
+        description: what the member is, in words.
         accuracy: share of the test split that it answers right, in [0, 1].
         tested: number of test examples.
         packed: whether it is stored packed.
     """
     figures = {"test": round(accuracy, _CARD_DIGITS), "examples": tested}
-    content = embed(content, {**card, "accuracy": figures, "how": how})
+    content = embed(content, {**card, "accuracy": figures, "how": description})
     return compact(content) if packed else content
 
 
@@ -90,7 +91,7 @@ def write_draft(folder: Path, draft: Draft) -> Member:
     content = stored(
         draft.content,
         draft.card,
-        how=member.how,
+        description=member.how,
         accuracy=member.accuracy,
         tested=sum(map(sum, member.confusion)),
         packed=draft.is_packed,
@@ -111,13 +112,13 @@ def _timed(drafts: FamilyDrafts) -> dict[object, Latency]:
         # The first name stays: float32 files may be those of members, too.
         names.setdefault(draft.content, draft.member.name)
         names.setdefault(draft.float_content, f"{draft.member.name} float32")
-    given = drafts.given
+    teacher_file = drafts.teacher_file
     timed = latencies(
         {name: content for content, name in names.items()},
         rounds=_ROUNDS,
         min_seconds=_SECONDS,
         inputs=drafts.inputs,
-        calls={} if given is None else {given.member.name: given.call},
+        calls={} if teacher_file is None else {teacher_file.member.name: teacher_file.call},
     )
     by_file: dict[object, Latency] = {}
     by_file.update(timed)

@@ -23,12 +23,13 @@ def at_least(count: int, trials: int, share: float) -> float:
     """
     if count <= 0:
         return 1.0
+    # in logarithms: factorials of thousands of trials are no floats
     odds = math.log(share), math.log1p(-share)
-    each = (
+    terms = (
         _log_ways(trials, k) + k * odds[0] + (trials - k) * odds[1]
         for k in range(count, trials + 1)
     )
-    return min(1.0, math.fsum(map(math.exp, each)))
+    return min(1.0, math.fsum(map(math.exp, terms)))
 
 
 def _log_ways(trials: int, chosen: int) -> float:

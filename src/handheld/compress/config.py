@@ -107,6 +107,7 @@ class DataSource:
         return splits
 
     def _read(self, folder: Path, seed: int) -> Splits:
+        # TOML has no null: what is empty or 0 was not said
         return load(
             find(self.path, folder),
             size=(self.size[0], self.size[1]) if self.size else None,

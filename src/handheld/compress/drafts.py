@@ -62,6 +62,7 @@ class FamilyRequest:
     def plan(self) -> dict[str, Any]:
         """What every run's plan holds: a run goes on only from a state of the same plan."""
         data = self.data
+        # by their content: paths and times may differ where nothing else does
         return {
             "teacher": self.source.record,
             "trained": self.is_trained,
@@ -91,6 +92,7 @@ class Draft:
     @property
     def is_packed(self) -> bool:
         """Whether the file is stored packed."""
+        # what readers of the folder go by, too
         return self.member.file.endswith(".xz")
 
 
@@ -120,7 +122,7 @@ class FamilyDrafts:
         teacher: the large network's file.
         members: in the order of their targets.
         quantised: the large network's file in int8, if there is one.
-        given: a person's own file, if all learned from one.
+        teacher_file: a person's own file, if all learned from one.
         weights: of the large network as a safetensors file; empty: they are not kept.
         curves: (step, loss) of shared trainings, by name.
         inputs: that a model file is timed on.
@@ -130,7 +132,7 @@ class FamilyDrafts:
     teacher: Draft
     members: tuple[Draft, ...]
     quantised: Draft | None = None
-    given: GivenTeacher | None = None
+    teacher_file: GivenTeacher | None = None
     weights: bytes = b""
     curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     inputs: ModelInputs = noise

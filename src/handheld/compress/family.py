@@ -325,9 +325,9 @@ _DERIVED = ("recall", "balanced")
 _REFERENCES = ("teacher", "quantised", "teacher_file")
 
 
-def _require_unique(what: str, names: list[str]) -> None:
+def _require_unique(names_of: str, names: list[str]) -> None:
     if len(set(names)) < len(names):
-        raise InputError(f"expected {what} that differ, got {names}")
+        raise InputError(f"expected {names_of} that differ, got {names}")
 
 
 def _written(member: Member) -> dict[str, Any]:

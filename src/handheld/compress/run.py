@@ -25,7 +25,7 @@ from handheld.errors import InputError
 from handheld.training.runs import Progress, StageClock, open_run, silent
 
 
-def compress(
+def compress(  # noqa: PLR0913  # options by keyword, each by itself
     model: nn.Module | TeacherSource,
     data: Splits,
     *,
@@ -80,6 +80,7 @@ def compress(
     settings = settings or FamilySettings()
     if techniques is not None:
         settings = replace(settings, techniques=listed(techniques))
+    # all that can be refused is refused before the folder is opened
     _check_backend(backend, address, is_text=data.train.is_text)
     asked = _asked(targets, settings, is_text=data.train.is_text)
     request = FamilyRequest(model, data, asked, settings, trained, Path(base))
@@ -92,6 +93,7 @@ def compress(
         family = replace(family, record=family_record(request, drafts, clock.seconds))
         family.save()
         write_report(family)
+        # last: a run that is stopped before still has all to go on from
         space.clear()
         return family
 

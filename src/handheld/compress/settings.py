@@ -120,9 +120,9 @@ class FamilySettings:
                 f"got {self.class_weights!r}"
             )
 
-    def allows(self, kind: str) -> bool:
+    def allows(self, member_kind: str) -> bool:
         """Whether a kind of member can be made with these techniques."""
-        return self.uses(_TECHNIQUE_OF.get(kind, "students"))
+        return self.uses(_TECHNIQUE_OF.get(member_kind, "students"))
 
     def weighted(self, counts: Sequence[int]) -> "FamilySettings":
         """Return settings in which the class weights are numbers, by which members learn.
@@ -134,6 +134,7 @@ class FamilySettings:
             InputError: another number of weights than classes.
         """
         weights = self.class_weights
+        # the only word that __post_init__ lets pass
         if isinstance(weights, str):
             weights = _balanced(counts)
         if not weights:

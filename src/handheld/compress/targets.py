@@ -85,19 +85,23 @@ class Target:
             raise InputError(f"a target says no limit: expected one or more such as {_SOME}")
         for name, limit in limits.items():
             if limit is not None:
-                most = 1 if name == "accuracy" else _MOST
-                in_range(name, limit, low=0, high=most, low_open=True)
+                highest = 1 if name == "accuracy" else _MOST
+                in_range(name, limit, low=0, high=highest, low_open=True)
         if self.kind not in _KINDS:
             raise InputError(f"kind: expected one of {', '.join(_KINDS)}, got {self.kind!r}")
         in_range("slowdown", self.slowdown, low=0, high=_MOST_SLOWDOWN, low_open=True)
 
     @classmethod
-    def of(cls, text: str, *, kind: str | None = None, slowdown: float = 1.0) -> "Target":
+    def of(cls, text: str, *, default_kind: str = "nested", slowdown: float = 1.0) -> "Target":
         """Read limits separated by commas, and among them a kind and how much slower than this
         machine the device is.
 
-        What the text does not say is taken from the other arguments. ``Target.of(str(target))`` is
-        ``target``.
+        ``Target.of(str(target))`` is ``target``.
+
+        Args:
+            text: limits, and maybe a kind and a slowdown.
+            default_kind: where the text names none.
+            slowdown: likewise.
 
         >>> Target.of("94x smaller, 27x faster, plain")
         Target(size=None, latency=None, smaller=94.0, faster=27.0, accuracy=None, kind='plain',
@@ -119,7 +123,7 @@ class Target:
             values[name] = value
         if values.keys() <= {"kind", "slowdown"}:
             raise InputError(f"target {text!r} says no limit: expected one or more such as {_SOME}")
-        return cls(**{"kind": kind or "nested", "slowdown": slowdown, **values})
+        return cls(**{"kind": default_kind, "slowdown": slowdown, **values})
 
     def __str__(self) -> str:
         words = []
@@ -133,6 +137,7 @@ class Target:
             words.append(f"{_plain(self.faster)}x faster")
         if self.accuracy is not None:
             words.append(f"{_plain(self.accuracy, 2)} %")
+        # always said: a text without it would be read as nested
         words.append(self.kind)
         if self.slowdown != 1:
             words.append(f"{_plain(self.slowdown)}x slower device")

@@ -75,14 +75,14 @@ def _dark_note(inputs: Arrays) -> tuple[str, ...]:
     brightest = max((int(array.max(initial=0)) for array in pictures), default=0)
     if not 0 < brightest < DARK:
         return ()
-    what = f"the brightest of all {count} pictures has {brightest} of 255"
-    return (f"{what}: white={brightest} (white = {brightest} under [data]) makes that white",)
+    brightness = f"the brightest of all {count} pictures has {brightest} of 255"
+    return (f"{brightness}: white={brightest} (white = {brightest} under [data]) makes that white",)
 
 
 def _read_archive(path: Path) -> _Archive:
     try:
         # A user's own data may be as large as memory.
-        arrays = read_arrays(path, most=sys.maxsize)
+        arrays = read_arrays(path, max_bytes=sys.maxsize)
         for name, array in arrays.items():
             # Complex numbers, dates and objects mean nothing to a network.
             if array.dtype.kind not in "biufUS":
@@ -185,11 +185,11 @@ def _are_pictures(array: NDArray[Any], options: LoadOptions) -> bool:
     Four axes are those of pictures; three may be rows of measurements too, unless they have the
     type of pixels.
     """
-    kind = array.dtype.kind
-    if kind not in "buif":
+    number_type = array.dtype.kind
+    if number_type not in "buif":
         return False
     if array.ndim == 3:
-        return kind != "f" or options.white is not None
+        return number_type != "f" or options.white is not None
     return array.ndim == 4
 
 

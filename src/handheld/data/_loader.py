@@ -20,7 +20,7 @@ _ALWAYS_TABLES = frozenset(SUFFIXES) - {".txt", ".json"}
 """Endings of files that are tables whatever they are called; the others may be anybody's notes."""
 
 
-def load(
+def load(  # noqa: PLR0913  # options by keyword, each by itself
     path: str | os.PathLike[str],
     *,
     size: tuple[int, int] | None = None,

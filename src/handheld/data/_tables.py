@@ -97,18 +97,17 @@ def _read(
 ) -> tuple[Dataset, list[Skipped]]:
     table = read_rows(path)
     # Blank lines before it would hide a header.
-    rows = list(dropwhile(_is_blank, table.rows))
-    table = table._replace(rows=rows)
+    table = table._replace(rows=list(dropwhile(_is_blank, table.rows)))
     columns = _columns(table, said, path, doubt=classes is None)
-    if columns.has_header and not table.names:
-        rows = rows[1:]
-    known = frozenset(classes or ())
-    takes_all = classes is None or keep_unknown
+    # Where a table has names of its own, its header is none of the rows.
+    is_header_a_row = columns.has_header and not table.names
+    rows = table.rows[int(is_header_a_row) :]
+    known = None if keep_unknown or classes is None else frozenset(classes)
     labels: list[str] = []
     texts: list[str] = []
     skipped: list[Skipped] = []
     for row, label, text in _fields(rows, columns, table, path):
-        if label and text and (takes_all or label in known):
+        if label and text and (known is None or label in known):
             labels.append(label)
             texts.append(text)
         elif not row.is_blank:  # which nobody would miss

@@ -26,7 +26,7 @@ class LabelledPairs(Protocol):
         """Return one. Raises ``OSError`` or ``ValueError`` for one that cannot be read."""
 
 
-def from_pairs(
+def from_pairs(  # noqa: PLR0913  # options by keyword, each by itself
     train: LabelledPairs,
     valid: LabelledPairs | float = 0.1,
     test: LabelledPairs | float = 0.1,

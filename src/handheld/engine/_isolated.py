@@ -244,7 +244,9 @@ class IsolatedProcess:
 
 
 def ensure_isolation(isolated: object) -> None:
-    """Refuse what says nothing about isolation, such as the text "no", which Python takes for true."""
+    """Refuse what says nothing about isolation, such as the text "no", which Python
+    takes for true.
+    """
     if isolated is not None and not isinstance(isolated, bool | RunLimits):
         raise InputError(f"isolated is {isolated!r}, expected True, False, None or RunLimits")
 

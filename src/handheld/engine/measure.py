@@ -83,7 +83,7 @@ class _Candidate:
         )
 
 
-def measure(
+def measure(  # noqa: PLR0913  # options by keyword, each by itself
     candidates: Mapping[str, Callable[[], object]],
     *,
     rounds: int = 30,

@@ -123,9 +123,9 @@ class NetworkConfig:
     """What devices learn.
 
     Attributes:
-        network: a name of ``networks.zoo.federated``, or ``package.module:factory``, called with the
-            shape of an input and the number of classes (of targets that are numbers, how many there
-            are).
+        network: a name of ``networks.zoo.federated``, or ``package.module:factory``, called with
+            the shape of an input and the number of classes (of targets that are numbers, how many
+            there are).
         loss: ``package.module:function`` of outputs and targets that returns (batch,) losses; cross
             entropy if left out.
         metrics: such functions, whose means over the test's examples are figures of rounds, by

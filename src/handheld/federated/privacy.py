@@ -66,7 +66,7 @@ class Guarantee:
         return f"({self.epsilon:.3g}, {self.delta:g}): {self.words}"
 
 
-def central(
+def central(  # noqa: PLR0913  # options by keyword, each by itself
     multiplier: float,
     rounds: int,
     cohort: int,
@@ -182,7 +182,7 @@ def tree(multiplier: float, rounds: int, delta: float, *, times: int = 1) -> Gua
     return Guarantee(_gaussian(multiplier / moved, delta), delta, words)
 
 
-def guarantees(
+def guarantees(  # noqa: PLR0913  # options by keyword, each by itself
     stages: Sequence[Stage],
     rounds: int,
     cohort: int,
@@ -225,7 +225,7 @@ def guarantees(
     return promised
 
 
-def noise_multiplier(
+def noise_multiplier(  # noqa: PLR0913  # options by keyword, each by itself
     target_epsilon: float,
     rounds: int,
     cohort: int,

@@ -75,7 +75,7 @@ def _ignore(recording: Recording, frame: Frame, hands: list[HandResult]) -> None
     """Do nothing after a frame."""
 
 
-def record(
+def record(  # noqa: PLR0913  # options by keyword, each by itself
     frames: Iterable[Frame],
     tracker: HandTracker,
     *,

@@ -48,7 +48,7 @@ class HandTracker:
     ...         hands = tracker.track(frame)
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # options by keyword, each by itself
         self,
         *,
         max_hands: int = 2,

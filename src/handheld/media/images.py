@@ -41,7 +41,9 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
 
 
 def ensure_picture_suffix(path: str | os.PathLike[str]) -> None:
-    """Raise :class:`MediaError` for a suffix of no picture format: Pillow would name a temporary file."""
+    """Raise :class:`MediaError` for a suffix of no picture format: Pillow would name a temporary
+    file.
+    """
     suffix = Path(path).suffix.lower()
     if suffix not in PillowImage.registered_extensions():
         problem = f"no picture format has the suffix {suffix!r}"

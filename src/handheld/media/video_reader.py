@@ -61,7 +61,8 @@ class VideoReader:
     Attributes:
         name: of the file, for messages.
         width, height: pixels as shown: after the rotation or mirror image that the file asks for
-            (phones film sideways), and with square pixels. Frames of another size may follow in the same file.
+            (phones film sideways), and with square pixels. Frames of another size may follow in the
+            same file.
         fps: nominal frames per second.
         frames: number of frames that the file says it holds, an estimate, or ``None``.
         seconds: that the file says it lasts, or ``None``.

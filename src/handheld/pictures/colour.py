@@ -26,7 +26,8 @@ def as_rgb(array: Any) -> Picture:
             (h, w, 1), (h, w, 3) or (h, w, 4), the last being alpha; or a picture of Pillow.
 
     Raises:
-        InputError: any other type or shape, an empty picture, floats outside [0, 1] or NaN, uint16 that needs 8 bits alone.
+        InputError: any other type or shape, an empty picture, floats outside [0, 1] or NaN, uint16
+            that needs 8 bits alone.
     """
     if hasattr(array, "getpixel"):  # a picture of Pillow
         return _of_pillow(array)

@@ -58,7 +58,8 @@ def to_rgb(image: Any, name: str = "picture") -> Picture:
 
 
 def black_is_zero(image: Any, opened: Any) -> Any:
-    """Return a 16-bit picture whose white is 65,535: Pillow turns those of 8 bits alone where a TIFF file counts from white.
+    """Return a 16-bit picture whose white is 65,535: Pillow turns those of 8 bits alone where a
+    TIFF file counts from white.
 
     Args:
         image: of Pillow's.

@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handheld.engine import Model, Prediction
 from handheld.engine.classify import labels_of, likeliest
 from handheld.errors import InputError, ModelError
 from handheld.projection.cards import reader_of
+from handheld.projection.hashing import Floats
 from handheld.projection.hidden import HiddenModel
 from handheld.projection.inputs import Picked
 from handheld.projection.pooled import HEAD, PooledModel, PooledReader, RowModel, softmax
@@ -96,7 +96,7 @@ class TextClassifier:
             model.close()
             raise
 
-    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def probabilities(self, texts: Sequence[str]) -> Floats:
         """Return (texts, labels) probabilities in [0, 1]; a text has the same ones in any company.
 
         Args:
@@ -107,7 +107,7 @@ class TextClassifier:
         """
         return softmax(self.logits(texts) / np.float32(self.temperature))
 
-    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def logits(self, texts: Sequence[str]) -> Floats:
         """Return (texts, labels) logits. Raises as :meth:`probabilities`."""
         if isinstance(texts, str | bytes):
             raise InputError(
@@ -123,7 +123,7 @@ class TextClassifier:
             raise InputError(f"{self.model.path}: the model is closed; open it again")
         return self._run(texts) if self._pooled is None else self._pooled.logits(texts)
 
-    def _run(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def _run(self, texts: Sequence[str]) -> Floats:
         """Ask the runtime for one text after another."""
         logits = np.empty((len(texts), len(self.labels)), np.float32)
         to_stored = self.model.inputs[0].to_stored

@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float32]
 Hashes = NDArray[np.uint64]
+Levels = NDArray[np.int8]
 Numbers = NDArray[np.intp]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from handheld.engine import Model
 from handheld.engine.graphs import TensorRef
 from handheld.errors import InputError, ModelError
-from handheld.projection.hashing import Numbers
+from handheld.projection.hashing import Floats, Levels, Numbers
 from handheld.projection.inputs import Picked
 from handheld.projection.row_graph import RowGraph, check_last_row, table_of
 
@@ -40,14 +40,14 @@ class HiddenModel:
         InputError: shapes that do not fit.
     """
 
-    table: NDArray[np.int8]
-    first: NDArray[np.int8]
-    first_scale: NDArray[np.float32]
-    first_bias: NDArray[np.float32]
-    last: NDArray[np.int8]
-    last_scale: NDArray[np.float32]
-    last_bias: NDArray[np.float32]
-    least: NDArray[np.float32]
+    table: Levels
+    first: Levels
+    first_scale: Floats
+    first_bias: Floats
+    last: Levels
+    last_scale: Floats
+    last_bias: Floats
+    least: Floats
     bits: int = 4
 
     def __post_init__(self) -> None:
@@ -80,7 +80,7 @@ class HiddenModel:
     def _last(self) -> NDArray[np.float64]:
         return np.ascontiguousarray(self.last.T, np.float64)
 
-    def logits(self, sums: NDArray[np.float32], counts: Numbers) -> NDArray[np.float32]:
+    def logits(self, sums: Floats, counts: Numbers) -> Floats:
         """Return (texts, classes) logits of (texts, width) sums; ``counts`` does not matter here.
 
         The normalisation takes out how many rows were added up.
@@ -136,9 +136,9 @@ def _layer(
     graph: RowGraph,
     name: str,
     inputs: TensorRef,
-    weights: NDArray[np.int8],
-    scale: NDArray[np.float32],
-    bias: NDArray[np.float32],
+    weights: Levels,
+    scale: Floats,
+    bias: Floats,
 ) -> TensorRef:
     products = graph.products(inputs, name, weights)
     scaled = graph.multiply(products, graph.constant(f"{name}_scale", scale))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.projection.features import Bag, Features
-from handheld.projection.hashing import Numbers, reduced
+from handheld.projection.hashing import Floats, Numbers, reduced
 from handheld.projection.kept import encoded
 from handheld.projection.ngrams import NGrams
 from handheld.projection.ragged import filtered, padded, thinned
@@ -107,7 +107,7 @@ class Bits:
     features: Features
     signs: Signs
 
-    def of(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def of(self, texts: Sequence[str]) -> Floats:
         """Return (texts, T * d) of -1 and 1."""
         bits = self.signs.of(self.features.of(texts))
         return bits.astype(np.float32) * 2 - 1

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from handheld.data import Dataset
 from handheld.errors import InputError
 from handheld.projection.classifier import TextClassifier
+from handheld.projection.hashing import Floats
 from handheld.projection.scope import ScopeFigures, figures
 
 _NAMES_SHOWN = 5  # of labels, in an error
@@ -75,8 +76,8 @@ class TextJudgement:
 
     data: TextData
     answered: NDArray[np.intp]
-    shares: NDArray[np.float32]
-    outside: NDArray[np.float32]
+    shares: Floats
+    outside: Floats
     threshold: float = 0.0
 
     @property

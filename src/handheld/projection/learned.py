@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.projection.hashing import Numbers
+from handheld.projection.hashing import Floats, Levels, Numbers
 from handheld.projection.inputs import Rows
 from handheld.projection.words import Texts
 from handheld.ranges import in_range
@@ -39,7 +39,7 @@ class LearnedTable:
     """
 
     reader: Rows
-    table: NDArray[np.int8]
+    table: Levels
     step: float
     bits: int = 4
 
@@ -66,14 +66,14 @@ class LearnedTable:
         """Numbers of a text."""
         return int(self.table.shape[1])
 
-    def of(self, texts: Texts) -> NDArray[np.float32]:
+    def of(self, texts: Texts) -> Floats:
         """Return (texts, width): the sum of a text's rows over the root of their number.
 
         A text without features has zeros.
         """
         return self.sums(*self.reader.flat(texts))
 
-    def sums(self, numbers: Numbers, offsets: Numbers) -> NDArray[np.float32]:
+    def sums(self, numbers: Numbers, offsets: Numbers) -> Floats:
         """Return :meth:`of` texts whose rows are known, as ``Rows.flat`` gives them."""
         sums = np.zeros((len(offsets) - 1, self.width), np.float32)
         for text, (start, end) in enumerate(pairwise(offsets.tolist())):
@@ -109,7 +109,7 @@ class LearnedTable:
         return cls(reader, _unpacked(table, (reader.rows, width)), step)
 
 
-def _packed(table: NDArray[np.int8]) -> NDArray[np.uint8]:
+def _packed(table: Levels) -> NDArray[np.uint8]:
     """Return levels from 0 on, two in a byte, the first in its lower half."""
     levels = (table + LEVELS[4]).astype(np.uint8).ravel()
     padding = np.zeros(len(levels) % 2, np.uint8)
@@ -117,18 +117,16 @@ def _packed(table: NDArray[np.int8]) -> NDArray[np.uint8]:
     return np.asarray(levels[::2] | levels[1::2] << 4, np.uint8)
 
 
-def _unpacked(packed: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.int8]:
+def _unpacked(packed: NDArray[np.uint8], shape: tuple[int, int]) -> Levels:
     levels = np.empty(2 * len(packed), np.int8)
     levels[::2] = packed & 15
     levels[1::2] = packed >> 4
     count = shape[0] * shape[1]
-    table: NDArray[np.int8] = levels[:count] - np.int8(LEVELS[4])
+    table: Levels = levels[:count] - np.int8(LEVELS[4])
     return table.reshape(shape)
 
 
-def normalised(
-    sums: NDArray[np.float32], scale: NDArray[np.float32], shift: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def normalised(sums: Floats, scale: Floats, shift: Floats) -> Floats:
     """Return (texts, width) sums with the mean and the deviation taken out of each row.
 
     As a layer normalisation does it (Ba et al., arXiv 1607.06450).

@@ -45,11 +45,11 @@ class NGrams:
     """Which n-grams of a text are counted, and into how many buckets they fall.
 
     Attributes:
-        words: words in the longest n-gram of words, in [0, 3]. A word is a run of letters and digits;
-            an emoji, a question or exclamation mark, and a letter of a script without spaces is
-            one by itself.
-        letters: lengths of the n-grams of letters, each in [2, 8], in rising order: inside a piece of
-            text between spaces, whose edges are letters too.
+        words: words in the longest n-gram of words, in [0, 3]. A word is a run of letters and
+            digits; an emoji, a question or exclamation mark, and a letter of a script without
+            spaces is one by itself.
+        letters: lengths of the n-grams of letters, each in [2, 8], in rising order: inside a piece
+            of text between spaces, whose edges are letters too.
         bits: of a bucket's number, in [8, 24].
         longest: letters of a text that are read, in [1, 1000000]; a longer text is cut.
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from handheld.engine import Model
 from handheld.errors import InputError, ModelError
 from handheld.projection.folding import code_table
-from handheld.projection.hashing import Numbers
+from handheld.projection.hashing import Floats, Levels, Numbers
 from handheld.projection.inputs import Picked
 from handheld.projection.ngrams import chunks, points_of
 from handheld.projection.ragged import counts_of
@@ -44,10 +44,10 @@ class PooledModel:
         InputError: shapes that do not fit, or no row of zeros.
     """
 
-    table: NDArray[np.int8]
-    head: NDArray[np.int8]
-    scale: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    table: Levels
+    head: Levels
+    scale: Floats
+    bias: Floats
     bits: int = 8
 
     def __post_init__(self) -> None:
@@ -71,7 +71,7 @@ class PooledModel:
         # Transposed once: it is asked for with every text.
         return np.ascontiguousarray(self.head.T, np.float64)
 
-    def logits(self, sums: NDArray[np.float32], counts: Numbers) -> NDArray[np.float32]:
+    def logits(self, sums: Floats, counts: Numbers) -> Floats:
         """Return (texts, classes) logits of the sums of texts with so many rows each.
 
         Where there is no row they are the bias.
@@ -114,7 +114,7 @@ class PooledModel:
         return writer.content(logits)
 
 
-def summed(table: NDArray[np.int8], numbers: Numbers, offsets: Numbers) -> NDArray[np.float32]:
+def summed(table: Levels, numbers: Numbers, offsets: Numbers) -> Floats:
     """Return (texts, width) sums of rows.
 
     They are exact: below 2^24, since a text has at most 65,536 rows of at most 127.
@@ -133,18 +133,18 @@ class RowModel(Protocol):
     """What answers the sums of a text's rows."""
 
     @property
-    def table(self) -> NDArray[np.int8]:
+    def table(self) -> Levels:
         """(rows + 1, width)."""
 
     @property
     def classes(self) -> int:
         """How many labels it tells apart."""
 
-    def logits(self, sums: NDArray[np.float32], counts: Numbers) -> NDArray[np.float32]:
+    def logits(self, sums: Floats, counts: Numbers) -> Floats:
         """Return (texts, classes) logits of texts with so many rows each."""
 
 
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+def softmax(logits: Floats) -> Floats:
     """Return (texts, classes) logits as probabilities."""
     # Less the largest, so that no exponential overflows.
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -170,7 +170,7 @@ class PooledReader:
         self._letters = np.array(reader.ngrams.letters, np.intp)
         self._answered = 0
 
-    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def logits(self, texts: Sequence[str]) -> Floats:
         """Return (texts, classes) logits: the same numbers whichever way they are computed."""
         self._answered += len(texts)
         # Few texts are answered sooner in numpy than compiling takes.
@@ -182,12 +182,12 @@ class PooledReader:
             return rows[0]
         return np.concatenate([np.empty((0, self.model.classes), np.float32), *rows])
 
-    def _sums(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], Numbers]:
+    def _sums(self, texts: Sequence[str]) -> tuple[Floats, Numbers]:
         """Return (texts, width) sums of each text's rows, and (texts,) how many rows these are."""
         numbers, offsets = self.reader.flat(texts)
         return summed(self.model.table, numbers, offsets), counts_of(offsets)
 
-    def _sums_compiled(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], Numbers]:
+    def _sums_compiled(self, texts: Sequence[str]) -> tuple[Floats, Numbers]:
         """Return what :meth:`_sums` does."""
         from handheld.projection._compiled import pooled
 

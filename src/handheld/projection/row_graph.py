@@ -4,11 +4,11 @@ A device answers without it, in numpy; it is for who runs the file elsewhere.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handheld.engine import Model
 from handheld.engine.graphs import GraphWriter, TensorRef
 from handheld.errors import InputError, ModelError
+from handheld.projection.hashing import Floats, Levels
 from handheld.projection.inputs import BUCKETS, Picked
 
 TABLE = "rows"
@@ -29,7 +29,7 @@ class RowGraph:
         is_row: (1, length) whether an input is the number of a row, and not of the one of zeros.
     """
 
-    def __init__(self, reader: Picked, table: NDArray[np.int8], bits: int):
+    def __init__(self, reader: Picked, table: Levels, bits: int):
         writer = GraphWriter()
         self.writer = writer
         length = reader.length
@@ -47,7 +47,7 @@ class RowGraph:
         self.is_row = writer.operator("LESS", (numbers, nothing), (1, length), "bool")
         writer.metadata(BUCKETS, reader.content())
 
-    def constant(self, name: str, values: NDArray[np.float32]) -> TensorRef:
+    def constant(self, name: str, values: Floats) -> TensorRef:
         """Write numbers."""
         return self.writer.constant(name, values)
 
@@ -75,7 +75,7 @@ class RowGraph:
         """Return what an operator of one input gives for each number."""
         return self.writer.operator(name, (values,), values.shape)
 
-    def products(self, inputs: TensorRef, name: str, weights: NDArray[np.int8]) -> TensorRef:
+    def products(self, inputs: TensorRef, name: str, weights: Levels) -> TensorRef:
         """Return (1, outputs) products of (1, n) inputs and (outputs, n) weights of that name."""
         # Kept in a byte each; the scale of a class is multiplied in afterwards.
         real = self.unary("DEQUANTIZE", self.writer.constant(name, weights))
@@ -97,7 +97,7 @@ class RowGraph:
         return self.writer.operator("SUM", (values, axis), shape, options=options)
 
 
-def table_of(model: Model) -> tuple[NDArray[np.int8], int]:
+def table_of(model: Model) -> tuple[Levels, int]:
     """Return the table in an open file, and the bits of a number.
 
     Raises:
@@ -112,7 +112,7 @@ def table_of(model: Model) -> tuple[NDArray[np.int8], int]:
     return table, model.constant_bits(TABLE)
 
 
-def check_last_row(table: NDArray[np.int8]) -> None:
+def check_last_row(table: Levels) -> None:
     """See that the last row of a table is of zeros. Raises :class:`InputError` if it is not."""
     if table[-1].any():
         raise InputError(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.projection.features import Bag
-from handheld.projection.hashing import Hashes, Numbers, mix
+from handheld.projection.hashing import Hashes, Levels, Numbers, mix
 from handheld.projection.ragged import counts_of
 from handheld.ranges import whole_in_range
 
@@ -63,7 +63,7 @@ class Signs:
         (bits,) = self._above(bag, counts // 2)
         return bits
 
-    def ternary(self, bag: Bag, dead: float = 0.5) -> NDArray[np.int8]:
+    def ternary(self, bag: Bag, dead: float = 0.5) -> Levels:
         """Return (texts, T * d) of -1, 0 and 1.
 
         It is 0 where a sum is within ``dead`` times the root of the number of features.

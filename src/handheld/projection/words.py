@@ -173,9 +173,9 @@ def opened(text: str) -> str:
 
 
 def _open(match: re.Match[str]) -> str:
-    whole = match["whole"]
-    if whole:
-        return _OPENED_WHOLE[whole.lower()]
+    contraction = match["whole"]
+    if contraction:
+        return _OPENED_WHOLE[contraction.lower()]
     stem = str(match["stem"] or match["word"])
     ending = str(match["is"] or match["ending"])
     return stem + _OPENED_ENDINGS[ending.lower()]

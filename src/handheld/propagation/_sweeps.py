@@ -59,6 +59,7 @@ def sweep_all(
         sums[:] = 0.0
         _add_all(neighbours, weights, now, offsets[node], offsets[node + np.uint64(1)], sums)
         change = 0.0
+        # of a plain sweep, whatever omega is: bounds of errors hold for these alone
         for label in range(labels):
             mean = scale[node] * sums[label]
             change = max(change, abs(mean - now[node, label]))
@@ -199,6 +200,7 @@ def take_largest(sums: Any, seen: Any, touched: Any, count: int, names: Any) -> 
         best = -1
         for number in range(count):
             label = touched[number]
+            # taken already, for a slot before this one
             if not seen[label]:
                 continue
             if best < 0 or sums[label] > sums[best] or (sums[label] == sums[best] and label < best):
@@ -206,6 +208,7 @@ def take_largest(sums: Any, seen: Any, touched: Any, count: int, names: Any) -> 
         names[slot] = best
         if best >= 0:
             seen[best] = False
+    # as it was: the caller empties what was touched
     for slot in range(len(names)):
         if names[slot] >= 0:
             seen[names[slot]] = True

@@ -25,6 +25,7 @@ def waves(offsets: Any, targets: Any, seeds: Any) -> Any:
     level = np.full(nodes, -1, np.int32)
     order = np.empty(nodes, np.int32)
     reached = 0
+    # a queue from which nothing is taken out, so that it is the answer as well
     for node in range(nodes):
         if seeds[node]:
             level[node] = 0
@@ -77,6 +78,7 @@ def pendant(
     gone = np.zeros(nodes, np.bool_)
     order = np.empty(nodes, np.int32)
     count = 0
+    # degrees fall as leaves go: what is left with one neighbour joins the end of the queue
     for node in range(nodes):
         degrees[node] = offsets[node + 1] - offsets[node]
         if free[node] and degrees[node] == 1:
@@ -89,6 +91,7 @@ def pendant(
         gone[node] = True
         for edge in range(offsets[node], offsets[node + 1]):
             parent = neighbours[edge]
+            # edges stay where they are: one of them leads to what is left, the others to leaves
             if gone[parent]:
                 continue
             # what the node itself loses to the prior, and those that hung from it
@@ -175,6 +178,7 @@ def arrive(
         count = 0
         for edge in range(offsets[node], offsets[node + 1]):
             row = neighbours[edge]
+            # only nodes nearer to a seed: others get theirs from here, or as late
             if level[row] < 0 or level[row] >= level[node]:
                 continue
             # 2^-1100 is 0 in float64 already: an exponent far below it says no more

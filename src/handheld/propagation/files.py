@@ -40,36 +40,59 @@ def read_seeds(
     Raises:
         InputError: no such file, or a line that is not of that form; names the line.
     """
-    where = os.fspath(path)
     if not nodes:
-        raise InputError(f"{where}: the graph that these seeds are of has no nodes")
-    find = _finds_number(nodes) if ids is None else _finds_id(ids)
-    expected = f"a node of 0 to {nodes - 1}" if ids is None else "a node of the graph"
-    # where each seed stands, so that one that is there twice can be named
-    line_of: dict[tuple[int, str], int] = {}
+        raise InputError(f"{os.fspath(path)}: the graph that these seeds are of has no nodes")
+    if ids is None:
+        lines = _SeedLines(path, _finds_number(nodes), f"a node of 0 to {nodes - 1}")
+    else:
+        lines = _SeedLines(path, _finds_id(ids), "a node of the graph")
     for number, line in enumerate(_lines(path), 1):
-        if not line.strip():
-            continue
-        seed = _seed(line, find)
+        if line.strip():
+            lines.add(number, line)
+    return lines.seeds()
+
+
+class _SeedLines:
+    """Seeds that lines name, each once.
+
+    Args:
+        path: of the file, for errors.
+        find: gives the number of a node.
+        expected: what a line names, for errors.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], find: Find, expected: str):
+        self._path = os.fspath(path)
+        self._find = find
+        self._expected = expected
+        # where each seed stands, so that one that is there twice can be named
+        self._line_of: dict[tuple[int, str], int] = {}
+
+    def add(self, number: int, line: str) -> None:
+        """Read a line. Raises :class:`InputError` for one of another form, or a seed twice."""
+        seed = _seed(line, self._find)
         if seed is None:
             raise InputError(
-                f"{where}, line {number}: expected {expected}, a tab and a label,"
+                f"{self._path}, line {number}: expected {self._expected}, a tab and a label,"
                 f" got {line.strip()[:_SHOWN]!r}"
             )
-        first = line_of.setdefault(seed, number)
+        first = self._line_of.setdefault(seed, number)
         if first != number:
             node = line.split("\t")[0].strip()
             raise InputError(
-                f"{where}, line {number}: node {node} has the label {seed[1]!r}"
+                f"{self._path}, line {number}: node {node} has the label {seed[1]!r}"
                 f" in line {first} already"
             )
-    if not line_of:
-        raise InputError(f"{where}: expected one seed or more, got an empty file")
-    names = tuple(sorted({label for _, label in line_of}))
-    numbers = {name: number for number, name in enumerate(names)}
-    seed_nodes = [node for node, _ in line_of]
-    seed_labels = [numbers[label] for _, label in line_of]
-    return SeedLabels.of(seed_nodes, seed_labels), names
+
+    def seeds(self) -> tuple[SeedLabels, tuple[str, ...]]:
+        """Return the seeds, and the names of labels. Raises :class:`InputError` without any."""
+        if not self._line_of:
+            raise InputError(f"{self._path}: expected one seed or more, got an empty file")
+        nodes, labels = zip(*self._line_of, strict=True)
+        # in the order of the alphabet, so that the same labels have the same numbers in any file
+        names = tuple(sorted(set(labels)))
+        numbers = {name: number for number, name in enumerate(names)}
+        return SeedLabels.of(nodes, [numbers[label] for label in labels]), names
 
 
 def _lines(path: str | os.PathLike[str]) -> list[str]:
@@ -155,16 +178,22 @@ def write_labels(
         from pyarrow import parquet
     except ImportError as error:
         raise MissingDependencyError("pyarrow", "graphs", "writing labels to Parquet") from error
+    table = pyarrow.table(_columns(labels, names, ids))
+    with atomic_path(path) as temporary:
+        parquet.write_table(table, temporary)
+
+
+def _columns(labels: Labels, names: Sequence[str], ids: NDArray[Any] | None) -> dict[str, Any]:
+    """Return the columns of a table of labels."""
+    import pyarrow
+
     stored = labels.names >= 0
     # lists of all nodes are one array, and where each begins
     offsets = np.concatenate([[0], stored.sum(axis=1).cumsum()]).astype(np.int64)
     texts = pyarrow.DictionaryArray.from_arrays(labels.names[stored], list(names))
     lists = pyarrow.LargeListArray
-    columns = {
+    return {
         "node": np.arange(len(stored)) if ids is None else _column(ids),
         "labels": lists.from_arrays(offsets, texts.dictionary_decode()),
         "shares": lists.from_arrays(offsets, labels.shares[stored]),
     }
-    table = pyarrow.table(columns)
-    with atomic_path(path) as temporary:
-        parquet.write_table(table, temporary)

@@ -155,10 +155,7 @@ class WeightedGraph:
             if not table.num_rows:
                 raise InputError("it holds no edge: nothing would spread")
             source, target, ids = _nodes(table.column("source"), table.column("target"))
-            weights = _column(table, "weight") if "weight" in table.column_names else None
-            if relations is not None:
-                column = table.column("relation").combine_chunks().dictionary_encode()
-                weights = _counts(column, relations, weights)
+            weights = _weights_of(table, relations)
             nodes = None if ids is None else len(ids)
             graph = cls.of_edges(source, target, weights, nodes=nodes, directed=directed)
         except (OSError, KeyError, pyarrow.ArrowException, InputError) as error:
@@ -258,11 +255,11 @@ def _count(source: NDArray[Any], target: NDArray[Any], nodes: int | None) -> int
         whole_in_range("nodes", nodes, low=0, high=_MOST_NODES)
     count = highest + 1 if nodes is None else nodes
     # ends are checked before the gap below: a negative number is a slip, and no name
-    most = min(count, _MOST_NODES) - 1
-    if lowest < 0 or highest > most:
+    last = min(count, _MOST_NODES) - 1
+    if lowest < 0 or highest > last:
         wrong = lowest if lowest < 0 else highest
         edge = int(np.flatnonzero((source == wrong) | (target == wrong))[0])
-        raise InputError(f"edge {edge} joins node {wrong}; expected nodes 0 to {most}")
+        raise InputError(f"edge {edge} joins node {wrong}; expected nodes 0 to {last}")
     if nodes is None and count > _usual_nodes(len(source)):
         raise InputError(
             f"an edge joins node {highest}, but there are {len(source)} edges only: number the"
@@ -335,6 +332,7 @@ def _values(column: Any, name: str) -> NDArray[Any]:
 def _column(table: Any, name: str) -> NDArray[Any]:
     """Return a column of numbers as an array. Raises :class:`InputError`."""
     column = table.column(name)
+    # numpy would make a nan of what is missing, and floats of whole numbers
     if column.null_count:
         raise InputError(f"expected numbers as {name}, got {column.null_count} missing values")
     if _is_object(column):
@@ -345,6 +343,15 @@ def _column(table: Any, name: str) -> NDArray[Any]:
 def _is_object(column: Any) -> bool:
     """Return whether numpy has no type of numbers for a column."""
     return column.type.to_pandas_dtype() in (np.object_, np.str_)
+
+
+def _weights_of(table: Any, relations: Mapping[str, float] | None) -> NDArray[Any] | None:
+    """Return how much each edge of a table counts; None where all count alike."""
+    weights = _column(table, "weight") if "weight" in table.column_names else None
+    if relations is None:
+        return weights
+    column = table.column("relation").combine_chunks().dictionary_encode()
+    return _counts(column, relations, weights)
 
 
 def _counts(

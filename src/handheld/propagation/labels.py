@@ -61,8 +61,8 @@ class Labels:
         stored = self.names >= 0
         # where all labels are stored the rest is 0
         others = np.maximum(self.classes - stored.sum(axis=1), 1)
-        rest = (self.rest / others).astype(np.float32)
-        shares = np.repeat(rest[:, None], self.classes, axis=1)
+        unstored = (self.rest / others).astype(np.float32)
+        shares = np.repeat(unstored[:, None], self.classes, axis=1)
         rows, columns = stored.nonzero()
         shares[rows, self.names[rows, columns]] = self.shares[rows, columns]
         return shares
@@ -124,14 +124,7 @@ class SeedLabels:
         node = np.asarray(nodes)
         label = np.asarray(labels)
         share = np.ones(node.shape) if shares is None else np.asarray(shares)
-        if not node.size:
-            raise InputError("expected one seed or more")
-        shapes_fit = node.ndim == 1 and node.shape == label.shape == share.shape
-        types_fit = node.dtype.kind in _WHOLE and label.dtype.kind in _WHOLE
-        if not (shapes_fit and types_fit):
-            raise InputError(
-                "expected nodes and labels (seeds,) of whole numbers, and as many shares"
-            )
+        _check_arrays(node, label, share)
         _within("node", node, 0, _MOST_NUMBER)
         _within("label", label, 0, _MOST_NUMBER)
         _within("share", share, _LEAST_SHARE, _MOST_SHARE)
@@ -151,10 +144,7 @@ class SeedLabels:
             InputError: seeds that are no nodes, labels beyond ``classes``, or more labels of one
                 node than are stored.
         """
-        if self.nodes.max() >= nodes:
-            raise InputError(f"a seed is node {self.nodes.max()}; there are {nodes} nodes")
-        if self.labels.max() >= classes:
-            raise InputError(f"a seed has label {self.labels.max()}; there are {classes} labels")
+        self._check_numbers(nodes, classes)
         # node by node, the largest share of each first
         order = np.lexsort((self.labels, -self.shares, self.nodes))
         node = self.nodes[order]
@@ -172,6 +162,22 @@ class SeedLabels:
         is_seed = np.zeros(nodes, bool)
         is_seed[node] = True
         return Labels(names, shares, classes), is_seed
+
+    def _check_numbers(self, nodes: int, classes: int) -> None:
+        if self.nodes.max() >= nodes:
+            raise InputError(f"a seed is node {self.nodes.max()}; there are {nodes} nodes")
+        if self.labels.max() >= classes:
+            raise InputError(f"a seed has label {self.labels.max()}; there are {classes} labels")
+
+
+def _check_arrays(nodes: NDArray[Any], labels: NDArray[Any], shares: NDArray[Any]) -> None:
+    """Raise :class:`InputError` for arrays that are no seeds, whatever their numbers."""
+    if not nodes.size:
+        raise InputError("expected one seed or more")
+    shapes_fit = nodes.ndim == 1 and nodes.shape == labels.shape == shares.shape
+    types_fit = nodes.dtype.kind in _WHOLE and labels.dtype.kind in _WHOLE
+    if not (shapes_fit and types_fit):
+        raise InputError("expected nodes and labels (seeds,) of whole numbers, and as many shares")
 
 
 def _of_each_node(

@@ -287,7 +287,7 @@ def shards(graph: WeightedGraph, count: int) -> list[GraphShard]:
 def _reads(graph: WeightedGraph, first: int, last: int) -> NDArray[np.int64]:
     """Return the nodes outside of a range that its edges lead to, rising."""
     others = np.unique(graph.neighbours[graph.offsets[first] : graph.offsets[last]])
-    return others[(others < first) | (others >= last)].astype(np.int64)
+    return others[~_within(others, first, last)].astype(np.int64)
 
 
 def _shard(
@@ -298,19 +298,30 @@ def _shard(
 ) -> GraphShard:
     first, last = cut[number]
     mine = reads[number]
-    edges = slice(graph.offsets[first], graph.offsets[last])
-    numbers = graph.neighbours[edges].astype(np.int64)
-    inside = (numbers >= first) & (numbers < last)
-    # its own nodes from 0, those of others after them
-    others = last - first + mine.searchsorted(numbers)
-    neighbours = np.where(inside, numbers - first, others).astype(np.int32)
-    offsets = graph.offsets[first : last + 1] - graph.offsets[first]
-    begins = [begin for begin, _ in cut]
+    # what it reads is rising, so that nodes of one part stand side by side
+    begins = mine.searchsorted([begin for begin, _ in cut])
     return GraphShard(
         first=first,
         last=last,
-        rows=WeightedGraph(offsets, neighbours, graph.weights[edges]),
+        rows=_shard_rows(graph, first, last, mine),
         reads=mine,
-        tells=tuple(other[(other >= first) & (other < last)] - first for other in reads),
-        hears=(*mine.searchsorted(begins).tolist(), len(mine)),
+        tells=tuple(other[_within(other, first, last)] - first for other in reads),
+        hears=(*begins.tolist(), len(mine)),
     )
+
+
+def _shard_rows(
+    graph: WeightedGraph, first: int, last: int, reads: NDArray[np.int64]
+) -> WeightedGraph:
+    """Return the edges to nodes [first, last): these from 0, those that are read after them."""
+    edges = slice(graph.offsets[first], graph.offsets[last])
+    numbers = graph.neighbours[edges].astype(np.int64)
+    others = last - first + reads.searchsorted(numbers)
+    neighbours = np.where(_within(numbers, first, last), numbers - first, others)
+    offsets = graph.offsets[first : last + 1] - graph.offsets[first]
+    return WeightedGraph(offsets, neighbours.astype(np.int32), graph.weights[edges])
+
+
+def _within(numbers: NDArray[Any], first: int, last: int) -> NDArray[np.bool_]:
+    """Return which numbers are in [first, last)."""
+    return (numbers >= first) & (numbers < last)

@@ -105,9 +105,9 @@ class ProjectionGraph:
         votes = np.zeros((len(signatures), self.classes), np.float32)
         if not len(self.keys) or not len(signatures):
             return votes
-        places = self.keys.searchsorted(signatures).clip(max=len(self.keys) - 1)
-        texts, functions = (self.keys[places] == signatures).nonzero()
-        entries = places[texts, functions]
+        nearest = self.keys.searchsorted(signatures).clip(max=len(self.keys) - 1)
+        texts, functions = (self.keys[nearest] == signatures).nonzero()
+        entries = nearest[texts, functions]
         labels = self.labels[entries]
         known = labels >= 0
         voters = np.broadcast_to(texts[:, None], labels.shape)
@@ -134,10 +134,10 @@ class ProjectionGraph:
         signatures = np.unique(_signatures(self.features, self.signs, [text]))
         # signatures that nobody had become entries without votes
         missing = signatures[~np.isin(signatures, self.keys)]
-        places = self.keys.searchsorted(missing)
-        keys = np.insert(self.keys, places, missing)
-        labels = np.insert(self.labels, places, -1, axis=0)
-        votes = np.insert(self.votes, places, 0.0, axis=0)
+        positions = self.keys.searchsorted(missing)
+        keys = np.insert(self.keys, positions, missing)
+        labels = np.insert(self.labels, positions, -1, axis=0)
+        votes = np.insert(self.votes, positions, 0.0, axis=0)
         for entry in keys.searchsorted(signatures):
             _move(labels[entry], votes[entry], label, rate)
         return replace(self, keys=keys, labels=labels, votes=votes)
@@ -167,21 +167,7 @@ class ProjectionGraph:
         """Read what :meth:`to_bytes` wrote. Raises :class:`ModelError` for anything else."""
         try:
             arrays = read_npz(content, _MOST_BYTES)
-            card: dict[str, Any] = read_json(arrays["card"].tobytes())
-            if card["format"] != _FORMAT:
-                raise ModelError(
-                    f"the table has format {card['format']!r}; this version reads {_FORMAT}"
-                )
-            letters = tuple(card["features"]["letters"])
-            stored = arrays["votes"]
-            table = cls(
-                features=Features(**{**card["features"], "letters": letters}),
-                signs=Signs(**card["signs"]),
-                classes=int(card["classes"]),
-                keys=arrays["keys"].astype(np.uint64),
-                labels=arrays["labels"].astype(np.int32),
-                votes=(stored / _FULL).astype(np.float32),
-            )
+            table = cls._of_arrays(arrays)
         except ModelError:
             raise
         # whatever a damaged file makes numpy and the constructors raise
@@ -189,11 +175,30 @@ class ProjectionGraph:
             raise ModelError(
                 f"this is no table of signatures, or it is damaged: {error}"
             ) from error
-        if stored.dtype != np.uint8 or not table._fits():
+        if arrays["votes"].dtype != np.uint8 or not table._fits():
             raise ModelError(
                 "the table of signatures is damaged: its keys, labels and votes do not fit together"
             )
         return table
+
+    @classmethod
+    def _of_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "ProjectionGraph":
+        """Build what arrays of a file describe, whether they fit together or not."""
+        card: dict[str, Any] = read_json(arrays["card"].tobytes())
+        if card["format"] != _FORMAT:
+            raise ModelError(
+                f"the table has format {card['format']!r}; this version reads {_FORMAT}"
+            )
+        # JSON has no tuples
+        letters = tuple(card["features"]["letters"])
+        return cls(
+            features=Features(**{**card["features"], "letters": letters}),
+            signs=Signs(**card["signs"]),
+            classes=int(card["classes"]),
+            keys=arrays["keys"].astype(np.uint64),
+            labels=arrays["labels"].astype(np.int32),
+            votes=(arrays["votes"] / _FULL).astype(np.float32),
+        )
 
     def _fits(self) -> bool:
         """Return whether keys, labels and votes are those of one table."""
@@ -229,13 +234,8 @@ class _Counts(NamedTuple):
         names = np.repeat(labels.names[texts, columns], functions)
         shares = np.repeat(labels.shares[texts, columns], functions)
         order = np.lexsort((names, keys))
-        keys = keys[order]
-        names = names[order]
-        shares = shares[order]
-        is_new = np.ones(len(keys), bool)
-        is_new[1:] = (keys[1:] != keys[:-1]) | (names[1:] != names[:-1])
-        first = np.flatnonzero(is_new)
-        return cls(keys[first], names[first], _sums(shares, first))
+        first = _first_of_runs(keys[order], names[order])
+        return cls(keys[order][first], names[order][first], _sums(shares[order], first))
 
     def largest(
         self, max_labels: int, min_count: int
@@ -244,6 +244,7 @@ class _Counts(NamedTuple):
 
         Votes are the largest counts of each key, as shares of all texts that have it and one more.
         """
+        # key by key, the largest count of each first, of equal ones the smaller label
         order = np.lexsort((self.labels, -self.counts, self.keys))
         counts = self.counts[order]
         keys, first, sizes = np.unique(self.keys[order], return_index=True, return_counts=True)
@@ -252,13 +253,20 @@ class _Counts(NamedTuple):
         columns = np.arange(len(order)) - first.repeat(sizes)
         entries = np.arange(len(keys)).repeat(sizes)
         stored = columns < max_labels
-        place = (entries[stored], columns[stored])
+        cells = (entries[stored], columns[stored])
         labels = np.full((len(keys), max_labels), -1, np.int32)
-        labels[place] = self.labels[order][stored]
+        labels[cells] = self.labels[order][stored]
         votes = np.zeros((len(keys), max_labels), np.float32)
-        votes[place] = counts[stored] / (totals[entries[stored]] + 1)
+        votes[cells] = counts[stored] / (totals[entries[stored]] + 1)
         often = totals >= min_count
         return keys[often], labels[often], votes[often]
+
+
+def _first_of_runs(*columns: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the rows of sorted columns that differ from the row before them."""
+    is_new = np.ones(len(columns[0]), bool)
+    is_new[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    return np.flatnonzero(is_new)
 
 
 def _sums(values: NDArray[np.float32], first: NDArray[np.intp]) -> NDArray[np.float32]:

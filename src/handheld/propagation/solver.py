@@ -52,7 +52,7 @@ _MOST_LABELS = 64
 _CHOOSING = 30
 
 
-def propagate(
+def propagate(  # noqa: PLR0913  # options by keyword, each by itself
     graph: WeightedGraph,
     seeds: SeedLabels,
     *,
@@ -140,25 +140,9 @@ def propagate(
     problem = _Problem(system, start, is_seed, labels)
     masses, end = problem.solve(make, rule, limit, report)
     if not end.converged:
-        warnings.warn(
-            f"labels still change after {end.sweeps} sweeps: shares may be {end.residual:.2g} from"
-            f" where they end (tolerance {limit.tolerance:g}); raise max_iter, or the prior,"
-            " against which weights are very large",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-    result = problem.labels_of(masses, end.residual)
-    reached = len(system.order)
-    return PropagatedLabels(
-        names=result.names,
-        shares=result.shares,
-        classes=count,
-        converged=end.converged,
-        n_iter=end.sweeps,
-        reached=reached,
-        unreached=graph.nodes - reached,
-        residual=end.residual,
-    )
+        # the line that asked for labels is the one that can raise max_iter
+        warnings.warn(_not_converged(end, limit), ConvergenceWarning, stacklevel=2)
+    return problem.propagated(masses, end)
 
 
 class SweepRunner(Protocol):
@@ -191,6 +175,14 @@ class _End(NamedTuple):
     sweeps: int
     residual: float
     converged: bool
+
+
+def _not_converged(end: _End, limit: _Limit) -> str:
+    return (
+        f"labels still change after {end.sweeps} sweeps: shares may be {end.residual:.2g} from"
+        f" where they end (tolerance {limit.tolerance:g}); raise max_iter, or the prior,"
+        " against which weights are very large"
+    )
 
 
 def _classes(classes: int | None, seeds: SeedLabels) -> int:
@@ -260,6 +252,7 @@ class _Problem:
         nodes = len(start.names)
         values = np.zeros((nodes, len(self.labels)))
         rows, columns = (start.names >= 0).nonzero()
+        # columns of labels in use, which may be numbered with gaps
         labels = self.labels.searchsorted(start.names[rows, columns])
         values[rows, labels] = start.shares[rows, columns]
         return LabelMasses(np.empty((nodes, 0), np.int32), values, start.classes)
@@ -292,6 +285,21 @@ class _Problem:
             masses.classes,
         )
 
+    def propagated(self, masses: LabelMasses, end: _End) -> PropagatedLabels:
+        """Return the labels of all nodes, and how they were come by."""
+        labels = self.labels_of(masses, end.residual)
+        reached = len(self.system.order)
+        return PropagatedLabels(
+            names=labels.names,
+            shares=labels.shares,
+            classes=labels.classes,
+            converged=end.converged,
+            n_iter=end.sweeps,
+            reached=reached,
+            unreached=len(labels.names) - reached,
+            residual=end.residual,
+        )
+
     def labels_of(self, masses: LabelMasses, residual: float) -> Labels:
         """Turn masses into shares, the largest first."""
         start = self.start
@@ -299,20 +307,7 @@ class _Problem:
         far = self.system.reached & (masses.values.max(axis=1) <= min(residual, _FAR))
         if far.any():
             self._arrive(masses, far)
-        nodes, stored = start.names.shape
-        # of equal masses the smaller label first, of far nodes the one that arrives: they are in
-        # order
-        comparable = np.where(far[:, None], 0.0, masses.values)
-        ranked = np.where(masses.names >= 0, comparable, -np.inf)
-        order = np.argsort(-ranked, axis=1, kind="stable")[:, :stored]
-        best = np.take_along_axis(masses.names, order, axis=1)
-        values = np.take_along_axis(masses.values, order, axis=1)
-        rest = np.maximum(1 - masses.values.sum(axis=1, keepdims=True), 0) / masses.classes
-        width = order.shape[1]
-        names = np.full((nodes, stored), -1, np.int32)
-        names[:, :width] = best
-        shares = np.zeros((nodes, stored), np.float32)
-        shares[:, :width] = np.where(best >= 0, np.maximum(values + rest, 0), 0.0)
+        names, shares = _largest(masses, far, stored=start.names.shape[1])
         # seeds keep their labels exactly
         names[self.is_seed] = start.names[self.is_seed]
         shares[self.is_seed] = start.shares[self.is_seed]
@@ -324,6 +319,25 @@ class _Problem:
             return masses
         names = np.where(masses.values != 0, self.labels, -1).astype(np.int32)
         return LabelMasses(names, masses.values, masses.classes)
+
+
+def _largest(
+    masses: LabelMasses, far: NDArray[np.bool_], stored: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return (nodes, stored) labels, the largest share first, and their shares."""
+    # of equal masses the smaller label first, of far nodes the one that arrives: they are in order
+    comparable = np.where(far[:, None], 0.0, masses.values)
+    ranked = np.where(masses.names >= 0, comparable, -np.inf)
+    order = np.argsort(-ranked, axis=1, kind="stable")[:, :stored]
+    best = np.take_along_axis(masses.names, order, axis=1)
+    values = np.take_along_axis(masses.values, order, axis=1)
+    # what has not arrived from seeds is the uniform prior's, alike for all labels
+    uniform = np.maximum(1 - masses.values.sum(axis=1, keepdims=True), 0) / masses.classes
+    shares = np.where(best >= 0, np.maximum(values + uniform, 0), 0.0)
+    # there may be fewer labels than are stored
+    missing = ((0, 0), (0, stored - best.shape[1]))
+    names = np.pad(best, missing, constant_values=-1)
+    return names.astype(np.int32), np.pad(shares, missing).astype(np.float32)
 
 
 def _run(

@@ -7,9 +7,9 @@ x of the other nodes are those that satisfy, for each node i and label c of C,
 
 That is the minimum of the objective of Ravi and Diao (AISTATS 2016, eq. 1), seeds being exact.
 Sweeps work with *masses* u, what arrives from seeds: x(i, c) = u(i, c) + (1 - sum_c u(i, c)) / C.
-For masses the uniform prior is 0. A node that no path joins with a seed has none; along the edges of
-a directed graph others may read it, and its uniform shares would pull theirs, so it is left out of
-the system, with its edges.
+For masses the uniform prior is 0. A node that no path joins with a seed has none; along the edges
+of a directed graph others may read it, and its uniform shares would pull theirs, so it is left out
+of the system, with its edges.
 """
 
 from dataclasses import dataclass, replace
@@ -33,11 +33,13 @@ class Pendants:
         order: (pendants,) int32 nodes, leaves first.
         parents: (nodes,) int32 what each hangs from.
         factors: (nodes,) masses of a pendant over those of its parent, in (0, 1].
+        leaks: (nodes,) what pendants lose, to be added to the prior of what they hang from.
     """
 
     order: NDArray[np.int32]
     parents: NDArray[np.int32]
     factors: NDArray[np.float64]
+    leaks: NDArray[np.float64]
 
     def follow(self, names: NDArray[np.int32], masses: NDArray[np.float64]) -> None:
         """Write the names and masses of pendants, (nodes, labels), from those of all others."""
@@ -100,17 +102,16 @@ class LinearSystem:
         towards = graph.reversed()
         order, level = waves(towards.offsets, towards.neighbours, seeds)
         reached = (level >= 0) & ~seeds
-        leaks = np.zeros(graph.nodes)
-        pendants = _no_pendants(graph.nodes)
         # in a directed graph a node may be read by others than those that it reads
         if _equal(graph, towards):
-            pendants = _pendants(graph, reached, mu, prior, leaks)
+            pendants = _pendants(graph, reached, mu, prior)
         else:
+            pendants = _no_pendants(graph.nodes)
             graph = _without_unreached(graph, level)
         core = _core(graph, pendants)
         free = reached.copy()
         free[pendants.order] = False
-        scale = mu / (mu * _sums(core, np.ones(graph.nodes)) + prior + leaks)
+        scale = mu / (mu * _sums(core, np.ones(graph.nodes)) + prior + pendants.leaks)
         gap, radius = _bounds(core, free, scale)
         return cls(
             graph=graph,
@@ -136,8 +137,12 @@ def _equal(graph: WeightedGraph, other: WeightedGraph) -> bool:
 
 
 def _no_pendants(nodes: int) -> Pendants:
-    order = np.empty(0, np.int32)
-    return Pendants(order, parents=np.full(nodes, -1, np.int32), factors=np.ones(nodes))
+    return Pendants(
+        order=np.empty(0, np.int32),
+        parents=np.full(nodes, -1, np.int32),
+        factors=np.ones(nodes),
+        leaks=np.zeros(nodes),
+    )
 
 
 def _without_unreached(graph: WeightedGraph, level: NDArray[np.int32]) -> WeightedGraph:
@@ -150,11 +155,7 @@ def _without_unreached(graph: WeightedGraph, level: NDArray[np.int32]) -> Weight
 
 
 def _pendants(
-    graph: WeightedGraph,
-    reached: NDArray[np.bool_],
-    mu: float,
-    prior: float,
-    leaks: NDArray[np.float64],
+    graph: WeightedGraph, reached: NDArray[np.bool_], mu: float, prior: float
 ) -> Pendants:
     """Eliminate the pendants of a symmetric graph.
 
@@ -162,7 +163,6 @@ def _pendants(
         graph: of the nodes.
         reached: (nodes,) which nodes learn.
         mu, prior: weights of the neighbours and of the uniform distribution.
-        leaks: (nodes,) zeros; what pendants lose, to be added to the prior of what they hang from.
     """
     from handheld.propagation._waves import pendant
 
@@ -176,7 +176,7 @@ def _pendants(
         prior,
         pendants.parents,
         pendants.factors,
-        leaks,
+        pendants.leaks,
     )
     return replace(pendants, order=order)
 
@@ -218,17 +218,20 @@ def _bounds(
     """
     if not free.any():
         return np.ones(graph.nodes), 0.0
+
+    def step(walk: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(free, scale * _sums(graph, walk), 0.0)
+
     walk = free.astype(np.float64)
     visits = np.zeros(graph.nodes)
     for _ in range(_STEPS):
         visits += walk
-        walk = np.where(free, scale * _sums(graph, walk), 0.0)
-    after = np.where(free, scale * _sums(graph, walk), 0.0)
+        walk = step(walk)
     # rounding could make 1 - walk 0 where weights are 1e16 times the prior
     absorbed = np.maximum(1 - walk, np.finfo(np.float64).eps)
     gap = np.where(free, absorbed / visits.max(), 1.0)
     # in the inner product in which a sweep is symmetric
     weighted = walk / scale
     norm = float(weighted @ walk)
-    radius = float(weighted @ after) / norm if norm > 0 else 0.0
+    radius = float(weighted @ step(walk)) / norm if norm > 0 else 0.0
     return gap, min(max(radius, 0.0), 1 - float(gap.min()))

@@ -166,20 +166,22 @@ class ReplyBundle:
         Raises:
             ModelError: it is damaged, or of another version.
         """
-        where = os.fspath(path)
+        location = os.fspath(path)
         try:
             require_file(path)
             with zipfile.ZipFile(path) as archive:
                 contents = [_content(archive, name) for name in _ENTRIES]
         except _UNREADABLE as error:
-            raise ModelError(f"{where} cannot be read as a bundle of replies: {error}") from error
+            raise ModelError(
+                f"{location} cannot be read as a bundle of replies: {error}"
+            ) from error
         except ValueError as error:
-            raise ModelError(f"{where} is no bundle of replies: {error}") from error
+            raise ModelError(f"{location} is no bundle of replies: {error}") from error
         try:
             return _bundle(*contents)
         except _DAMAGE as error:
             raise ModelError(
-                f"{where} is no bundle of replies, or it is damaged: {error}"
+                f"{location} is no bundle of replies, or it is damaged: {error}"
             ) from error
 
 

@@ -202,7 +202,7 @@ def read_conversations(path: str | os.PathLike[str]) -> Conversations:
     # late: suggesting replies needs no data sets, and less memory
     from handheld.data import Skipped
 
-    where = os.fspath(path)
+    location = os.fspath(path)
     conversations: list[Conversation] = []
     skipped: list[Skipped] = []
     try:
@@ -212,15 +212,15 @@ def read_conversations(path: str | os.PathLike[str]) -> Conversations:
             try:
                 conversations.append(_conversation(line, number))
             except ValueError as error:
-                skipped.append(Skipped(f"{where}:{number}", str(error)))
+                skipped.append(Skipped(f"{location}:{number}", str(error)))
     # before OSError, of which BadGzipFile is one
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        skipped.append(Skipped(where, f"the file ends early, or is damaged: {error}"))
+        skipped.append(Skipped(location, f"the file ends early, or is damaged: {error}"))
     except OSError as error:
-        raise InputError(f"{where} cannot be read: {error}") from error
+        raise InputError(f"{location} cannot be read: {error}") from error
     if not conversations:
         reason = f"; {skipped[0].name}: {skipped[0].reason}" if skipped else ""
-        raise InputError(f"{where} holds no conversation{reason}")
+        raise InputError(f"{location} holds no conversation{reason}")
     return Conversations(conversations, skipped)
 
 

@@ -81,7 +81,7 @@ def exchanges_of(conversations: Sequence[Conversation]) -> Iterator[Exchange]:
             yield Exchange(messages, answer, number, speaker)
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913  # options by keyword, each by itself
     replier: Replier,
     conversations: Sequence[Conversation],
     *,

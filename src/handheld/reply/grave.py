@@ -57,7 +57,8 @@ _ACUTE = re.compile(
     r"(?: (?:any ?more|much longer|for (?:much )?long(?:er)?|then|to see .*|tomorrow to .*))?$"
     r"|\b(?:ill|i will|i|hell|shell|he will|she will|we) (?:ever )?make it (?:to|till|until|past)"
     r" (?:mon|tues?|wednes|thurs|fri|satur|sun)day$"
-    r"|\b(?:ill|i will|i|hell|shell|he will|she will) (?:ever )?make it (?:to|till|until|past|through)"
+    r"|\b(?:ill|i will|i|hell|shell|he will|she will) (?:ever )?make it "
+    r"(?:to|till|until|past|through)"
     r" (?:(?:the )?(?:morning|night|weekend|week|month|year)|tomorrow|tonight|christmas)$"
     r"|\bwhen (?:you|u|they|she|he) (?:hear|get|see|read)s? the news\b"
     r"|\bi (?:have|got|bought|found) (?:the|enough) (?:pills|rope|gun)\b"
@@ -68,10 +69,12 @@ _ACUTE = re.compile(
 _CLAUSE = re.compile(r"[.!?;,\n]+")
 _NEWS = re.compile(
     r"\bdivorc(?:e|ed|ing)\b|\b(?:was|got|been|being|were|is|are|get|getting) arrested\b"
-    r"(?! (?:development|by (?:the|your|how)))|\barrested (?:him|her|me|them|my|for|last|this|today|on)\b"
+    r"(?! (?:development|by (?:the|your|how)))|\barrested "
+    r"(?:him|her|me|them|my|for|last|this|today|on)\b"
     r"|\b(?:been|being|got|getting|was|were) raided\b|\braided (?:my|our|his|her|the|us)\b"
     r"(?! (?:fridge|pantry|cupboards?|kitchen|wardrobe|closet|sale))"
-    r"|\b(?:ice|police|immigration|cops|fbi) raid(?:s|ed|ing)?\b|\ba raid (?:at|on) (?:my|our|the)\b"
+    r"|\b(?:ice|police|immigration|cops|fbi) raid(?:s|ed|ing)?\b|\ba raid (?:at|on) "
+    r"(?:my|our|the)\b"
     r"|\bdeport(?:ed|ation|ing)\b|\b(?:in|to) (?:jail|custody)\b|\bdetained\b"
     r"|\b(?:hes|shes|theyre|is|are|was|went|gone|she went|he went|now) (?:up )?"
     r"(?:in|to) heaven\b|\b(?:with|to) (?:god|jesus|the lord|the angels) now\b"
@@ -89,7 +92,8 @@ _NO = re.compile(
     r"|theyre|im) not|unfortunately|sadly|im afraid|afraid not|still (?:no|nothing|missing))\b"
 )
 _YES = re.compile(
-    r"(?:ye+s|yea+h?|yeh|yep|yup|ya|it (?:is|did|has|was)|(?:he|she|they) (?:is|did|has|are|was|have)"
+    r"(?:ye+s|yea+h?|yeh|yep|yup|ya|it (?:is|did|has|was)|(?:he|she|they) "
+    r"(?:is|did|has|are|was|have)"
     r"|i did|unfortunately|sadly|afraid so|im afraid|(?:i )?think so|positive|confirmed"
     r"|this morning|last night|just now)\b"
 )
@@ -99,7 +103,8 @@ _NUMBER = re.compile(
 )
 _WHO = (
     r"(?:he|she|they|you|u|it|him|her|them|every(?:one|body)|any(?:one|body)|ur \w+"
-    r"|(?:the|your|ur|his|her|my) (?:\w+ )?(?:baby|dog|cat|puppy|kids?|boy|girl|son|daughter|mum|mom"
+    r"|(?:the|your|ur|his|her|my) (?:\w+ "
+    r")?(?:baby|dog|cat|puppy|kids?|boy|girl|son|daughter|mum|mom"
     r"|mother|dad|father|gran\w*|nan|wife|husband|brother|sister|friend|driver|family|lump|biopsy"
     r"|scan|results?|test|tumou?r|mass|others)|mum|mom|dad|grandma|grandpa|nan)"
 )
@@ -124,7 +129,8 @@ _FEARED = re.compile(
     + _WHO
     + r" (?:\w+ )?(?:die|died|pass(?:ed)?(?: away)?|overdosed?|relapsed?"
     r"|miscarr\w*|hurt (?:you|u|himself|herself)|hit (?:you|u)|kill(?:ed)? (?:himself|herself)"
-    r"|come back|came back|spread)\b(?! (?:from|home|to|with|the))|\b(?:cancer|tumou?r) (?:come|came) back\b"
+    r"|come back|came back|spread)\b(?! (?:from|home|to|with|the))|\b(?:cancer|tumou?r) "
+    r"(?:come|came) back\b"
     r"|\b(?:have|got|is it) (?:the )?cancer\b|\bis that bad\b|^(?:is it )?(?:dead|cancer|terminal)$"
 )
 _COUNTED = re.compile(

@@ -256,22 +256,22 @@ class PersonalState:
         """
         if not os.path.exists(path):
             return cls()
-        where = os.fspath(path)
+        location = os.fspath(path)
         try:
             require_file(path)
             content = read_json(Path(path).read_bytes())
             if content["format"] != FORMAT:
                 raise ModelError(
-                    f"{where} has format {content['format']!r}; this version reads {FORMAT}"
+                    f"{location} has format {content['format']!r}; this version reads {FORMAT}"
                 )
             choices = tuple(_choice(*entry) for entry in content["choices"])
             counts = _counts(content["counts"])
         except _DAMAGE as error:
             raise ModelError(
-                f"{where} is no file of a user's choices, or it is damaged: {error}"
+                f"{location} is no file of a user's choices, or it is damaged: {error}"
             ) from error
         if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() <= 2 * _FADES):
-            raise ModelError(f"{where} is damaged: its counts are no counts")
+            raise ModelError(f"{location} is damaged: its counts are no counts")
         return cls(choices[-_REMEMBERED:], counts)
 
 

@@ -86,8 +86,8 @@ def _places(text: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     forms = (_first_letter(text), _end(text), _length(text), int("'" in text), int("," in text))
     hashes = words_of([text]).hashes[:_LONGEST]
     # the upper half of a fingerprint, scaled to the number of places
-    places = (hashes >> np.uint64(32)) * np.uint64(_WORDS) // np.uint64(1 << 32)
-    return _GROUP_STARTS + np.array(forms), (_FORMS + places).astype(np.intp)
+    word_places = (hashes >> np.uint64(32)) * np.uint64(_WORDS) // np.uint64(1 << 32)
+    return _GROUP_STARTS + np.array(forms), (_FORMS + word_places).astype(np.intp)
 
 
 def _first_letter(text: str) -> int:

@@ -46,27 +46,32 @@ def is_token(sent: str | None, token: str | None) -> bool:
     return token is None or hmac.compare_digest((sent or "").encode(), token.encode())
 
 
-class FormReader:
-    """Has the callbacks of the parser; ``form`` is what came, ``ended`` whether all did.
+@dataclass(frozen=True)
+class UploadTerms:
+    """What an upload has to keep to.
 
-    ``on_allowed`` is called once, when the token is known and before the first file is written.
+    Attributes:
+        max_bytes: of the body.
+        token: what a field of that name must say before the first file; None if the request is
+            known to be allowed.
+        on_allowed: called once, when the token is known and before the first file is written; what
+            it raises ends the upload.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        kind: JobKind,
-        max_bytes: int,
-        token: str | None,
-        on_allowed: Callable[[], None],
-    ) -> None:
+    max_bytes: int
+    token: str | None
+    on_allowed: Callable[[], None]
+
+
+class FormReader:
+    """Has the callbacks of the parser; ``form`` is what came, ``ended`` whether all did."""
+
+    def __init__(self, folder: Path, job_kind: JobKind, terms: UploadTerms) -> None:
         self.form = UploadedForm()
         self.ended = False
         self._folder = folder
-        self._kind = kind
-        self._max_bytes = max_bytes
-        self._token = token
-        self._on_allowed = on_allowed
+        self._kind = job_kind
+        self._terms = terms
         self._is_allowed = False
         self._header = b""
         self._value = b""
@@ -91,9 +96,9 @@ class FormReader:
     def count(self, size: int) -> None:
         """Count bytes of the body. Raises :class:`UploadError` when there are too many."""
         self.form.bytes += size
-        if self.form.bytes > self._max_bytes:
+        if self.form.bytes > self._terms.max_bytes:
             raise UploadError(
-                413, f"expected an upload of at most {self._max_bytes} bytes, got more"
+                413, f"expected an upload of at most {self._terms.max_bytes} bytes, got more"
             )
 
     def close(self) -> None:
@@ -127,11 +132,11 @@ class FormReader:
             self._kind.field(self._name)
 
     def _open(self, sent: str) -> None:
-        if not is_token(self.form.values.get("token"), self._token):
+        if not is_token(self.form.values.get("token"), self._terms.token):
             raise UploadError(401, NO_TOKEN)
         if not self._is_allowed:
             self._is_allowed = True
-            self._on_allowed()
+            self._terms.on_allowed()
         field = self._kind.field(self._name)
         if field.type != "file":
             raise InputError(f"{field.label}: expected a {field.type}, got a file")

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from handheld.errors import BusyError, InputError, MissingDependencyError
 from handheld.service._context import ServiceContext
-from handheld.service._form import NO_TOKEN, UploadedForm, UploadError, is_token
+from handheld.service._form import NO_TOKEN, UploadedForm, UploadError, UploadTerms, is_token
 from handheld.service._upload import receive_form
 from handheld.service.jobs.folders import key_of, new_id
 from handheld.service.jobs.kinds import JobKind
@@ -97,9 +97,7 @@ async def _take(
             request.headers.get("content-type", ""),
             folder / "upload",
             job_kind,
-            max_bytes=max_bytes,
-            token=token,
-            on_allowed=allow,
+            UploadTerms(max_bytes, token, on_allowed=allow),
         )
     await run_in_threadpool(_queue, context, job_kind, key, form)
 

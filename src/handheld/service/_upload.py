@@ -1,11 +1,18 @@
 """Forms with files, written to disk as they come: nothing of a file's size is ever in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from handheld.errors import MissingDependencyError
-from handheld.service._form import NO_TOKEN, FormReader, UploadedForm, UploadError, is_token
+from handheld.service._form import (
+    NO_TOKEN,
+    FormReader,
+    UploadedForm,
+    UploadError,
+    UploadTerms,
+    is_token,
+)
 from handheld.service.jobs.kinds import JobKind
 
 try:
@@ -24,11 +31,8 @@ async def receive_form(
     stream: AsyncIterator[bytes],
     content_type: str,
     folder: Path,
-    kind: JobKind,
-    *,
-    max_bytes: int,
-    token: str | None,
-    on_allowed: Callable[[], None],
+    job_kind: JobKind,
+    terms: UploadTerms,
 ) -> UploadedForm:
     """Read a ``multipart/form-data`` body into a folder.
 
@@ -36,11 +40,8 @@ async def receive_form(
         stream: pieces of the body.
         content_type: of the request.
         folder: for the files.
-        kind: which fields there may be.
-        max_bytes: of the body.
-        token: what a field of that name must say before the first file, None if the request is
-            known to be allowed.
-        on_allowed: called once, before the first file is written; what it raises ends the upload.
+        job_kind: which fields there may be.
+        terms: that the body has to keep to.
 
     Raises:
         UploadError: what is too large, not allowed, broken, or silent for half a minute.
@@ -51,7 +52,7 @@ async def receive_form(
         raise UploadError(
             415, f"expected a body of type multipart/form-data, got {content_type[:80]!r}"
         )
-    reader = FormReader(folder, kind, max_bytes, token, on_allowed)
+    reader = FormReader(folder, job_kind, terms)
     try:
         parser = MultipartParser(options[b"boundary"], reader.callbacks())
         while (chunk := await _next(stream)) is not None:
@@ -63,7 +64,7 @@ async def receive_form(
         raise UploadError(400, f"expected a multipart body, got a broken one: {error}") from error
     finally:
         reader.close()
-    if not is_token(reader.form.values.pop("token", None), token):
+    if not is_token(reader.form.values.pop("token", None), terms.token):
         raise UploadError(401, NO_TOKEN)
     return reader.form
 

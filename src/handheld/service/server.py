@@ -20,7 +20,7 @@ _MIN_TOKEN = 8  # characters; a shorter one is guessed
 _HEADER_SECONDS = 30.0  # in which a connection must send the head of its first request
 
 
-def create_app(
+def create_app(  # noqa: PLR0913  # options by keyword, each by itself
     kinds: Iterable[JobKind],
     *,
     folder: str | os.PathLike[str],
@@ -62,7 +62,7 @@ def create_app(
     return make_app(context, hosts=tuple(hosts), close=opened.close)
 
 
-def serve(
+def serve(  # noqa: PLR0913  # options by keyword, each by itself
     kinds: Iterable[JobKind],
     *,
     folder: str | os.PathLike[str],

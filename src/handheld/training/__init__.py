@@ -11,13 +11,13 @@ from handheld._extras import lazily
 if TYPE_CHECKING:
     from handheld.training.distillation import Distillation, student_loss
     from handheld.training.hardware import autocast, device, device_of
-    from handheld.training.loop import Report, Schedule, fit
+    from handheld.training.loop import FitRun, Report, Schedule, fit
     from handheld.training.state import load_state, save_state
 
 _MODULES = {
     "distillation": ("Distillation", "student_loss"),
     "hardware": ("autocast", "device", "device_of"),
-    "loop": ("Report", "Schedule", "fit"),
+    "loop": ("FitRun", "Report", "Schedule", "fit"),
     "state": ("load_state", "save_state"),
 }
 _HOME: dict[str, str] = {}
@@ -26,6 +26,7 @@ for _module, _names in _MODULES.items():
 
 __all__ = [
     "Distillation",
+    "FitRun",
     "Report",
     "Schedule",
     "autocast",

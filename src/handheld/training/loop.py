@@ -78,14 +78,33 @@ class Schedule:
         return self.rate * 0.5 * (1 + math.cos(math.pi * fallen))
 
 
-def fit(
+def _unheard(step: int, steps: int, loss: float) -> None:
+    """Tell nobody of a step."""
+
+
+@dataclass(frozen=True)
+class FitRun:
+    """How a training is seeded, kept and told, as one function hands it on to the next.
+
+    Attributes:
+        seed: of weights, order, dropout and whatever else is random.
+        save: file to go on from; None: nothing is kept.
+        report: called after each step.
+    """
+
+    seed: int = 0
+    save: Path | None = None
+    report: Report = _unheard
+
+
+def fit(  # noqa: PLR0913  # what FitRun holds, and more
     network: nn.Module,
     take_step: Callable[[int], float],
     schedule: Schedule,
     steps: int,
     *,
     save: Path | None = None,
-    report: Report = lambda step, steps, loss: None,
+    report: Report = _unheard,
     seed: int = 0,
     after: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
@@ -118,8 +137,7 @@ def fit(
     state = _LoopState(network, schedule, steps)
     if save is not None and os.path.exists(save):
         state.resume(save)
-    saved = clock()
-    kept = state.done
+    saver = _Saver(save if writes else None, state, clock)
     is_whole = True
     try:
         # An interrupt may have cut off what was to be done after the last step.
@@ -134,16 +152,11 @@ def fit(
                 after()
                 is_whole = True
             report(step + 1, steps, state.mean)
-            is_due = step + 1 == steps or clock() - saved > _SAVE_SECONDS
-            if save is not None and writes and is_due:
-                state.save(save)
-                kept = state.done
-                saved = clock()
+            saver.save_if_due()
     except KeyboardInterrupt:
         # Within a step the weights, their means and the optimiser are not those of one moment.
-        if save is not None and writes and is_whole and state.done > kept:
-            with uninterrupted():
-                state.save(save)
+        if is_whole:
+            saver.save_if_new()
         raise
     return state.curve
 
@@ -166,6 +179,11 @@ class _LoopState:
         self._network = network
         self._steps = steps
         self._plan = {**asdict(schedule), "steps": steps}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all steps were taken."""
+        return self.done == self._steps
 
     def take(self, step: int, take_step: Callable[[int], float], schedule: Schedule) -> None:
         """Take a step. Raises :class:`TrainingError` where its loss is no number."""
@@ -193,10 +211,9 @@ class _LoopState:
 
     def save(self, path: Path) -> None:
         """Write the state; without the optimiser's at the end, which nothing goes on from."""
-        is_over = self.done == self._steps
         state = {
             "network": self._network.state_dict(),
-            "optimiser": {} if is_over else self.optimiser.state_dict(),
+            "optimiser": {} if self.is_over else self.optimiser.state_dict(),
             "plan": self._plan,
             "done": self.done,
             "curve": self.curve,
@@ -228,6 +245,37 @@ class _LoopState:
                 f"{path} is damaged, or the state of another network: delete it to begin again "
                 f"({error})"
             ) from error
+
+
+class _Saver:
+    """Writes the state of a run now and then.
+
+    Args:
+        path: of the file; None: nothing is written.
+        state: of the run.
+        clock: seconds.
+    """
+
+    def __init__(self, path: Path | None, state: _LoopState, clock: Callable[[], float]):
+        self._path = path
+        self._state = state
+        self._clock = clock
+        self._saved_at = clock()
+        self._kept = state.done
+
+    def save_if_due(self) -> None:
+        """Write the state at the end, or where the last one is a minute old."""
+        is_due = self._state.is_over or self._clock() - self._saved_at > _SAVE_SECONDS
+        if self._path is not None and is_due:
+            self._state.save(self._path)
+            self._kept = self._state.done
+            self._saved_at = self._clock()
+
+    def save_if_new(self) -> None:
+        """Write the state where steps were taken since the last one."""
+        if self._path is not None and self._state.done > self._kept:
+            with uninterrupted():
+                self._state.save(self._path)
 
 
 def _optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:

@@ -1,4 +1,6 @@
-"""Members that learn on a Ray cluster: the same as here, kept, and what goes wrong there told as it would be here."""
+"""Members that learn on a Ray cluster: the same as here, kept, and what goes wrong there told as it
+would be here.
+"""
 
 import json
 import os
@@ -127,7 +129,9 @@ def same(one: Finished, other: Finished) -> None:
 
 
 def test_a_whole_family(splits: Splits, tmp_path: Path) -> None:
-    """The large network learns on two processes, the member on a cluster that comes and goes, after compiling has begun."""
+    """The large network learns on two processes, the member on a cluster that comes and goes, after
+    compiling has begun.
+    """
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "candidates.json").write_text(
         json.dumps([asdict(OTHER)])
@@ -219,7 +223,8 @@ def test_a_module_that_a_machine_lacks_is_named(
 ) -> None:
     """As it is with a network of the user's own that was not installed on the cluster."""
     (tmp_path / "module_of_mine.py").write_text(
-        "from handheld.compress.pictures.training.batches import PictureBatches\nclass Mine(PictureBatches): pass\n"
+        "from handheld.compress.pictures.training.batches import PictureBatches\nclass "
+        "Mine(PictureBatches): pass\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     mine = import_module("module_of_mine")

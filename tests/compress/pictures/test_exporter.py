@@ -1,4 +1,6 @@
-"""Which of a member's files is chosen, by figures that stand here: bytes, and which of 143 pictures are answered right."""
+"""Which of a member's files is chosen, by figures that stand here: bytes, and which of 143 pictures
+are answered right.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +21,9 @@ LAYERS = tuple(f"layer{number}" for number in range(9))
 
 @dataclass(frozen=True)
 class Scripted(Exporter):
-    """Compiles nothing: a file is its name, filled up to its size, and answers the first examples right."""
+    """Compiles nothing: a file is its name, filled up to its size, and answers the first examples
+    right.
+    """
 
     sizes: Mapping[str, int] = ()  # type: ignore[assignment]
     counts: Mapping[str, int] = ()  # type: ignore[assignment]
@@ -77,7 +81,9 @@ def chosen(counts: Mapping[str, int], limits: FileLimits | None = None, **purpos
 
 
 def test_two_pictures_of_143_are_chance():
-    """The demo's nested_2: 1.4 points of so few pictures made its file 2.5 times larger, and missed its target."""
+    """The demo's nested_2: 1.4 points of so few pictures made its file 2.5 times larger, and missed
+    its target.
+    """
     one = chosen({}, FileLimits(size=82_664))
     assert (one.precision, len(one.content), one.kept_float) == ("int8", 70_000, ())
     assert [step.technique for step in one.steps] == [

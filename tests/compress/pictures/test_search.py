@@ -31,7 +31,9 @@ def builder() -> Builder:
 
 
 class Scales:
-    """A probe that weighs networks instead of compiling them: bytes are parameters, seconds a millionth of them."""
+    """A probe that weighs networks instead of compiling them: bytes are parameters, seconds a
+    millionth of them.
+    """
 
     bytes_each = 1
 
@@ -50,7 +52,9 @@ class Scales:
 
 
 class Noisy(Scales):
-    """Readings spread by some percent, and one of six is of a slow moment, or of one in which the teacher was slow."""
+    """Readings spread by some percent, and one of six is of a slow moment, or of one in which the
+    teacher was slow.
+    """
 
     def __init__(self, seed: int, *, least: float = 0.0):
         super().__init__()
@@ -100,7 +104,9 @@ def seconds_at(builder: Builder, level: int) -> float:
 
 
 def test_a_slow_moment_does_not_make_a_member_small(builder: Builder):
-    """Learn2Compress asks for "94x smaller, 27x faster": one slow reading sent that member to 4 % of the channels."""
+    """Learn2Compress asks for "94x smaller, 27x faster": one slow reading sent that member to 4 %
+    of the channels.
+    """
     limit = seconds_at(builder, 17) / 0.9 * 1.01
     target = Target(latency=limit)
     levels = [
@@ -113,7 +119,9 @@ def test_a_slow_moment_does_not_make_a_member_small(builder: Builder):
 
 
 def test_a_latency_out_of_reach_leaves_the_best_of_the_fastest(builder: Builder):
-    """Below level 12 nothing gets faster: among those the widest within the size is as good as any, and learns most."""
+    """Below level 12 nothing gets faster: among those the widest within the size is as good as any,
+    and learns most.
+    """
     target = Target(size=10**6, latency=seconds_at(builder, 12) / 3)
     candidates = [
         widest(

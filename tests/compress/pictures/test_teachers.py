@@ -66,7 +66,8 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine_nets.py").write_text(
         "from torch import nn\n"
         "def flat(channels, height, width, num_classes):\n"
-        "    return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, num_classes))\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, "
+        "num_classes))\n"
         "def fixed(): return nn.Sequential(nn.Flatten(), nn.Linear(144, 7))\n"
         "def broken(classes): return nn.Linear(5, classes)\n"
         "def nothing(classes): return 'a network'\n"
@@ -227,7 +228,9 @@ def preparation(splits: Splits) -> Preparation:
 
 
 class Sure(nn.Module):
-    """Tells bars from discs and crosses by the brightness of the picture; takes pictures of 0 to 1."""
+    """Tells bars from discs and crosses by the brightness of the picture; takes
+    pictures of 0 to 1.
+    """
 
     def __init__(self, *, probabilities: bool = False):
         super().__init__()
@@ -388,7 +391,9 @@ MEMBER = Candidate("plain_1", "plain", 6, None, 12, Target(smaller=2.0, kind="pl
 def test_all_learn_from_a_file_that_is_only_read(
     files: dict[str, Path], splits: Splits, preparation: Preparation, tmp_path: Path, name: str
 ) -> None:
-    """The labels say nothing here, since they are all wrong: what is learned comes from the file."""
+    """The labels say nothing here, since they are all wrong: what is learned comes from
+    the file.
+    """
     wrong = replace(splits, train=replace(splits.train, labels=(splits.train.labels + 1) % CLASSES))
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "candidates.json").write_text(
@@ -433,7 +438,9 @@ def bright(splits: Splits) -> Splits:
 def test_a_file_with_another_mean_and_std_is_told_before_training(
     files: dict[str, Path], splits: Splits, preparation: Preparation
 ) -> None:
-    """MLPerf Tiny's ResNet takes 0 to 255: given the data's mean and std it answered 11.5 %, and all members learned that."""
+    """MLPerf Tiny's ResNet takes 0 to 255: given the data's mean and std it answered 11.5 %, and
+    all members learned that.
+    """
     data = bright(splits)
     assert (
         file_notes(TeacherFile(files["onnx"], NAMES, preparation, (0.0,), (1.0,)), data.valid) == []

@@ -1,4 +1,6 @@
-"""Families made of numbers: a usual one, an odd one, and one of which only the figures are known."""
+"""Families made of numbers: a usual one, an odd one, and one of which only the figures
+are known.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +52,9 @@ TEACHER = replace(
     size_float=6_603_412,
     latency_float=Latency(0.00612, 0.0066, 0.00021, 200),
 )
-STUDENTS = (  # name, how, precision, bytes, MACs, microseconds, test, float32's test, validation, target, why it is missed
+# name, how, precision, bytes, MACs, microseconds, test, float32's test, validation, target, why it
+# is missed
+STUDENTS = (
     (
         "nested_8",
         "teacher's first 92% of channels, 1 of its removable blocks, pictures of 28",
@@ -255,7 +259,8 @@ def odd(folder: Path) -> Family:
             valid=0.43,
             target="20 kB, 0.1 ms, 60 %, nested",
             met=False,
-            reason="68120 bytes, at most 20000 asked; 171 us here, at most 100 asked; 43.00% right, 60.00% asked",
+            reason="68120 bytes, at most 20000 asked; 171 us here, at most 100 asked; "
+            "43.00% right, 60.00% asked",
             confusion=confusion(120, 50, 0.41, 1),
             steps=(),
             curve=(),

@@ -56,9 +56,14 @@ def test_markdown_of_hostile_names(tmp_path: Path) -> None:
 def with_int8(folder: Path) -> Family:
     family = usual(folder)
     alone = replace(
-        family.teacher, name="teacher, int8", file="t8.tflite", precision="int8", size=family.teacher.size // 4,
-        latency=family.teacher.latency._replace(median=family.teacher.latency.median / 3), accuracy=0.942,
-    )  # fmt: skip
+        family.teacher,
+        name="teacher, int8",
+        file="t8.tflite",
+        precision="int8",
+        size=family.teacher.size // 4,
+        latency=family.teacher.latency._replace(median=family.teacher.latency.median / 3),
+        accuracy=0.942,
+    )
     return replace(family, quantised=alone)
 
 
@@ -112,7 +117,9 @@ def test_a_latency_that_varies_makes_its_ratio_doubtful(tmp_path: Path) -> None:
 
 
 def test_a_ratio_of_latencies_within_their_noise_is_not_shown(tmp_path: Path) -> None:
-    """A member of 1.25 ms and 3.46 ms of noise was said to be 3.4 times faster than a teacher of 4.24 ms."""
+    """A member of 1.25 ms and 3.46 ms of noise was said to be 3.4 times faster than a teacher of
+    4.24 ms.
+    """
     family = usual(tmp_path)
     noisy = replace(family.members[0], latency=Latency(1.25e-3, 8e-3, 6.92e-3, 40))
     teacher = replace(family.teacher, latency=Latency(4.24e-3, 5e-3, 1e-4, 40))
@@ -150,7 +157,9 @@ def test_layers_in_float32_and_notes_are_named(tmp_path: Path) -> None:
 
 
 def test_recall_and_balanced_accuracy_by_hand(tmp_path: Path) -> None:
-    """Eight of ten, one of two, and a class without examples: 65 % balanced, where accuracy is 75 %."""
+    """Eight of ten, one of two, and a class without examples: 65 % balanced, where accuracy is 75
+    %.
+    """
     family = usual(tmp_path)
     member = replace(family.members[0], confusion=((8, 2, 0), (1, 1, 0), (0, 0, 0)), accuracy=0.75)
     assert member.recall == (0.8, 0.5, None)

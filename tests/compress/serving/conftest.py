@@ -29,7 +29,8 @@ from handheld.compress.serving import CompressLimits, job_kind
 from handheld.service import Limits, serve
 given = json.loads(sys.argv[1])
 kind = job_kind(CompressLimits(**given.pop("kind")))
-serve([kind], limits=Limits(lease_seconds=1.0), on_start=lambda url: print(url, flush=True), **given)
+limits = Limits(lease_seconds=1.0)
+serve([kind], limits=limits, on_start=lambda url: print(url, flush=True), **given)
 """
 
 

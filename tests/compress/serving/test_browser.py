@@ -1,4 +1,6 @@
-"""A person's way from an archive of pictures to a model file, in a real browser and through the real command."""
+"""A person's way from an archive of pictures to a model file, in a real browser and through the
+real command.
+"""
 
 import json
 import os
@@ -75,9 +77,12 @@ RECORD = """addEventListener("DOMContentLoaded", () => {
         said.push([message.textContent, document.getElementById("progress").value]);
         sessionStorage.said = JSON.stringify(said);
     };
-    new MutationObserver(note).observe(message, {childList: true, characterData: true, subtree: true});
+    const all = {childList: true, characterData: true, subtree: true};
+    new MutationObserver(note).observe(message, all);
 });"""
-"""Keeps what the page of a running job says: each message may stand there for less time than it takes to ask for it."""
+"""Keeps what the page of a running job says: each message may stand there for less time than it
+takes to ask for it.
+"""
 
 
 def test_from_pictures_to_a_model_file(start_server, page, tmp_path):
@@ -134,7 +139,12 @@ def test_from_pictures_to_a_model_file(start_server, page, tmp_path):
         assert everything.read("plain_1.tflite") == kept.read_bytes()
         assert b"circle/damaged.png: " in everything.read("skipped.txt")
     assert names == [
-        "family.json", "plain_1.tflite", "report.html", "skipped.txt", "teacher.safetensors", "teacher.tflite",
+        "family.json",
+        "plain_1.tflite",
+        "report.html",
+        "skipped.txt",
+        "teacher.safetensors",
+        "teacher.tflite",
         "teacher_int8.tflite",
-    ]  # fmt: skip
+    ]
     assert page.problems == []

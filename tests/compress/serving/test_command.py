@@ -15,7 +15,10 @@ def served(monkeypatch):
 
 
 def test_options_become_limits(served):
-    options = "--host 0.0.0.0 --max-upload 0.5 --hours 2 --max-memory 8 --max-epochs 5 --max-unpacked 1 --max-side 64"
+    options = (
+        "--host 0.0.0.0 --max-upload 0.5 --hours 2 --max-memory 8 --max-epochs 5 --max-unpacked "
+        "1 --max-side 64"
+    )
     done = CliRunner().invoke(app, ["compress", "serve", *options.split(), "--name", "a.example"])
     assert done.exit_code == 0, done.output
     assert "without --token, everybody who reaches this address may submit jobs" in done.output

@@ -124,7 +124,8 @@ def test_pictures_are_those_that_can_be_learned_from(tmp_path):
         check_data(
             laid_out(tmp_path, FINE | {"cat/2.png": picture(16, 20, "ppm")}), None, CompressLimits()
         )
-    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 20\n%%EndComments\n"  # none, so it is left out later
+    # none, so it is left out later
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 20\n%%EndComments\n"
     check_data(laid_out(tmp_path, FINE | {"cat/2.png": postscript}), None, CompressLimits())
 
 

@@ -34,8 +34,10 @@ def test_what_a_form_becomes(prepare):
         trained="",
     )
     assert target_list(spec["targets"]) == [
-        Target(size=70_000), Target(smaller=94.0, faster=27.0), Target(latency=0.005, kind="plain"),
-    ]  # fmt: skip
+        Target(size=70_000),
+        Target(smaller=94.0, faster=27.0),
+        Target(latency=0.005, kind="plain"),
+    ]
 
 
 def test_targets_may_be_a_number(prepare):
@@ -175,7 +177,9 @@ def keyed(key, content):
 
 
 def hidden_tensor(bit):
-    """A model whose one tensor lies elsewhere (field 14, a number), told under a key with a high bit."""
+    """A model whose one tensor lies elsewhere (field 14, a number), told under a key with a high
+    bit.
+    """
     tensor = keyed(14 << 3 | 1 << bit, 1)
     return keyed(7 << 3 | 2, keyed(5 << 3 | 2, tensor))
 

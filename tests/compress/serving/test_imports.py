@@ -1,4 +1,6 @@
-"""A server imports no torch: it would cost seconds, hundreds of megabytes, and whatever is wrong in it."""
+"""A server imports no torch: it would cost seconds, hundreds of megabytes, and whatever is wrong in
+it.
+"""
 
 import subprocess
 import sys

@@ -33,14 +33,38 @@ def npz_bomb():
 
 HOSTILE = {
     "out of the folder": ("data.zip", zip_of({"../../../evil.png": b"x"}), "leads out of it"),
-    "absolute": ("data.tar.gz", tar_gz_of([(tarfile.TarInfo("/tmp/evil.png"), b"x")]), "an absolute one"),
-    "bomb": ("data.zip", zip_of({"a/1.png": bytes(20_000_000)}), "more than the 1000000 bytes allowed"),
-    "bomb in a bomb": ("data.zip", npz_bomb(), "x.npy': the archive holds more than the 1000000 bytes allowed"),
-    "link": ("data.tar.gz", tar_gz_of([link("a", "/etc"), (tarfile.TarInfo("a/evil.png"), b"x")]), "got a link"),
-    "hard link": ("data.tar.gz", tar_gz_of([link("a/1.png", "../../jobs.sqlite", tarfile.LNKTYPE)]), "got a link"),
+    "absolute": (
+        "data.tar.gz",
+        tar_gz_of([(tarfile.TarInfo("/tmp/evil.png"), b"x")]),
+        "an absolute one",
+    ),
+    "bomb": (
+        "data.zip",
+        zip_of({"a/1.png": bytes(20_000_000)}),
+        "more than the 1000000 bytes allowed",
+    ),
+    "bomb in a bomb": (
+        "data.zip",
+        npz_bomb(),
+        "x.npy': the archive holds more than the 1000000 bytes allowed",
+    ),
+    "link": (
+        "data.tar.gz",
+        tar_gz_of([link("a", "/etc"), (tarfile.TarInfo("a/evil.png"), b"x")]),
+        "got a link",
+    ),
+    "hard link": (
+        "data.tar.gz",
+        tar_gz_of([link("a/1.png", "../../jobs.sqlite", tarfile.LNKTYPE)]),
+        "got a link",
+    ),
     "link in a zip": ("data.zip", zip_link(), "got a link or a device"),
-    "very many": ("data.zip", zip_of({f"a/{number}": b"" for number in range(300)}), "at most 233 files and folders"),
-}  # fmt: skip
+    "very many": (
+        "data.zip",
+        zip_of({f"a/{number}": b"" for number in range(300)}),
+        "at most 233 files and folders",
+    ),
+}
 
 
 def test_hostile_archives_end_as_failed_jobs(start_server, until, tmp_path):

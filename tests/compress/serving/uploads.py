@@ -9,9 +9,14 @@ from PIL import Image, ImageDraw
 
 SHAPES = ("circle", "cross", "square")
 VALUES = {
-    "targets": "4x smaller, plain", "network": "residual", "width": "4", "epochs": "15", "seed": "0", "quick": "on",
+    "targets": "4x smaller, plain",
+    "network": "residual",
+    "width": "4",
+    "epochs": "15",
+    "seed": "0",
+    "quick": "on",
     "techniques": "students, distillation, quantisation",
-}  # fmt: skip
+}
 
 
 def picture(shape, rng, side=16):

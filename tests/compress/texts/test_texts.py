@@ -134,7 +134,7 @@ def test_a_file_that_is_only_read_teaches(family: Family, splits: Splits, tmp_pa
         (TeacherSource(), {}, "no network 'residual' for texts: expected lstm"),
         (Words(classes=2), {}, r"gives \[2, 2\] for 2 texts of 3 labels"),
         (Words(), {"targets": ["20KB, pruned"]}, "members for texts are nested or projected"),
-        (Words(), {"targets": 0}, "expected one member or more"),
+        (Words(), {"targets": 0}, "targets: expected a whole number of 1 or more, got 0"),
         (
             Words(),
             {"settings": FamilySettings(quantise=1.0)},

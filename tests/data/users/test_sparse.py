@@ -26,10 +26,15 @@ def test_lines_are_read(tmp_path, packed):
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("1 3", "feature:value"), ("1 0:1", "from 1 on"), ("1 4:1 4:2", "larger than the one before"), ("1 9:1", "at most 8"),
-        ("1 2:nan", "finite"), ("one 2:1", "could not convert"), ("1 x:1", "invalid literal"),
+        ("1 3", "feature:value"),
+        ("1 0:1", "from 1 on"),
+        ("1 4:1 4:2", "larger than the one before"),
+        ("1 9:1", "at most 8"),
+        ("1 2:nan", "finite"),
+        ("one 2:1", "could not convert"),
+        ("1 x:1", "invalid literal"),
     ],
-)  # fmt: skip
+)
 def test_lines_that_cannot_be_read_are_left_out_and_named(tmp_path, line, why):
     (tmp_path / "x").write_text(f"1 1:1\n{line}\n-1 2:1\n")
     found, skipped = read_libsvm(tmp_path / "x", features=8)

@@ -1,4 +1,6 @@
-"""On quadratic bowls, whose answers are known: device i loses curvature_i / 2 * |w - centre_i|^2."""
+"""On quadratic bowls, whose answers are known: device i loses curvature_i / 2 * |w -
+centre_i|^2.
+"""
 
 import numpy as np
 import pytest

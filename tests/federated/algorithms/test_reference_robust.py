@@ -1,4 +1,6 @@
-"""Robust means beside definitions that were written from their papers, in plain Python and double precision."""
+"""Robust means beside definitions that were written from their papers, in plain Python and double
+precision.
+"""
 
 import math
 from fractions import Fraction
@@ -10,7 +12,9 @@ from handheld.federated.algorithms import Krum, Median, TrimmedMean
 
 
 def krum(changes, broken, kept):
-    """Blanchard et al.: the sum of squared distances to the n - f - 2 nearest others; Multi-Krum takes the best few."""
+    """Blanchard et al.: the sum of squared distances to the n - f - 2 nearest others; Multi-Krum
+    takes the best few.
+    """
     changes = changes.astype(float)
     count = len(changes)
     scores = []
@@ -25,7 +29,9 @@ def krum(changes, broken, kept):
 
 
 def trimmed(changes, share):
-    """Yin et al.: each weight's changes without a share of the largest and of the smallest; whole clients, rounded up."""
+    """Yin et al.: each weight's changes without a share of the largest and of the smallest; whole
+    clients, rounded up.
+    """
     out = math.ceil(Fraction(str(share)) * len(changes))
     return np.sort(changes.astype(float), axis=0)[out : len(changes) - out].mean(axis=0)
 

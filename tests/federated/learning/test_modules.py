@@ -171,7 +171,9 @@ def test_a_batch_of_one_is_normalised_by_the_means_that_are_kept():
 
 
 def test_pictures_one_by_one_have_statistics_of_their_own():
-    """As torch does: a channel of a picture has a mean and a variance; a channel of one number has none."""
+    """As torch does: a channel of a picture has a mean and a variance; a channel of one number has
+    none.
+    """
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
     examples = Examples(np.random.default_rng(0).normal(size=(6, 1, 4, 4)), np.arange(6) % 3)
@@ -192,7 +194,10 @@ def test_pictures_one_by_one_have_statistics_of_their_own():
 
 @pytest.mark.parametrize("work", [ClientWork(batch=1), ClientWork(batch=1, steps=3)])
 def test_batches_that_would_never_have_statistics_are_refused_by_the_layer(work):
-    why = r"1 \(BatchNorm1d\) is given one number a channel in batches of one example, which has no variance: .*GroupNorm"
+    why = (
+        r"1 \(BatchNorm1d\) is given one number a channel in batches of one example, which has "
+        r"no variance: .*GroupNorm"
+    )
     with pytest.raises(InputError, match=why):
         learner(with_norm()).check_work(work)
     with pytest.raises(InputError, match=why):

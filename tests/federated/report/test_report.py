@@ -15,18 +15,27 @@ from handheld.cli.app import app
 from handheld.data.users.partitions import evenly
 from handheld.federated.learning import Examples, Users
 from handheld.federated.learning.evaluation import PerUser
-from handheld.federated.report import TensorBoard, write_parquet, write_report
+from handheld.federated.report import RunFacts, TensorBoard, write_parquet, write_report
 from handheld.federated.report.page import figures, settings, skewed, summary, totals
 from handheld.federated.simulator import Devices, Plan
 
 ROWS = [
     {
-        "round": number, "asked": 5, "answered": 4, "gone": 1, "late": 0, "rejected": 0, "given_up": 0.0, "bytes_up": 1000,
-        "bytes_down": 4000, "seconds": 3600.0 * number, "loss": 1 / number,
+        "round": number,
+        "asked": 5,
+        "answered": 4,
+        "gone": 1,
+        "late": 0,
+        "rejected": 0,
+        "given_up": 0.0,
+        "bytes_up": 1000,
+        "bytes_down": 4000,
+        "seconds": 3600.0 * number,
+        "loss": 1 / number,
         **({"test_accuracy": 0.5 + number / 100} if number % 2 == 0 else {}),
     }
     for number in range(1, 11)
-]  # fmt: skip
+]
 
 
 def test_rounds_are_kept_for_other_programs(tmp_path):
@@ -39,12 +48,16 @@ def test_rounds_are_kept_for_other_programs(tmp_path):
 
 def test_the_page_says_what_came_of_it(tmp_path):
     page = write_report(
-        tmp_path / "r.html", "A <run>", Plan(cohort=5), ROWS, population=1000, weights=7850
+        tmp_path / "r.html",
+        "A <run>",
+        Plan(cohort=5),
+        ROWS,
+        RunFacts(population=1000, weights=7850),
     ).read_text()
     assert "A &lt;run&gt;" in page
     assert (
-        "10 rounds with 5 of 1,000 devices each, a model of 7,850 weights, 60.00 % of the test examples right, 10.0 kB up"
-        in page
+        "10 rounds with 5 of 1,000 devices each, a model of 7,850 weights, 60.00 % of the "
+        "test examples right, 10.0 kB up" in page
     )
     for along in ("round", "bytes up", "bytes down", "simulated hours"):
         assert f"test accuracy against {along}" in page
@@ -56,7 +69,7 @@ def test_the_page_says_what_came_of_it(tmp_path):
     assert (
         "loss against round"
         in write_report(
-            tmp_path / "l.html", "A", Plan(), lossy, population=9, weights=1
+            tmp_path / "l.html", "A", Plan(), lossy, RunFacts(population=9, weights=1)
         ).read_text()
     )
 
@@ -84,10 +97,7 @@ def test_a_problem_and_devices_own_examples_are_shown(tmp_path):
         "A",
         Plan(),
         ROWS,
-        population=9,
-        weights=1,
-        problem="it <broke>",
-        per_user=users,
+        RunFacts(population=9, weights=1, problem="it <broke>", per_user=users),
     ).read_text()
     assert "it &lt;broke&gt;" in page
     assert "mean 0.5, deviation 0.294" in page
@@ -141,9 +151,11 @@ def test_the_command_makes_all_files_and_goes_on(tmp_path, monkeypatch):
         y_test=labels[90:],
     )
     (tmp_path / "c.toml").write_text(
-        f'out = "{tmp_path}/run"\nrounds = 3\ncohort = 5\nuniform = true\n[data]\npath = "p.npz"\nusers = 10\n'
+        f'out = "{tmp_path}/run"\nrounds = 3\ncohort = 5\nuniform = true\n[data]\npath = '
+        '"p.npz"\nusers = 10\n'
         '[model]\nnetwork = "linear"\n'
-        '[[stages]]\nname = "clip"\nlength = 1.0\n[[stages]]\nname = "central_noise"\nmultiplier = 0.1\n'
+        '[[stages]]\nname = "clip"\nlength = 1.0\n[[stages]]\nname = '
+        '"central_noise"\nmultiplier = 0.1\n'
     )
     command = ["federated", "simulate", str(tmp_path / "c.toml"), "--tensorboard"]
     first = CliRunner().invoke(app, command)
@@ -153,8 +165,12 @@ def test_the_command_makes_all_files_and_goes_on(tmp_path, monkeypatch):
     longer = CliRunner().invoke(app, [*command, "--rounds", "5"])
     assert "round 5 " in longer.output
     assert {path.name for path in (tmp_path / "run").iterdir()} >= {
-        "state.npz", "model.safetensors", "rounds.parquet", "report.html", "tensorboard",
-    }  # fmt: skip
+        "state.npz",
+        "model.safetensors",
+        "rounds.parquet",
+        "report.html",
+        "tensorboard",
+    }
     assert len(parquet.read_table(tmp_path / "run" / "rounds.parquet")) == 5
     from safetensors.torch import load_file
 
@@ -175,8 +191,10 @@ def test_the_command_makes_all_files_and_goes_on(tmp_path, monkeypatch):
 
 
 PRIVATE = (
-    'out = "{out}"\nrounds = 4\ncohort = 5\nuniform = true\nsampling = "poisson"\n[data]\npath = "p.npz"\nusers = 50\n'
-    '[model]\nnetwork = "linear"\n[[stages]]\nname = "adaptive_clip"\n[[stages]]\nname = "central_noise"\nmultiplier = 1.0\n'
+    'out = "{out}"\nrounds = 4\ncohort = 5\nuniform = true\nsampling = '
+    '"poisson"\n[data]\npath = "p.npz"\nusers = 50\n'
+    '[model]\nnetwork = "linear"\n[[stages]]\nname = "adaptive_clip"\n[[stages]]\nname = '
+    '"central_noise"\nmultiplier = 1.0\n'
 )
 
 

@@ -6,14 +6,25 @@ pytest.importorskip("numba")
 
 from handheld.data.users.partitions import Partition, by_shards, evenly
 from handheld.federated.learning import Examples, Users
-from handheld.federated.report import write_report
+from handheld.federated.report import RunFacts, write_report
 from handheld.federated.report.skew import facts, picture
 from handheld.federated.simulator import Plan
 
-ROWS = [{
-    "round": 1, "asked": 5, "answered": 4, "gone": 1, "late": 0, "rejected": 0, "given_up": 0.0, "bytes_up": 10,
-    "bytes_down": 40, "seconds": 3.0, "loss": 1.0,
-}]  # fmt: skip
+ROWS = [
+    {
+        "round": 1,
+        "asked": 5,
+        "answered": 4,
+        "gone": 1,
+        "late": 0,
+        "rejected": 0,
+        "given_up": 0.0,
+        "bytes_up": 10,
+        "bytes_down": 40,
+        "seconds": 3.0,
+        "loss": 1.0,
+    }
+]
 LABELS = np.arange(200) // 20
 
 
@@ -37,13 +48,13 @@ def test_the_page_shows_whose_the_examples_are(tmp_path):
     deal = by_shards(LABELS, 20, shards_per_user=1, seed=0)
     users = Users(Examples(np.zeros((200, 2), np.float32), LABELS), deal)
     page = write_report(
-        tmp_path / "r.html", "A", Plan(), ROWS, population=20, weights=3, users=users
+        tmp_path / "r.html", "A", Plan(), ROWS, RunFacts(population=20, weights=3, users=users)
     ).read_text()
     assert "Whose the examples are" in page
     assert dict(facts(deal, LABELS))["classes of a user, mean"] == "1.0"
     windows = Users(Examples(np.zeros((200, 2), np.int32), np.zeros((200, 2), np.int64)), deal)
     page = write_report(
-        tmp_path / "w.html", "A", Plan(), ROWS, population=20, weights=3, users=windows
+        tmp_path / "w.html", "A", Plan(), ROWS, RunFacts(population=20, weights=3, users=windows)
     ).read_text()
     assert "classes of a user" not in page
 

@@ -47,7 +47,9 @@ class Steady:
 
 
 def points(count=300, users=12, classes=3, seed=0):
-    """Points around the centres of some classes, few users with many of them; and as many to judge by."""
+    """Points around the centres of some classes, few users with many of them; and as many to judge
+    by.
+    """
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(classes, 5)) * 3
     targets = rng.integers(classes, size=2 * count)

@@ -240,7 +240,9 @@ def test_a_folder_that_cannot_be_written_is_told_before_anybody_learns(within, t
 
 
 def test_a_run_that_was_killed_goes_on(tmp_path):
-    """By SIGKILL, so that nothing can be done at the end: the lock is free, and the newest whole state is taken."""
+    """By SIGKILL, so that nothing can be done at the end: the lock is free, and the newest whole
+    state is taken.
+    """
     script = (
         "import os, signal, sys\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"

@@ -40,7 +40,9 @@ NOISY = replace(PLAN, uniform=True, stages=(Clip(1.0), CentralNoise(1.0)))
 
 
 class Causal(nn.Module):
-    """Two linear layers, the first frozen, between constants: a mean, a deviation and a mask of -inf."""
+    """Two linear layers, the first frozen, between constants: a mean, a deviation and a mask of
+    -inf.
+    """
 
     def __init__(self):
         super().__init__()
@@ -118,7 +120,9 @@ def test_a_frozen_layer_makes_no_difference_between_side_by_side_and_one_by_one(
 
 
 def test_statistics_are_the_mean_over_devices_by_their_examples_reference():
-    """One round of full batches: each device's running mean is 0.9 of the old one and 0.1 of its inputs' mean."""
+    """One round of full batches: each device's running mean is 0.9 of the old one and 0.1 of its
+    inputs' mean.
+    """
     users, _ = points()
     made = ModuleLearner(nn.Sequential(nn.BatchNorm1d(5), nn.Linear(5, 3)), users)
     run = simulate(

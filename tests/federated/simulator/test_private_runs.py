@@ -201,7 +201,9 @@ def test_of_poisson_cohorts_too_hours_of_their_own_promise_nothing_by_drawing():
 
 
 def test_in_poisson_cohorts_nobody_waits_for_others():
-    """Each device answers by its own chance, 0.2 * 0.1, alone or not: with waiting it would be more."""
+    """Each device answers by its own chance, 0.2 * 0.1, alone or not: with waiting it would be
+    more.
+    """
     plan = Plan(
         rounds=2000, cohort=1, sampling="poisson", devices=Devices(ready=0.1), eval_every=2000
     )
@@ -231,7 +233,9 @@ def test_who_sends_an_update_too_late_took_part():
     ],
 )
 def test_no_device_is_drawn_more_often_than_the_promise_counts_on(devices):
-    """Of 100 devices the chance of the luckiest: in 400 rounds within five deviations of what the promise takes."""
+    """Of 100 devices the chance of the luckiest: in 400 rounds within five deviations of what the
+    promise takes.
+    """
     plan = Plan(rounds=400, cohort=10, uniform=True, stages=NOISE, devices=devices)
     times = simulate(plan, Steady(users=100)).times
     chance = plan.drawn(100) / 100
@@ -240,7 +244,9 @@ def test_no_device_is_drawn_more_often_than_the_promise_counts_on(devices):
 
 @pytest.mark.parametrize("sampling", ["fixed", "poisson"])
 def test_how_much_one_device_has_does_not_change_who_is_asked_at_night(sampling):
-    """Else the clock, by it who is ready, and so how often devices take part and epsilon, would tell of it."""
+    """Else the clock, by it who is ready, and so how often devices take part and epsilon, would
+    tell of it.
+    """
     devices = Devices(ready=0.3, night=1, deadline=3600, spread=0.5)
     plan = replace(ALL, rounds=30, cohort=3, sampling=sampling, devices=devices)
     usual, large = (simulate(plan, Steady(sizes=sizes)) for sizes in ({}, {3: 1_000_000}))
@@ -362,8 +368,10 @@ def test_a_longer_run_that_would_break_its_target_says_what_can_be_done(tmp_path
     allowed = f"{math.ceil(promised * 100) / 100:g}"
     longer = replace(TARGETED, rounds=40)
     why = (
-        rf"goes on with the noise that it has, a multiplier of {plan.stages[1].multiplier:.4g}, which promises an epsilon of"
-        rf" {promised:.3g} after 40 rounds, above 2: take 4 rounds, allow a target_epsilon of {allowed}, or name another folder"
+        r"goes on with the noise that it has, a multiplier of "
+        rf"{plan.stages[1].multiplier:.4g}, which promises an epsilon of"
+        rf" {promised:.3g} after 40 rounds, above 2: take 4 rounds, allow a target_epsilon "
+        rf"of {allowed}, or name another folder"
     )
     with pytest.raises(InputError, match=why):
         longer.for_epsilon(2.0, 20, out=tmp_path)
@@ -386,7 +394,9 @@ def test_a_longer_run_that_would_break_its_target_says_what_can_be_done(tmp_path
 
 
 def test_noise_of_a_tree_cancels_though_not_all_answer():
-    """After 16 rounds one node covers all of them; with another denominator in each round the noise of 15 would stay."""
+    """After 16 rounds one node covers all of them; with another denominator in each round the noise
+    of 15 would stay.
+    """
     stages = (Clip(1.0), TreeNoise(1.0))
     plan = Plan(
         rounds=16, cohort=10, uniform=True, stages=stages, devices=Devices(dropout_rate=0.3)
@@ -422,7 +432,9 @@ def test_what_is_counted_is_a_whole_number(name, value):
 
 
 def test_a_short_length_clips_too():
-    """Squares of such numbers are 0 in float32: a device could add a hundred times what was accounted."""
+    """Squares of such numbers are 0 in float32: a device could add a hundred times what was
+    accounted.
+    """
     for length, number in ((1e-25, 1e-24), (1e-22, 2e-23), (1e-30, 1e-15)):
         update, was_short = shortened(np.full(4000, number, np.float32), length)
         assert not was_short

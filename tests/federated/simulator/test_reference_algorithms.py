@@ -191,7 +191,9 @@ def test_another_population_than_there_is_is_refused_before_anybody_learns(popul
 
 
 def fedbuff(arrivals, buffer):
-    """Nguyen et al., algorithm 1: the sum of K changes over K, each times 1 / sqrt(1 + staleness)."""
+    """Nguyen et al., algorithm 1: the sum of K changes over K, each times 1 / sqrt(1 +
+    staleness).
+    """
     models = [np.zeros(SIZE)]
     for number, start in enumerate(range(0, len(arrivals), buffer)):
         changes = []

@@ -1,4 +1,6 @@
-"""The longest that one device adds to a sum is within the bound that noise is scaled to, whatever stages there are."""
+"""The longest that one device adds to a sum is within the bound that noise is scaled to, whatever
+stages there are.
+"""
 
 import numpy as np
 import pytest
@@ -179,7 +181,9 @@ NOISE_LAST = [
 
 @pytest.mark.parametrize(("order", "bound"), NOISE_LAST, ids=lambda value: str(value)[:60])
 def test_noise_has_the_deviation_of_the_last_bound(order, bound):
-    """Adaptive clipping's marks are the last of its numbers; noise falls on them as on all others."""
+    """Adaptive clipping's marks are the last of its numbers; noise falls on them as on
+    all others.
+    """
     stages = StageChain(order, FedAvg(), SHAPES, equal=True, clients=10)
     assert stages.facts(stages.start())[-1].bound == pytest.approx(bound, rel=0.01)
     memory = stages.start()

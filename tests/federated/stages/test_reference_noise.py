@@ -1,4 +1,6 @@
-"""Adaptive clipping, noise from a tree and rounding beside references that were written from their papers."""
+"""Adaptive clipping, noise from a tree and rounding beside references that were written from their
+papers.
+"""
 
 import math
 
@@ -42,7 +44,9 @@ def clipped(stages, cohort, rounds, seed=0):
 
 
 def andrew(quantile, cohort, z, rounds, seed=0):
-    """Andrew et al., algorithm 1: b = mean of short ones + N(0, sigma_b) / m; C <- C exp(-0.2 (b - quantile))."""
+    """Andrew et al., algorithm 1: b = mean of short ones + N(0, sigma_b) / m; C <- C exp(-0.2 (b -
+    quantile)).
+    """
     rng = np.random.default_rng(seed)
     sigma_b = cohort / 20
     if (
@@ -93,7 +97,9 @@ def test_reference_of_the_noise_budget(cohort, z):
 
 
 def test_reference_of_a_share_that_is_not_cut_off():
-    """One round by hand: mark 0.2, sum of marks -3 * 0.2 * 0.1 over 10 devices: a share of 0.5 - 0.3."""
+    """One round by hand: mark 0.2, sum of marks -3 * 0.2 * 0.1 over 10 devices: a share of 0.5 -
+    0.3.
+    """
     stages = StageChain((AdaptiveClip(mark=0.2),), FedAvg(), ((COUNT,),), equal=True)
     for marks, share in ((-3, 0.2), (9, 1.4), (-8, -0.3)):
         change = np.array([0.0] * COUNT + [marks * 0.2 * 0.1])
@@ -102,7 +108,9 @@ def test_reference_of_a_share_that_is_not_cut_off():
 
 
 def nodes(rounds):
-    """Kairouz et al. 2021 (DP-FTRL): the nodes of a binary tree that cover the first rounds: (level, number)."""
+    """Kairouz et al. 2021 (DP-FTRL): the nodes of a binary tree that cover the first rounds:
+    (level, number).
+    """
     covered, start = [], 0
     while start < rounds:
         level = 0
@@ -132,7 +140,9 @@ def test_reference_of_noise_from_a_tree():
 @pytest.mark.parametrize("bits", [2, 3, 4, 8, 16])
 @pytest.mark.parametrize("count", [1, 1000, 5000])
 def test_reference_of_how_much_rounding_lengthens(bits, count):
-    """Kairouz, Liu and Steinke (arXiv 2102.06387), with beta = exp(-1/2); the grid's end is at 4 / sqrt(d)."""
+    """Kairouz, Liu and Steinke (arXiv 2102.06387), with beta = exp(-1/2); the grid's end is at 4 /
+    sqrt(d).
+    """
     stages = StageChain((Clip(1.0), WholeNumbers(9, bits=bits)), FedAvg(), ((count,),), equal=True)
     d = 1024 if count <= 1024 else 4096 + 1024
     gamma = 4 / math.sqrt(d) / (2 ** (bits - 1) - 1)

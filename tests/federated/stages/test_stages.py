@@ -16,7 +16,7 @@ from handheld.federated.stages import (
     TreeNoise,
     Update,
     WholeNumbers,
-)  # fmt: skip
+)
 from handheld.federated.updates import Eden, Stochastic, Subsample
 
 COUNT = 400
@@ -171,10 +171,16 @@ def test_compressing_may_come_before_a_bound():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Clip(0), lambda: Clip(math.nan), lambda: AdaptiveClip(quantile=2), lambda: AdaptiveClip(length=-1),
-        lambda: CentralNoise(-1), lambda: LocalNoise(math.inf), lambda: TreeNoise(-0.1), lambda: WholeNumbers(1 << 20, 16),
+        lambda: Clip(0),
+        lambda: Clip(math.nan),
+        lambda: AdaptiveClip(quantile=2),
+        lambda: AdaptiveClip(length=-1),
+        lambda: CentralNoise(-1),
+        lambda: LocalNoise(math.inf),
+        lambda: TreeNoise(-0.1),
+        lambda: WholeNumbers(1 << 20, 16),
     ],
-)  # fmt: skip
+)
 def test_values_outside_their_range(make):
     with pytest.raises(InputError, match=r"expected|32 are there"):
         make()

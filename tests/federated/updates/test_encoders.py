@@ -1,4 +1,6 @@
-"""What every encoder promises: lengths of any size, no bias where it says so, clear errors for what is no update."""
+"""What every encoder promises: lengths of any size, no bias where it says so, clear errors for what
+is no update.
+"""
 
 import numpy as np
 import pytest

@@ -127,7 +127,9 @@ def test_no_update_is_longer_than_the_bound_once_it_is_rounded(count, bits, shap
 
 
 def test_rounding_again_until_it_is_short_enough_has_no_bias_that_can_be_seen():
-    """In the coarsest grid, of numbers that are half-way between two lines, where the most are rounded again."""
+    """In the coarsest grid, of numbers that are half-way between two lines, where the most are
+    rounded again.
+    """
     grid = Modular(1.0, 4000, 2)
     x = np.full(1024, 1 / 32, np.float32)
     whole = [grid.encode(x, 0, number) for number in range(4000)]

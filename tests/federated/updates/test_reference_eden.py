@@ -1,4 +1,6 @@
-"""EDEN and DRIVE beside their papers: rotations drawn from all rotations, and the mean over seeds."""
+"""EDEN and DRIVE beside their papers: rotations drawn from all rotations, and the mean
+over seeds.
+"""
 
 import numpy as np
 import pytest
@@ -15,7 +17,9 @@ SEEDS = 400
 
 
 def eden(x, bits, seed):
-    """Vargaftik et al.: rotate by a random orthogonal matrix, take the nearest levels, scale by |x|^2 / <Rx, Q(Rx)>."""
+    """Vargaftik et al.: rotate by a random orthogonal matrix, take the nearest levels, scale by
+    |x|^2 / <Rx, Q(Rx)>.
+    """
     rng = np.random.default_rng(
         (seed, 7)
     )  # not the seed of the vector: its first row would be that
@@ -66,7 +70,8 @@ def test_reference_of_no_bias_for_few_large_numbers(name, bits):
         encoder.decode(encoder.encode(x, seed), len(x), seed).astype(float) for seed in range(SEEDS)
     ]
     of_mean, single = errors(decoded, x)
-    # Without bias the mean of 400 errs by a 400th; rotations of 1,024 numbers leave a few per cent of that.
+    # Without bias the mean of 400 errs by a 400th; rotations of 1,024 numbers leave a few per cent
+    # of that.
     assert of_mean < 1.25 * single / SEEDS
 
 

@@ -20,7 +20,9 @@ Packets = dict[str, dict[int, Any]]
 
 
 def run(calculator: Calculator, feed: Packets) -> tuple[list[tuple[Any, int]], int]:
-    """Feed port -> timestamp -> payload; return what the node sends, and how many packets it drops."""
+    """Feed port -> timestamp -> payload; return what the node sends, and how many
+    packets it drops.
+    """
     config = GraphConfig(
         inputs=dict.fromkeys(feed, object),
         nodes=[Node(calculator, inputs={port: port for port in feed}, outputs="out", name="node")],

@@ -22,7 +22,9 @@ SECOND = 1_000_000
 
 
 def loop(inside: Calculator, *, clone: bool = False) -> GraphConfig:
-    """Return lists -> items -> ``inside`` -> lists; with ``clone`` the stream ``base`` beside each item."""
+    """Return lists -> items -> ``inside`` -> lists; with ``clone`` the stream ``base`` beside each
+    item.
+    """
     base = {"clone": "base"} if clone else {}
     return GraphConfig(
         inputs={"lists": list, "base": int},

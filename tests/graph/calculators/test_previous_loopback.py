@@ -10,7 +10,9 @@ def add_previous(number: int, previous: int | None) -> int:
 
 
 def sums(*before: Node) -> GraphConfig:
-    """Return a graph whose ``sum`` at t is ``main`` at t plus the ``sum`` that went round, if it is even."""
+    """Return a graph whose ``sum`` at t is ``main`` at t plus the ``sum`` that went round, if it is
+    even.
+    """
     nodes = [
         *before,
         Node(

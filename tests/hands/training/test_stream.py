@@ -1,4 +1,6 @@
-"""Examples from worker processes. The recipes stand in a module that a started process can import."""
+"""Examples from worker processes. The recipes stand in a module that a started process
+can import.
+"""
 
 import os
 import signal

@@ -1,4 +1,6 @@
-"""Both trainings as a whole, on a world of two dozen drawn hands: stopped, resumed, broken, exported."""
+"""Both trainings as a whole, on a world of two dozen drawn hands: stopped, resumed, broken,
+exported.
+"""
 
 import json
 from dataclasses import replace

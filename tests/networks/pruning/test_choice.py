@@ -42,7 +42,9 @@ def test_by_hand():
 
 
 def test_importance_is_set_against_cost(chain):
-    """All equally important: units of the second layer cost 10 + 2, of the first 2 + 8, so the second goes first."""
+    """All equally important: units of the second layer cost 10 + 2, of the first 2 + 8, so the
+    second goes first.
+    """
     network, channels = chain
     kept = choose_units(network, channels, np.ones(channels.count), keep=0.8)
     assert np.isin(channels.made["0"], kept).all()

@@ -83,7 +83,9 @@ def test_scales_are_averaged_and_the_unnormalised_stay(mixed, example):
 
 
 def test_taylor_by_hand():
-    """Loss = 2 (w1 relu(u1 x) + w2 relu(u2 x)): taking a unit away changes it by its part, 2 * 5 * 1 or 2 * 2 * 3 for x = 1."""
+    """Loss = 2 (w1 relu(u1 x) + w2 relu(u2 x)): taking a unit away changes it by its part, 2 * 5 *
+    1 or 2 * 2 * 3 for x = 1.
+    """
     network, channels = analysed(
         nn.Sequential(weighted([[1.0], [3.0]]), nn.ReLU(), weighted([[5.0, -2.0]])),
         torch.ones(1, 1),
@@ -102,7 +104,9 @@ def test_taylor_by_hand():
 
 
 def test_taylor_is_the_change_of_the_loss_for_small_parts(mixed, example):
-    """With a loss linear in the output and the last layer of units, removal is exact; also through normalisation and bias."""
+    """With a loss linear in the output and the last layer of units, removal is exact; also through
+    normalisation and bias.
+    """
     network, channels = analysed(mixed, example)
     inputs = torch.rand(8, 1, 8, 8)
     found = scores(

@@ -123,7 +123,9 @@ def test_errors(mixed, example):
 
 
 def test_taylor_beats_chance(trained, example, stripes):
-    """Half of the operations of a trained network, without training afterwards. A random choice can be lucky once."""
+    """Half of the operations of a trained network, without training afterwards. A random choice can
+    be lucky once.
+    """
     pictures, _ = stripes
     inputs, labels = pictures(512, 2)
 

@@ -160,10 +160,22 @@ def tied() -> nn.Module:
         (nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, affine=False), nn.Flatten()), 0),
         (nn.Sequential(OwnConv(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten()), 0),
         (nn.Sequential(nn.Flatten(), nn.Linear(144, 5), nn.BatchNorm1d(5)), 0),
-        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.InstanceNorm2d(4, track_running_stats=True), nn.Flatten()), 0),
-        (nn.Sequential(torch.nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 4, 3)), nn.BatchNorm2d(4), nn.Flatten()), 1),
+        (
+            nn.Sequential(
+                nn.Conv2d(1, 4, 3), nn.InstanceNorm2d(4, track_running_stats=True), nn.Flatten()
+            ),
+            0,
+        ),
+        (
+            nn.Sequential(
+                torch.nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 4, 3)),
+                nn.BatchNorm2d(4),
+                nn.Flatten(),
+            ),
+            1,
+        ),
     ],
-)  # fmt: skip
+)
 def test_folds_what_can_be_and_nothing_else(module: nn.Module, left: int):
     torch.manual_seed(0)
     for tensor in module.state_dict().values():

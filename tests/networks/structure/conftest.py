@@ -1,4 +1,6 @@
-"""Architectures for the tests of structure: one small network of each kind whose channels hang together in its own way."""
+"""Architectures for the tests of structure: one small network of each kind whose channels hang
+together in its own way.
+"""
 
 import sys
 from collections.abc import Callable
@@ -218,9 +220,17 @@ def prelu():
 
 def transposed():
     return nn.Sequential(
-        conv(3, 4, stride=2), nn.ReLU(), nn.ConvTranspose2d(4, 6, 2, 2), nn.BatchNorm2d(6), nn.ReLU(),
-        nn.ConvTranspose2d(6, 6, 2, 2, groups=6), nn.ReLU(), nn.ConvTranspose2d(6, 8, 3, groups=2), nn.ReLU(), head(8),
-    )  # fmt: skip
+        conv(3, 4, stride=2),
+        nn.ReLU(),
+        nn.ConvTranspose2d(4, 6, 2, 2),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.ConvTranspose2d(6, 6, 2, 2, groups=6),
+        nn.ReLU(),
+        nn.ConvTranspose2d(6, 8, 3, groups=2),
+        nn.ReLU(),
+        head(8),
+    )
 
 
 def instance_norm():
@@ -237,9 +247,16 @@ def mlp():
 
 def sequence():
     return nn.Sequential(
-        nn.Conv1d(5, 6, 3), nn.BatchNorm1d(6), nn.ReLU(), nn.MaxPool1d(2), nn.Conv1d(6, 4, 3), nn.SiLU(),
-        nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 3),
-    )  # fmt: skip
+        nn.Conv1d(5, 6, 3),
+        nn.BatchNorm1d(6),
+        nn.ReLU(),
+        nn.MaxPool1d(2),
+        nn.Conv1d(6, 4, 3),
+        nn.SiLU(),
+        nn.AdaptiveAvgPool1d(1),
+        nn.Flatten(),
+        nn.Linear(4, 3),
+    )
 
 
 def volume():

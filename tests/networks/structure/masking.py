@@ -1,6 +1,8 @@
-"""What a slimmed network has to equal: the full one, whose channels that are gone are zero and are not read.
+"""What a slimmed network has to equal: the full one, whose channels that are gone are zero and are
+not read.
 
-Statistics of layer and group normalisation are those of the channels that stay, so the others are left out of them.
+Statistics of layer and group normalisation are those of the channels that stay, so the others are
+left out of them.
 """
 
 from copy import deepcopy
@@ -13,7 +15,9 @@ TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 def made_axis(network, name):
-    """The axis of a tensor along which it makes channels, and the axis along which it reads them, or None."""
+    """The axis of a tensor along which it makes channels, and the axis along which it reads them,
+    or None.
+    """
     layer = network.get_submodule(name.rpartition(".")[0])
     if name.endswith("weight") and isinstance(
         layer, (*TRANSPOSED, nn.modules.conv._ConvNd, nn.Linear)
@@ -25,7 +29,9 @@ def made_axis(network, name):
 
 
 def zeroed(network, channels, kept, *, makers):
-    """A copy in which gone channels are zero after the layers that make them, or are not read by those that follow."""
+    """A copy in which gone channels are zero after the layers that make them, or are not read by
+    those that follow.
+    """
     copy = deepcopy(network)
     free = {int(unit) for group in channels.free for unit in group.units}
     gone = np.array(sorted(free - set(kept.tolist())), int)
@@ -50,7 +56,9 @@ def zeroed(network, channels, kept, *, makers):
 
 
 def over_last(x, kept, weight, bias, eps):
-    """Layer normalisation over the channels that are kept, from its definition; the others give 0."""
+    """Layer normalisation over the channels that are kept, from its definition; the
+    others give 0.
+    """
     part = x[..., kept]
     mean, var = part.mean(-1, keepdim=True), part.var(-1, keepdim=True, unbiased=False)
     found = (x - mean) / torch.sqrt(var + eps)
@@ -58,7 +66,9 @@ def over_last(x, kept, weight, bias, eps):
 
 
 def in_groups(x, kept, groups, weight, bias, eps):
-    """Group normalisation over the channels that are kept, from its definition; the others give 0."""
+    """Group normalisation over the channels that are kept, from its definition; the
+    others give 0.
+    """
     shape = [1, -1, *[1] * (x.dim() - 2)]
     found = []
     for part, stays in zip(x.chunk(groups, 1), kept.chunk(groups), strict=True):
@@ -85,7 +95,9 @@ class Masked(nn.Module):
 
 
 def masked(network, channels, kept):
-    """A copy in which the channels that are gone are zero, are not read, and are in no statistics."""
+    """A copy in which the channels that are gone are zero, are not read, and are in no
+    statistics.
+    """
     copy = zeroed(zeroed(network, channels, kept, makers=True), channels, kept, makers=False)
     free = {int(unit) for group in channels.free for unit in group.units}
     gone = np.array(sorted(free - set(np.asarray(kept).tolist())), int)

@@ -1,7 +1,8 @@
-"""Channels along any axis: tokens, groups, heads, shuffles; a slimmed network computes what the masked one does.
+"""Channels along any axis: tokens, groups, heads, shuffles; a slimmed network computes what the
+masked one does.
 
-Statistics of layer and group normalisation are those of the channels that stay, so the masked network leaves the others out
-of them too.
+Statistics of layer and group normalisation are those of the channels that stay, so the masked
+network leaves the others out of them too.
 """
 
 import numpy as np
@@ -160,8 +161,13 @@ def mixer(b):
         x = x + net.mlp(x)
         return net.out(x.mean(1))
 
-    return b.net(run, a=nn.Conv2d(3, 8, 4, 4), spread=nn.Sequential(nn.Linear(4, 6), nn.GELU(), nn.Linear(6, 4)),
-                 mlp=mlp(8, 12), out=nn.Linear(8, 3))  # fmt: skip
+    return b.net(
+        run,
+        a=nn.Conv2d(3, 8, 4, 4),
+        spread=nn.Sequential(nn.Linear(4, 6), nn.GELU(), nn.Linear(6, 4)),
+        mlp=mlp(8, 12),
+        out=nn.Linear(8, 3),
+    )
 
 
 def convnext(b):
@@ -266,7 +272,9 @@ def encoder(b):
 
 
 def with_own_weights(b):
-    """Functions in place of layers, one of them called twice, and a layer whose weights are read by hand."""
+    """Functions in place of layers, one of them called twice, and a layer whose weights are read by
+    hand.
+    """
 
     def run(net, x):
         x = F.conv2d(net.a(x), net.w, net.bias, stride=2, padding=1, groups=2).relu()
@@ -310,11 +318,18 @@ CASES = {
     "shuffle by views": (call(shuffle), ["a"]),
     "pixel shuffle": (call(lambda _, x: F.pixel_shuffle(x, 2), 2), ["a"]),
     "pixel shuffle layer": (
-        lambda b: b.net(lambda net, x: net.out(net.mid(net.a(x))), a=b.conv(3, 8), mid=nn.PixelShuffle(2), out=b.head(2)),
+        lambda b: b.net(
+            lambda net, x: net.out(net.mid(net.a(x))),
+            a=b.conv(3, 8),
+            mid=nn.PixelShuffle(2),
+            out=b.head(2),
+        ),
         ["a"],
     ),
     "gated layer": (
-        lambda b: b.net(lambda net, x: net.out(net.mid(net.a(x))), a=b.conv(3, 8), mid=nn.GLU(1), out=b.head(4)),
+        lambda b: b.net(
+            lambda net, x: net.out(net.mid(net.a(x))), a=b.conv(3, 8), mid=nn.GLU(1), out=b.head(4)
+        ),
         ["a"],
     ),
     "gated": (call(lambda _, x: F.glu(x, 1), 4), ["a"]),
@@ -322,14 +337,22 @@ CASES = {
     "literal flattening": (call(lambda _, x: x.reshape(-1, 512)[:, :, None, None], 512), ["a"]),
     "computed flattening": (call(computed_flattening, 512), ["a"]),
     "split": (call(splits, 5), ["a"]),
-    "joined with the same": (call(lambda _, x: torch.cat([x, x.mean((2, 3), True).expand_as(x)], 1), 16), ["a"]),
+    "joined with the same": (
+        call(lambda _, x: torch.cat([x, x.mean((2, 3), True).expand_as(x)], 1), 16),
+        ["a"],
+    ),
     "first channels": (call(lambda _, x: torch.cat([x[:, :3], x[:, 3:]], 1)), []),
     "broadcast sum": (call(lambda _, x: x + torch.ones(8, 8)), ["a"]),
     "sum over the batch": (call(lambda _, x: x.sum(0)[None]), ["a"]),
     "stacked": (call(lambda _, x: torch.stack([x, x.relu()], 2).amax(2)), ["a"]),
-    "two ranks": (lambda b: b.net(two_ranks, a=b.conv(3, 8), mid=nn.Linear(8, 5), out=nn.Linear(5, 3)), ["a", "mid"]),
+    "two ranks": (
+        lambda b: b.net(two_ranks, a=b.conv(3, 8), mid=nn.Linear(8, 5), out=nn.Linear(5, 3)),
+        ["a", "mid"],
+    ),
     "tokens": (
-        lambda b: b.net(tokens, a=b.conv(3, 8), mid=nn.Linear(8, 6), norm=nn.LayerNorm(6), out=mlp_head(6)),
+        lambda b: b.net(
+            tokens, a=b.conv(3, 8), mid=nn.Linear(8, 6), norm=nn.LayerNorm(6), out=mlp_head(6)
+        ),
         ["a", "mid", "out.0"],
     ),
     "attention by hand": (vit(by_hand), ATTENTION),
@@ -341,18 +364,26 @@ CASES = {
     "attention of torch": (of_torch(), OPENED),
     "attention of torch, tokens first": (of_torch(last=False), OPENED),
     "attention of torch without biases": (of_torch(bias=False), OPENED),
-    "attention of torch to others": (across, ["a", "c", "mid.q_proj mid.k_proj", "mid.v_proj", "mid.out_proj"]),
-    "encoder of torch": (encoder, [
-        "a mid.layers.0.self_attn.out_proj mid.layers.0.linear2", "mid.layers.0.self_attn.q_proj mid.layers.0.self_attn.k_proj",
-        "mid.layers.0.self_attn.v_proj", "mid.layers.0.linear1",
-    ]),
+    "attention of torch to others": (
+        across,
+        ["a", "c", "mid.q_proj mid.k_proj", "mid.v_proj", "mid.out_proj"],
+    ),
+    "encoder of torch": (
+        encoder,
+        [
+            "a mid.layers.0.self_attn.out_proj mid.layers.0.linear2",
+            "mid.layers.0.self_attn.q_proj mid.layers.0.self_attn.k_proj",
+            "mid.layers.0.self_attn.v_proj",
+            "mid.layers.0.linear1",
+        ],
+    ),
     "functions": (with_own_weights, ["a", "w_ v_"]),
     "one layer in several places": (lambda _: Repeated(), ["a mid.0"]),
     "mixer": (mixer, ["a mlp.3", "spread.0", "mlp.1"]),
     "convnext": (convnext, ["a mlp.3", "mlp.1"]),
     "C2f": (c2f, ["a.0", "one.0", "two.0"]),
     "embedding": (embedded, ["words mlp.3", "mlp.1"]),
-}  # fmt: skip
+}
 
 
 def mlp_head(width):

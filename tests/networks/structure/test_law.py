@@ -1,4 +1,6 @@
-"""The law: a slimmed network computes what the full one computes with the channels that are gone at zero."""
+"""The law: a slimmed network computes what the full one computes with the channels that are gone at
+zero.
+"""
 
 from copy import deepcopy
 

@@ -1,4 +1,6 @@
-"""What is not known to treat its channels one by one keeps them, and says why: never a wrong cut."""
+"""What is not known to treat its channels one by one keeps them, and says why: never a
+wrong cut.
+"""
 
 from types import SimpleNamespace
 
@@ -70,12 +72,17 @@ def tied_by_hand(net, x):
     return F.linear(net.mid(net.a(x).mean((2, 3))), net.mid.weight.t())
 
 
-# Each network, why its first layer is pinned (a part of the text), and what may be cut nevertheless.
+# Each network, why its first layer is pinned (a part of the text), and what may be cut
+# nevertheless.
 CASES = {
     "instance norm without numbers": (layer(lambda: nn.InstanceNorm2d(8)), "InstanceNorm2d", []),
     "softmax": (layer(lambda: nn.Softmax(1)), "Softmax", []),
     "subclass": (layer(lambda: Scaled(8, 8, 1)), "operator", []),
-    "hooks": (layer(lambda: torch.nn.utils.parametrizations.weight_norm(nn.Conv2d(8, 8, 1))), "Parametrized", []),
+    "hooks": (
+        layer(lambda: torch.nn.utils.parametrizations.weight_norm(nn.Conv2d(8, 8, 1))),
+        "Parametrized",
+        [],
+    ),
     "batch folded in": (call(lambda _, x: x.view(4, -1).view(2, 8, 8, 8)), "view", []),
     "split": (call(lambda _, x: torch.cat(torch.split(x, [3, 5], 1)[::-1], 1)), "getitem", []),
     "some channels": (call(lambda _, x: x[:, 2:], 6), "getitem", []),
@@ -85,23 +92,64 @@ CASES = {
     "unbound": (call(lambda _, x: torch.stack(x.unbind(1), 1)), "unbind", []),
     "mean over channels": (call(lambda _, x: x.mean(1)[:, :, None, None]), "mean", []),
     "mean of all": (call(lambda _, x: x * x.mean()), "mean", []),
-    "pool over channels": (call(lambda _, x: F.avg_pool2d(x.flatten(2), 1)[:, :, :, None]), "avg_pool2d", []),
+    "pool over channels": (
+        call(lambda _, x: F.avg_pool2d(x.flatten(2), 1)[:, :, :, None]),
+        "avg_pool2d",
+        [],
+    ),
     "number of channels": (call(lambda _, x: x / x.size(1)), "truediv", []),
     "shape of another": (call(lambda _, x: x + torch.ones(2, 8, 8, 8).view(x.shape)), "view", []),
     "squeeze": (call(lambda _, x: x.squeeze()), "squeeze", []),
-    "functional convolution": (lambda b: b.net(lambda net, x: net.out(F.conv2d(net.a(x), net.w)), a=b.conv(3, 8),
-                                                w=torch.ones(8, 8, 1, 1), out=b.head(8)), "conv2d", []),
-    "weight read elsewhere": (lambda b: b.net(weight_of_a_layer, a=b.conv(3, 8), out=b.head(8)), "operator sum", []),
-    "tied by hand": (lambda b: b.net(tied_by_hand, a=b.conv(3, 8), mid=nn.Linear(8, 5)), "linear", []),
-    "constant used in two ways": (lambda b: b.net(two_scales, a=b.conv(3, 8), c=b.conv(8, 8), w=scale(), out=b.head(8)),
-                                  "operator", ["c"]),
-    "constant also broadcast": (lambda b: b.net(also_broadcast, a=b.conv(3, 8), c=nn.Conv1d(3, 8, 1), w=scale(), out=b.head(8)),
-                                "it is an input", []),
-    "attention": (lambda b: b.net(attention, a=b.conv(3, 8), mid=Attention(), out=b.head(8)), "MultiheadAttention", []),
-    "output": (lambda b: b.net(lambda net, x: (net.a(x), net.b(x).relu()), a=b.conv(3, 8), b=b.conv(3, 4)), "output", []),
-    "count as output": (lambda b: b.net(lambda net, x: (net.out(net.a(x)), net.a(x).shape), a=b.conv(3, 8), out=b.head(8)),
-                        "output", []),
-}  # fmt: skip
+    "functional convolution": (
+        lambda b: b.net(
+            lambda net, x: net.out(F.conv2d(net.a(x), net.w)),
+            a=b.conv(3, 8),
+            w=torch.ones(8, 8, 1, 1),
+            out=b.head(8),
+        ),
+        "conv2d",
+        [],
+    ),
+    "weight read elsewhere": (
+        lambda b: b.net(weight_of_a_layer, a=b.conv(3, 8), out=b.head(8)),
+        "operator sum",
+        [],
+    ),
+    "tied by hand": (
+        lambda b: b.net(tied_by_hand, a=b.conv(3, 8), mid=nn.Linear(8, 5)),
+        "linear",
+        [],
+    ),
+    "constant used in two ways": (
+        lambda b: b.net(two_scales, a=b.conv(3, 8), c=b.conv(8, 8), w=scale(), out=b.head(8)),
+        "operator",
+        ["c"],
+    ),
+    "constant also broadcast": (
+        lambda b: b.net(
+            also_broadcast, a=b.conv(3, 8), c=nn.Conv1d(3, 8, 1), w=scale(), out=b.head(8)
+        ),
+        "it is an input",
+        [],
+    ),
+    "attention": (
+        lambda b: b.net(attention, a=b.conv(3, 8), mid=Attention(), out=b.head(8)),
+        "MultiheadAttention",
+        [],
+    ),
+    "output": (
+        lambda b: b.net(lambda net, x: (net.a(x), net.b(x).relu()), a=b.conv(3, 8), b=b.conv(3, 4)),
+        "output",
+        [],
+    ),
+    "count as output": (
+        lambda b: b.net(
+            lambda net, x: (net.out(net.a(x)), net.a(x).shape), a=b.conv(3, 8), out=b.head(8)
+        ),
+        "output",
+        [],
+    ),
+}
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -100,7 +100,8 @@ def test_control_flow_by_values_is_refused(module):
 def test_an_example_that_does_not_fit_is_refused(capfd):
     with pytest.raises(
         CompileError,
-        match=r"fails on an input \[2, 4, 8, 8\].*expected input.* to have 3 channels.*Give an example",
+        match=r"fails on an input \[2, 4, 8, 8\].*expected input.* to have 3 channels.*Give an "
+        r"example",
     ):
         trace(nn.Sequential(nn.Conv2d(3, 4, 3)), torch.randn(2, 4, 8, 8))
     assert capfd.readouterr().err == ""

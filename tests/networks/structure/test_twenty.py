@@ -1,4 +1,6 @@
-"""Networks that people bring are traced, pruned to half of their operations, equal to the masked network, and compiled."""
+"""Networks that people bring are traced, pruned to half of their operations, equal to the masked
+network, and compiled.
+"""
 
 import numpy as np
 import pytest

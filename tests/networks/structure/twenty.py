@@ -1,6 +1,8 @@
-"""Twenty networks that people bring: from configurations of Hugging Face's transformers, and from issues of torch-pruning.
+"""Twenty networks that people bring: from configurations of Hugging Face's transformers, and from
+issues of torch-pruning.
 
-Each is small, with random weights; the function says which issue it is from. ``FROM_LIBRARY`` needs transformers.
+Each is small, with random weights; the function says which issue it is from. ``FROM_LIBRARY`` needs
+transformers.
 """
 
 from collections.abc import Callable, Mapping
@@ -147,7 +149,9 @@ class ShuffleUnit(nn.Module):
 
 
 class Gated(nn.Module):
-    """One half of the channels gates the other: torch-pruning#366 (a layer), #393 (taken apart by views)."""
+    """One half of the channels gates the other: torch-pruning#366 (a layer), #393 (taken apart by
+    views).
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -304,7 +308,9 @@ NETWORKS: Mapping[str, Callable[[], nn.Module]] = {**FROM_LIBRARY, **FROM_ISSUES
 
 
 def made(name: str) -> nn.Module:
-    """Return a network with weights that matter, whose normalisation has seen something, in evaluation mode."""
+    """Return a network with weights that matter, whose normalisation has seen something, in
+    evaluation mode.
+    """
     torch.manual_seed(0)
     network = NETWORKS[name]().train()
     for parameter in network.parameters():

@@ -1,4 +1,6 @@
-"""The hidden layer on picked n-grams: texts that are made up for it, and the network that counts."""
+"""The hidden layer on picked n-grams: texts that are made up for it, and the network
+that counts.
+"""
 
 import numpy as np
 import torch
@@ -50,7 +52,8 @@ def test_rows_their_n_grams_and_the_layers_fill_the_file():
 
 def test_the_network_with_the_least_loss_counts_of_those_on_their_grid():
     network = RowTable(3, 2, 2)
-    # The least loss of all is off the grid, in the first half; the least on the grid is that of epoch 15.
+    # The least loss of all is off the grid, in the first half; the least on the grid is that of
+    # epoch 15.
     steps = 10 * EPOCHS
     seen: list[float] = []
 

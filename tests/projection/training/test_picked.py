@@ -80,9 +80,11 @@ def test_a_size_without_room_is_refused_before_anything_is_learned():
         InputError, match="2000 bytes are too few for 3 labels and their names: expected"
     ):
         make_text_model(
-            noisy(60, 0), noisy(30, 1), TextModelPlan(2_000, recipe=ProjectionRecipe(reads="picked")),
+            noisy(60, 0),
+            noisy(30, 1),
+            TextModelPlan(2_000, recipe=ProjectionRecipe(reads="picked")),
             progress=lambda stage, done, text: stages.append(stage),
-        )  # fmt: skip
+        )
     assert not stages
 
 

@@ -84,7 +84,8 @@ def test_the_log_count_ratio_is_that_of_naive_bayes():
     given = lessons()
     ratio = log_count_ratio(given.texts, given.targets)
     column = int(np.searchsorted(given.texts.buckets, int(NGRAMS.of(["good"]).hashes[0])))
-    # "good" is in 3 of 3 texts of the first label and in none of the 3 others: log((3 + 1) / (3 + 2) / ((0 + 1) / (3 + 2)))
+    # "good" is in 3 of 3 texts of the first label and in none of the 3 others: log((3 + 1) / (3 +
+    # 2) / ((0 + 1) / (3 + 2)))
     raw = np.log(4 / 5) - np.log(1 / 5)
     other = int(np.searchsorted(given.texts.buckets, int(NGRAMS.of(["very"]).hashes[0])))
     weak = np.log(2 / 5) - np.log(1 / 5)

@@ -11,7 +11,7 @@ from handheld.projection.training.lessons import TextLesson
 from handheld.projection.training.recipe import ProjectionRecipe
 from handheld.projection.training.text import logits_of, train_student, train_trainer
 from handheld.projection.training.trainers import Convolutional
-from handheld.training import Schedule
+from handheld.training import FitRun, Schedule
 
 LABELS = ("greeting", "number")
 WORDS = {0: ("hello", "hi", "hey", "morning"), 1: ("one", "two", "three", "four")}
@@ -57,12 +57,12 @@ def test_the_same_seed_gives_the_same_table_stopped_or_not(tmp_path: Path):
         if step == 70:
             raise KeyboardInterrupt
 
-    whole, _ = train_student(reader, lesson, TABLE, seed=3, save=tmp_path / "other.pt")
+    whole, _ = train_student(reader, lesson, TABLE, FitRun(3, tmp_path / "other.pt"))
     with pytest.raises(KeyboardInterrupt):
-        train_student(reader, lesson, TABLE, seed=3, save=save, report=stop)
-    resumed, _ = train_student(reader, lesson, TABLE, seed=3, save=save)
+        train_student(reader, lesson, TABLE, FitRun(3, save, stop))
+    resumed, _ = train_student(reader, lesson, TABLE, FitRun(3, save))
     assert torch.equal(whole.table, resumed.table)
-    other, _ = train_student(reader, lesson, TABLE, seed=4)
+    other, _ = train_student(reader, lesson, TABLE, FitRun(4))
     assert not torch.equal(whole.table, other.table)
 
 

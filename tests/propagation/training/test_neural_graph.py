@@ -102,7 +102,9 @@ def test_what_is_compared_can_be_hidden():
 
 
 def clouds(seed: int = 0) -> tuple[torch.Tensor, np.ndarray, WeightedGraph]:
-    """Two classes whose vectors hardly differ, and a graph that joins nodes mostly within a class."""
+    """Two classes whose vectors hardly differ, and a graph that joins nodes mostly
+    within a class.
+    """
     rng = np.random.default_rng(seed)
     labels = np.arange(200) % 2
     vectors = rng.normal(size=(200, 20)).astype(np.float32)

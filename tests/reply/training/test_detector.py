@@ -20,6 +20,7 @@ from handheld.reply.training.teacher import (  # noqa: E402
     read_teacher_shares,
     write_teacher_shares,
 )
+from handheld.training import FitRun  # noqa: E402
 
 SHAPE = training.NetworkShape(rows=200, width=8, filters=6, hidden=5)
 
@@ -182,10 +183,10 @@ def test_a_teacher_learns_topics_and_is_asked_once(encoder: Path, tmp_path: Path
     ] * 30
     topics, state = ("death", "harmless"), tmp_path / "run"
     arguments = (written, topics, ["hello"] * 9, ["he died", "hello you"])
-    taught = ask_teacher(encoder, *arguments, seed=0, state=state, report=lambda *_: None)
+    taught = ask_teacher(encoder, *arguments, FitRun(save=state / "teacher.pt"))
     assert taught.shares.shape == (len(taught.texts), 2)
     assert taught.shares.sum(axis=1) == pytest.approx(np.ones(len(taught.texts)), abs=1e-5)
-    again = ask_teacher(tmp_path / "none", *arguments, seed=0, state=state, report=lambda *_: None)
+    again = ask_teacher(tmp_path / "none", *arguments, FitRun(save=state / "teacher.pt"))
     assert again.texts == taught.texts
     with pytest.raises(InputError, match="cannot be read as a sentence encoder"):
         TeacherNetwork(tmp_path / "none", 2)

@@ -15,10 +15,10 @@ LINES = (
 )
 
 PROFANE_WORDS = """
-BITCHES! fuck unfuckingbelievable FUCK f.u.c.k f-u-c-k sh1t $h1t sh!t 5h1t shiiit shitt sshhiitt bullshit! b1tch
-b!tch a$$hole @ss a$$ asss f**k f*ck f*** s**t m*th*rf*cker b**** sh*tty p0rn d1ck c0ck n1gg3r f4gg0t dumb-ass
-dumb_ass half-assed cunt twats wanker douchebag slut whores motherfucker moron retarded kike spics tranny faggots
-rapist kys stfu lmaooo nazis pussies tits jizz horny nudes
+BITCHES! fuck unfuckingbelievable FUCK f.u.c.k f-u-c-k sh1t $h1t sh!t 5h1t shiiit shitt sshhiitt
+bullshit! b1tch b!tch a$$hole @ss a$$ asss f**k f*ck f*** s**t m*th*rf*cker b**** sh*tty p0rn d1ck
+c0ck n1gg3r f4gg0t dumb-ass dumb_ass half-assed cunt twats wanker douchebag slut whores motherfucker
+moron retarded kike spics tranny faggots rapist kys stfu lmaooo nazis pussies tits jizz horny nudes
 """
 PROFANE = (
     *PROFANE_WORDS.split(),
@@ -39,12 +39,12 @@ PROFANE = (
     "kill yourself",
 )
 INNOCENT_WORDS = """
-class assess assessment Dickens Essex Sussex cockpit cocktail peacock shiitake shitake Scunthorpe analysis analyse
-grape grapes scrape drapes therapist bass pass passes assume assassin classic embarrass title titan document
-cucumber circumstance accumulate mishit Matsushita Penistone Lightwater Arsenal arsenic Hancock Middlesex sextet
-saturday snigger niggardly niggle Nigeria raccoon cocoon hoard whoever rapper rapping bonner hello shuttle as A55
-455 5*** 2*3*4 their* *really* a*b 10+ C++ 100% U.S.A. woops Uranus Moscow kkkkk gassy brass damn stupid crap
-constitution
+class assess assessment Dickens Essex Sussex cockpit cocktail peacock shiitake shitake Scunthorpe
+analysis analyse grape grapes scrape drapes therapist bass pass passes assume assassin classic
+embarrass title titan document cucumber circumstance accumulate mishit Matsushita Penistone
+Lightwater Arsenal arsenic Hancock Middlesex sextet saturday snigger niggardly niggle Nigeria
+raccoon cocoon hoard whoever rapper rapping bonner hello shuttle as A55 455 5*** 2*3*4 their*
+*really* a*b 10+ C++ 100% U.S.A. woops Uranus Moscow kkkkk gassy brass damn stupid crap constitution
 """
 INNOCENT = (
     *INNOCENT_WORDS.split(),

@@ -67,10 +67,10 @@ def test_vectors_of_words_are_made_once(
 ):
     path = tmp_path / "run" / "words.npz"
     path.parent.mkdir()
-    make_vectors(path, encoder, [], ["hello you", "hello"], size=4, count=6, report=lambda *_: None)
+    make_vectors(path, encoder, [], ["hello you", "hello"], (6, 4), lambda *_: None)
     with np.load(path) as kept:
         assert kept["words"].tolist()[:2] == ["hello", "you"]
         assert kept["vectors"].shape == (6, 4)
         assert kept["vectors"].astype(float).std() == pytest.approx(1, abs=0.01)
     monkeypatch.setattr(vectors, "SentenceEncoder", None)
-    make_vectors(path, encoder, [], [], size=4, count=6, report=lambda *_: None)
+    make_vectors(path, encoder, [], [], (6, 4), lambda *_: None)

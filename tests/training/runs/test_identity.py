@@ -98,11 +98,13 @@ def test_values_with_other_content_are_others(one, other):
     [
         (
             Plain(1),
-            r"plan\.algorithm: .*:Plain from another: make it a dataclass, or give it a method fingerprint",
+            r"plan\.algorithm: .*:Plain from another: make it a dataclass, or give it a "
+            r"method fingerprint",
         ),
         (
             Hiding(1),
-            r"plan\.algorithm: .*:Hiding has 'extra', which is no field .* put @dataclass on the class",
+            r"plan\.algorithm: .*:Hiding has 'extra', which is no field .* put @dataclass on "
+            r"the class",
         ),
         (Own(table={"a": object()}), r"plan\.algorithm\.table\.a: "),
         (within(object()), r"plan\.algorithm\[0\]: "),

@@ -264,10 +264,17 @@ class Exporter:
             return False
         return limits.seconds == math.inf or purpose.seconds(file.content) <= limits.seconds
 
-    def finished(self, content: bytes, how: str, accuracy: float, *, packed: bool = False) -> bytes:
+    def finished(
+        self, content: bytes, description: str, accuracy: float, *, packed: bool = False
+    ) -> bytes:
         """Return a file as it stands in the family's folder: its card says how good it is."""
         return stored(
-            content, self.card, how=how, accuracy=accuracy, tested=self.tested, packed=packed
+            content,
+            self.card,
+            description=description,
+            accuracy=accuracy,
+            tested=self.tested,
+            packed=packed,
         )
 
 

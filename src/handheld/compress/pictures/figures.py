@@ -89,13 +89,13 @@ def teacher_draft(run: PictureRun, exporter: Exporter, curve: Sequence[tuple[int
     network = run.preparation.reshaped(run.large, run.preparation.side)
     answered = answers(content, run.data.test, run.preparation)
     accuracy = accuracy_of(answered, run.data.test)
-    how = "the large network"
+    description = "the large network"
     if run.answerer is not None:
-        how += ", taught by that file"
+        description += ", taught by that file"
     member = Member(
         name="teacher",
         file="teacher.tflite",
-        how=how,
+        how=description,
         precision="float32",
         size=len(content),
         macs=sum(macs(network).values()),
@@ -186,9 +186,10 @@ def layers_of(
         if layer is not None and name in kept_float:
             size = _layer_bytes(layer, _FLOAT_BYTES)
         layers.append(Layer(name, size, operations))
-    rest = _layer_bytes(folded, weight_bytes) - counted
-    if rest:
-        layers.append(Layer("other parameters", rest, 0))
+    # what no operator counts, such as the weights of a scale that stands alone
+    uncounted = _layer_bytes(folded, weight_bytes) - counted
+    if uncounted:
+        layers.append(Layer("other parameters", uncounted, 0))
     return tuple(sorted(layers, key=lambda layer: -layer.size))
 
 

@@ -26,7 +26,7 @@ from handheld.compress.pictures.training.supernet import Nested
 from handheld.errors import InputError
 from handheld.files import atomic_path
 from handheld.networks.structure import Slim, macs, shape_of
-from handheld.training import device
+from handheld.training import FitRun, device
 from handheld.training.runs import RunFolder, read_kept
 
 # Training time of one value that a convolution gives, in multiply-accumulates (measured).
@@ -74,9 +74,7 @@ def train_together(
         step,
         schedule,
         steps,
-        save=run.space.file("joint.pt"),
-        report=run.clock.steps,
-        seed=run.settings.seed,
+        FitRun(run.settings.seed, run.space.file("joint.pt"), run.clock.steps),
     )
     result = _chosen(run, candidates, step.together, batches)
     return replace(result, curve=curve, ratio=joint_ratio(run.space))

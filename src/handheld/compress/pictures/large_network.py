@@ -61,9 +61,9 @@ def check(network: nn.Module, shape: PictureShape, classes: int) -> nn.Module:
     logits = logits_in(answer, lambda value: _has_shape(value, (_PICTURES, classes)))
     if logits is None:
         is_tensor = isinstance(answer, torch.Tensor)
-        what = list(answer.shape) if is_tensor else type(answer).__name__
+        output = list(answer.shape) if is_tensor else type(answer).__name__
         raise InputError(
-            f"the network gives {what} for {_PICTURES} pictures; "
+            f"the network gives {output} for {_PICTURES} pictures; "
             f"the data has {classes} classes: expected {[_PICTURES, classes]}"
         )
     refuse_probabilities(logits)

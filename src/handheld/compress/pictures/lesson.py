@@ -27,7 +27,7 @@ from handheld.data import Dataset
 from handheld.networks.pruning import Masks, ends, prune
 from handheld.networks.quantisation import fold
 from handheld.networks.state import filled, pack, read_packed, unpack
-from handheld.training import Report, Schedule, device, device_of, save_state, student_loss
+from handheld.training import FitRun, Report, Schedule, device, device_of, save_state, student_loss
 
 _PRUNING_STEPS = 3  # channels go in so many steps: importance changes when others are gone
 _PRUNING_EPOCHS = 0.5  # of training between them
@@ -187,10 +187,8 @@ def _learn_float(
         member,
         lesson.student,
         settings.finish,
+        FitRun(settings.seed, save, report),
         after=after,
-        save=save,
-        report=report,
-        seed=settings.seed,
     )
 
 
@@ -209,7 +207,9 @@ def _learn_int8(
     schedule = Schedule(
         lesson.int8_epochs, settings.finish.batch, settings.quantise_rate, clip=_INT8_CLIP
     )
-    aware = learn_int8(network, candidate.side, lesson.student, schedule, save=save, report=report)
+    aware = learn_int8(
+        network, candidate.side, lesson.student, schedule, FitRun(save=save, report=report)
+    )
     return aware.cpu()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import fx, nn
 
 from handheld.compile import Precision
-from handheld.compress.drafts import FamilyDrafts, FamilyRequest
+from handheld.compress.drafts import Draft, FamilyDrafts, FamilyRequest, GivenTeacher
 from handheld.compress.pictures.candidates import Builder
 from handheld.compress.pictures.exporter import Exporter
 from handheld.compress.pictures.figures import (
@@ -92,19 +92,7 @@ class PictureMaker:
 
     def drafts(self, space: RunFolder, clock: StageClock) -> FamilyDrafts:
         """Make all files, each stage going on from what the run's folder keeps."""
-        data = self.request.data
-        settings = self.settings
-        run = PictureRun(
-            data,
-            settings,
-            self.request.targets,
-            space,
-            clock,
-            self.preparation,
-            self.large,
-            not self.request.is_trained,
-            self.answerer,
-        )
+        run = self._run(space, clock)
         with clock.of("teacher's file"):
             exporter = _exporter(run)
             notes = self._notes(run)
@@ -115,13 +103,7 @@ class PictureMaker:
         def probe() -> Probe:
             return _probe(run, exporter)
 
-        builder = Builder(
-            run.large,
-            run.preparation.shape,
-            len(data.classes),
-            settings.seed,
-            settings.sparsity,
-        )
+        builder = _builder(run)
         with clock.of("candidates"):
             candidates = plan(run, builder, probe)
         with clock.of("joint training"):
@@ -133,17 +115,27 @@ class PictureMaker:
         with clock.of("files"):
             members = member_drafts(run, exporter, probe(), finished)
             teacher = teacher_draft(run, exporter, joint.curve)
-            is_int8 = settings.uses("quantisation")
-            quantised = quantised_draft(run, exporter, teacher) if is_int8 else None
-            given = None if run.answerer is None else given_teacher(run, run.answerer)
-        return FamilyDrafts(
-            teacher,
-            members,
-            quantised,
-            given,
-            teacher_weights(run),
-            {"joint training": joint.curve} if joint.curve else {},
-            record=_record(run, notes, joint),
+            return FamilyDrafts(
+                teacher,
+                members,
+                quantised=_quantised(run, exporter, teacher),
+                teacher_file=_teacher_file(run),
+                weights=teacher_weights(run),
+                curves={"joint training": joint.curve} if joint.curve else {},
+                record=_record(run, notes, joint),
+            )
+
+    def _run(self, space: RunFolder, clock: StageClock) -> PictureRun:
+        return PictureRun(
+            self.request.data,
+            self.settings,
+            self.request.targets,
+            space,
+            clock,
+            self.preparation,
+            self.large,
+            trains_large=not self.request.is_trained,
+            answerer=self.answerer,
         )
 
     def _notes(self, run: PictureRun) -> list[str]:
@@ -171,6 +163,7 @@ def _check(request: FamilyRequest) -> None:
             "these are pictures: [settings.texts] says how long texts learn; "
             "set training, finish and quantise"
         )
+    # a target whose technique is off would end as a member that nobody asked for
     for target in request.targets:
         if not settings.allows(target.kind):
             raise InputError(
@@ -221,6 +214,26 @@ def _backend(name: str, address: str | None) -> Backend:
 
         return on_cluster(address)
     return finish_members
+
+
+def _builder(run: PictureRun) -> Builder:
+    return Builder(
+        run.large,
+        run.preparation.shape,
+        len(run.data.classes),
+        run.settings.seed,
+        run.settings.sparsity,
+    )
+
+
+def _quantised(run: PictureRun, exporter: Exporter, teacher: Draft) -> Draft | None:
+    if not run.settings.uses("quantisation"):
+        return None
+    return quantised_draft(run, exporter, teacher)
+
+
+def _teacher_file(run: PictureRun) -> GivenTeacher | None:
+    return None if run.answerer is None else given_teacher(run, run.answerer)
 
 
 def _exporter(run: PictureRun) -> Exporter:

@@ -232,7 +232,9 @@ def size_fits(candidate: Candidate, builder: Builder, probe: Probe, size: float)
     return len(probe.file(network, candidate.side)) <= _SIZE_MARGIN * size
 
 
-def ladder(count: int, allows: Callable[[str], bool] = lambda kind: True) -> tuple[Target, ...]:
+def ladder(
+    count: int, allows: Callable[[str], bool] = lambda member_kind: True
+) -> tuple[Target, ...]:
     """Return targets for so many members, each half of the one before.
 
     From three on there are members of other kinds too.

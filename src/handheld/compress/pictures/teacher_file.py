@@ -78,7 +78,7 @@ class TeacherFile:
         ModelError: it cannot be read.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what TeacherSource says of a file
         self,
         path: str | os.PathLike[str],
         labels: Sequence[str],

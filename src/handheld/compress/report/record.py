@@ -10,6 +10,7 @@ from typing import Any
 
 from handheld.reports.tables import flat, plain_text
 
+# A table or list of more is not read to its end; the record in family.json has all.
 MOST_CLASSES = 30
 MOST_SKIPPED = 100
 
@@ -80,6 +81,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _number(value: Any) -> float | None:
+    # a bool is an int to Python; beyond 1e15 floats no longer count in ones
     fine = (
         isinstance(value, int | float)
         and not isinstance(value, bool)

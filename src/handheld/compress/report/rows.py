@@ -37,6 +37,7 @@ def row(member: Member, teacher: Member) -> MemberRow:
     now = member.latency
     before = teacher.latency
     differs = now.clearly_below(before) or before.clearly_below(now)
+    # a ratio within the noise would be another one in the next run
     faster = None
     if differs or member is teacher:
         faster = ratio(before.median, now.median)
@@ -68,7 +69,9 @@ def half_width(family: Family) -> float | None:
 
 
 def unsteady(one: MemberRow) -> bool:
-    """Whether a latency varied so much that its ratio to another, where there is one, says little."""
+    """Whether a latency varied so much that its ratio to another, where there is one,
+    says little.
+    """
     latency = one.member.latency
     return one.faster is not None and latency.iqr > latency.median / 2
 

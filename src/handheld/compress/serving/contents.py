@@ -113,12 +113,12 @@ def _check_pictures(data: Path, side: int | None, limits: CompressLimits) -> Non
 
 
 def _check_size(name: str, size: tuple[int, int], side: int | None, limits: CompressLimits) -> None:
-    most = limits.source_side if side else limits.side
-    if max(size) > most:
+    longest = limits.source_side if side else limits.side
+    if max(size) > longest:
         advice = "make it smaller" if side else "say in Side what to bring pictures to"
         raise InputError(
             f"Data: {name} is {size[0]} x {size[1]} pixels, "
-            f"at most {most} x {most} are taken: {advice}"
+            f"at most {longest} x {longest} are taken: {advice}"
         )
 
 
@@ -184,9 +184,9 @@ def _check_shape(
 
 def _check_table(data: Path, limits: CompressLimits) -> None:
     size = data.stat().st_size
-    most = limits.unpacked_bytes // _TEXT_COSTS
-    if size > most:
-        raise InputError(f"Data: {data.name} has {size:,} bytes, at most {most:,} are taken")
+    largest = limits.unpacked_bytes // _TEXT_COSTS
+    if size > largest:
+        raise InputError(f"Data: {data.name} has {size:,} bytes, at most {largest:,} are taken")
     # As text, so that lines may end in LF, CRLF or CR, as for the reader of tables; in an encoding
     # that has no wrong bytes.
     with data.open(encoding="latin-1") as file:

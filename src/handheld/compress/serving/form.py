@@ -41,8 +41,8 @@ class ModelField(FormField):
         if sent.lower().endswith(_PICKLES):
             raise InputError(
                 f"{self.label}: {sent[-80:]!r} is a pickle, which can run code where it is "
-                "opened, so none is read here; "
-                "write the weights with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
+                "opened, so none is read here; write the weights with "
+                "safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
             )
         return super().file_name(sent)
 
@@ -53,8 +53,9 @@ def job_kind(limits: CompressLimits | None = None) -> JobKind:
     return JobKind(
         name="compress",
         title="One big model in, a family of small ones out",
-        description="Upload labelled pictures or texts, say how small and fast the models should be, and take home .tflite "
-        "files with a report of their measured size, speed and accuracy.",
+        description="Upload labelled pictures or texts, say how small and fast the models should "
+        "be, and take home .tflite files with a report of their measured size, speed and "
+        "accuracy.",
         entry="handheld.compress.serving.job:run",
         fields=_fields(limits),
         check=partial(check, limits=limits),
@@ -64,61 +65,111 @@ def job_kind(limits: CompressLimits | None = None) -> JobKind:
 def _fields(limits: CompressLimits) -> Sequence[FormField]:
     return (
         FormField(
-            name="data", label="Data", type="file", accept=(".zip", ".tar.gz", ".tgz"),
-            help="An archive of pictures in a folder for each class (cat/1.jpg, dog/7.png; or train, valid and test folders of "
-            f"such), or with one .npz (x, y); or with one .tsv of texts (label, tab, text). At most {limits.pictures:,} "
-            f"pictures or texts, {limits.classes:,} classes, "
-            f"{limits.unpacked_bytes / 1e9:.3g} GB unpacked.",
+            name="data",
+            label="Data",
+            type="file",
+            accept=(".zip", ".tar.gz", ".tgz"),
+            help="An archive of pictures in a folder for each class (cat/1.jpg, dog/7.png; or "
+            "train, valid and test folders of such), or with one .npz (x, y); or with one .tsv "
+            f"of texts (label, tab, text). At most {limits.pictures:,} pictures or texts, "
+            f"{limits.classes:,} classes, {limits.unpacked_bytes / 1e9:.3g} GB unpacked.",
         ),
         FormField(
-            name="targets", label="Targets", default="20x smaller; 94x smaller, 27x faster; 70KB, plain",
-            help="One for each model, with ; between them: a size (70KB), a latency on this server (5ms), 94x smaller or 27x "
-            "faster than the large network, an accuracy (92%), and what to make (nested, pruned, residual, mobile, plain, "
-            "projected; of texts nested or projected). Or only how many models: 6.",
+            name="targets",
+            label="Targets",
+            default="20x smaller; 94x smaller, 27x faster; 70KB, plain",
+            help="One for each model, with ; between them: a size (70KB), a latency on this "
+            "server (5ms), 94x smaller or 27x faster than the large network, an accuracy (92%), "
+            "and what to make (nested, pruned, residual, mobile, plain, projected; of texts "
+            "nested or projected). Or only how many models: 6.",
         ),
         FormField(
-            name="network", label="Large network", type="choice", choices=(*NETWORKS, *TEXT_NETWORKS), default=NETWORKS[0],
-            help=f"The small ones learn from it. {', '.join(TEXT_NETWORKS).capitalize()} read texts, which have recipes of "
-            "their own: of what follows here they take weights and the seed.",
+            name="network",
+            label="Large network",
+            type="choice",
+            choices=(*NETWORKS, *TEXT_NETWORKS),
+            default=NETWORKS[0],
+            help=f"The small ones learn from it. {', '.join(TEXT_NETWORKS).capitalize()} read "
+            "texts, which have recipes of their own: of what follows here they take weights and "
+            "the seed.",
         ),
         FormField(
-            name="width", label="Width", type="number", default=str(min(32, limits.width)), minimum=1, maximum=limits.width,
+            name="width",
+            label="Width",
+            type="number",
+            default=str(min(32, limits.width)),
+            minimum=1,
+            maximum=limits.width,
             help="Channels of the large network's first layer.",
         ),
         ModelField(
-            name="model", label="Your model", type="file", required=False, accept=(".safetensors", ".onnx"),
-            help="Weights of such a network (.safetensors) to begin with, or an .onnx model whose answers all learn from. "
-            "Pickles (.pt, .pth, .pkl) are refused.",
+            name="model",
+            label="Your model",
+            type="file",
+            required=False,
+            accept=(".safetensors", ".onnx"),
+            help="Weights of such a network (.safetensors) to begin with, or an .onnx model "
+            "whose answers all learn from. Pickles (.pt, .pth, .pkl) are refused.",
         ),
-        FormField(name="trained", label="These weights are finished: teach with them, do not train them", type="flag"),
         FormField(
-            name="epochs", label="Epochs", type="number", default=f"{min(10, limits.epochs):g}", minimum=0.1,
-            maximum=limits.epochs, help="Passes over the data.",
+            name="trained",
+            label="These weights are finished: teach with them, do not train them",
+            type="flag",
         ),
         FormField(
-            name="side", label="Side", type="number", required=False, minimum=SMALLEST_SIDE, maximum=limits.side,
+            name="epochs",
+            label="Epochs",
+            type="number",
+            default=f"{min(10, limits.epochs):g}",
+            minimum=0.1,
+            maximum=limits.epochs,
+            help="Passes over the data.",
+        ),
+        FormField(
+            name="side",
+            label="Side",
+            type="number",
+            required=False,
+            minimum=SMALLEST_SIDE,
+            maximum=limits.side,
             help="Pixels to bring pictures to; needed where they differ in size.",
         ),
         FormField(
-            name="label_column", label="Column of the labels", required=False,
-            help="Of a table of texts whose header has names of its own, or a number from 1 where it has none; "
-            "label, category, intent and other usual names are known.",
+            name="label_column",
+            label="Column of the labels",
+            required=False,
+            help="Of a table of texts whose header has names of its own, or a number from 1 "
+            "where it has none; label, category, intent and other usual names are known.",
         ),
         FormField(
-            name="text_columns", label="Columns of the texts", required=False,
+            name="text_columns",
+            label="Columns of the texts",
+            required=False,
             help="Likewise, with ; between several, which are joined.",
         ),
-        FormField(name="mirror", label="Learn from mirrored pictures too (not of digits, letters, signs)", type="flag"),
+        FormField(
+            name="mirror",
+            label="Learn from mirrored pictures too (not of digits, letters, signs)",
+            type="flag",
+        ),
         FormField(name="quick", label="Quick: try one shape for each target", type="flag"),
         FormField(
-            name="techniques", label="Techniques", default=", ".join(TECHNIQUES[:5]), required=False,
+            name="techniques",
+            label="Techniques",
+            default=", ".join(TECHNIQUES[:5]),
+            required=False,
             help=f"Some of {', '.join(TECHNIQUES)}.",
         ),
         FormField(
-            name="seed", label="Seed", type="number", default="0", minimum=0, maximum=2**31 - 1,
+            name="seed",
+            label="Seed",
+            type="number",
+            default="0",
+            minimum=0,
+            maximum=2**31 - 1,
             help="The same seed gives the same family.",
         ),
-    )  # fmt: skip
+    )
 
 
 def check(upload: Path, spec: Spec, *, limits: CompressLimits) -> Spec:
@@ -136,8 +187,8 @@ def check(upload: Path, spec: Spec, *, limits: CompressLimits) -> Spec:
         check_model(upload / spec["model"], limits)
     if spec["trained"] and not str(spec["model"]).endswith(".safetensors"):
         raise InputError(
-            "Your model: finished weights need a .safetensors file; "
-            "upload one, or do not tick that they are"
+            "Your model: finished weights need a .safetensors file; upload one, or do not tick "
+            "that they are"
         )
     return checked | {"limits": asdict(limits)}
 

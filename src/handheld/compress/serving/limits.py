@@ -40,9 +40,9 @@ class CompressLimits:
             if field.type is int:
                 whole_in_range(field.name, getattr(self, field.name), low=1)
 
-    def require(self, what: str, value: float, name: str) -> None:
+    def require(self, subject: str, value: float, name: str) -> None:
         """Raise :class:`InputError` if ``value`` is more than the limit called ``name``."""
         if not value <= getattr(self, name):
             raise InputError(
-                f"{what}: this server takes at most {getattr(self, name):,g}, got {value:,g}"
+                f"{subject}: this server takes at most {getattr(self, name):,g}, got {value:,g}"
             )

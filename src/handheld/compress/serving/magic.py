@@ -49,7 +49,9 @@ def check_model(path: Path, limits: CompressLimits) -> None:
 
 
 def _check_safetensors(path: Path) -> None:
-    """The header is its length in 8 bytes and JSON: name -> dtype, shape and place of each tensor."""
+    """The header is its length in 8 bytes and JSON: name -> dtype, shape and place of
+    each tensor.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         length = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))[0]

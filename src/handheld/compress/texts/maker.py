@@ -12,13 +12,23 @@ from handheld.compress.drafts import Draft, FamilyDrafts, FamilyRequest
 from handheld.compress.settings import FamilySettings, TextEpochs
 from handheld.compress.targets import Target
 from handheld.compress.teacher import guess_notes, warn
-from handheld.compress.texts.member import KINDS, LARGEST, member_draft, teacher_draft
+from handheld.compress.texts.member import (
+    KINDS,
+    LARGEST,
+    member_draft,
+    member_plan,
+    teacher_draft,
+)
 from handheld.compress.texts.teacher import TextTeacher, learned, network_of, read_only
 from handheld.engine import Model
 from handheld.errors import InputError
 from handheld.projection.cards import reader_of
+from handheld.projection.judging import TextData
 from handheld.projection.training.lessons import TextLesson
+from handheld.projection.training.making import make_text_model
+from handheld.projection.training.plan import TextModel
 from handheld.ranges import whole_in_range
+from handheld.training import FitRun
 from handheld.training.runs import RunFolder, StageClock
 
 
@@ -77,17 +87,14 @@ class TextMaker:
         with clock.of("teacher"):
             teacher = self._teacher(space, clock)
         teacher_file = teacher_draft(teacher, request.data)
-        notes: list[str] = []
-        if not teacher.curve:
-            name = Path(request.source.file or request.source.network).name
-            valid = request.data.valid
-            right = round(teacher_file.member.valid * len(valid))
-            notes = guess_notes(name, right, valid.labels)
-            warn(notes)
+        notes = [] if teacher.curve else _notes(request, teacher_file)
+        warn(notes)
         members = []
         for name, target in zip(stage_names(request.targets), request.targets, strict=True):
             with clock.of(name):
-                members.append(self._member(name, target, teacher, teacher_file, space, clock))
+                max_size = target.max_size(teacher_file.member)
+                model = self._learned(target, max_size, teacher, space, clock)
+                members.append(member_draft(name, target, model, request.data, self.lesson.texts))
         return FamilyDrafts(
             teacher_file,
             tuple(members),
@@ -104,35 +111,41 @@ class TextMaker:
             self.network,
             self.lesson,
             classes,
+            FitRun(request.settings.seed, space.file("teacher.pt"), clock.steps),
             trained=request.is_trained,
             epochs=request.settings.texts.teacher,
-            seed=request.settings.seed,
-            save=space.file("teacher.pt"),
-            report=clock.steps,
         )
 
-    def _member(
+    def _learned(
         self,
-        name: str,
         target: Target,
+        max_size: float | None,
         teacher: TextTeacher,
-        teacher_file: Draft,
         space: RunFolder,
         clock: StageClock,
-    ) -> Draft:
+    ) -> TextModel:
+        """Let a member learn from the teacher's answers, going on from what is kept of it."""
+
         def report(stage: str, done: float, text: str) -> None:
             clock.progress(clock.stage, done, f"{stage} {text}".strip())
 
-        return member_draft(
-            name,
-            target,
-            target.max_size(teacher_file.member),
-            self.request,
-            self.lesson,
-            teacher,
+        data = self.request.data
+        return make_text_model(
+            TextData(data.train),
+            TextData(data.valid),
+            member_plan(self.request, target, max_size),
+            answers=teacher.answers,
             state=space.state,
             progress=report,
         )
+
+
+def _notes(request: FamilyRequest, teacher_file: Draft) -> list[str]:
+    """Say what a person should know of a teacher that came finished."""
+    name = Path(request.source.file or request.source.network).name
+    valid = request.data.valid
+    right = round(teacher_file.member.valid * len(valid))
+    return guess_notes(name, right, valid.labels)
 
 
 def _check(request: FamilyRequest) -> None:

@@ -1,8 +1,7 @@
 """Members of a family for texts, and their teacher, as drafts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -16,8 +15,6 @@ from handheld.engine import Model
 from handheld.projection import TextClassifier
 from handheld.projection.inputs import Bits, Parts, Reader, Rows
 from handheld.projection.judging import TextData, TextJudgement, judge
-from handheld.projection.training.lessons import TextLesson
-from handheld.projection.training.making import make_text_model
 from handheld.projection.training.plan import TextModel, TextModelPlan
 from handheld.projection.training.recipe import compiled, parts_of, recipe_for
 from handheld.projection.training.table import RowTable
@@ -54,44 +51,40 @@ def teacher_draft(teacher: TextTeacher, data: Splits) -> Draft:
     return Draft(member, teacher.content, teacher.content, _card(teacher.content))
 
 
+def member_plan(request: FamilyRequest, target: Target, max_size: float | None) -> TextModelPlan:
+    """Return how a member learns.
+
+    Args:
+        request: what was asked for.
+        target: what the member is for.
+        max_size: bytes that its file may have; None: as many as :data:`LARGEST`.
+    """
+    max_bytes = int(max_size or LARGEST) - _CARD_BYTES
+    recipe = recipe_for(KINDS[target.kind], max_bytes, len(request.data.classes))
+    epochs = request.settings.texts.members
+    if epochs is not None:
+        recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=epochs))
+    return TextModelPlan(max_bytes, recipe=recipe, seed=request.settings.seed)
+
+
 def member_draft(
-    name: str,
-    target: Target,
-    max_size: float | None,
-    request: FamilyRequest,
-    lesson: TextLesson,
-    teacher: TextTeacher,
-    *,
-    state: Path,
-    progress: Callable[[str, float, str], None],
+    name: str, target: Target, model: TextModel, data: Splits, texts: tuple[str, ...]
 ) -> Draft:
-    """Train a member, and judge its files.
+    """Judge the files of a member that has learned.
 
     Args:
         name: of the member.
         target: what it is for.
-        max_size: bytes that its file may have; None: as many as :data:`LARGEST`.
-        request: what was asked for.
-        lesson: the training texts.
-        teacher: whose answers it learns from.
-        state: folder of states to go on from.
-        progress: called as it learns.
+        model: the member.
+        data: that it is judged by.
+        texts: that it learned from, to compile it in float32.
     """
-    data = request.data
-    model = make_text_model(
-        TextData(data.train),
-        TextData(data.valid),
-        _plan(request, target, int(max_size or LARGEST) - _CARD_BYTES),
-        answers=teacher.answers,
-        state=state,
-        progress=progress,
-    )
     content = model.content
-    in_float = compiled(model.networks, model.reader, lesson.texts, model.card, precision="float32")
+    # what rounding costs is told by the same network, not rounded
+    in_float = compiled(model.networks, model.reader, texts, model.card, precision="float32")
     judged = _judged(content, data.test)
     is_table = not isinstance(model.reader, Bits)
     layers = _layers(model)
-    int8_step = "four bits while learning" if is_table else "int8 weights"
     member = Member(
         name=name,
         file=f"{name}.tflite",
@@ -107,10 +100,7 @@ def member_draft(
         size_float=len(in_float),
         latency_float=UNTIMED,
         target=str(target),
-        steps=(
-            TechniqueStep("float32 file", _judged(in_float, data.valid).accuracy, len(in_float)),
-            TechniqueStep(int8_step, model.valid.accuracy, len(content)),
-        ),
+        steps=_steps(model, in_float, data.valid),
         layers=layers,
         confusion=judged.confusion,
         curve=tuple(model.curves["model"]),
@@ -118,12 +108,13 @@ def member_draft(
     return Draft(member, content, in_float, _card(content), target)
 
 
-def _plan(request: FamilyRequest, target: Target, max_bytes: int) -> TextModelPlan:
-    recipe = recipe_for(KINDS[target.kind], max_bytes, len(request.data.classes))
-    epochs = request.settings.texts.members
-    if epochs is not None:
-        recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=epochs))
-    return TextModelPlan(max_bytes, recipe=recipe, seed=request.settings.seed)
+def _steps(model: TextModel, in_float: bytes, valid: Dataset) -> tuple[TechniqueStep, ...]:
+    """Return what rounding contributed: a table learns on its grid, other layers are rounded."""
+    technique = "int8 weights" if isinstance(model.reader, Bits) else "four bits while learning"
+    return (
+        TechniqueStep("float32 file", _judged(in_float, valid).accuracy, len(in_float)),
+        TechniqueStep(technique, model.valid.accuracy, len(model.content)),
+    )
 
 
 def _card(content: bytes) -> dict[str, Any]:

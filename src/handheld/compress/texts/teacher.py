@@ -23,8 +23,9 @@ from handheld.projection.training.lessons import TextLesson
 from handheld.projection.training.teaching import SCHEDULE, build, check, teach
 from handheld.projection.training.text import Curve, logits_of
 from handheld.projection.training.trainers import TRAINERS, WORDS
-from handheld.training import Report
+from handheld.training import FitRun
 
+# Below about this 1 - p is 1 in float32.
 _LEAST = 1e-7  # probability: a logit is its logarithm
 _TEXTS = ["a text", "another one", ""]  # to try a network on; the last has no word
 
@@ -69,6 +70,7 @@ def network_of(
             f"{type(network).__name__} reads texts by an encoder of its own: it can be a trainer "
             "of `handheld text train`, but not the teacher of a family, which becomes a file itself"
         )
+    # before hours of training: what it gives for a few texts tells whether it can teach
     check(network, classes)
     logits = logits_of(network, None, _TEXTS)
     refuse_probabilities(torch.from_numpy(logits))
@@ -95,18 +97,16 @@ def learned(
     network: nn.Module,
     lesson: TextLesson,
     classes: Sequence[str],
+    run: FitRun,
     *,
     trained: bool,
     epochs: float,
-    seed: int,
-    save: Path,
-    report: Report,
 ) -> TextTeacher:
     """Train a network, unless it is trained already, and compile it."""
     curve: Curve = []
     if not trained:
         schedule = replace(SCHEDULE, epochs=epochs)
-        curve = teach(network, lesson, schedule=schedule, seed=seed, save=save, report=report).curve
+        curve = teach(network, lesson, run, schedule=schedule).curve
     content = to_tflite(
         network.eval(),
         torch.from_numpy(WORDS.of(_TEXTS[:1])),

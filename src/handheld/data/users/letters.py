@@ -156,21 +156,23 @@ def _spoken_lines(text: str) -> Iterator[tuple[str, str]]:
             role = None
             has_begun = True
             continue
-        if speaker := _SPEAKER.match(line):
-            role = speaker[1].strip()
-            line = speaker[2]
-        elif not line.startswith("\t"):
-            # A blank line leaves the speaker as it is; any other is nobody's.
-            if line.strip():
-                role = None
-            continue
-        said = line.strip()
+        role, said = _spoken(line, role)
         # Directions may run over several lines, up to their closing bracket.
         in_direction = in_direction or said.startswith("[")
         if in_direction:
             in_direction = "]" not in said
         elif has_begun and role and said:
             yield role, said
+
+
+def _spoken(line: str, role: str | None) -> tuple[str | None, str]:
+    """Return who speaks from a line on, and what is said on it."""
+    if speaker := _SPEAKER.match(line):
+        return speaker[1].strip(), speaker[2].strip()
+    if line.startswith("\t"):
+        return role, line.strip()
+    # A blank line leaves the speaker as it is; any other is nobody's.
+    return None if line.strip() else role, ""
 
 
 def _files(path: Path) -> Iterator[tuple[str, str]]:

@@ -101,7 +101,7 @@ class PersonalModel:
         return bool(self.layers)
 
 
-def personalise(
+def personalise(  # noqa: PLR0913  # options by keyword, each by itself
     module: nn.Module,
     weights: Floats,
     examples: Examples,
@@ -253,7 +253,7 @@ class _Folds:
         """Return the best candidate, or the shared model where none is better by more than luck."""
         fitting = self._fitting
         shared = ExampleScores.join(self._shared)
-        candidates = {key: ExampleScores.join(some) for key, some in self._candidates.items()}
+        candidates = {key: ExampleScores.join(tried) for key, tried in self._candidates.items()}
         layers, share = min(candidates, key=lambda key: _mean_loss(candidates[key]))
         best = candidates[layers, share]
         state = fitting.moved(self._means[layers], share)

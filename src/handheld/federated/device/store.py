@@ -176,18 +176,18 @@ class ExampleStore:
         if not rows:
             raise InputError(f"{self.path} holds no examples yet")
         inputs, targets = (forms[name] for name in _NAMES)
-        whole = [row for row in rows if inputs.is_whole(row[0]) and targets.is_whole(row[1])]
-        if not whole:
+        intact = [row for row in rows if inputs.is_whole(row[0]) and targets.is_whole(row[1])]
+        if not intact:
             raise InputError(f"{self.path} holds no examples that are whole: forget() empties it")
-        if len(whole) < len(rows):
+        if len(intact) < len(rows):
             _LOG.warning(
                 "%s: %d of %d examples left out: damaged, or not finite",
                 self.path,
-                len(rows) - len(whole),
+                len(rows) - len(intact),
                 len(rows),
             )
         return Examples(
-            inputs.stacked([row[0] for row in whole]), targets.stacked([row[1] for row in whole])
+            inputs.stacked([row[0] for row in intact]), targets.stacked([row[1] for row in intact])
         )
 
     def forget(self) -> None:

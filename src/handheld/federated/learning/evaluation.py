@@ -43,13 +43,12 @@ class ExampleScores:
     def join(scores: Sequence["ExampleScores"]) -> "ExampleScores":
         """Return all of them as one."""
         others = {
-            name: np.concatenate([some.others[name] for some in scores])
-            for name in scores[0].others
+            name: np.concatenate([one.others[name] for one in scores]) for name in scores[0].others
         }
         return ExampleScores(
-            np.concatenate([some.losses for some in scores]),
-            np.concatenate([some.right for some in scores]),
-            np.concatenate([some.asked for some in scores]),
+            np.concatenate([one.losses for one in scores]),
+            np.concatenate([one.right for one in scores]),
+            np.concatenate([one.asked for one in scores]),
             others,
         )
 

@@ -74,7 +74,7 @@ class ModuleLearner:
         InputError: a module with nothing to train, ``at_once`` below 0, or a test without examples.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # options by keyword, each by itself
         self,
         module: nn.Module,
         users: Users,

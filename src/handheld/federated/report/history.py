@@ -41,8 +41,8 @@ def write_parquet(path: Path, rows: Sequence[Mapping[str, float]]) -> Path:
     for name in names:
         values = [row.get(name) for row in rows]
         if name in _COUNTS:
-            whole = [None if value is None else int(value) for value in values]
-            columns[name] = pa.array(whole, pa.int64())
+            counts = [None if value is None else int(value) for value in values]
+            columns[name] = pa.array(counts, pa.int64())
         else:
             columns[name] = pa.array(values, pa.float64())
     with atomic_path(path) as temporary:

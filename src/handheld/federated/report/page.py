@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from itertools import accumulate, chain
 from pathlib import Path
@@ -45,19 +45,28 @@ _COUNTS = (
 _BYTES = (("bytes_up", "bytes up"), ("bytes_down", "bytes down"))
 
 
-def write_report(
-    path: Path,
-    title: str,
-    plan: Plan,
-    rows: Rows,
-    *,
-    population: int,
-    weights: int,
-    guarantees: Sequence[Guarantee] = (),
-    users: Users | None = None,
-    problem: str = "",
-    per_user: PerUser | None = None,
-) -> Path:
+@dataclass(frozen=True, eq=False)
+class RunFacts:
+    """What is known of a run besides its plan and the figures of its rounds.
+
+    Attributes:
+        population: devices in all.
+        weights: of the model.
+        guarantees: what noise promises.
+        users: whose examples it learned from, to be shown.
+        problem: why the run did not end as planned.
+        per_user: how good the model is for each device on its own examples.
+    """
+
+    population: int
+    weights: int
+    guarantees: Sequence[Guarantee] = ()
+    users: Users | None = None
+    problem: str = ""
+    per_user: PerUser | None = None
+
+
+def write_report(path: Path, title: str, plan: Plan, rows: Rows, facts: RunFacts) -> Path:
     """Write the page and return its path.
 
     Args:
@@ -65,25 +74,20 @@ def write_report(
         title: of the page.
         plan: of the run.
         rows: figures of each round, one or more.
-        population: devices in all.
-        weights: of the model.
-        guarantees: what noise promises.
-        users: whose examples it learned from, to be shown.
-        problem: why the run did not end as planned.
-        per_user: how good the model is for each device on its own examples.
+        facts: what else is known of it.
 
     Raises:
         FileError: it cannot be written.
     """
     values = {
         "title": title,
-        "summary": summary(plan, rows, population, weights),
-        "problem": problem,
+        "summary": summary(plan, rows, facts.population, facts.weights),
+        "problem": facts.problem,
         "figures": figures(rows),
-        "own": spreads(per_user) if per_user else [],
-        "skew": skewed(users) if users else None,
+        "own": spreads(facts.per_user) if facts.per_user else [],
+        "skew": skewed(facts.users) if facts.users else None,
         "totals": totals(rows),
-        "guarantees": guarantees,
+        "guarantees": facts.guarantees,
         "settings": settings(plan),
     }
     return write_page(path, "handheld.federated.report", "run.html", values)

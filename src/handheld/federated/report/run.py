@@ -1,6 +1,5 @@
 """All files that a run leaves besides its state."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from handheld.federated.learning.learner import PopulationLearner
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.privacy import Guarantee
 from handheld.federated.report.history import write_parquet
-from handheld.federated.report.page import write_report
+from handheld.federated.report.page import RunFacts, write_report
 from handheld.federated.simulator import Plan, SimulationRun
 from handheld.files import atomic_path
 
@@ -22,7 +21,6 @@ def write_run(
     learner: PopulationLearner,
     run: SimulationRun,
     *,
-    delta: float | None = None,
     problem: str = "",
     users: PerUser | None = None,
 ) -> list[Guarantee]:
@@ -36,14 +34,12 @@ def write_run(
         plan: of the run.
         learner: the population.
         run: what came of it.
-        delta: chance that a promise fails; the plan's if left out.
         problem: why the run did not end as planned, to be shown.
         users: how good the model is for each device, to be shown; see
             ``ModuleLearner.evaluate_users``.
 
     Raises:
-        InputError: a delta outside of (0, 1), or ``users`` of a plan whose noise promises that
-            nothing of them is told.
+        InputError: ``users`` of a plan whose noise promises that nothing of them is told.
         FileError: files cannot be written.
     """
     if users is not None and plan.promises:
@@ -52,26 +48,18 @@ def write_run(
             " leave it out"
         )
     population = len(learner.examples)
-    if delta is not None:
-        plan = replace(plan, delta=delta)
     # By the rounds that were, which may be fewer than planned.
     promised = plan.promised(population, len(run.rows), int(run.times.max(initial=0)))
     folder.mkdir(parents=True, exist_ok=True)
     _write_model(folder / "model.safetensors", learner, run)
     write_parquet(folder / "rounds.parquet", run.rows)
-    write_report(
-        folder / "report.html",
-        f"Federated run {folder.resolve().name}",
-        plan,
-        run.rows,
-        population=population,
-        weights=len(run.state.weights),
-        guarantees=promised,
-        # What a device has is nobody's to see where noise promises that.
-        users=learner.users if isinstance(learner, ModuleLearner) and not plan.promises else None,
-        problem=problem,
-        per_user=users,
-    )
+    # What a device has is nobody's to see where noise promises that.
+    shown = None
+    if isinstance(learner, ModuleLearner) and not plan.promises:
+        shown = learner.users
+    facts = RunFacts(population, len(run.state.weights), promised, shown, problem, users)
+    title = f"Federated run {folder.resolve().name}"
+    write_report(folder / "report.html", title, plan, run.rows, facts)
     return promised
 
 

@@ -47,7 +47,7 @@ Until = Callable[[RoundFigures], bool]
 _SAVE_SECONDS = 20.0
 
 
-def simulate(
+def simulate(  # noqa: PLR0913  # options by keyword, each by itself
     plan: Plan,
     learner: PopulationLearner,
     *,

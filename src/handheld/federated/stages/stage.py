@@ -133,7 +133,8 @@ class Stage(Protocol):
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return what is known of updates after this stage.
 
-        Each update is held to its ``bound``; the rest is trusted. Raises :class:`InputError` where the stage makes no sense.
+        Each update is held to its ``bound``; the rest is trusted. Raises :class:`InputError` where
+        the stage makes no sense.
         """
 
     def on_update(

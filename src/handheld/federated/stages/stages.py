@@ -138,14 +138,14 @@ class StageChain:
     ) -> Update:
         """Return what one stage makes of an update, if it keeps to its bound."""
         stage = self.stages[number]
-        made = stage.on_update(update, facts[number], memory[number], _for_stage(seeds, number))
-        if _is_longer(made, facts[number + 1]):
+        changed = stage.on_update(update, facts[number], memory[number], _for_stage(seeds, number))
+        if _is_longer(changed, facts[number + 1]):
             raise TrainingError(
                 f"{_name(stage)}: an update is longer behind it than the"
                 f" {facts[number + 1].bound:.6g} that its `after` tells, so the run's promise would"
                 " not hold: tell the bound that it keeps, or clip behind it"
             )
-        return made
+        return changed
 
     def on_sum(
         self, total: Total, memory: Sequence[Memory], seeds: StageSeeds

@@ -70,9 +70,9 @@ def compressed(content: bytes) -> bytes:
     present = np.packbits(counts > 0)
     table = np.concatenate([present, _two_bytes(shares[counts > 0])])
     length = len(content).to_bytes(4, "little")
-    whole = b"".join([_CODED, length, table.tobytes(), coded[:used].tobytes()])
-    if used and len(whole) <= len(content):
-        return whole
+    packed = b"".join([_CODED, length, table.tobytes(), coded[:used].tobytes()])
+    if used and len(packed) <= len(content):
+        return packed
     return _PLAIN + content
 
 

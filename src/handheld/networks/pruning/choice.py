@@ -40,7 +40,7 @@ class CostGoal:
         whole_in_range("round_to", self.round_to, low=1)
 
 
-def choose_units(
+def choose_units(  # noqa: PLR0913  # options by keyword, each by itself
     network: fx.GraphModule,
     channels: Channels,
     importance: Scores,

@@ -31,7 +31,7 @@ class Pruned(Slim):
     reason: str
 
 
-def prune(
+def prune(  # noqa: PLR0913  # options by keyword, each by itself
     network: nn.Module,
     example: torch.Tensor,
     *,

@@ -90,7 +90,7 @@ class _Attention(nn.MultiheadAttention):
     dropped.
     """
 
-    def forward(
+    def forward(  # noqa: PLR0913  # the arguments of torch's own layer
         self,
         query: torch.Tensor,
         key: torch.Tensor,

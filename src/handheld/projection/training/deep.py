@@ -7,14 +7,12 @@ lose by each other is less.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from handheld.projection.features import Bag
-from handheld.projection.hashing import Numbers
+from handheld.projection.hashing import Floats, Levels, Numbers
 from handheld.projection.hidden import HiddenModel
 from handheld.projection.inputs import Rows
 from handheld.projection.kept import size_of
@@ -24,10 +22,10 @@ from handheld.projection.training.lessons import Tensors, TextLesson
 from handheld.projection.training.net import Joint, Weights
 from handheld.projection.training.picking import GRAPH_BYTES, largest_fitting, levels
 from handheld.projection.training.recipe import LETTERS, NGRAMS, ProjectionRecipe
-from handheld.projection.training.regression import Floats, TextMatrix
+from handheld.projection.training.regression import TextMatrix
 from handheld.projection.training.table import RowTable
 from handheld.projection.training.text import Curve, Inputs, learn, logits_of, train_student
-from handheld.training import Report, Schedule
+from handheld.training import FitRun, Schedule
 
 WIDTH = 40
 HIDDEN = 96
@@ -97,17 +95,14 @@ def teacher_logits(
     lesson: TextLesson,
     number: int,
     texts: Sequence[str],
-    *,
-    seed: int,
-    save: Path | None,
-    report: Report,
+    run: FitRun,
 ) -> tuple[Floats, Curve]:
     """Train a larger model on a lesson, and return its (texts, classes) logits of some texts."""
     features = TEACHERS[number]
     schedule = replace(_TEACHER.schedule, epochs=_TEACHER_EPOCHS)
     recipe = replace(_TEACHER, features=features, schedule=schedule)
     reader = Rows(features, _TEACHER_ROWS)
-    network, curve = train_student(reader, lesson, recipe, seed=seed, save=save, report=report)
+    network, curve = train_student(reader, lesson, recipe, run)
     return logits_of(network, reader, texts), curve
 
 
@@ -170,11 +165,9 @@ def trained(
     lesson: TextLesson,
     valid: TextMatrix,
     valid_loss: Callable[[Floats], float],
+    run: FitRun,
     *,
     rows: int,
-    seed: int,
-    save: Path | None,
-    report: Report,
 ) -> tuple[RowTable, Curve]:
     """Train the small model; return it, and the (step, loss) of its training.
 
@@ -185,14 +178,12 @@ def trained(
         lesson: labels, and the answers of larger models.
         valid: what it reads of the validation texts.
         valid_loss: of (texts, classes) logits of these.
+        run: how it is seeded, kept and told.
         rows: that the columns share.
-        seed: of weights, order and dropout.
-        save: file to go on from.
-        report: called after each step.
     """
     # The caller's random numbers go on as if none had been drawn.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(run.seed)
         network = RowTable(rows, WIDTH, lesson.classes, hidden=HIDDEN, dropout=0.5)
     bag = bag_of(texts, rows)
     schedule: Schedule = replace(_TEACHER.schedule, epochs=EPOCHS)
@@ -201,7 +192,7 @@ def trained(
 
     def step_done(step: int, steps: int, loss: float) -> None:
         watch.look(step, steps)
-        report(step, steps, loss)
+        run.report(step, steps, loss)
 
     def inputs(chosen: Numbers) -> Tensors:
         return _tensors(bag.take(chosen))
@@ -212,9 +203,7 @@ def trained(
         lesson,
         schedule,
         _WEIGHTS,
-        seed=seed,
-        save=save,
-        report=step_done,
+        replace(run, report=step_done),
     )
     watch.restore()
     network.on_grid = True
@@ -249,7 +238,7 @@ def whole(network: RowTable, reader: Rows) -> HiddenModel:
     )
 
 
-def _by_row(weights: Floats) -> tuple[NDArray[np.int8], Floats]:
+def _by_row(weights: Floats) -> tuple[Levels, Floats]:
     """Return a layer's weights as whole numbers, each output with a step of its own."""
     rows, steps = zip(*(levels(row, 8) for row in weights), strict=True)
     return np.stack(rows), np.array(steps, np.float32)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from handheld.data import Dataset
 from handheld.errors import InputError
 from handheld.projection.features import Bag
+from handheld.projection.hashing import Floats
 from handheld.projection.inputs import Bits, Rows
 
 # Texts of a class, over those out of scope: of fewer of these, each is learned several times.
@@ -29,8 +30,8 @@ class TextLesson:
     """
 
     texts: tuple[str, ...]
-    labels: NDArray[np.float32]
-    answers: NDArray[np.float32] | None = None
+    labels: Floats
+    answers: Floats | None = None
 
     @classmethod
     def of(cls, data: Dataset, outside: tuple[str, ...] = ()) -> "TextLesson":

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from handheld.engine import Model, embed
 from handheld.errors import InputError
 from handheld.projection.classifier import TextClassifier
+from handheld.projection.hashing import Floats
 from handheld.projection.judging import TextData, judge
 from handheld.projection.scope import threshold_of
 from handheld.projection.training.lessons import TextLesson
@@ -41,7 +41,7 @@ def make_text_model(
     valid: TextData,
     plan: TextModelPlan,
     *,
-    answers: NDArray[np.float32] | None = None,
+    answers: Floats | None = None,
     state: Path | None = None,
     progress: Progress = silent,
 ) -> TextModel:
@@ -72,7 +72,7 @@ def make_text_model(
         return model
     # From the same teachers, which learned for minutes.
     slow = replace(maker.of_rows(), answers=taught).network()
-    return min(model, slow, key=lambda made: made.fit.valid_loss)
+    return min(model, slow, key=lambda candidate: candidate.fit.valid_loss)
 
 
 def _check_labels(train: TextData, valid: TextData) -> None:
@@ -101,7 +101,7 @@ class _Maker:
     train: TextData
     valid: TextData
     plan: TextModelPlan
-    answers: NDArray[np.float32] | None
+    answers: Floats | None
     state: Path | None
     progress: Progress
     curves: dict[str, Curve] = field(default_factory=dict, init=False)
@@ -122,7 +122,7 @@ class _Maker:
         data = (self.train.known.digest, self.train.outside)
         return TrainingStages(self.state, self.progress, data)
 
-    def picked(self) -> tuple[TextModel, NDArray[np.float32] | None]:
+    def picked(self) -> tuple[TextModel, Floats | None]:
         """Return a model of picked n-grams, and the answers of all teachers that it learned from.
 
         None: a network has nobody to learn from but its trainers.
@@ -139,11 +139,11 @@ class _Maker:
         if self.answers is None and self.plan.trainers:
             maker.answers = self._trainers_answers(maker.lesson)
         while True:
-            made = maker.make()
-            self.curves.update(made.curves)
-            training = {**card["training"], "choice": made.choice}
-            final_card = {**card, "training": training, "text": made.reader.card()}
-            model = self._finished(made.content(), final_card, (), made.reader)
+            picked = maker.make()
+            self.curves.update(picked.curves)
+            training = {**card["training"], "choice": picked.choice}
+            final_card = {**card, "training": training, "text": picked.reader.card()}
+            model = self._finished(picked.content(), final_card, (), picked.reader)
             excess = len(model.content) - self.plan.max_size
             if excess <= 0:
                 return model, maker.taught
@@ -213,16 +213,16 @@ class _Maker:
         file = embed(content, final_card)
         return TextModel(file, final_card, judged, dict(self.curves), networks, reader, fit)
 
-    def _trainers_answers(self, lesson: TextLesson) -> NDArray[np.float32]:
+    def _trainers_answers(self, lesson: TextLesson) -> Floats:
         """Train the trainers, one after another, and return their mean answers."""
-        answers: list[NDArray[np.float32]] = []
+        answers: list[Floats] = []
         for number, (trainer, name) in enumerate(
             zip(self.plan.trainers, self.plan.names, strict=True)
         ):
             stage = f"{name} {number + 1}"
             # A name twice is two networks: each trainer has a seed of its own.
             seed = self.plan.seed + 100 * number
-            taught = teach(trainer, lesson, seed=seed, **self.stages.options(stage, name, seed))
+            taught = teach(trainer, lesson, self.stages.run(stage, name, seed, seed=seed))
             self.curves[stage] = taught.curve
             answers.append(taught.logits(lesson.texts))
         return mean_of(answers)
@@ -244,9 +244,8 @@ class _Maker:
                 table,
                 lesson,
                 recipe,
+                self.stages.run(name, *settings, seed=seed),
                 trainer=trainer,
-                seed=seed,
-                **self.stages.options(name, *settings),
             )
             networks.append(network)
         return tuple(networks)
@@ -318,6 +317,6 @@ def _fit(model: TextClassifier, train: TextData, valid: TextData, choice: str) -
     )
 
 
-def _log_probabilities(model: TextClassifier, data: TextData) -> NDArray[np.float32]:
+def _log_probabilities(model: TextClassifier, data: TextData) -> Floats:
     probabilities = model.probabilities(data.texts)
     return np.asarray(np.log(np.maximum(probabilities, _MIN_PROBABILITY)), np.float32)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
+from handheld.projection.hashing import Floats
 from handheld.projection.hidden import HiddenModel
 from handheld.projection.inputs import Picked, Rows
 from handheld.projection.judging import TextData
@@ -25,7 +26,6 @@ from handheld.projection.training.lessons import TextLesson
 from handheld.projection.training.plan import TextModelPlan
 from handheld.projection.training.recipe import NGRAMS
 from handheld.projection.training.regression import (
-    Floats,
     Lessons,
     SoftmaxRegression,
     TextMatrix,
@@ -33,7 +33,7 @@ from handheld.projection.training.regression import (
     inverse_document_frequency,
     mean_of,
 )
-from handheld.projection.training.stages import StageOptions, TrainingStages
+from handheld.projection.training.stages import TrainingStages
 from handheld.projection.training.text import Curve
 from handheld.projection.training.tuning import (
     BAYES_CLASSES,
@@ -50,6 +50,7 @@ from handheld.projection.training.tuning import (
     temperature_of,
     tune,
 )
+from handheld.training import FitRun
 from handheld.training.runs import Progress
 
 NGRAM_DEFAULTS = NGrams()
@@ -115,12 +116,12 @@ class PickedMaker:
         InputError: a size that leaves no room for n-grams.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # data, plan and run of one file
         self,
         train: TextData,
         valid: TextData,
         plan: TextModelPlan,
-        answers: NDArray[np.float32] | None,
+        answers: Floats | None,
         card: Mapping[str, Any],
         state: Path | None,
         progress: Progress,
@@ -163,8 +164,8 @@ class PickedMaker:
         trials = self._tuned(PRIORS if self.classes <= BAYES_CLASSES else PRIORS[:1])
         priors = [self._prior(trial) for trial in trials]
         teacher = self._teacher(priors)
-        made = [self._linear(teacher, priors, form) for form in self._forms()]
-        best = self._best(made)
+        candidates = [self._linear(teacher, priors, form) for form in self._forms()]
+        best = self._best(candidates)
         names = [f"{trial.prior} prior, C {trial.inverse_alpha:g}" for trial in trials]
         return replace(best, choice=f"linear, {' and '.join(names)}, {best.choice}")
 
@@ -284,15 +285,14 @@ class PickedMaker:
         lesson = self._deep_lesson(teacher)
         columns = picking.most_important(teacher, self.lessons, deep.NGRAMS_A_ROW * rows)
         buckets = self.matrix.buckets[columns]
-        stage = self._stage("model", rows, inverse_alpha, deep.EPOCHS)
+        run = self._run("model", rows, inverse_alpha, deep.EPOCHS, seed=self.plan.seed)
         network, self.curves["model"] = deep.trained(
             TextMatrix.of(lesson.texts, self.ngrams, buckets),
             lesson,
             self.valid.texts.only(columns),
             self._valid_loss,
+            run,
             rows=rows,
-            seed=self.plan.seed,
-            **stage,
         )
         reader = Picked(self.ngrams, buckets, length_of(self.matrix.only(columns)), rows)
         choice = (
@@ -336,11 +336,8 @@ class PickedMaker:
         log_shares = [_log_shares(teacher.scores(matrix, matrix.weighted(self.idf)))]
         for number in range(len(deep.TEACHERS)):
             name = f"teacher {number + 1}"
-            stage = self._stage(name, number)
-            seed = self.plan.seed + number
-            logits, self.curves[name] = deep.teacher_logits(
-                self.lesson, number, texts, seed=seed, **stage
-            )
+            run = self._run(name, number, seed=self.plan.seed + number)
+            logits, self.curves[name] = deep.teacher_logits(self.lesson, number, texts, run)
             log_shares.append(_log_shares(logits))
         answers = np.mean(log_shares, axis=0)
         if self.answers is not None:
@@ -349,8 +346,8 @@ class PickedMaker:
             answers[: len(theirs)] += (theirs - answers[: len(theirs)]) / (len(log_shares) + 1)
         return np.asarray(answers, np.float32)
 
-    def _stage(self, name: str, *settings: object) -> StageOptions:
-        return self.stages.options(name, name, *settings)
+    def _run(self, name: str, *settings: object, seed: int) -> FitRun:
+        return self.stages.run(name, name, *settings, seed=seed)
 
     def _valid_loss(self, logits: Floats) -> float:
         return cross_entropy(logits, self.valid.labels, self.valid.weights)
@@ -359,12 +356,12 @@ class PickedMaker:
         """Return the one with the least validation loss, its probabilities calibrated."""
         best: Made | None = None
         lowest_loss = np.inf
-        for made in candidates:
-            logits = made.logits(self.valid_texts)
+        for candidate in candidates:
+            logits = candidate.logits(self.valid_texts)
             temperature = steady_temperature(logits, self.valid.labels, self.valid.weights)
             loss = self._valid_loss(logits / np.float32(temperature))
             if loss < lowest_loss:
-                best = replace(made, model=picking.cooled(made.model, temperature))
+                best = replace(candidate, model=picking.cooled(candidate.model, temperature))
                 lowest_loss = loss
         assert best is not None
         return best

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.projection.hashing import Numbers
+from handheld.projection.hashing import Floats, Levels, Numbers
 from handheld.projection.hidden import HiddenModel
 from handheld.projection.kept import size_of
 from handheld.projection.learned import LEVELS
 from handheld.projection.pooled import PooledModel
 from handheld.projection.training.regression import (
-    Floats,
     Lessons,
     SoftmaxRegression,
     TextMatrix,
@@ -185,12 +184,12 @@ def rounded(pick: Pick, form: RowForm) -> PooledModel:
     # What all classes share changes no answer, and would take a number of each row.
     centred = coefficients - coefficients.mean(axis=1, keepdims=True)
     bias = pick.model.bias - pick.model.bias.mean()
-    left, sizes, right = np.linalg.svd(centred, full_matrices=False)
+    left_vectors, sizes, right = np.linalg.svd(centred, full_matrices=False)
     width = min(form.width, len(sizes))
     table = np.zeros((len(centred) + 1, form.width), np.int8)
     steps = np.zeros(width)
     for column in range(width):
-        column_levels, step = levels(left[:, column] * sizes[column], form.bits)
+        column_levels, step = levels(left_vectors[:, column] * sizes[column], form.bits)
         table[:-1, column] = column_levels
         steps[column] = step
     head = np.zeros((len(bias), form.width))
@@ -228,9 +227,7 @@ def _sums(model: PooledModel, texts: TextMatrix) -> NDArray[np.float64]:
     return np.asarray(product.scores(texts, counts), np.float64)
 
 
-def whole_head(
-    table: NDArray[np.int8], head: NDArray[np.float64], bias: Floats, bits: int
-) -> PooledModel:
+def whole_head(table: Levels, head: NDArray[np.float64], bias: Floats, bits: int) -> PooledModel:
     """Return a model whose head is of whole numbers, each class with a scale of its own."""
     # A scale for each class: one large class would make the others coarse.
     largest = np.abs(head).max(axis=1)
@@ -239,7 +236,7 @@ def whole_head(
     return PooledModel(table, head_levels, scale.astype(np.float32), bias, bits)
 
 
-def levels(column: NDArray[np.floating], bits: int) -> tuple[NDArray[np.int8], float]:
+def levels(column: NDArray[np.floating], bits: int) -> tuple[Levels, float]:
     """Return numbers as whole multiples of one step, and the step with the least error."""
     highest = LEVELS[bits]
     widest = float(np.abs(column).max())

@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import MissingDependencyError
-from handheld.projection.hashing import Numbers
+from handheld.projection.hashing import Floats, Numbers
 from handheld.projection.ngrams import NGrams
 from handheld.projection.ragged import counts_of, filtered, taken
-
-Floats = NDArray[np.float32]
 
 MEMORY = 8
 """Pairs of steps and gradients that L-BFGS keeps (Nocedal and Wright, "Numerical Optimization",

@@ -2,22 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
-from handheld.training import Report
+from handheld.training import FitRun
 from handheld.training.runs import Progress, values_digest
-
-
-class StageOptions(TypedDict):
-    """Arguments that every training takes.
-
-    Attributes:
-        report: called after each step.
-        save: file to go on from, or None.
-    """
-
-    report: Report
-    save: Path | None
 
 
 @dataclass(frozen=True)
@@ -34,13 +21,19 @@ class TrainingStages:
     progress: Progress
     data: tuple[object, ...]
 
-    def options(self, name: str, *settings: object) -> StageOptions:
-        """Return the arguments of a training of that name, whose state depends on settings."""
+    def run(self, name: str, *settings: object, seed: int) -> FitRun:
+        """Return the run of a training of that name.
+
+        Args:
+            name: that progress is reported by.
+            settings: that its state depends on.
+            seed: of the training.
+        """
 
         def report(step: int, steps: int, loss: float) -> None:
             self.progress(name, step / steps, f"loss {loss:.4f}")
 
         if self.folder is None:
-            return {"report": report, "save": None}
+            return FitRun(seed, report=report)
         digest = values_digest(*self.data, *settings)
-        return {"report": report, "save": self.folder / f"{digest}.pt"}
+        return FitRun(seed, self.folder / f"{digest}.pt", report)

@@ -2,27 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from handheld.errors import InputError, TrainingError
 from handheld.projection.features import Features
+from handheld.projection.hashing import Floats
 from handheld.projection.inputs import Bits, Rows
 from handheld.projection.training.lessons import TextLesson
 from handheld.projection.training.recipe import LETTERS, NGRAMS, SKIPGRAMS, ProjectionRecipe
 from handheld.projection.training.text import (
     Curve,
     logits_of,
-    silent,
     train_student,
     train_trainer,
 )
 from handheld.projection.training.trainers import TRAINERS
-from handheld.training import Report, Schedule
+from handheld.training import FitRun, Schedule
 
 # Clipped, since gradients of a recurrent network may be large.
 SCHEDULE = Schedule(12, batch=64, rate=0.002, warmup=0.1, decay=0.01, clip=1.0, optimiser="adam")
@@ -55,7 +53,7 @@ class TaughtTrainer:
     reader: Rows | Bits | None
     curve: Curve
 
-    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def logits(self, texts: Sequence[str]) -> Floats:
         """Return (texts, classes)."""
         return logits_of(self.network, self.reader, texts)
 
@@ -78,11 +76,9 @@ def build(trainer: str, classes: int, seed: int = 0) -> nn.Module:
 def teach(
     trainer: str | nn.Module,
     lesson: TextLesson,
+    run: FitRun = FitRun(),
     *,
     schedule: Schedule = SCHEDULE,
-    seed: int = 0,
-    save: Path | None = None,
-    report: Report = silent,
 ) -> TaughtTrainer:
     """Train a trainer from labels.
 
@@ -91,10 +87,8 @@ def teach(
             ``inputs`` makes of texts; without that method it gets (n, 32) numbers of words, 0
             behind the last.
         lesson: what to learn.
+        run: how it is seeded, kept and told.
         schedule: of a network's training; a table has its own.
-        seed: of weights and order.
-        save: file to go on from.
-        report: called after each step.
 
     Raises:
         InputError: no such trainer, or a damaged state.
@@ -103,14 +97,14 @@ def teach(
     if isinstance(trainer, str) and trainer in TABLES:
         recipe = ProjectionRecipe(features=TABLES[trainer])
         reader = Rows(recipe.features, _ROWS)
-        table, curve = train_student(reader, lesson, recipe, seed=seed, save=save, report=report)
+        table, curve = train_student(reader, lesson, recipe, run)
         return TaughtTrainer(table, reader, curve)
     network = trainer
     if isinstance(network, str):
-        network = build(network, lesson.classes, seed)
+        network = build(network, lesson.classes, run.seed)
     # Before it learns for minutes: what others wrote may give anything.
     check(network, lesson.classes)
-    curve = train_trainer(network, lesson, schedule, seed=seed, save=save, report=report)
+    curve = train_trainer(network, lesson, schedule, run)
     return TaughtTrainer(network, None, curve)
 
 
@@ -133,7 +127,7 @@ def check(network: nn.Module, classes: int) -> None:
         )
 
 
-def mean_of(answers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def mean_of(answers: Sequence[Floats]) -> Floats:
     """Return the mean of several teachers' (texts, classes) logits.
 
     What all labels of a text share does not count.

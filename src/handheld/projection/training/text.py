@@ -6,20 +6,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from handheld.projection.hashing import Floats
 from handheld.projection.inputs import Bits, Rows
 from handheld.projection.training.lessons import Tensors, TextLesson, inputs_of, order, rows_of
 from handheld.projection.training.net import Joint, JointBatch, ProjectionStep, Weights
 from handheld.projection.training.recipe import ProjectionRecipe
 from handheld.projection.training.table import RowTable
 from handheld.projection.training.trainers import words_as_inputs
-from handheld.training import Report, Schedule, fit
+from handheld.training import FitRun, Schedule, fit
 
 Curve = list[tuple[int, float]]
 
@@ -28,10 +28,6 @@ _LOGITS_BATCH = 256  # texts that are answered at once
 _EPOCH_STEPS = 32
 _MIN_BATCH = 4
 _SMOOTHING = 0.1  # of a trainer's labels (Szegedy et al., arXiv 1512.00567)
-
-
-def silent(step: int, steps: int, loss: float) -> None:
-    """Say nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +47,9 @@ def train_student(
     reader: Rows | Bits,
     lesson: TextLesson,
     recipe: ProjectionRecipe,
+    run: FitRun = FitRun(),
     *,
     trainer: nn.Module | None = None,
-    seed: int = 0,
-    save: Path | None = None,
-    report: Report = silent,
 ) -> tuple[nn.Module, Curve]:
     """Train a network that will be shipped; return it, and the (step, loss) of its training.
 
@@ -63,11 +57,9 @@ def train_student(
         reader: of texts.
         lesson: what to learn.
         recipe: of the network and its training.
+        run: how it is seeded, kept and told.
         trainer: a network that learns along, and whose answers teach it; it reads what
             ``inputs_for`` gives.
-        seed: of weights, order and dropout.
-        save: file to go on from.
-        report: called after each step.
 
     Raises:
         InputError: a damaged state.
@@ -75,7 +67,7 @@ def train_student(
     """
     # The caller's random numbers go on as if none had been drawn.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(run.seed)
         network = recipe.network(reader, lesson.classes)
     trainer_inputs = None if trainer is None else inputs_for(trainer, lesson.texts)
     curve = learn(
@@ -84,9 +76,7 @@ def train_student(
         lesson,
         recipe.schedule,
         recipe.weights,
-        seed=seed,
-        save=save,
-        report=report,
+        run,
     )
     return network, curve
 
@@ -95,10 +85,7 @@ def train_trainer(
     trainer: nn.Module,
     lesson: TextLesson,
     schedule: Schedule,
-    *,
-    seed: int = 0,
-    save: Path | None = None,
-    report: Report = silent,
+    run: FitRun = FitRun(),
 ) -> Curve:
     """Train a trainer network from labels alone; return the (step, loss) of its training.
 
@@ -112,9 +99,7 @@ def train_trainer(
         lesson,
         schedule,
         Weights(smoothing=_SMOOTHING),
-        seed=seed,
-        save=save,
-        report=report,
+        run,
     )
 
 
@@ -124,10 +109,7 @@ def learn(
     lesson: TextLesson,
     schedule: Schedule,
     weights: Weights,
-    *,
-    seed: int,
-    save: Path | None,
-    report: Report,
+    run: FitRun,
 ) -> Curve:
     """Train networks; a table knows of its grid from the second half on.
 
@@ -137,7 +119,7 @@ def learn(
     batch_size = min(schedule.batch, max(_MIN_BATCH, len(lesson) // _EPOCH_STEPS))
     schedule = replace(schedule, batch=batch_size)
     steps = round(schedule.epochs * max(1, len(lesson) // batch_size))
-    batches = _Batches(lesson, inputs, batch_size, seed)
+    batches = _Batches(lesson, inputs, batch_size, run.seed)
 
     def batch(number: int) -> JointBatch:
         if isinstance(network, RowTable):
@@ -146,7 +128,7 @@ def learn(
         return batches(number)
 
     step = ProjectionStep(networks.train(), batch, weights)
-    curve = fit(networks, step, schedule, steps, save=save, report=report, seed=seed)
+    curve = fit(networks, step, schedule, steps, save=run.save, report=run.report, seed=run.seed)
     if isinstance(network, RowTable):
         # Also where it learned for a step or none.
         network.on_grid = True
@@ -189,14 +171,12 @@ def inputs_for(trainer: nn.Module, texts: Sequence[str]) -> torch.Tensor:
     return inputs
 
 
-def logits_of(
-    network: nn.Module, reader: Rows | Bits | None, texts: Sequence[str]
-) -> NDArray[np.float32]:
+def logits_of(network: nn.Module, reader: Rows | Bits | None, texts: Sequence[str]) -> Floats:
     """Return (texts, classes) logits of a network in evaluation mode.
 
     Without a reader it is a trainer's.
     """
-    logits: list[NDArray[np.float32]] = []
+    logits: list[Floats] = []
     with torch.inference_mode():
         for start in range(0, len(texts), _LOGITS_BATCH):
             inputs = _inputs(network, reader, texts[start : start + _LOGITS_BATCH])

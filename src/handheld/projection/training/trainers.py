@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from handheld.projection.hashing import Floats
 from handheld.projection.inputs import WordNumbers
 
 WORDS = WordNumbers(folding=2)
@@ -122,7 +122,7 @@ class OfVectors(nn.Module):
     def __init__(
         self,
         classes: int,
-        encode: Callable[[Sequence[str]], NDArray[np.float32]],
+        encode: Callable[[Sequence[str]], Floats],
         width: int = 256,
     ):
         super().__init__()

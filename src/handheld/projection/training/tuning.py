@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.projection.hashing import Numbers
+from handheld.projection.hashing import Floats, Numbers
 from handheld.projection.training.regression import (
-    Floats,
     Lessons,
     SoftmaxRegression,
     TextMatrix,

@@ -96,6 +96,7 @@ class EdgeSampler:
         learners = np.repeat(labelled, np.diff(graph.offsets)).astype(np.int8)
         ends = learners + labelled[graph.neighbours]
         weight_of = np.array([weights.unlabelled, weights.mixed, weights.labelled])
+        # float64: of millions of edges, float32 would draw the last ones too rarely
         until = (weight_of[ends] * graph.weights).cumsum()
         total = graph.weights.sum(dtype=np.float64)
         return cls(graph, until, float(until[-1] / total))

@@ -61,13 +61,13 @@ class NearWords:
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors = vectors / np.maximum(lengths, 1e-6)
         neighbours = min(_NEAR, len(words) - 1)
-        near = []
+        nearest = []
         for start in range(0, len(words), _ROWS):
             cosines = vectors[start : start + _ROWS] @ vectors.T
             order = np.argsort(-cosines, axis=1, kind="stable")
             # the nearest of all is the word itself
-            near.append(order[:, 1 : 1 + neighbours])
-        return cls(words, np.concatenate(near))
+            nearest.append(order[:, 1 : 1 + neighbours])
+        return cls(words, np.concatenate(nearest))
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -85,20 +85,20 @@ class NearWords:
 
 
 def composed(
-    written: Sequence[WrittenMessage], near: NearWords, count: int, rng: np.random.Generator
+    written: Sequence[WrittenMessage], near_words: NearWords, count: int, rng: np.random.Generator
 ) -> list[str]:
     """Return texts made of hand-written messages, each once.
 
     Args:
         written: messages of several topics.
-        near: words that stand for each other.
+        near_words: words that stand for each other.
         count: texts, at most.
         rng: which draws.
     """
     composer = _Composer(
         harmless=MessageDraws.of([message for message in written if message.topic == HARMLESS]),
         grave=MessageDraws.of([message for message in written if message.topic != HARMLESS]),
-        near=near,
+        near=near_words,
         rng=rng,
     )
     return list(dict.fromkeys(composer.compose() for _ in range(count)))

@@ -32,7 +32,7 @@ from handheld.reply.training.message_network import (
 from handheld.reply.training.messages import WrittenMessage, line_weights
 from handheld.reply.training.registers import varied
 from handheld.reply.training.vectors import read_vectors
-from handheld.training import Report, Schedule, fit
+from handheld.training import FitRun, Schedule, fit
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -361,10 +361,7 @@ def train_network(
     vocabulary: WordVectors,
     shape: NetworkShape,
     schedule: Schedule,
-    *,
-    seed: int,
-    save: Path | None,
-    report: Report,
+    run: FitRun,
 ) -> MessageNetwork:
     """Train the network.
 
@@ -373,9 +370,7 @@ def train_network(
         vocabulary: vectors of words.
         shape: sizes.
         schedule: whose epoch is as many steps as show each hand-written message once.
-        seed: of weights and draws.
-        save: file to go on from.
-        report: called after each step.
+        run: how it is seeded, kept and told.
 
     Raises:
         TrainingError: the loss is no longer a number.
@@ -385,16 +380,16 @@ def train_network(
     intents = examples.situations.intents.shape[1] + 1
     # weights by the seed, without a change of what the caller draws
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(run.seed)
         network = TrainedNetwork(shape, vocabulary, len(topics), intents)
     fit(
         network.train(),
-        DetectorStep(network, BatchReader.of(shape, vocabulary), examples, topics, seed),
+        DetectorStep(network, BatchReader.of(shape, vocabulary), examples, topics, run.seed),
         schedule,
         max(1, round(schedule.epochs * len(examples.written) / (_GRAVE + _FINE))),
-        save=save,
-        report=report,
-        seed=seed,
+        save=run.save,
+        report=run.report,
+        seed=run.seed,
     )
     return exported(network.eval())
 

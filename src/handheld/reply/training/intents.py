@@ -57,8 +57,8 @@ class ShortReplies:
             spellings[key][text] += 1
         # seeds first, and as they are written by hand
         texts = dict(zip(map(canonical, seeds), seeds, strict=True))
-        for key, places in conversations.items():
-            if len(places) >= _FEWEST and key not in texts:
+        for key, said_in in conversations.items():
+            if len(said_in) >= _FEWEST and key not in texts:
                 texts[key] = spellings[key].most_common(1)[0][0]
         counts = np.array([len(conversations.get(key, ())) for key in texts])
         numbers = {key: number for number, key in enumerate(texts)}

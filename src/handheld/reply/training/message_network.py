@@ -121,18 +121,18 @@ class TrainedNetwork(nn.Module):
         normalised: torch.Tensor = self.norm(sums / counts.sqrt()[:, None])
         return normalised
 
-    def _words(self, places: torch.Tensor) -> torch.Tensor:
+    def _words(self, positions: torch.Tensor) -> torch.Tensor:
         """Return (texts, 2 * filters + 1) answers of the filters, and the share of strangers."""
         stranger = len(self.vectors) - 1
-        inside = places != _NO_WORD
-        vectors = self.vectors[torch.where(inside, places, stranger)]
+        inside = positions != _NO_WORD
+        vectors = self.vectors[torch.where(inside, positions, stranger)]
         if self.training:
-            shown = (torch.rand(places.shape) >= _WORD_DROPOUT).float()
+            shown = (torch.rand(positions.shape) >= _WORD_DROPOUT).float()
             vectors = vectors * shown[..., None]
         answers = torch.relu(self.conv(vectors.transpose(1, 2))) * inside[:, None, :]
         count = inside.sum(dim=1, keepdim=True).clamp(min=1).float()
         mean = answers.sum(dim=2) / (2 * count.sqrt())
-        strangers = (places == stranger).sum(dim=1, keepdim=True) / count
+        strangers = (positions == stranger).sum(dim=1, keepdim=True) / count
         return torch.cat([answers.amax(dim=2), mean, strangers], dim=1)
 
 
@@ -157,22 +157,22 @@ class BatchReader:
         """Return a batch in which a text is one span of all its clauses."""
         words = one_sentence(words_of([joined(text) for text in texts]))
         numbers, offsets = self.rows.flat(words)
-        places = self._text_places(words)
+        positions = self._text_places(words)
         return MessageBatch(
-            torch.from_numpy(numbers), torch.from_numpy(offsets), torch.from_numpy(places)
+            torch.from_numpy(numbers), torch.from_numpy(offsets), torch.from_numpy(positions)
         )
 
     def _text_places(self, words: Words) -> NDArray[np.int64]:
         """Return (texts, words) places in the vocabulary, for each text as many as the longest."""
         numbers, known = self.vocabulary.find(words.hashes)
         stranger = len(self.vocabulary.keys)
-        places = np.where(known, numbers, stranger)
+        positions = np.where(known, numbers, stranger)
         counts = np.minimum(np.diff(words.offsets), _LONGEST)
         # one column at least, so that filters have something to read
         width = max(1, int(counts.max(initial=1)))
         table = np.full((len(counts), width), _NO_WORD, np.int64)
         for row, begin, count in zip(table, words.offsets.tolist(), counts, strict=False):
-            row[:count] = places[begin : begin + count]
+            row[:count] = positions[begin : begin + count]
         return table
 
 

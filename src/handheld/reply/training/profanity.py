@@ -127,12 +127,12 @@ def _runs(word: str) -> Runs:
 
 @cache
 def _words() -> _ProfaneWords:
-    whole: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+    spellings: dict[str, list[tuple[int, ...]]] = defaultdict(list)
     for word in _spelled():
         letters, counts = _runs(word)
-        whole[letters].append(counts)
+        spellings[letters].append(counts)
     return _ProfaneWords(
-        whole=dict(whole),
+        whole=dict(spellings),
         within=tuple(line.strip("*") for line in _lines("*")),
         phrases=tuple(line.removeprefix("+").strip() for line in _lines("+")),
         innocent=frozenset(" ".join(line.removeprefix("!") for line in _lines("!")).split()),

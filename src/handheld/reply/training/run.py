@@ -45,6 +45,7 @@ from handheld.reply.training.teacher import (
     read_teacher_shares,
 )
 from handheld.reply.trigger import EVIDENCE, ReplyTrigger
+from handheld.training import FitRun
 from handheld.training.runs import Progress, StageClock, locked, silent
 
 _READS = Features(words=2, skips=0, letters=(3, 4))
@@ -314,9 +315,8 @@ def _safety_detector(run: _Run, stages: RankerStages) -> SafetyDetector:
             vocabulary,
             settings.shape,
             settings.detector,
-            seed=settings.seed + 1,  # not that of the first network
-            save=run.state("detector.pt"),
-            report=run.clock.steps,
+            # not the seed of the first network
+            FitRun(settings.seed + 1, run.state("detector.pt"), run.clock.steps),
         )
     return SafetyDetector(
         network=network,
@@ -380,9 +380,8 @@ def _word_file(run: _Run, written: Sequence[WrittenMessage]) -> Path | None:
             config.encoder,
             run.pairs.texts,
             [message.text for message in _english(written)],
-            size=run.settings.vector_size,
-            count=run.settings.vocabulary_size,
-            report=run.clock.steps,
+            (run.settings.vocabulary_size, run.settings.vector_size),
+            run.clock.steps,
         )
     return path
 
@@ -415,9 +414,7 @@ def _ask(
             topics,
             quiet,
             asked,
-            seed=settings.seed,
-            state=state_of(config),
-            report=run.clock.steps,
+            FitRun(settings.seed, state_of(config) / "teacher.pt", run.clock.steps),
         )
 
 
@@ -443,9 +440,7 @@ def _quiet(
             vocabulary,
             run.settings.shape,
             replace(schedule, epochs=schedule.epochs / _FEWER_EPOCHS),
-            seed=run.settings.seed,
-            save=run.state("topics.pt"),
-            report=run.clock.steps,
+            FitRun(run.settings.seed, run.state("topics.pt"), run.clock.steps),
         )
     with run.clock.of("read small talk"):
         risks = detector.risks_of(network, topics, examples.said).tolist()

@@ -26,7 +26,7 @@ from handheld.files import atomic_path
 from handheld.reply.training.encoder import SentenceEncoder
 from handheld.reply.training.messages import WrittenMessage
 from handheld.reply.training.registers import varied
-from handheld.training import Report, Schedule, fit
+from handheld.training import FitRun, Report, Schedule, fit
 from handheld.untrusted import read_json
 
 TEACHER_FILE = "taught.npz"
@@ -127,10 +127,7 @@ def ask_teacher(
     topics: Sequence[str],
     quiet: Sequence[str],
     asked: Sequence[str],
-    *,
-    seed: int,
-    state: Path,
-    report: Report,
+    run: FitRun,
 ) -> TeacherShares:
     """Tune an encoder, and return what it says of some texts.
 
@@ -140,24 +137,24 @@ def ask_teacher(
         topics: their names, the harmless one last.
         quiet: sentences of small talk that are taken to be harmless.
         asked: texts, which become what many people might write.
-        seed: of weights and draws.
-        state: folder with the states of this run; what was answered once is read from there.
-        report: called after each step.
+        run: how it is seeded and told, and the file of its state; what was answered once is kept
+            beside that.
 
     Raises:
         InputError: no encoder, or answers of a run with other topics.
         MissingDependencyError: ``transformers`` is not installed.
     """
-    path = state / TEACHER_FILE
+    assert run.save is not None  # what was answered is kept beside it
+    path = run.save.with_name(TEACHER_FILE)
     if path.exists():
         return read_teacher_shares(path, topics)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(run.seed)
     labelled = [(message.text, topics.index(message.topic)) for message in written]
     chosen = rng.permutation(len(quiet))[: round(_QUIET * len(written))].tolist()
     labelled += [(quiet[number], len(topics) - 1) for number in chosen]
-    teacher = _tuned(folder, labelled, len(topics), seed=seed, state=state, report=report)
+    teacher = _tuned(folder, labelled, len(topics), run)
     texts = tuple(dict.fromkeys(varied(text, rng) for text in asked))
-    shares = TeacherShares(texts, teacher.shares(texts, report))
+    shares = TeacherShares(texts, teacher.shares(texts, run.report))
     write_teacher_shares(path, shares, topics)
     return shares
 
@@ -166,24 +163,21 @@ def _tuned(
     folder: Path,
     labelled: Sequence[tuple[str, int]],
     topics: int,
-    *,
-    seed: int,
-    state: Path,
-    report: Report,
+    run: FitRun,
 ) -> TeacherNetwork:
     """Return an encoder that learned the topics of messages."""
     # weights by the seed, without a change of what the caller draws
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(run.seed)
         teacher = TeacherNetwork(folder, topics)
     fit(
         teacher.train(),
-        TeacherStep(teacher, labelled, seed),
+        TeacherStep(teacher, labelled, run.seed),
         _SCHEDULE,
         round(_SCHEDULE.epochs * len(labelled) / _SCHEDULE.batch),
-        save=state / "teacher.pt",
-        report=report,
-        seed=seed,
+        save=run.save,
+        report=run.report,
+        seed=run.seed,
     )
     return teacher.eval()
 

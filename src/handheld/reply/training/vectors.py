@@ -44,9 +44,7 @@ def make_vectors(
     folder: Path,
     said: Iterable[str],
     written: Iterable[str],
-    *,
-    size: int,
-    count: int,
+    shape: tuple[int, int],
     report: Report,
 ) -> None:
     """Write words, the most useful first, and their vectors, as :func:`read_vectors` reads them.
@@ -56,8 +54,7 @@ def make_vectors(
         folder: of the encoder.
         said: texts of conversations.
         written: messages that the detector learns from.
-        size: numbers of a vector, at most as many as the encoder gives.
-        count: words, at most.
+        shape: (words, numbers of a vector) at most; an encoder may give fewer numbers.
         report: called after each step.
 
     Raises:
@@ -66,6 +63,7 @@ def make_vectors(
     """
     if path.exists():
         return
+    count, size = shape
     encoder = SentenceEncoder(folder).eval()
     words = useful_words(said, written, encoder.words)[:count]
     vectors = _encoded(encoder, words, report)

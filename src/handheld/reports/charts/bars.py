@@ -107,8 +107,8 @@ def _columns(count: int, width: int, y: Axis, up: AxisWords, rows: Sequence[Heat
     # Names stand where the numbers do.
     longest = max((row.name for row in rows), key=len, default="")
     names = Scale(y, lambda _: longest, "", 2)
-    left = max(left_margin(Scale(y, up.write, "", 2)), left_margin(names))
-    return _Columns(left, (width - left - _RIGHT) / count)
+    margin = max(left_margin(Scale(y, up.write, "", 2)), left_margin(names))
+    return _Columns(margin, (width - margin - _RIGHT) / count)
 
 
 def _cells(row: HeatRow, columns: _Columns, top: float) -> Iterator[Markup]:

@@ -43,7 +43,7 @@ STEPS = AxisWords("step", count_text)
 LOSS = AxisWords("loss", lambda loss: f"{loss:.4g}")
 
 
-def draw_curves(
+def draw_curves(  # noqa: PLR0913  # options by keyword, each by itself
     curves: Mapping[str, Curve],
     title: str,
     *,

@@ -133,6 +133,6 @@ def _label(
     x = point[0] + right * aside
     y = point[1] + down * (13 + distance)
     width = LETTER * len(text)
-    left = x - _LEFT_SHARES[right] * width
-    box = Box(left - 2, y - _HEIGHT / 2, left + width + 2, y + _HEIGHT / 2)
+    begin = x - _LEFT_SHARES[right] * width
+    box = Box(begin - 2, y - _HEIGHT / 2, begin + width + 2, y + _HEIGHT / 2)
     return PlacedLabel(text, x, y + 4, _ANCHORS[right], box, distance > 0)

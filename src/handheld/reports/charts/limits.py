@@ -80,8 +80,8 @@ def beside(at: float, text: str, x: Axis, points: Sequence[tuple[float, float]])
     width = _width(text)
     boxes = []
     for shift in _SHIFTS:
-        left = x.end - shift * (x.end - x.start - width) - width
-        boxes.append(Box(left, at - ROW, left + width, at))
+        begin = x.end - shift * (x.end - x.start - width) - width
+        boxes.append(Box(begin, at - ROW, begin + width, at))
     obstacles = [
         Box(px - _HALF_POINT, py - _HALF_POINT, px + _HALF_POINT, py + _HALF_POINT)
         for px, py in points

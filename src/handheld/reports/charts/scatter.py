@@ -81,7 +81,7 @@ def front(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     return best
 
 
-def draw_scatter(
+def draw_scatter(  # noqa: PLR0913  # options by keyword, each by itself
     points: Sequence[ScatterPoint],
     title: str,
     *,

@@ -1,4 +1,6 @@
-"""A small joint run, and what can go wrong in it; in a file of its own, because other processes import it."""
+"""A small joint run, and what can go wrong in it; in a file of its own, because other processes
+import it.
+"""
 
 import os
 import signal
@@ -25,7 +27,9 @@ STEPS = 6
 
 
 class Exact(JointStep):
-    """In float32, also where the machine is good at bfloat16, whose rounding would hide what is compared."""
+    """In float32, also where the machine is good at bfloat16, whose rounding would hide what is
+    compared.
+    """
 
     def __call__(self, step: int) -> float:
         with patch.object(joint, "autocast", lambda where: nullcontext()):
@@ -35,13 +39,20 @@ class Exact(JointStep):
 def network(width: int = 8) -> nn.Module:
     """Without batch normalisation: its statistics would be those of fewer rows."""
     return nn.Sequential(
-        nn.Conv2d(1, width, 3), nn.ReLU(), nn.Conv2d(width, 2 * width, 3, stride=2), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * width, 3),
-    )  # fmt: skip
+        nn.Conv2d(1, width, 3),
+        nn.ReLU(),
+        nn.Conv2d(width, 2 * width, 3, stride=2),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(2 * width, 3),
+    )
 
 
 def joint_step(rows: int, *, head_only: int = 0, answerer=None) -> JointStep:
-    """A large network, a member that shares its weights and one of its own; members learn from so many rows."""
+    """A large network, a member that shares its weights and one of its own; members learn from so
+    many rows.
+    """
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (60, 9, 9, 1), dtype=np.uint8)
     data = Dataset(pictures, rng.integers(0, 3, 60), ("a", "b", "c"))

@@ -1,4 +1,6 @@
-"""Several processes train one family: the same weights as one process, no orphans, and a state to go on from."""
+"""Several processes train one family: the same weights as one process, no orphans, and a state to
+go on from.
+"""
 
 import multiprocessing
 from dataclasses import replace
@@ -14,7 +16,7 @@ from handheld.compress.pictures.training.ddp import fit_on
 from handheld.compress.pictures.training.joint import JointStep
 from handheld.compress.pictures.training.share import Share
 from handheld.errors import InputError, TrainingError
-from handheld.training import fit
+from handheld.training import FitRun, fit
 
 
 def weights(step: JointStep) -> dict[str, torch.Tensor]:
@@ -25,13 +27,13 @@ def weights(step: JointStep) -> dict[str, torch.Tensor]:
 def alone() -> tuple[dict[str, torch.Tensor], list[tuple[int, float]]]:
     """What one process learns."""
     step = joint_step(4)
-    return weights(step), fit_on(1, step, SCHEDULE, STEPS, seed=3), weights(step)
+    return weights(step), fit_on(1, step, SCHEDULE, STEPS, FitRun(3)), weights(step)
 
 
 def test_two_processes_learn_what_one_does(alone) -> None:
     start, curve, end = alone
     step, told = joint_step(2), []
-    found = fit_on(2, step, SCHEDULE, STEPS, seed=3, report=lambda *done: told.append(done))
+    found = fit_on(2, step, SCHEDULE, STEPS, FitRun(3, report=lambda *done: told.append(done)))
     assert [step for step, _ in found] == [step for step, _ in curve]
     np.testing.assert_allclose(
         [loss for _, loss in found[:1]], [loss for _, loss in curve[:1]], atol=2e-5
@@ -71,15 +73,13 @@ def test_a_run_goes_on_where_it_was(alone, tmp_path: Path) -> None:
             clock=lambda: next(hours),
         )
     step, told = joint_step(2), []
-    found = fit_on(
-        2, step, SCHEDULE, STEPS, save=save, seed=3, report=lambda *done: told.append(done[0])
-    )
+    found = fit_on(2, step, SCHEDULE, STEPS, FitRun(3, save, lambda *done: told.append(done[0])))
     assert told == [3, 4, 5, 6]  # three were saved
     assert [number for number, _ in found] == [number for number, _ in alone[1]]
     for name, tensor in weights(step).items():
         np.testing.assert_allclose(tensor, alone[2][name], atol=1e-5, err_msg=name)
     again = joint_step(4)
-    fit_on(1, again, SCHEDULE, STEPS, save=save, seed=3)  # all is done: the state is read
+    fit_on(1, again, SCHEDULE, STEPS, FitRun(3, save))  # all is done: the state is read
     for name, tensor in weights(again).items():
         np.testing.assert_array_equal(tensor, weights(step)[name])
 
@@ -89,7 +89,7 @@ def test_a_run_that_is_stopped_leaves_no_process() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_on(2, joint_step(2), SCHEDULE, STEPS, report=stop)
+        fit_on(2, joint_step(2), SCHEDULE, STEPS, FitRun(report=stop))
     assert multiprocessing.active_children() == []
 
 

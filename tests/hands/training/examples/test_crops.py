@@ -37,7 +37,9 @@ def test_points_are_fractions_of_the_region_and_turn_with_it():
 
 
 def test_a_keypoint_is_where_the_crop_shows_it():
-    """A single bright pixel at the index tip stays under the keypoint in a turned crop, and in its mirror."""
+    """A single bright pixel at the index tip stays under the keypoint in a turned crop, and in its
+    mirror.
+    """
     points = open_hand(60, 110, 40)
     points[8, :2] = 47, 31
     pixels = np.zeros((130, 130, 3), np.uint8)

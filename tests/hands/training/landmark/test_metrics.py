@@ -11,7 +11,9 @@ NAN = np.nan
 
 
 def answers():
-    """Two hands, off by 0.1 and 0.3 everywhere, the second's thumb tip unknown; one crop without a hand."""
+    """Two hands, off by 0.1 and 0.3 everywhere, the second's thumb tip unknown; one crop without a
+    hand.
+    """
     errors = np.full((3, 21), NAN, np.float32)
     errors[0] = 0.1
     errors[1] = 0.3

@@ -14,7 +14,9 @@ TINY = LandmarkShape(size=64, widths=(4, 4, 8, 8, 8), depths=(0, 0, 1, 0, 0), py
 
 
 def test_a_bright_spot_in_a_map_is_a_place_in_the_crop():
-    """The maps' softmax is a mean of cells' middles: all weight on cell (2, 5) of 8 is at (5.5, 2.5) eighths."""
+    """The maps' softmax is a mean of cells' middles: all weight on cell (2, 5) of 8 is at (5.5,
+    2.5) eighths.
+    """
     torch.manual_seed(0)
     network = LandmarkNetwork(TINY).eval()
     with torch.no_grad():

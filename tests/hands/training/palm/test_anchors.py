@@ -31,7 +31,9 @@ def test_palms_of_every_size_have_anchors_wherever_they_are(side):
 
 
 def test_what_an_anchor_is_taught_is_what_the_tracker_decodes():
-    """Targets, through the deployed network's scaling and the tracker's decoder, are the boxes they came from."""
+    """Targets, through the deployed network's scaling and the tracker's decoder, are the boxes they
+    came from.
+    """
     there = scene((60, 90, 20), (130, 70, 90))
     targets = GRID.targets(there)
 
@@ -84,5 +86,6 @@ def test_the_anchors_are_those_of_the_output():
     output = network(torch.zeros(2, 3, 192, 192))
     assert output.values.shape == (2, SHAPE.geometry.anchors, 18)
     assert output.logits.shape == (2, len(GRID.centres))
-    # The rows of a grid one after the other: a picture bright at its lower left excites a late, early-in-row anchor.
+    # The rows of a grid one after the other: a picture bright at its lower left excites a late,
+    # early-in-row anchor.
     assert GRID.centres[1].tolist() == [12, 4]

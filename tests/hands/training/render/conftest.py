@@ -1,4 +1,6 @@
-"""Meshes small enough to check by hand: a box of two bones, and an arm of sticks in the real files' format."""
+"""Meshes small enough to check by hand: a box of two bones, and an arm of sticks in the real files'
+format.
+"""
 
 import json
 from itertools import pairwise
@@ -14,7 +16,9 @@ from handheld.hands.training.render.mesh import HandMesh, load_mesh
 
 @pytest.fixture
 def box() -> HandMesh:
-    """Two bones in line along y, each with the four corners of a square: at y = 0 the first's, at y = 1 the second's."""
+    """Two bones in line along y, each with the four corners of a square: at y = 0 the first's, at y
+    = 1 the second's.
+    """
     square = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
     rows = [np.insert(square, 1, y, axis=1) for y in (0, 1)]
     vertices = np.concatenate([*rows, [(0.5, 0, 0.5), (0.5, 1, 0.5), (0.5, 2, 0.5)]]).astype(
@@ -43,7 +47,8 @@ def box() -> HandMesh:
 
 @pytest.fixture
 def stick_folder(tmp_path: Path) -> Path:
-    """A right arm of sticks: along the hand is +y, out of the palm +z, the thumb's side +x; wrist to middle knuckle is 1 dm.
+    """A right arm of sticks: along the hand is +y, out of the palm +z, the thumb's side +x; wrist
+    to middle knuckle is 1 dm.
 
     Each joint is one vertex, each bone draws one triangle from its head.
     """
@@ -108,7 +113,9 @@ def _plane(bone: str) -> list[str]:
 
 
 def _sticks() -> tuple[list[tuple[float, ...]], list[tuple[str, str, tuple[int, int]]]]:
-    """Joints in decimetres, and (bone, parent, joints) with every finger bent by 0.2 radians a joint."""
+    """Joints in decimetres, and (bone, parent, joints) with every finger bent by 0.2 radians a
+    joint.
+    """
     points: list[tuple[float, ...]] = [
         (0, -6, -1),
         (0, -3, 0),

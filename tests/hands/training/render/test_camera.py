@@ -39,7 +39,8 @@ def test_a_triangle_is_drawn_with_its_depth(box: HandMesh) -> None:
     assert seen.depth[10, 6] == pytest.approx(2)
     assert seen.coverage[10, 14] == 0
     assert np.isinf(seen.depth[10, 14])
-    # Below the slanted edge 9 + 8 + ... + 1 whole pixels, and on it ten of which one sample in four is inside.
+    # Below the slanted edge 9 + 8 + ... + 1 whole pixels, and on it ten of which one sample in four
+    # is inside.
     covered = np.round(seen.coverage * 4).astype(int)
     assert np.bincount(covered.ravel()).tolist() == [20 * 16 - 55, 10, 0, 0, 45]
 

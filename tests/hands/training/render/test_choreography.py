@@ -23,7 +23,8 @@ def test_an_unturned_hand_points_up_with_its_palm_to_the_camera(
     np.testing.assert_allclose(wrist, (0.1, 0.2, 0.5), atol=1e-7)
     np.testing.assert_allclose(along - wrist, (0, -0.1, 0), atol=1e-7)
     np.testing.assert_allclose(out - wrist, (0, 0, -0.1), atol=1e-7)
-    # The person faces the camera: the right hand's thumb is on the picture's right, the left hand's on its left.
+    # The person faces the camera: the right hand's thumb is on the picture's right, the left hand's
+    # on its left.
     np.testing.assert_allclose(thumb - wrist, (-0.1 if left else 0.1, 0, 0), atol=1e-7)
 
 

@@ -1,4 +1,6 @@
-"""The clip that ships: what it holds, and that it is small. Rendering it needs the mesh, which is not in this repository."""
+"""The clip that ships: what it holds, and that it is small. Rendering it needs the mesh, which is
+not in this repository.
+"""
 
 import json
 from importlib.resources import as_file, files
@@ -64,7 +66,8 @@ def test_in_the_first_frame_the_open_palm_is_all_seen(truth: dict[str, Any]) -> 
     right = truth["frames"][0]["hands"][0]
     assert all(right["visible"])
     points = np.array(right["keypoints"])
-    # Upright, palm to the camera: fingertips above the wrist, and a right hand's thumb on the picture's right.
+    # Upright, palm to the camera: fingertips above the wrist, and a right hand's thumb on the
+    # picture's right.
     assert (points[[8, 12, 16, 20], 1] < points[0, 1] - 100).all()
     assert points[4, 0] > points[17, 0]
 

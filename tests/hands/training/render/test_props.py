@@ -20,7 +20,9 @@ FRONT = np.array([0.0, 0.0, 1.0])
 
 
 def volume(surface: Surface, vertices: np.ndarray) -> float:
-    """Of a closed surface whose outside is where it should be; less than nothing if it is inside out."""
+    """Of a closed surface whose outside is where it should be; less than nothing if it is inside
+    out.
+    """
     a, b, c = np.moveaxis(vertices[surface.faces].astype(float), 1, 0)
     return float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6)
 
@@ -67,7 +69,8 @@ def test_a_sleeve_lies_around_the_arm_and_leaves_the_hand_bare(stick: HandMesh) 
     vertices = skin(stick, posed(rig, GESTURES["fist"]))
     surface, cloth = sleeve(rig, arm_shape(rig), vertices, begin=0.05, thickness=0.004)
     covered = np.unique(surface.faces)
-    # Of the arm's four bones those that begin 0.15 and 0.3 m behind the wrist, and farther, are covered.
+    # Of the arm's four bones those that begin 0.15 and 0.3 m behind the wrist, and farther, are
+    # covered.
     assert len(covered) > 0
     assert (stick.vertices[covered, 1] < -0.05).all()
     moved = np.linalg.norm(cloth[covered] - vertices[covered], axis=1)

@@ -7,7 +7,9 @@ from handheld.hands.training.render.mesh import Floats
 from handheld.hands.training.render.raster import Fragments, rasterise, rasterise_merged
 
 LOWER_LEFT = np.array([(0, 0), (0, 4), (4, 4)], np.float32)
-"""Counter-clockwise to the eye, y being downward; its slanted edge runs through the centres of the diagonal's pixels."""
+"""Counter-clockwise to the eye, y being downward; its slanted edge runs through the centres of the
+diagonal's pixels.
+"""
 SQUARE = [(0, 0), (0, 8), (8, 8)], [(0, 0), (8, 8), (8, 0)]
 
 
@@ -72,7 +74,8 @@ def test_no_triangles_make_no_fragments() -> None:
 
 
 def test_weights_are_those_of_the_space_and_not_of_the_picture() -> None:
-    # From depth 1 at x = -1 to depth 3 at x = 5: halfway 1/z is 2/3, so z is 1.5, which is a quarter of the way.
+    # From depth 1 at x = -1 to depth 3 at x = 5: halfway 1/z is 2/3, so z is 1.5, which is a
+    # quarter of the way.
     found = draw([[(-1, -4), (-1, 8), (5, 2)]], [[1, 1, 3]])
     far = picture(found, found.weights[:, 2])
     depth = picture(found, found.depth)
@@ -89,7 +92,9 @@ def doubled_area(corners: np.ndarray) -> float:
 
 
 def looped(corners: np.ndarray, depths: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse depth (size, size), by a loop over triangles, and which pixels lie too near an edge to compare."""
+    """Inverse depth (size, size), by a loop over triangles, and which pixels lie too near an edge
+    to compare.
+    """
     nearest, edges = np.zeros((size, size)), np.zeros((size, size), bool)
     y, x = np.mgrid[:size, :size] + 0.5
     for (a, b, c), depth in zip(corners, depths, strict=True):

@@ -18,7 +18,9 @@ def rig(request: pytest.FixtureRequest, stick: HandMesh) -> Rig:
 
 
 def keypoints(rig: Rig, pose: HandPose) -> Doubles:
-    """The mesh's own keypoints: along the palm's frame, in metres from the wrist, x towards the thumb's side."""
+    """The mesh's own keypoints: along the palm's frame, in metres from the wrist, x towards the
+    thumb's side.
+    """
     points = keypoints_of(rig, mediapipe=False).posed(posed(rig, pose))
     framed: Doubles = (points - points[0]) @ rig.frame.T * (rig.thumbward, 1, 1)
     return framed

@@ -29,7 +29,8 @@ def test_no_rotation_leaves_the_rest(box: HandMesh) -> None:
 def test_a_bone_moves_its_own_vertices_and_no_others(box: HandMesh) -> None:
     moved = skin(box, turned(box, 1, QUARTER))
     np.testing.assert_allclose(moved[:4], box.vertices[:4], atol=1e-7)
-    # About x through (., 1, 0.5): what lay half a metre before it in z now lies half a metre above it in y.
+    # About x through (., 1, 0.5): what lay half a metre before it in z now lies half a metre above
+    # it in y.
     np.testing.assert_allclose(
         moved[4:], [(0, 1.5, 0.5), (1, 1.5, 0.5), (1, 0.5, 0.5), (0, 0.5, 0.5)], atol=1e-6
     )

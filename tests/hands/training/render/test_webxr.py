@@ -22,7 +22,8 @@ def joint_places() -> dict[str, tuple[float, float, float]]:
     """A flat right hand in metres: along it is +y, the palm looks to +z, the thumb is at +x."""
     places: dict[str, tuple[float, float, float]] = {"wrist": (0, 0, 0)}
     for x, finger in zip((0.02, 0, -0.02, -0.04), FINGERS, strict=True):
-        # Fingers lean towards the palm, and their last joints bend back from it, as in the real file.
+        # Fingers lean towards the palm, and their last joints bend back from it, as in the real
+        # file.
         for y, z, end in zip(
             (0.02, 0.1, 0.14, 0.17, 0.19), (0, 0, 0.004, 0.005, 0.005), ENDS, strict=True
         ):
@@ -37,7 +38,9 @@ def joint_places() -> dict[str, tuple[float, float, float]]:
 
 
 def write_glb(path: Path, places: dict[str, tuple[float, float, float]]) -> None:
-    """One triangle at each joint. A joint looks along -z of its own, which is the hand's +y; its x is the hand's +x."""
+    """One triangle at each joint. A joint looks along -z of its own, which is the hand's +y; its x
+    is the hand's +x.
+    """
     names = list(places)
     binds = []
     for place in places.values():

@@ -51,9 +51,9 @@ class TeacherAnswers:
             if file is not None and _read(file, self.kept[view]):
                 continue
             for start in range(0, count, _CHUNK):
-                places = np.arange(start, min(start + _CHUNK, count))
-                self.kept[view, places] = ask(teacher, batches.view(places, 0, view))
-                report((view + (places[-1] + 1) / count) / batches.views)
+                rows = np.arange(start, min(start + _CHUNK, count))
+                self.kept[view, rows] = ask(teacher, batches.view(rows, 0, view))
+                report((view + (rows[-1] + 1) / count) / batches.views)
             if file is not None:
                 with atomic_path(file) as temporary:
                     np.save(temporary, self.kept[view], allow_pickle=False)
@@ -78,7 +78,9 @@ def _read(file: Path, out: NDArray[np.float16]) -> bool:
 
 
 def ask(network: Network, inputs: torch.Tensor) -> NDArray[np.float32]:
-    """Return a network's logits without gradients, as an array; inputs go to where its weights are."""
+    """Return a network's logits without gradients, as an array; inputs go to where its
+    weights are.
+    """
     if isinstance(network, nn.Module):
         inputs = inputs.to(device_of(network))
     with torch.inference_mode(), autocast(inputs.device):

@@ -68,7 +68,7 @@ class PictureBatches:
         device: of the tensors.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is of all batches
         self,
         dataset: Dataset,
         preparation: Preparation,
@@ -100,31 +100,31 @@ class PictureBatches:
             rng = np.random.default_rng((self.seed, epoch))
             self._order = rng.permutation(len(self.pictures))
         start = position * self.size
-        places = self._order[start : start + self.size]
-        inputs = self.view(places, step, self.view_of(step))
-        return Batch(inputs, self._tensor(self.labels[places]), places)
+        rows = self._order[start : start + self.size]
+        inputs = self.view(rows, step, self.view_of(step))
+        return Batch(inputs, self._tensor(self.labels[rows]), rows)
 
     def view_of(self, step: int) -> int:
         """Number of the variation that the pictures of a step have; -1 if each is new."""
         return (step // self.per_epoch) % self.views if self.views else -1
 
-    def view(self, places: NDArray[np.int64], step: int, view: int) -> torch.Tensor:
+    def view(self, rows: NDArray[np.int64], step: int, view: int) -> torch.Tensor:
         """Return some pictures in one variation.
 
         Args:
-            places: of the pictures in the data set.
+            rows: of the pictures in the data set.
             step: that new variations are of.
             view: number of the variation; -1: a new one.
         """
-        chosen = self.pictures[places]
+        chosen = self.pictures[rows]
         if self.augmentation is not None:
             # The seeds of both differ in their second number, so that none repeats another.
             if view >= 0:
                 table = np.random.default_rng((self.seed, 2, view))
-                random = table.random((int(places.max()) + 1, _NUMBERS))[places]
+                random = table.random((int(rows.max()) + 1, _NUMBERS))[rows]
             else:
                 rng = np.random.default_rng((self.seed, 1, step))
-                random = rng.random((len(places), _NUMBERS))
+                random = rng.random((len(rows), _NUMBERS))
             chosen = vary(chosen, self.augmentation, random)
         return self.preparation.inputs(chosen, self.device)
 
@@ -195,13 +195,15 @@ def _window(
     reach = augmentation.shift + side * (1 - scale) / 2
     middle = (side - 1) / 2
     centre = middle + reach * (2 * offset[:, None] - 1)
-    places = np.rint(centre + scale * (np.arange(side) - middle)).astype(np.int64)
+    positions = np.rint(centre + scale * (np.arange(side) - middle)).astype(np.int64)
     last = side - 1
-    return np.asarray(last - np.abs(last - np.abs(places) % (2 * last)))
+    return np.asarray(last - np.abs(last - np.abs(positions) % (2 * last)))
 
 
 def _square(height: int, width: int, side: int, centre: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return (n, height, width) whether a pixel is in a square around (n, 2) shares of the sides."""
+    """Return (n, height, width) whether a pixel is in a square around (n, 2) shares of
+    the sides.
+    """
     rows = np.abs(np.arange(height) + 0.5 - centre[:, :1] * height) < side / 2
     columns = np.abs(np.arange(width) + 0.5 - centre[:, 1:] * width) < side / 2
     return np.asarray(rows[:, :, None] & columns[:, None, :])

@@ -33,7 +33,7 @@ from handheld.compress.pictures.training.joint import JointStep
 from handheld.compress.pictures.training.share import Share
 from handheld.errors import HandheldError, InputError, TrainingError
 from handheld.ranges import whole_in_range
-from handheld.training import Report, Schedule, device, fit
+from handheld.training import FitRun, Report, Schedule, device, fit
 
 _POLL = 0.2  # seconds between two looks at the processes: what a person sees as at once
 _FAILURE = "failure"  # file in which a process says what went wrong
@@ -69,10 +69,7 @@ def fit_on(
     step: JointStep,
     schedule: Schedule,
     steps: int,
-    *,
-    save: Path | None = None,
-    report: Report = lambda step, steps, loss: None,
-    seed: int = 0,
+    run: FitRun = FitRun(),
 ) -> list[tuple[int, float]]:
     """Train everything in ``step.together`` as :func:`~handheld.training.loop.fit` does, on several
     processes.
@@ -86,9 +83,7 @@ def fit_on(
         step: what is done in each step; the weights in it change in place.
         schedule: of the learning rate.
         steps: to take in all.
-        save: file to go on from, written by the first process.
-        report: called as steps are done.
-        seed: of whatever is random inside the networks.
+        run: how it is seeded, kept (by the first process) and told.
 
     Returns:
         The running mean of the loss, at a hundred steps or fewer.
@@ -99,11 +94,19 @@ def fit_on(
             saved stays.
     """
     if processes == 1:
-        return fit(step.together, step, schedule, steps, save=save, report=report, seed=seed)
+        return fit(
+            step.together,
+            step,
+            schedule,
+            steps,
+            save=run.save,
+            report=run.report,
+            seed=run.seed,
+        )
     _check(processes, step.batches.size)
     home = next(step.together.parameters()).device
     with TemporaryDirectory(prefix="handheld-") as temporary:
-        kept = save or Path(temporary) / "state.pt"
+        kept = run.save or Path(temporary) / "state.pt"
         step.together.cpu()
         work = ProcessWork(
             pickle.dumps(step),
@@ -113,12 +116,12 @@ def fit_on(
             max(1, torch.get_num_threads() // processes),
             kept,
             Path(temporary),
-            seed,
+            run.seed,
         )
-        _run(work, report)
+        _run(work, run.report)
         step.together.to(home)
         # Reads the last state: no step is left.
-        return fit(step.together, step, schedule, steps, save=kept, seed=seed)
+        return fit(step.together, step, schedule, steps, save=kept, seed=run.seed)
 
 
 def _check(processes: int, rows: int) -> None:
@@ -126,7 +129,8 @@ def _check(processes: int, rows: int) -> None:
     whole_in_range("processes", processes, low=1, high=rows)
     if torch.cuda.is_available() and processes > torch.cuda.device_count():
         raise InputError(
-            f"expected at most one process for each GPU, got {processes} for {torch.cuda.device_count()}"
+            f"expected at most one process for each GPU, got {processes} for "
+            f"{torch.cuda.device_count()}"
         )
     if not distributed.is_available():
         raise InputError("this build of torch trains in one process only; set processes = 1")

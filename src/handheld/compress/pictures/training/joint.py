@@ -155,6 +155,7 @@ class JointStep:
         if together.trains_large:
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         soft = logits.detach() if answers is None else answers
+        # each with a backward pass of its own, into the same gradients: memory holds one graph
         for name in self.who.learners(step):
             member_loss = self._teach(name, batch, soft)
             if not together.trains_large and name == self.who.always:
@@ -189,12 +190,14 @@ def _weight(member: nn.Module, share: float) -> float:
     return share if isinstance(member, Nested) else 1.0
 
 
-def alone_step(network: nn.Module, batches: BatchSource, how: Distillation, step: int) -> float:
+def alone_step(
+    network: nn.Module, batches: BatchSource, distillation: Distillation, step: int
+) -> float:
     """Compute the gradients of one step of one network that learns from labels."""
     batch = batches.at(step)
     with autocast(batch.inputs.device):
         logits = network(batch.inputs)
-    loss = student_loss(logits.float(), batch.labels, None, how)
+    loss = student_loss(logits.float(), batch.labels, None, distillation)
     loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return float(loss.detach())
 
@@ -204,6 +207,7 @@ def recalibrate(network: nn.Module, batches: PictureBatches, steps: Sequence[int
     norms = [
         layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)
     ]
+    # without a momentum torch takes the mean over all batches that it sees
     momenta = [layer.momentum for layer in norms]
     for layer in norms:
         layer.reset_running_stats()
@@ -232,6 +236,7 @@ def time_ratio(
     joint = replace(step, together=deepcopy(step.together))
     alone = deepcopy(step.together.large)
     times: list[tuple[float, float]] = []
+    # the first step of a network allocates, and each member has its turn once
     warm_up = len(step.who.turns) + 1
     for number in range(pairs + warm_up):
         joint.together.zero_grad(set_to_none=True)

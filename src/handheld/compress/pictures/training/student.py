@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from handheld.data import Dataset
 from handheld.networks.quantisation import fake_quantise, fold, without_fakes
 from handheld.training import (
     Distillation,
-    Report,
+    FitRun,
     Schedule,
     autocast,
     device,
@@ -74,12 +73,10 @@ def follow(
     network: nn.Module,
     lesson: StudentLesson,
     schedule: Schedule,
+    run: FitRun = FitRun(),
     *,
     exact: bool = False,
     after: Callable[[], None] = lambda: None,
-    save: Path | None = None,
-    report: Report = lambda step, steps, loss: None,
-    seed: int = 0,
 ) -> Curve:
     """Train a network on labels and, if there are any, a teacher's answers.
 
@@ -87,15 +84,13 @@ def follow(
         network: takes the batches' inputs.
         lesson: what it learns from.
         schedule: of the training.
+        run: how it is seeded, kept and told.
         exact: compute in float32 whatever the hardware is good at.
         after: called after each step, to put constraints on weights.
-        save: file to go on from.
-        report: called after each step.
-        seed: of whatever is random inside the network.
     """
     # torch's stubs lack the argument.
     network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    features = _features(network, lesson, seed) if lesson.teaches_features else None
+    features = _features(network, lesson, run.seed) if lesson.teaches_features else None
 
     def step(number: int) -> float:
         batch = lesson.batches.at(number)
@@ -116,9 +111,9 @@ def follow(
         step,
         schedule,
         lesson.steps(schedule.epochs),
-        save=save,
-        report=report,
-        seed=seed,
+        save=run.save,
+        report=run.report,
+        seed=run.seed,
         after=after,
     )
     network.eval()
@@ -133,10 +128,10 @@ def _features(network: nn.Module, lesson: StudentLesson, seed: int) -> FeatureDi
         return FeatureDistance(network, lesson.teacher).to(device())
 
 
-def _precision(where: torch.device, *, exact: bool) -> AbstractContextManager[object]:
+def _precision(target_device: torch.device, *, exact: bool) -> AbstractContextManager[object]:
     if exact:
-        return torch.autocast(where.type, enabled=False)
-    return autocast(where)
+        return torch.autocast(target_device.type, enabled=False)
+    return autocast(target_device)
 
 
 def learn_int8(
@@ -144,9 +139,7 @@ def learn_int8(
     side: int,
     lesson: StudentLesson,
     schedule: Schedule,
-    *,
-    save: Path | None = None,
-    report: Report = lambda step, steps, loss: None,
+    run: FitRun = FitRun(),
 ) -> fx.GraphModule:
     """Return a folded network whose weights were trained while rounded.
 
@@ -166,11 +159,10 @@ def learn_int8(
         # Logits alone: features are followed in the training before this one.
         replace(lesson, teacher=None),
         schedule,
+        run,
         # bfloat16 would round to a grid of its own, beside that of eight bits.
         exact=True,
         after=keep_zeros,
-        save=save,
-        report=report,
     )
     return without_fakes(fake).eval()
 
@@ -188,6 +180,6 @@ def samples(
     dataset: Dataset, preparation: Preparation, side: int, count: int, seed: int
 ) -> Sequence[torch.Tensor]:
     """Return some inputs of a network, one picture each, to calibrate and to check with."""
-    places = np.random.default_rng(seed).permutation(len(dataset))[:count]
-    inputs = resized(preparation.inputs(pixels(dataset)[places]), side)
+    rows = np.random.default_rng(seed).permutation(len(dataset))[:count]
+    inputs = resized(preparation.inputs(pixels(dataset)[rows]), side)
     return [picture[None].contiguous() for picture in inputs]
