@@ -83,19 +83,21 @@ _NEWS = re.compile(
     r" (?:is|went|has gone|has been) missing\b"
     r"|\bits? (?:has )?spread(?: to (?:the|his|her|my|their) \w+)?$"
     r"|\bno longer with us\b|\bis an angel now\b"
+    r"|\b(?:what|as) (?:we|i|they) (?:all )?(?:feared|dreaded|were afraid of|was afraid of)\b"
 )
 _IN_HEAVEN = re.compile(r"\bheaven\b|\bwith (?:god|jesus|the (?:lord|angels))\b")
 
 _NO = re.compile(
     r"(?:no+|nope|nah|not|never|nothing|(?:i |we |they )?(?:dont|didnt|couldnt|cant|havent)"
     r"|(?:he|she|it|they) (?:didnt|isnt|hasnt|wasnt|wont|arent|havent)|didnt|isnt|(?:hes|shes|its"
-    r"|theyre|im) not|unfortunately|sadly|im afraid|afraid not|still (?:no|nothing|missing))\b"
+    r"|theyre|im) not|unfortunately|sadly|im afraid|afraid not|still (?:no|nothing|missing)"
+    r"|(?:every(?:one|body)|all(?: of \w+)?) (?:but|except))\b"
 )
 _YES = re.compile(
     r"(?:ye+s|yea+h?|yeh|yep|yup|ya|it (?:is|did|has|was)|(?:he|she|they) "
     r"(?:is|did|has|are|was|have)"
     r"|i did|unfortunately|sadly|afraid so|im afraid|(?:i )?think so|positive|confirmed"
-    r"|this morning|last night|just now)\b"
+    r"|this morning|last night|just now|kind ?of|kinda|sort of|sometimes|maybe|a (?:bit|little))\b"
 )
 _NUMBER = re.compile(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty"
@@ -121,6 +123,11 @@ _HOPED = re.compile(
     r"(?:him|her|them|the (?:body|boy|girl|kids?|child|dog|cat))\b"
     r"|\b(?:a|any|has (?:he|she|it) got a) (?:pulse|heartbeat)\b|\ball clear\b"
     r"|^(?:still )?(?:alive|breathing|conscious|benign|safe)$"
+    r"|^(?:hey |are )?(?:you|u) (?:ok|okay|alright|all right|safe)$"
+    r"|\b(?:did|has|have) (?:they all|all of \w+|" + _WHO + r") (?:get|got|make it|made it) out"
+    r"(?: alive| safe(?:ly)?| ok(?:ay)?| of (?:the|that|your|ur) (?:house|fire|car|building|flat"
+    r"|water|wreck|room))?$"
+    r"|\b(?:is|are) (?!you\b|u\b)" + _WHO + r" still with us\b"
 )
 _FEARED = re.compile(
     r"\b(?:is|are|was|were) " + _WHO + r" (?:\w+ )?(?:dead|dying|gone|missing|unconscious|bleeding"
@@ -132,6 +139,26 @@ _FEARED = re.compile(
     r"|come back|came back|spread)\b(?! (?:from|home|to|with|the))|\b(?:cancer|tumou?r) "
     r"(?:come|came) back\b"
     r"|\b(?:have|got|is it) (?:the )?cancer\b|\bis that bad\b|^(?:is it )?(?:dead|cancer|terminal)$"
+)
+_DONE_TO = (
+    r"(?:force|touch|grope|rape|assault|attack|abuse|beat|choke|drug|threaten|follow|stab|shoot"
+    r"|hit|hurt|kick|punch)"
+)
+# What was asked whose answer no few words can meet, whatever it is.
+_DIRE = re.compile(
+    r"\b(?:ambulance|paramedics?|hospice|funeral|coroner|morgue|suicidal|suicide|overdos\w+"
+    r"|biopsy|poison control|police|hospital|icu)\b"
+    r"|\b(?:call|called|calling|ring|rang|dial|dialled) (?:911|999|112|000)\b"
+    r"|\b(?:want|wanna|going|gonna|trying|tried|planning)(?: to)? (?:die|kill (?:your|him|her)self)\b"
+    r"|\b(?:hurt|hurting|harm|harming|cut|cutting|kill|killing) (?:your|him|her)self\b"
+    r"|\b(?:is|was|are|were|did) (?:any(?:one|body)|some(?:one|body)|you|u|he|she|they) (?:get )?"
+    r"(?:hurt|injured|killed|attacked|assaulted|raped|shot|stabbed)\b"
+    r"|\bhow many (?:\w+ )?(?:died|dead|killed|hurt|injured|missing)\b"
+    r"|\b(?:have|has|got|carrying|holding) (?:a|the|his|her) gun\b"
+    r"|\bdid (?:he|she|they|any(?:one|body)|some(?:one|body)) (?:\w+ )?"
+    + _DONE_TO
+    + r" (?:you|u|him|her|them|any(?:one|body)|some(?:one|body))\b"
+    r"|\bdid (?:he|she|they|any(?:one|body)|some(?:one|body)) (?:really |actually )?jump$"
 )
 _COUNTED = re.compile(
     r"\bhow (?:many|much)(?: of (?:them|those|it))?(?: \w+)? (?:did|have|has|u|you) ?"
@@ -182,9 +209,9 @@ def gravity(turns: Sequence[Turn]) -> str:
         return DANGER
     if any(map(_NEWS.search, clauses)):
         return GRIEF
-    if any(map(_STATED_AGE.search, clauses)):
+    if _is_child(turns):
         return CHILD
-    return _answer_gravity(clauses, _question(turns))
+    return GRIEF if _answers_gravely(clauses, _question(turns)) else ""
 
 
 def folded(text: str) -> str:
@@ -264,16 +291,32 @@ def _question(turns: Sequence[Turn]) -> list[str]:
     return before
 
 
-def _answer_gravity(clauses: Sequence[str], asked: Sequence[str]) -> str:
-    """Return what an answer is once it is read with its question."""
-    for answer in clauses:
-        if len(answer.split()) > _SHORT:
-            continue
-        if _is_bad_news(answer, asked):
-            return GRIEF
-        if any(map(_HOW_OLD.search, asked)) and _ONLY_AGE.fullmatch(answer):
-            return CHILD
-    return ""
+def _is_child(turns: Sequence[Turn]) -> bool:
+    """Whether the other person said an age of a child: who is 13 still is, some turns later."""
+    if any(map(_STATED_AGE.search, _heard(turns))):
+        return True
+    return any(_tells_age(turns[number:]) for number in range(len(turns)))
+
+
+def _tells_age(turns: Sequence[Turn]) -> bool:
+    """Whether the latest turn answers "how old are you?" with an age of a child."""
+    asked = [] if turns[0].mine else _question(turns)
+    if not any(map(_HOW_OLD.search, asked)):
+        return False
+    return any(map(_ONLY_AGE.fullmatch, _short(_clauses(turns[0].text))))
+
+
+def _short(clauses: Sequence[str]) -> list[str]:
+    """Return the clauses that say little without what they answer."""
+    return [clause for clause in clauses if len(clause.split()) <= _SHORT]
+
+
+def _answers_gravely(clauses: Sequence[str], asked: Sequence[str]) -> bool:
+    """Whether an answer is bad news, or may be, once it is read with its question."""
+    answers = _short(clauses)
+    if answers and any(map(_DIRE.search, asked)):
+        return True
+    return any(_is_bad_news(answer, asked) for answer in answers)
 
 
 def _is_bad_news(answer: str, asked: Sequence[str]) -> bool:
