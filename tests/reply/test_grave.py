@@ -130,9 +130,34 @@ i bought the pills
 this is the last message you get from me
 see you on the other side
 i see no way out || me: what? || dunno
+she's cold and she won't move
+the baby isn't breathing
+he's not waking up
+my nan wont wake up
+his lips are turning blue
+her face went grey
+i dropped the baby
+i killed someone
+I've just stabbed my husband
+would anyone even miss me
+would they notice if i disappeared
+promise me you'll be ok without me
+i wrote my own eulogy
 """.strip().splitlines()
 IDIOMS = """
-this exam will kill me
+he won't move from the sofa
+she isn't moving to leeds
+he won't wake up before noon
+the car won't move
+the seller won't respond
+my nails are blue now, love them
+the sky went grey
+i dropped the baby off at nursery
+i killed it on stage
+i killed some time in town
+i miss me some tacos
+would you care if i brought my dog?
+promise me you'll be on time after lunch
 you're killing it
 mum is going to kill me
 dead tired
@@ -165,6 +190,12 @@ he's in jail
 my brother is detained
 my cat is missing
 me: how's your mum? || not good. it spread
+grandad's on the machines
+she's still on life support
+guess who has cancer haha
+he got lung cancer
+he gained his wings this morning
+i can't feed my kids this week
 """.strip().splitlines()
 NO_NEWS = """
 raid at eight tonight?
@@ -175,6 +206,10 @@ arrested by the beauty of this place
 raid sale at the mall
 one sock is missing
 the jam spread
+i was on the machines at the gym
+who has the cancer charity leaflets
+chicken wings for two
+i can't feed the meter from here
 """.strip().splitlines()
 CHILDREN = """
 me: how old are you || 14

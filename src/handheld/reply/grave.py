@@ -8,9 +8,11 @@ grave emoji, the age of a child, and plain words of danger. In doubt they are si
 import re
 import unicodedata
 from collections.abc import Sequence
+from itertools import chain
 
 from handheld.reply import formats
 from handheld.reply.conversation import Turn
+from handheld.reply.spelling import hides_letters, plain_readings
 
 DANGER = "sensitive: danger"
 GRIEF = "sensitive: bad news"
@@ -25,7 +27,7 @@ _ALIKE = str.maketrans(
 _SCRIPTS = frozenset({"LATIN", "CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE"})
 _WORD = re.compile(r"[^\W\d_]+")
 
-_GRAVE_EMOJI = frozenset("⚰🪦⚱🔪🗡🩸🔫💊🪢🚑💣🪓")
+_GRAVE_EMOJI = frozenset("⚰🪦⚱🔪🗡🩸🔫💊🪢🚑💣🪓🖕")
 _BROKEN = frozenset("💔🖤🕊🥀😭😢")
 _BABY = frozenset("👶🍼👼🤰🤱")
 _SKULLS = frozenset("💀☠")
@@ -43,6 +45,10 @@ _THREAT = re.compile(
     r"|ill|i will|i (?:really )?(?:want to|wanna|might|could|have to)|hes (?:going to|gonna)"
     r"|shes (?:going to|gonna)|theyre (?:going to|gonna)|someone (?:is going to|should))"
     r" (?:kill|murder|shoot|stab|strangle|hurt|poison|burn|drown|choke|beat up) " + _PERSON + r"\b"
+)
+_KIN = (
+    r"(?:baby|son|daughter|mum|mom|mother|dad|father|nan|gran|grandma|grandpa|grandad|brother"
+    r"|sister|wife|husband|friend)"
 )
 _ACUTE = re.compile(
     r"\bnoose\b|\blethal dose\b|\bpainless(?:ly)? (?:way|death|die)\b|\bpipe bomb\b"
@@ -65,6 +71,24 @@ _ACUTE = re.compile(
     r"|\blast (?:message|text) (?:you|u)(?:ll)? (?:will )?(?:ever )?(?:get|see|hear)\b"
     r"|\blast time (?:you|u)(?:ll)? (?:will )?(?:ever )?hear from me\b|\bon the other side$"
     r"|\bby the time (?:you|u) (?:read|get|hear|see) this\b"
+    r"|\b(?:he|she|they|hes|shes|theyre|"
+    + _KIN
+    + r") (?:just )?(?:wont|isnt|arent|not|cant|doesnt)"
+    r" (?:even )?(?:move|moving|wake up|waking up|breathe|breathing)\b"
+    r"(?! (?:from|off|over|out|in|into|on|to|house|until|till|before|if|for|with|well|properly)\b)"
+    r"|\b(?:his|her|their|the babys?|babys) (?:lips|face|skin|fingers)"
+    r" (?:is|are|r|has|have|went|turned)(?: all| so| gone| going| turned| turning)? (?:blue|grey|gray|purple)\b"
+    r"|\bi (?:just )?dropped (?:the|my|our) (?:baby|newborn)\b"
+    r"(?! (?:off|at|to|with|shower|name|food))"
+    r"|\bi(?:ve)? (?:just )?(?:killed|murdered|strangled|stabbed)"
+    r" (?:someone|somebody|a (?:man|woman|person|kid|child|boy|girl)|(?:my|the|a) (?:"
+    + _KIN
+    + r"|husband|wife|boyfriend|girlfriend))\b"
+    r"|\bwould (?:anyone|anybody|any1|they|you|u|people) (?:even |really )?miss me\b"
+    r"|\bwould (?:anyone|anybody|they|you|u) (?:even |really )?(?:notice|care) if i"
+    r" (?:died|disappeared|was gone|were gone|wasnt|werent)\b"
+    r"|\b(?:youll|ull|to) be (?:ok|okay|happy|fine|alright|strong) (?:after me|without me)\b"
+    r"|\bmy own (?:funeral|burial|eulogy|obituary)\b"
 )
 _CLAUSE = re.compile(r"[.!?;,\n]+")
 _NEWS = re.compile(
@@ -83,6 +107,13 @@ _NEWS = re.compile(
     r" (?:is|went|has gone|has been) missing\b"
     r"|\bits? (?:has )?spread(?: to (?:the|his|her|my|their) \w+)?$"
     r"|\bno longer with us\b|\bis an angel now\b"
+    r"|\b(?:hes|shes|theyre|is|still|"
+    + _KIN
+    + r"s) on (?:the machines|life support|a ventilator)\b"
+    r"|\b(?:has|have|got|had) (?!the\b)(?:\w+ )?(?:cancer|leuk\w+mia|tumou?rs?)\b"
+    r"|\b(?:gained|earned|got) (?:his|her|their) (?:angel )?wings\b"
+    r"|\b(?:cant|cannot|couldnt) (?:even )?(?:afford to )?feed (?:them|us|myself|(?:my|our|the)"
+    r" (?:kids|family|children|baby|son|daughter))\b"
     r"|\b(?:what|as) (?:we|i|they) (?:all )?(?:feared|dreaded|were afraid of|was afraid of)\b"
 )
 _IN_HEAVEN = re.compile(r"\bheaven\b|\bwith (?:god|jesus|the (?:lord|angels))\b")
@@ -149,7 +180,8 @@ _DIRE = re.compile(
     r"\b(?:ambulance|paramedics?|hospice|funeral|coroner|morgue|suicidal|suicide|overdos\w+"
     r"|biopsy|poison control|police|hospital|icu)\b"
     r"|\b(?:call|called|calling|ring|rang|dial|dialled) (?:911|999|112|000)\b"
-    r"|\b(?:want|wanna|going|gonna|trying|tried|planning)(?: to)? (?:die|kill (?:your|him|her)self)\b"
+    r"|\b(?:want|wanna|going|gonna|trying|tried|planning)(?: to)?"
+    r" (?:die|kill (?:your|him|her)self)\b"
     r"|\b(?:hurt|hurting|harm|harming|cut|cutting|kill|killing) (?:your|him|her)self\b"
     r"|\b(?:is|was|are|were|did) (?:any(?:one|body)|some(?:one|body)|you|u|he|she|they) (?:get )?"
     r"(?:hurt|injured|killed|attacked|assaulted|raped|shot|stabbed)\b"
@@ -199,7 +231,7 @@ def gravity(turns: Sequence[Turn]) -> str:
     'sensitive: bad news'
     """
     last = turns[0]
-    if mixes_scripts(last.text):
+    if mixes_scripts(last.text) or hides_letters(last.text):
         return formats.LANGUAGE
     if _has_grave_emoji(last.text):
         # Emoji alone are never called a sensitive topic: they may mean anything.
@@ -260,7 +292,7 @@ def _plain(text: str) -> str:
 
 
 def _clauses(text: str) -> list[str]:
-    pieces = _CLAUSE.split(text)
+    pieces = chain.from_iterable(map(_CLAUSE.split, [text, *plain_readings(text)]))
     return [words for words in map(_plain, pieces) if words]
 
 
