@@ -57,7 +57,7 @@ def factory(name: str, folder: Path) -> Callable[..., Any]:
 
 
 def code_in(folder: Path) -> list[Path]:
-    """Return the files of modules that were imported from a folder, as those of :func:`factory` are."""
+    """Return the files of modules that were imported from a folder, see :func:`factory`."""
     above = folder.resolve()
     named = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     files = [Path(name) for name in named if name]
