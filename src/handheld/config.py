@@ -56,6 +56,14 @@ def factory(name: str, folder: Path) -> Callable[..., Any]:
     return function
 
 
+def code_in(folder: Path) -> list[Path]:
+    """Return the files of modules that were imported from a folder, see :func:`factory`."""
+    above = folder.resolve()
+    named = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    files = [Path(name) for name in named if name]
+    return [file for file in files if file.resolve().parent == above]
+
+
 def find(path: str, folder: Path) -> Path:
     """Return where a path of a configuration leads: from its folder, from ``HANDHELD_DATA``, or
     from the working folder.

@@ -5,6 +5,9 @@ from numbers import Integral, Real
 
 from handheld.errors import InputError
 
+MOST_SEED = 2**63 - 1
+"""The largest seed: torch takes no larger one."""
+
 
 def in_range(
     name: str,

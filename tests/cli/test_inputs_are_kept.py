@@ -179,3 +179,74 @@ def test_two_results_do_not_go_to_one_file(tmp_path):
     one = tmp_path / "one.x"
     words = ["text", "train", tmp_path / "t.tsv", "--out", one, "--json", one]
     refused(words, "two results cannot go to one file")
+
+
+RUN_FILES = ("state.npz", "state_before.npz", "model.safetensors", "rounds.parquet", "report.html")
+
+
+@pytest.mark.parametrize("file", RUN_FILES)
+@pytest.mark.parametrize("is_there", [True, False])
+def test_results_do_not_go_over_what_a_federated_run_keeps(file, is_there, tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "c.toml").write_text('[data]\nfactory = "nowhere:users"\n')
+    result = tmp_path / "run" / file
+    if is_there:
+        result.parent.mkdir()
+        result.write_text("of the run")
+    command = ["federated", "simulate", tmp_path / "c.toml", "--out", tmp_path / "run"]
+    refused([*command, "--json", result], "two results cannot go to one file")
+    assert result.exists() == is_there
+
+
+@pytest.mark.parametrize("file", ["family.json", "report.html", "teacher.safetensors"])
+def test_results_do_not_go_over_what_a_family_keeps(file, tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "c.toml").write_text('[data]\npath = "d"\n[teacher]\nnetwork = "plain"\n')
+    (tmp_path / "d").mkdir()
+    command = ["compress", "run", tmp_path / "c.toml", "--out", tmp_path / "fam"]
+    refused([*command, "--json", tmp_path / "fam" / file], "two results cannot go to one file")
+
+
+def test_results_do_not_go_over_a_member_of_a_family(tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "c.toml").write_text('[data]\npath = "d"\n[teacher]\nnetwork = "plain"\n')
+    for folder in ("d", "fam"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "fam" / "nested_1.tflite").write_text("a model")
+    command = ["compress", "run", tmp_path / "c.toml", "--out", tmp_path / "fam"]
+    refused([*command, "--json", tmp_path / "fam" / "nested_1.tflite"])
+
+
+CODE_OF_A_USER = """
+import numpy as np
+
+from handheld.data.users.partitions import evenly
+from handheld.federated.learning import Examples, Users
+
+
+def users():
+    examples = Examples(np.zeros((4, 2), np.float32), np.zeros(4, np.int64))
+    return Users(examples, evenly(4, 2, seed=0)), None
+"""
+
+
+def test_results_do_not_go_over_the_code_that_a_configuration_runs(tmp_path):
+    pytest.importorskip("torch")
+    module = tmp_path / "kept_code_of_a_user.py"
+    module.write_text(CODE_OF_A_USER)
+    words = '[data]\nfactory = "kept_code_of_a_user:users"\n[model]\nnetwork = "linear"\n'
+    (tmp_path / "c.toml").write_text(words)
+    command = ["federated", "simulate", tmp_path / "c.toml", "--out", tmp_path / "run"]
+    refused([*command, "--json", module])
+    assert module.read_text() == CODE_OF_A_USER
+
+
+def test_a_model_does_not_go_over_the_code_of_its_trainer(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    module = tmp_path / "kept_trainer_of_a_user.py"
+    module.write_text("def make(classes):\n    return None\n")
+    (tmp_path / "t.tsv").write_text("".join(f"{label}\tword {label}\n" for label in "ab" * 9))
+    command = ["text", "train", "t.tsv", "--out", module, "--trainer", f"{module.stem}:make"]
+    refused(command)
+    assert module.read_text().startswith("def make")

@@ -145,9 +145,10 @@ def test_copies_of_a_text_get_its_label(files: list[str]):
         (["--relation", "friend=much"], "got 'friend=much'"),
         (["--relation", "=1"], "got '=1'"),
         (["--relation", "foe=1"], "graph.parquet.*got {'foe': 1.0}"),
-        (["--max-labels", "0"], "max_labels is 0"),
-        (["--prior", "inf"], "prior is inf"),
-        (["--tolerance", "nan"], "tolerance is nan"),
+        (["--relation", "friend=1", "--relation", "friend=2"], "'friend' is named twice"),
+        (["--max-labels", "0"], "max_labels: expected"),
+        (["--prior", "inf"], "prior: expected"),
+        (["--tolerance", "nan"], "tolerance: expected"),
         (["--backend", "spark"], "no backend 'spark'"),
     ],
 )

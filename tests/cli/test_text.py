@@ -169,11 +169,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(folder: Path):
         ("a\tone\nb\ttwo\n" * 20, ("--max-size", "2KB"), "2000 bytes are too few for 2 labels"),
         ("a\tone\nb\ttwo\n" * 20, ("--max-size", "5ms"), "expected bytes, such as 100KB"),
         ("a\tone\nb\ttwo\n" * 20, ("--trainer", "large"), "no trainer 'large'"),
-        (
-            "a\tone\nb\ttwo\n" * 20,
-            ("--reads", "words"),
-            "expected what reads picked n-grams, rows or signs",
-        ),
+        ("a\tone\nb\ttwo\n" * 20, ("--reads", "words"), "reads: expected picked, rows, signs"),
         ("a\tone\nb\ttwo\n" * 20, ("--oos", "c"), "no text has the label 'c'"),
     ],
 )

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
@@ -66,3 +66,28 @@ def test_each_entry_is_in_a_table(names):
     rows = "\n".join(line for line in PAGE.splitlines() if line.startswith("|"))
     missing = [name for name in names if f"`{name}`" not in rows]
     assert missing == []
+
+
+def documented_fields():
+    """Return what the table of fields says of each name."""
+    table = PAGE.partition("| name | fields, and their defaults |")[2].partition("\n\n")[0]
+    told = {}
+    for row in table.splitlines()[2:]:
+        names, words = [cell.strip() for cell in row.strip("| ").split(" | ")]
+        each = words.split("; ")
+        for number, name in enumerate(re.findall(r"`(\w+)`", names)):
+            told[name] = each[number] if len(each) > 1 else words
+    return told
+
+
+@pytest.mark.parametrize("classes", [ALGORITHMS, ROBUST, STAGES, ENCODERS, STRUCTURES])
+def test_fields_of_what_has_a_name_are_told_with_their_defaults(classes):
+    told = documented_fields()
+    for name, made in classes.items():
+        expected = []
+        for field in fields(made):
+            has_default = field.default not in (MISSING, None)
+            default = f" {str(field.default).lower()}" if has_default else ""
+            expected.append(f"`{field.name}`{default}")
+        words = re.sub(r" \(.*?\)", "", told[name])
+        assert words == (", ".join(expected) or "none"), name

@@ -321,7 +321,7 @@ def test_weights_beyond_what_can_be_solved_are_said_to_be():
     assert labels.residual > 0.1
 
 
-@pytest.mark.parametrize("threads", [2, 3, 7])
+@pytest.mark.parametrize("threads", [2, 3, 7, 10**20])
 @pytest.mark.parametrize("classes", [9, 80])
 def test_any_number_of_threads_gives_the_same_labels(threads: int, classes: int):
     graph, seeds = some_graph(2, 300, 2000), some_seeds(2, 300, 120, classes)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from handheld.cli import reply as commands
 from handheld.cli.app import app
 from handheld.errors import InputError, ModelError
 from handheld.reply import Message, PersonalState, Replier
@@ -71,6 +72,21 @@ def test_a_chat_learns_what_is_picked(bundle_file: Path, tmp_path: Path):
     assert len(PersonalState.read(path).choices) == 2
     run("chat", "--bundle", bundle_file, "--personal", path, typed="/forget\n\n")
     assert PersonalState.read(path).choices == ()
+
+
+def test_a_chat_goes_on_where_nothing_can_be_learned(
+    bundle_file: Path, tmp_path, monkeypatch, capsys
+):
+    path = tmp_path / "me.json"
+    lines = iter(
+        ["where are you now", "\udcff", "what is your password", "up here", "hello", "hi", ""]
+    )
+    monkeypatch.setattr("builtins.input", lambda prompt: next(lines))
+    commands.chat(bundle_file, path)
+    told = capsys.readouterr().err
+    assert "not remembered: expected a reply of whole letters" in told
+    assert "not remembered: nothing is learned from such a message" in told
+    assert len(PersonalState.read(path).choices) == 1
 
 
 def test_a_bundle_is_evaluated(bundle_file: Path, written, tmp_path: Path):

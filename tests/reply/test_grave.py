@@ -49,8 +49,37 @@ me: how many of them did she take? || the whole bottle
 me: where's your brother now? || in heaven
 me: where is he || with god
 she's in heaven now
+me: you ok? || no
+me: u ok || not really
+me: did everyone get out? || not all of us
+me: did they all get out of the house? || everyone but max
+me: is your mum still with us? || no
+me: did he force you? || yes
+me: did he touch you || kind of
+me: did she jump? || she did
+me: did they shoot anybody? || yeah
+me: do you have a gun? || yes
+me: are you at the hospital? || yes
+me: did you call 911? || yes
+me: did you call an ambulance || i couldn't
+me: did you tell the police? || no
+me: do you want to die? || sometimes
+me: are you thinking of hurting yourself? || maybe
+me: is anyone hurt? || two
+me: how many died? || three
+me: when is the funeral? || friday
+me: what did the doctor say? || it's what we feared
 """.strip().splitlines()
 HARMLESS_ANSWERS = """
+me: you ok with thai? || no
+me: did you get out of the meeting? || not yet
+me: is room 112 free? || yes
+me: did you bring the glue gun? || yes
+me: did he jump the queue? || yes
+me: did it touch the floor? || yes
+me: did the call get through || yes
+me: are you still with us on this plan? || no
+me: how many came? || three
 me: is the shop open? || no
 me: did you make it to the gym? || no
 me: did she make it on time || nope
@@ -101,9 +130,34 @@ i bought the pills
 this is the last message you get from me
 see you on the other side
 i see no way out || me: what? || dunno
+she's cold and she won't move
+the baby isn't breathing
+he's not waking up
+my nan wont wake up
+his lips are turning blue
+her face went grey
+i dropped the baby
+i killed someone
+I've just stabbed my husband
+would anyone even miss me
+would they notice if i disappeared
+promise me you'll be ok without me
+i wrote my own eulogy
 """.strip().splitlines()
 IDIOMS = """
-this exam will kill me
+he won't move from the sofa
+she isn't moving to leeds
+he won't wake up before noon
+the car won't move
+the seller won't respond
+my nails are blue now, love them
+the sky went grey
+i dropped the baby off at nursery
+i killed it on stage
+i killed some time in town
+i miss me some tacos
+would you care if i brought my dog?
+promise me you'll be on time after lunch
 you're killing it
 mum is going to kill me
 dead tired
@@ -136,6 +190,12 @@ he's in jail
 my brother is detained
 my cat is missing
 me: how's your mum? || not good. it spread
+grandad's on the machines
+she's still on life support
+guess who has cancer haha
+he got lung cancer
+he gained his wings this morning
+i can't feed my kids this week
 """.strip().splitlines()
 NO_NEWS = """
 raid at eight tonight?
@@ -146,6 +206,10 @@ arrested by the beauty of this place
 raid sale at the mall
 one sock is missing
 the jam spread
+i was on the machines at the gym
+who has the cancer charity leaflets
+chicken wings for two
+i can't feed the meter from here
 """.strip().splitlines()
 CHILDREN = """
 me: how old are you || 14
@@ -160,6 +224,9 @@ I just turned 16
 i'm fifteen
 im 12 yo
 i'm in 8th grade
+i'm 13 || me: cool || do you think i'm pretty?
+me: how old are you? || 13 || me: nice || can i come over?
+me: age? || 15 lol || me: ok || want a pic?
 """.strip().splitlines()
 ADULTS = """
 me: how old are you || 24
@@ -174,6 +241,8 @@ my train is at 14:10
 i am 10 out of 10 happy
 me: how old is the car || 12
 i ran 12 km
+me: how old are you? || 24 || me: nice || can i come over?
+me: how many tickets? || 13 || me: how old is the car? || new
 """.strip().splitlines()
 EMOJI = """
 he went with 🔪

@@ -189,6 +189,14 @@ def test_what_the_user_typed_is_offered_again_and_forgotten_on_request(replier: 
         ("look at https://x.org/a", "an address"),
         ("my dog died", "sensitive: death"),
         ("привет, как дела", "language"),
+        ("gоing", "language"),  # noqa: RUF001  # the second letter is Cyrillic
+        ("f*** you", "language"),
+        ("⚰️", "emoji"),
+        ("🖕", "emoji"),
+        ("🦖", "emoji"),
+        ("here 🔫", "sensitive: danger"),
+        ("i have the rope", "sensitive: danger"),
+        ("I'm 14", "sensitive: a child"),
     ],
 )
 def test_secrets_and_what_would_hurt_are_never_learned(replier: Replier, reply, reason):

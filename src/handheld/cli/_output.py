@@ -98,6 +98,17 @@ class Output:
 
         return str(self._json) == STANDARD_OUTPUT
 
+    def writes(self, *outputs: Path) -> None:
+        """Hear of further files that the command will write, before it does anything.
+
+        Raises:
+            InputError: one of them is another result.
+        """
+        from handheld.files import ensure_apart
+
+        self._files += outputs
+        ensure_apart(self._files)
+
     def reads(self, *inputs: str | Path | None) -> None:
         """Hear what the command reads, before it does anything.
 

@@ -54,20 +54,25 @@ def run(
 
     from handheld.cli._bars import stage_bars
     from handheld.compress.config import read
+    from handheld.compress.family import FAMILY_FILES
     from handheld.compress.report import markdown
     from handheld.compress.run import compress
+    from handheld.config import code_in
 
     output = Output(json=json, quiet=quiet)
     output.reads(config)
     settings = read(config)
-    output.reads(*settings.files)
+    folder = out or settings.out
+    output.writes(*(folder / name for name in FAMILY_FILES))
+    # Members of an earlier run, from which this one goes on.
+    output.reads(config, *settings.files, *folder.glob("*.tflite"))
     data = settings.load()
     # Said before the hours that follow: what was left out may be what somebody meant to teach.
     for skipped in data.skipped:
         output.say(f"left out {skipped.name}: {skipped.reason}")
     for note in data.notes:
         output.say(f"note: {note}")
-    folder = out or settings.out
+    output.reads(*code_in(settings.folder))
     with output.stoppable(folder), stage_bars(output.console) as progress, _notes(output):
         family = compress(
             settings.found_teacher,

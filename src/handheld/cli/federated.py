@@ -82,8 +82,9 @@ def simulate(
 
     Ctrl-C stops it; the same command goes on where it was.
     """
+    from handheld.config import code_in
     from handheld.federated.config import read
-    from handheld.federated.report import require_tensorboard, write_run
+    from handheld.federated.report import files_of, require_tensorboard, write_run
 
     output = Output(json=json, quiet=quiet)
     output.reads(config)
@@ -91,9 +92,12 @@ def simulate(
     if tensorboard:
         require_tensorboard()
     settings = read(config)
-    output.reads(*settings.files)
     folder = out or settings.out
+    output.writes(*files_of(folder))
+    output.reads(config, *settings.files)
     learner = settings.learner()
+    # What a configuration runs is known once it was imported.
+    output.reads(*code_in(settings.folder))
     plan = _with_options(settings.plan, rounds=rounds, delta=delta)
     if per_user:
         _require_no_noise(plan)

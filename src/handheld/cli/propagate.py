@@ -132,6 +132,8 @@ def _weights(relations: list[str] | None) -> dict[str, float] | None:
     for text in relations:
         # The last one: a relation's name may have an equals sign in it.
         name, equals, weight = text.rpartition("=")
+        if name in weights:
+            raise InputError(f"--relation: {name!r} is named twice: say once how much it counts")
         try:
             weights[name] = float(weight)
         except ValueError:

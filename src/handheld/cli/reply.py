@@ -10,7 +10,7 @@ from handheld.cli._hosts import LOCAL
 from handheld.cli._output import Json, Output, Quiet
 
 if TYPE_CHECKING:
-    from handheld.reply import Replier, Suggestions
+    from handheld.reply import Message, Replier, Suggestions
 
 app = typer.Typer(
     help="Suggest replies to messages, and make the models that do it.", no_args_is_help=True
@@ -86,9 +86,23 @@ def chat(
         if not answer:
             continue
         answer = _picked(answer, suggestions.texts)
-        if not replier.learn(said, answer):
-            typer.echo(f"(not remembered: {replier.reason_against(answer)})", err=True)
+        if reason := _not_learned(replier, said, answer):
+            typer.echo(f"(not remembered: {reason})", err=True)
         said.append(Message(answer, mine=True))
+
+
+def _not_learned(replier: "Replier", said: "list[Message]", answer: str) -> str:
+    """Learn an answer; return why it was not, and nothing where it was."""
+    from handheld.errors import InputError
+
+    try:
+        is_learned = replier.learn(said, answer)
+    except InputError as error:
+        # A broken byte on standard input must not end the chat.
+        return str(error)
+    if is_learned:
+        return ""
+    return replier.reason_against(answer) or "nothing is learned from such a message"
 
 
 def _show(suggestions: "Suggestions", *, why: bool) -> None:

@@ -94,6 +94,7 @@ def train(
     from dataclasses import asdict, replace
 
     from handheld.cli._bars import stage_bars
+    from handheld.config import code_in
     from handheld.files import atomic_path
     from handheld.projection.judging import TextData
     from handheld.projection.report import training_page, training_page_of
@@ -125,6 +126,7 @@ def train(
         class_weight=class_weight,
         high_effort=_is_high(effort),
     )
+    output.reads(*code_in(Path()))
     state = out.with_name(f".{out.name}.training")
     with output.stoppable(state), stage_bars(output.console) as progress:
         model = make_text_model(data, valid_data, plan, state=state, progress=progress)

@@ -16,6 +16,8 @@ from handheld.ranges import in_range, whole_in_range
 from handheld.untrusted import read_json, require_file
 
 FORMAT = 1
+FAMILY_FILES = ("family.json", "report.html", "teacher.safetensors")
+"""What a run writes into its folder beside its members."""
 
 # What reading a file raises that was changed or cut short.
 _DAMAGE = (

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from handheld.compress.pictures.training.batches import Augmentation
 from handheld.errors import InputError
-from handheld.ranges import in_range, whole_in_range
+from handheld.ranges import MOST_SEED, in_range, whole_in_range
 from handheld.training import Distillation, Schedule
 
 TECHNIQUES = ("joint", "students", "pruning", "distillation", "quantisation", "sparsity")
@@ -105,7 +105,7 @@ class FamilySettings:
         in_range("max_loss", self.max_loss, low=0, high=1)
         in_range("sparsity", self.sparsity, low=0, high=1, low_open=True, high_open=True)
         in_range("frozen", self.frozen, low=0, high=1, high_open=True)
-        whole_in_range("seed", self.seed, low=0)
+        whole_in_range("seed", self.seed, low=0, high=MOST_SEED)
         whole_in_range("threads", self.threads, low=0)
         whole_in_range("processes", self.processes, low=1)
         self._require_class_weights()

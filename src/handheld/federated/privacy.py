@@ -178,7 +178,7 @@ def tree(multiplier: float, rounds: int, delta: float, *, times: int = 1) -> Gua
         " long as the server is trusted to add the noise and no device takes part more than"
         f" {often}{_IN_CLEAR}"
     )
-    moved = 2 * times * math.sqrt(rounds.bit_length())
+    moved = 2 * times * math.sqrt(int(rounds).bit_length())
     return Guarantee(_gaussian(multiplier / moved, delta), delta, words)
 
 

@@ -126,7 +126,8 @@ class GraphPart:
         self._coefficients = coefficients
         self.now = start.of(slice(None))
         self._after = start.of(slice(None)) if rule.synchronous else self.now
-        self._ranges = ranges(rows, rule.threads)
+        # A thread without a node would have nothing to do.
+        self._ranges = ranges(rows, min(rule.threads, max(1, rows.nodes)))
 
     def sweep(self, omega: float, *, choose: bool) -> SweepChange:
         """Compute each node anew.

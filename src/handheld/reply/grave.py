@@ -8,9 +8,11 @@ grave emoji, the age of a child, and plain words of danger. In doubt they are si
 import re
 import unicodedata
 from collections.abc import Sequence
+from itertools import chain
 
 from handheld.reply import formats
 from handheld.reply.conversation import Turn
+from handheld.reply.spelling import hides_letters, plain_readings
 
 DANGER = "sensitive: danger"
 GRIEF = "sensitive: bad news"
@@ -25,7 +27,7 @@ _ALIKE = str.maketrans(
 _SCRIPTS = frozenset({"LATIN", "CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE"})
 _WORD = re.compile(r"[^\W\d_]+")
 
-_GRAVE_EMOJI = frozenset("⚰🪦⚱🔪🗡🩸🔫💊🪢🚑💣🪓")
+_GRAVE_EMOJI = frozenset("⚰🪦⚱🔪🗡🩸🔫💊🪢🚑💣🪓🖕")
 _BROKEN = frozenset("💔🖤🕊🥀😭😢")
 _BABY = frozenset("👶🍼👼🤰🤱")
 _SKULLS = frozenset("💀☠")
@@ -43,6 +45,10 @@ _THREAT = re.compile(
     r"|ill|i will|i (?:really )?(?:want to|wanna|might|could|have to)|hes (?:going to|gonna)"
     r"|shes (?:going to|gonna)|theyre (?:going to|gonna)|someone (?:is going to|should))"
     r" (?:kill|murder|shoot|stab|strangle|hurt|poison|burn|drown|choke|beat up) " + _PERSON + r"\b"
+)
+_KIN = (
+    r"(?:baby|son|daughter|mum|mom|mother|dad|father|nan|gran|grandma|grandpa|grandad|brother"
+    r"|sister|wife|husband|friend)"
 )
 _ACUTE = re.compile(
     r"\bnoose\b|\blethal dose\b|\bpainless(?:ly)? (?:way|death|die)\b|\bpipe bomb\b"
@@ -65,6 +71,25 @@ _ACUTE = re.compile(
     r"|\blast (?:message|text) (?:you|u)(?:ll)? (?:will )?(?:ever )?(?:get|see|hear)\b"
     r"|\blast time (?:you|u)(?:ll)? (?:will )?(?:ever )?hear from me\b|\bon the other side$"
     r"|\bby the time (?:you|u) (?:read|get|hear|see) this\b"
+    r"|\b(?:he|she|they|hes|shes|theyre|"
+    + _KIN
+    + r") (?:just )?(?:wont|isnt|arent|not|cant|doesnt)"
+    r" (?:even )?(?:move|moving|wake up|waking up|breathe|breathing)\b"
+    r"(?! (?:from|off|over|out|in|into|on|to|house|until|till|before|if|for|with|well|properly)\b)"
+    r"|\b(?:his|her|their|the babys?|babys) (?:lips|face|skin|fingers)"
+    r" (?:is|are|r|has|have|went|turned)(?: all| so| gone| going| turned| turning)?"
+    r" (?:blue|grey|gray|purple)\b"
+    r"|\bi (?:just )?dropped (?:the|my|our) (?:baby|newborn)\b"
+    r"(?! (?:off|at|to|with|shower|name|food))"
+    r"|\bi(?:ve)? (?:just )?(?:killed|murdered|strangled|stabbed)"
+    r" (?:someone|somebody|a (?:man|woman|person|kid|child|boy|girl)|(?:my|the|a) (?:"
+    + _KIN
+    + r"|husband|wife|boyfriend|girlfriend))\b"
+    r"|\bwould (?:anyone|anybody|any1|they|you|u|people) (?:even |really )?miss me\b"
+    r"|\bwould (?:anyone|anybody|they|you|u) (?:even |really )?(?:notice|care) if i"
+    r" (?:died|disappeared|was gone|were gone|wasnt|werent)\b"
+    r"|\b(?:youll|ull|to) be (?:ok|okay|happy|fine|alright|strong) (?:after me|without me)\b"
+    r"|\bmy own (?:funeral|burial|eulogy|obituary)\b"
 )
 _CLAUSE = re.compile(r"[.!?;,\n]+")
 _NEWS = re.compile(
@@ -83,19 +108,28 @@ _NEWS = re.compile(
     r" (?:is|went|has gone|has been) missing\b"
     r"|\bits? (?:has )?spread(?: to (?:the|his|her|my|their) \w+)?$"
     r"|\bno longer with us\b|\bis an angel now\b"
+    r"|\b(?:hes|shes|theyre|is|still|"
+    + _KIN
+    + r"s) on (?:the machines|life support|a ventilator)\b"
+    r"|\b(?:has|have|got|had) (?!the\b)(?:\w+ )?(?:cancer|leuk\w+mia|tumou?rs?)\b"
+    r"|\b(?:gained|earned|got) (?:his|her|their) (?:angel )?wings\b"
+    r"|\b(?:cant|cannot|couldnt) (?:even )?(?:afford to )?feed (?:them|us|myself|(?:my|our|the)"
+    r" (?:kids|family|children|baby|son|daughter))\b"
+    r"|\b(?:what|as) (?:we|i|they) (?:all )?(?:feared|dreaded|were afraid of|was afraid of)\b"
 )
 _IN_HEAVEN = re.compile(r"\bheaven\b|\bwith (?:god|jesus|the (?:lord|angels))\b")
 
 _NO = re.compile(
     r"(?:no+|nope|nah|not|never|nothing|(?:i |we |they )?(?:dont|didnt|couldnt|cant|havent)"
     r"|(?:he|she|it|they) (?:didnt|isnt|hasnt|wasnt|wont|arent|havent)|didnt|isnt|(?:hes|shes|its"
-    r"|theyre|im) not|unfortunately|sadly|im afraid|afraid not|still (?:no|nothing|missing))\b"
+    r"|theyre|im) not|unfortunately|sadly|im afraid|afraid not|still (?:no|nothing|missing)"
+    r"|(?:every(?:one|body)|all(?: of \w+)?) (?:but|except))\b"
 )
 _YES = re.compile(
     r"(?:ye+s|yea+h?|yeh|yep|yup|ya|it (?:is|did|has|was)|(?:he|she|they) "
     r"(?:is|did|has|are|was|have)"
     r"|i did|unfortunately|sadly|afraid so|im afraid|(?:i )?think so|positive|confirmed"
-    r"|this morning|last night|just now)\b"
+    r"|this morning|last night|just now|kind ?of|kinda|sort of|sometimes|maybe|a (?:bit|little))\b"
 )
 _NUMBER = re.compile(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty"
@@ -121,6 +155,11 @@ _HOPED = re.compile(
     r"(?:him|her|them|the (?:body|boy|girl|kids?|child|dog|cat))\b"
     r"|\b(?:a|any|has (?:he|she|it) got a) (?:pulse|heartbeat)\b|\ball clear\b"
     r"|^(?:still )?(?:alive|breathing|conscious|benign|safe)$"
+    r"|^(?:hey |are )?(?:you|u) (?:ok|okay|alright|all right|safe)$"
+    r"|\b(?:did|has|have) (?:they all|all of \w+|" + _WHO + r") (?:get|got|make it|made it) out"
+    r"(?: alive| safe(?:ly)?| ok(?:ay)?| of (?:the|that|your|ur) (?:house|fire|car|building|flat"
+    r"|water|wreck|room))?$"
+    r"|\b(?:is|are) (?!you\b|u\b)" + _WHO + r" still with us\b"
 )
 _FEARED = re.compile(
     r"\b(?:is|are|was|were) " + _WHO + r" (?:\w+ )?(?:dead|dying|gone|missing|unconscious|bleeding"
@@ -132,6 +171,27 @@ _FEARED = re.compile(
     r"|come back|came back|spread)\b(?! (?:from|home|to|with|the))|\b(?:cancer|tumou?r) "
     r"(?:come|came) back\b"
     r"|\b(?:have|got|is it) (?:the )?cancer\b|\bis that bad\b|^(?:is it )?(?:dead|cancer|terminal)$"
+)
+_DONE_TO = (
+    r"(?:force|touch|grope|rape|assault|attack|abuse|beat|choke|drug|threaten|follow|stab|shoot"
+    r"|hit|hurt|kick|punch)"
+)
+# What was asked whose answer no few words can meet, whatever it is.
+_DIRE = re.compile(
+    r"\b(?:ambulance|paramedics?|hospice|funeral|coroner|morgue|suicidal|suicide|overdos\w+"
+    r"|biopsy|poison control|police|hospital|icu)\b"
+    r"|\b(?:call|called|calling|ring|rang|dial|dialled) (?:911|999|112|000)\b"
+    r"|\b(?:want|wanna|going|gonna|trying|tried|planning)(?: to)?"
+    r" (?:die|kill (?:your|him|her)self)\b"
+    r"|\b(?:hurt|hurting|harm|harming|cut|cutting|kill|killing) (?:your|him|her)self\b"
+    r"|\b(?:is|was|are|were|did) (?:any(?:one|body)|some(?:one|body)|you|u|he|she|they) (?:get )?"
+    r"(?:hurt|injured|killed|attacked|assaulted|raped|shot|stabbed)\b"
+    r"|\bhow many (?:\w+ )?(?:died|dead|killed|hurt|injured|missing)\b"
+    r"|\b(?:have|has|got|carrying|holding) (?:a|the|his|her) gun\b"
+    r"|\bdid (?:he|she|they|any(?:one|body)|some(?:one|body)) (?:\w+ )?"
+    + _DONE_TO
+    + r" (?:you|u|him|her|them|any(?:one|body)|some(?:one|body))\b"
+    r"|\bdid (?:he|she|they|any(?:one|body)|some(?:one|body)) (?:really |actually )?jump$"
 )
 _COUNTED = re.compile(
     r"\bhow (?:many|much)(?: of (?:them|those|it))?(?: \w+)? (?:did|have|has|u|you) ?"
@@ -172,7 +232,7 @@ def gravity(turns: Sequence[Turn]) -> str:
     'sensitive: bad news'
     """
     last = turns[0]
-    if mixes_scripts(last.text):
+    if mixes_scripts(last.text) or hides_letters(last.text):
         return formats.LANGUAGE
     if _has_grave_emoji(last.text):
         # Emoji alone are never called a sensitive topic: they may mean anything.
@@ -182,9 +242,9 @@ def gravity(turns: Sequence[Turn]) -> str:
         return DANGER
     if any(map(_NEWS.search, clauses)):
         return GRIEF
-    if any(map(_STATED_AGE.search, clauses)):
+    if _is_child(turns):
         return CHILD
-    return _answer_gravity(clauses, _question(turns))
+    return GRIEF if _answers_gravely(clauses, _question(turns)) else ""
 
 
 def folded(text: str) -> str:
@@ -233,7 +293,7 @@ def _plain(text: str) -> str:
 
 
 def _clauses(text: str) -> list[str]:
-    pieces = _CLAUSE.split(text)
+    pieces = chain.from_iterable(map(_CLAUSE.split, [text, *plain_readings(text)]))
     return [words for words in map(_plain, pieces) if words]
 
 
@@ -264,16 +324,32 @@ def _question(turns: Sequence[Turn]) -> list[str]:
     return before
 
 
-def _answer_gravity(clauses: Sequence[str], asked: Sequence[str]) -> str:
-    """Return what an answer is once it is read with its question."""
-    for answer in clauses:
-        if len(answer.split()) > _SHORT:
-            continue
-        if _is_bad_news(answer, asked):
-            return GRIEF
-        if any(map(_HOW_OLD.search, asked)) and _ONLY_AGE.fullmatch(answer):
-            return CHILD
-    return ""
+def _is_child(turns: Sequence[Turn]) -> bool:
+    """Whether the other person said an age of a child: who is 13 still is, some turns later."""
+    if any(map(_STATED_AGE.search, _heard(turns))):
+        return True
+    return any(_tells_age(turns[number:]) for number in range(len(turns)))
+
+
+def _tells_age(turns: Sequence[Turn]) -> bool:
+    """Whether the latest turn answers "how old are you?" with an age of a child."""
+    asked = [] if turns[0].mine else _question(turns)
+    if not any(map(_HOW_OLD.search, asked)):
+        return False
+    return any(map(_ONLY_AGE.fullmatch, _short(_clauses(turns[0].text))))
+
+
+def _short(clauses: Sequence[str]) -> list[str]:
+    """Return the clauses that say little without what they answer."""
+    return [clause for clause in clauses if len(clause.split()) <= _SHORT]
+
+
+def _answers_gravely(clauses: Sequence[str], asked: Sequence[str]) -> bool:
+    """Whether an answer is bad news, or may be, once it is read with its question."""
+    answers = _short(clauses)
+    if answers and any(map(_DIRE.search, asked)):
+        return True
+    return any(_is_bad_news(answer, asked) for answer in answers)
 
 
 def _is_bad_news(answer: str, asked: Sequence[str]) -> bool:

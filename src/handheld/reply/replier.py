@@ -23,10 +23,12 @@ from handheld.reply.conversation import (
     turns_of,
 )
 from handheld.reply.grave import folded, gravity
+from handheld.reply.message_network import SpanLogits
 from handheld.reply.personal import BITS, PersonalState, signatures_of
 from handheld.reply.privacy import asks_for_secret, secret_in
 from handheld.reply.ranker import CONTEXT, softmax
 from handheld.reply.safety import SafetyVerdict
+from handheld.reply.spelling import plain_readings
 from handheld.reply.suggestions import (
     NOT_CONFIDENT,
     OWN_MESSAGE,
@@ -148,7 +150,7 @@ class Replier:
         last = turns[0]
         logits = self._reader.logits(last)
         # safety first: nothing below may speak where it is silent, however sure it is
-        verdict = self.bundle.detector.verdict(logits)
+        verdict = self._verdict(last, logits)
         if reason := self._silence(last, verdict):
             return Suggestions.none(reason)
         tones = self.bundle.detector.tones(verdict, self._reader.earlier_tone(turns))
@@ -159,6 +161,11 @@ class Replier:
             return self._in_doubt(heard, tones, request)
         replies = self._chosen(heard, tones, request)
         return Suggestions(replies, heard.confidence, "" if replies else NOT_CONFIDENT)
+
+    def _verdict(self, turn: Turn, logits: SpanLogits) -> SafetyVerdict:
+        """Judge a turn that was read; once more where some words are disguised."""
+        detector = self.bundle.detector
+        return detector.judge(turn.text) if plain_readings(turn.text) else detector.verdict(logits)
 
     def _silence(self, turn: Turn, verdict: SafetyVerdict) -> str:
         """Return why nothing may be said to a turn; empty if something may."""
@@ -205,7 +212,7 @@ class Replier:
         """Return what the trigger judges a conversation by; see ``trigger.evidence``."""
         turns = turns_of(messages, CONTEXT)
         logits = self._reader.logits(turns[0])
-        verdict = self.bundle.detector.verdict(logits)
+        verdict = self._verdict(turns[0], logits)
         tones = self.bundle.detector.tones(verdict, self._reader.earlier_tone(turns))
         gentle = ToneRange(SORRY, GENTLE)
         return self._reader.hear(turns, logits, tones or gentle, self.personal).evidence
@@ -281,10 +288,13 @@ class Replier:
             return secret
         if form not in ("", formats.EMOJI, formats.MARKS):
             return form
-        is_ours = self.intent_of(reply) >= 0
-        has_no_words = bool(form)
-        if is_ours or has_no_words:
+        # a reply too may be a coffin, or words that the detector cannot read
+        if reason := gravity([Turn(reply, reply, False)]):
+            return reason
+        if self.intent_of(reply) >= 0 or form == formats.MARKS:
             return ""
+        if form == formats.EMOJI:
+            return "" if self._knows(formats.emoji_in(reply)) else form
         detector = self.bundle.detector
         verdict = detector.judge(reply)
         return verdict.reason if verdict.risk >= _PROTECTED * detector.silent else ""
@@ -324,13 +334,15 @@ class Replier:
     def _to_emoji(self, turns: Sequence[Turn], n: int) -> Suggestions:
         """Answer emoji by emoji and a few words; nothing where something grave came before."""
         shown = formats.emoji_in(turns[0].last)
-        # one that nobody thought of may mean anything, whatever stands beside it
-        is_known = bool(shown) and all(emoji in self._emoji for emoji in shown)
-        if not is_known or not self._is_calm(turns):
+        if not self._knows(shown) or not self._is_calm(turns):
             return Suggestions.none(formats.EMOJI)
         texts = self._emoji[shown[0]][:n]
         replies = tuple(Suggestion(text, formats.EMOJI, 1.0, (shown[0],)) for text in texts)
         return Suggestions(replies, 1.0)
+
+    def _knows(self, shown: Sequence[str]) -> bool:
+        """Return whether all of some emoji are known: another one may mean anything."""
+        return bool(shown) and all(emoji in self._emoji for emoji in shown)
 
     def _is_calm(self, turns: Sequence[Turn]) -> bool:
         """Return whether nothing that was said before the last message is amiss."""

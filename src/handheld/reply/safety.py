@@ -8,6 +8,7 @@ judgement of people. ``docs/reply-model-card.md`` has what was measured.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from handheld.reply.clauses import spans_of
 from handheld.reply.formats import AUTOMATIC, LANGUAGE
 from handheld.reply.message_network import MessageNetwork, SpanLogits
 from handheld.reply.ranker import softmax
+from handheld.reply.spelling import plain_readings
 from handheld.reply.tones import GENTLE, KIND, NEUTRAL, SORRY, ToneRange
 
 HARMLESS = "harmless"
@@ -108,8 +110,9 @@ class SafetyDetector:
         return np.array([_risk_weight(topic) for topic in self.topics], np.float32)
 
     def judge(self, *texts: str) -> SafetyVerdict:
-        """Judge some texts, one or more, by their worst span."""
-        return self.verdict(self.network.read(spans_of(*texts)))
+        """Judge some texts, one or more, by their worst span, disguised words read plainly too."""
+        readings = chain.from_iterable(map(plain_readings, texts))
+        return self.verdict(self.network.read(spans_of(*texts, *readings)))
 
     def verdict(self, logits: SpanLogits) -> SafetyVerdict:
         """Judge a text whose spans were read."""

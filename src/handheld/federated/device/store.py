@@ -218,7 +218,8 @@ class ExampleStore:
         ).fetchone()
         if size is None:
             return
-        count = min(self.max_examples, int(self.bytes // max(1, size[0])))
+        # Not floor division, which makes no number of infinite bytes.
+        count = int(min(self.max_examples, self.bytes / max(1, size[0])))
         connection.execute(
             "delete from examples"
             " where id not in (select id from examples order by id desc limit ?)",

@@ -11,8 +11,17 @@ from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.privacy import Guarantee
 from handheld.federated.report.history import write_parquet
 from handheld.federated.report.page import RunFacts, write_report
-from handheld.federated.simulator import Plan, SimulationRun
+from handheld.federated.simulator import Plan, SimulationRun, checkpoint
 from handheld.files import atomic_path
+
+_MODEL = "model.safetensors"
+_ROUNDS = "rounds.parquet"
+_REPORT = "report.html"
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Return the files that a run and :func:`write_run` keep in a folder, there or not."""
+    return [folder / name for name in (*checkpoint.FILES, _MODEL, _ROUNDS, _REPORT)]
 
 
 def write_run(
@@ -51,15 +60,15 @@ def write_run(
     # By the rounds that were, which may be fewer than planned.
     promised = plan.promised(population, len(run.rows), int(run.times.max(initial=0)))
     folder.mkdir(parents=True, exist_ok=True)
-    _write_model(folder / "model.safetensors", learner, run)
-    write_parquet(folder / "rounds.parquet", run.rows)
+    _write_model(folder / _MODEL, learner, run)
+    write_parquet(folder / _ROUNDS, run.rows)
     # What a device has is nobody's to see where noise promises that.
     shown = None
     if isinstance(learner, ModuleLearner) and not plan.promises:
         shown = learner.users
     facts = RunFacts(population, len(run.state.weights), promised, shown, problem, users)
     title = f"Federated run {folder.resolve().name}"
-    write_report(folder / "report.html", title, plan, run.rows, facts)
+    write_report(folder / _REPORT, title, plan, run.rows, facts)
     return promised
 
 

@@ -27,6 +27,8 @@ LOCK = ".lock"
 
 _NEWEST = "state.npz"
 _BEFORE = "state_before.npz"
+FILES = (LOCK, _NEWEST, _BEFORE)
+"""What a run keeps in its folder."""
 # What a checkpoint must have at least: others' keys depend on the plan.
 _ABOUT = {"identity", "round", "clock", "rows", "stages", "flights", "started", "versions"}
 _ARRAYS = {"weights", "times", "statistics"}

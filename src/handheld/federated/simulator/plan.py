@@ -23,7 +23,7 @@ from handheld.federated.stages import (
     promise,
 )
 from handheld.federated.updates import UpdateEncoder
-from handheld.ranges import in_range, whole_in_range
+from handheld.ranges import MOST_SEED, in_range, whole_in_range
 
 # Two epsilons that differ by less are the same: another machine rounds otherwise.
 _SAME = 1 + 1e-6
@@ -98,7 +98,7 @@ class Plan:
     def _require_ranges(self) -> None:
         for name in ("rounds", "cohort", "eval_every"):
             whole_in_range(name, getattr(self, name), low=1)
-        whole_in_range("seed", self.seed, low=0)
+        whole_in_range("seed", self.seed, low=0, high=MOST_SEED)
         in_range("max_weight", self.max_weight, low=1, high=math.inf)
         if self.buffer_size is not None:
             whole_in_range("buffer_size", self.buffer_size, low=1)

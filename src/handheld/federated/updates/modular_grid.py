@@ -64,12 +64,12 @@ class Modular:
     @property
     def highest(self) -> int:
         """Largest whole number of a client, to either side of zero."""
-        return (1 << self.bits - 1) - 1
+        return (1 << int(self.bits) - 1) - 1
 
     @property
     def width(self) -> int:
         """Bits of a sum: 2^width is the modulus, large enough for all clients at the grid's end."""
-        return (2 * self.clients * self.highest).bit_length()
+        return (2 * int(self.clients) * self.highest).bit_length()
 
     def encode(self, x: Floats, common_seed: int, own_seed: int) -> NDArray[np.uint32]:
         """Return whole numbers below the modulus.

@@ -47,7 +47,7 @@ class Stochastic:
     @property
     def bits(self) -> int:
         """Of each number."""
-        return (self.levels - 1).bit_length()
+        return (int(self.levels) - 1).bit_length()
 
     def encode(self, x: Floats, seed: int) -> bytes:
         """Return the lowest and highest level of each block in 32 bits, and ``bits`` a number."""

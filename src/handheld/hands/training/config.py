@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from handheld.errors import InputError
-from handheld.ranges import in_range, whole_in_range
+from handheld.ranges import MOST_SEED, in_range, whole_in_range
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class LearnConfig:
             in_range(name, getattr(self, name), low=0, high=1, high_open=True)
         in_range("rate", self.rate, low=0, low_open=True)
         # torch takes no other seeds.
-        whole_in_range("seed", self.seed, low=0, high=2**63 - 1)
+        whole_in_range("seed", self.seed, low=0, high=MOST_SEED)
 
     def plan(self) -> dict[str, Any]:
         """Return what must be the same in all stretches of a run."""

@@ -11,7 +11,7 @@ from handheld.projection.judging import TextJudgement
 from handheld.projection.training.recipe import ProjectionRecipe, Trained
 from handheld.projection.training.teaching import NAMES, TABLES
 from handheld.projection.training.text import Curve
-from handheld.ranges import whole_in_range
+from handheld.ranges import MOST_SEED, whole_in_range
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ class TextModelPlan:
 
     def __post_init__(self) -> None:
         whole_in_range("max_size", self.max_size, low=1)
-        whole_in_range("seed", self.seed, low=0)
+        whole_in_range("seed", self.seed, low=0, high=MOST_SEED)
         if self.class_weight not in CLASS_WEIGHTS:
             raise InputError(
                 f"class_weight: expected {' or '.join(CLASS_WEIGHTS)}, got {self.class_weight!r}"

@@ -29,7 +29,7 @@ from typing import Any
 
 from handheld.config import find, read_config
 from handheld.errors import InputError
-from handheld.ranges import in_range, whole_in_range
+from handheld.ranges import MOST_SEED, in_range, whole_in_range
 from handheld.reply.training.message_network import NetworkShape
 from handheld.reply.training.pairs import SplitRule
 from handheld.training import Schedule
@@ -143,8 +143,9 @@ class ReplySettings:
     def __post_init__(self) -> None:
         for name in _COUNTS:
             whole_in_range(name, getattr(self, name), low=1)
-        for name in ("sentences", "composed", "seed"):
+        for name in ("sentences", "composed"):
             whole_in_range(name, getattr(self, name), low=0)
+        whole_in_range("seed", self.seed, low=0, high=MOST_SEED)
         in_range("dropout_rate", self.dropout_rate, low=0, high=1, high_open=True)
         for name in _PROBABILITIES:
             in_range(name, getattr(self, name), low=0, high=1)
