@@ -56,7 +56,8 @@ def trace(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     note_packed(network, packed)
     # Calls of layers are made last: what nobody reads would be taken for a layer's weights.
     network = call_layers(without_unread(make_plain(network)), copy)
-    return _settled(with_shapes(network, example))
+    # Numbers that are written out now have been computed by nodes that nobody reads any more.
+    return without_unread(_settled(with_shapes(network, example)))
 
 
 def _check_example(example: object) -> None:
