@@ -10,7 +10,6 @@ from handheld.compress.family import Latency
 from handheld.compress.pictures.candidates import Builder, Candidate
 from handheld.compress.pictures.probe import Figures
 from handheld.compress.pictures.search import (
-    bisect,
     ladder,
     noisy_bisect,
     search,
@@ -78,9 +77,6 @@ def test_the_widest_that_fits_is_found(limit: int):
         asked.append(level)
         return level <= limit
 
-    assert bisect(24, fits) == limit
-    assert len(asked) <= 5
-    asked.clear()
     assert noisy_bisect(24, fits) == limit
     assert len(asked) <= 20
     assert {limit, limit + 1} - {0, 25} <= set(asked)  # both sides of the decision were measured

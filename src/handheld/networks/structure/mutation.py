@@ -6,6 +6,7 @@ import inspect
 import operator
 from collections.abc import Callable
 from functools import partial
+from itertools import takewhile
 from typing import Any, cast
 
 import torch
@@ -39,7 +40,9 @@ class Writers:
     def __init__(self, network: fx.GraphModule, example: torch.Tensor):
         nodes = list(network.graph.nodes)
         self._positions = {node: position for position, node in enumerate(nodes)}
-        self.nodes = [node for node in nodes if is_in_place(network, node)]
+        writing = (node for node in nodes if is_in_place(network, node))
+        # One that reads nothing writes into nothing that anybody else could read.
+        self.nodes = [node for node in writing if node.all_input_nodes]
         # Most networks write nowhere, and need not run.
         self._memory: Memory = memory_of(network, example) if self.nodes else {}
 
@@ -61,14 +64,13 @@ class Writers:
         the caller, the next run, or who reads the memory through another node.
         """
         source = writer.all_input_nodes[0]
-        for node in self._positions:
-            if node is writer:
-                return False
-            if self.share(node, source) and self._is_read_behind(writer, node, source):
-                return True
-        raise AssertionError("a writer is a node of the graph")
+        earlier = takewhile(lambda node: node is not writer, self._positions)
+        return any(
+            self.share(node, source) and self._shows(node, writer, source) for node in earlier
+        )
 
-    def _is_read_behind(self, writer: fx.Node, node: fx.Node, source: fx.Node) -> bool:
+    def _shows(self, node: fx.Node, writer: fx.Node, source: fx.Node) -> bool:
+        """Whether somebody else sees through a node what is written into the memory of both."""
         if node.op in ("placeholder", "get_attr"):
             return True
         # Who reads the source itself will read what the writer gives.
