@@ -28,7 +28,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             layer.training = mode
 
 
-class Watch(fx.Interpreter):
+class NodeWatch(fx.Interpreter):
     """Runs a graph in evaluation mode, and lets those derived from it see what each node gives.
 
     (torch's own ``ShapeProp`` prints to stderr and hides the error of a layer.)
@@ -74,7 +74,7 @@ def memory_of(network: fx.GraphModule, example: torch.Tensor) -> Memory:
     return watch.memory
 
 
-class _MemoryWatch(Watch):
+class _MemoryWatch(NodeWatch):
     def __init__(self, network: fx.GraphModule):
         super().__init__(network)
         self.memory: dict[fx.Node, frozenset[StorageWeakRef]] = {}

@@ -17,7 +17,7 @@ from handheld.networks.structure.lengths import lengths_after, set_lengths
 from handheld.networks.structure.mutation import make_plain, without_unread
 from handheld.networks.structure.names import note_packed
 from handheld.networks.structure.nodes import argument, calls, shape_of, spelled
-from handheld.networks.structure.running import Watch
+from handheld.networks.structure.running import NodeWatch
 
 ATTENTION = spelled("scaled_dot_product_attention")
 
@@ -139,7 +139,7 @@ def with_shapes(network: fx.GraphModule, example: torch.Tensor) -> fx.GraphModul
     return network
 
 
-class _ShapeWatch(Watch):
+class _ShapeWatch(NodeWatch):
     def see(self, node: fx.Node, result: Any) -> None:
         """Note the shape and type of the tensor that a node gives."""
         is_tensor = isinstance(result, torch.Tensor)
