@@ -99,6 +99,16 @@ def seconds_at(builder: Builder, level: int) -> float:
     return Scales().latency(Scales().file(network, 24)).median
 
 
+@pytest.mark.parametrize("level", [1, 2, 13, 23, 24])
+def test_the_widest_within_a_size_is_found(builder: Builder, level: int):
+    """A file may have 0.97 of the size that is asked for."""
+    size = 1e6 * seconds_at(builder, level) / 0.97
+    for limit, expected in ((size + 1, level), (size - 1, max(level - 1, 1))):
+        candidate = Candidate("x", "nested", 24, None, 24, Target(size=limit))
+        answer = widest(candidate, builder, Scales(), TEACHER)
+        assert (answer.level, answer.met) == (expected, limit > size or level > 1)
+
+
 def test_a_slow_moment_does_not_make_a_member_small(builder: Builder):
     """Learn2Compress asks for "94x smaller, 27x faster": one slow reading sent that member to 4 %
     of the channels.

@@ -323,7 +323,7 @@ def test_a_layer_whose_weights_the_network_reads_is_rounded(build, deep: bool):
 @pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_weight_that_the_network_reads_is_the_rounded_one(first: bool, deep: bool):
-    """The file holds it once. 127 levels to each side of 0: of 1 and 0.3 the second is 38 of them."""
+    """The file holds it once: of 127 levels to each side of 0, 0.3 beside 1 is the 38th."""
     module = Weighed(first=first)
     with torch.no_grad():
         module.layer.weight.copy_(torch.tensor([1, 0.3, 0.3, 0.3, 0.3]).expand(4, 5))

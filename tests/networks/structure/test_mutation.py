@@ -1,4 +1,4 @@
-"""What writes into what it reads is made plain where nobody else sees it, and stays as it is elsewhere."""
+"""What writes into what it reads is made plain where nobody else sees it."""
 
 import pytest
 
@@ -38,7 +38,7 @@ OPERATIONS = {
     "hsplit": lambda y: y.hsplit(2)[0],
     "chunk": lambda y: y.chunk(2, 1)[1],
     "two views": lambda y: y.flatten(2)[:, 1:],
-}  # fmt: skip
+}
 # And these, new memory.
 COPIES = {
     "PixelShuffle": nn.PixelShuffle(2),

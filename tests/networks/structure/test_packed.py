@@ -5,6 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from torch import nn  # noqa: E402
+from torch.utils._pytree import tree_leaves  # noqa: E402
 
 from handheld.networks.pruning import prune  # noqa: E402
 from handheld.networks.state import pack, unpack  # noqa: E402
@@ -12,7 +13,7 @@ from handheld.networks.structure import trace  # noqa: E402
 
 
 def attributes(network: nn.Module) -> dict[str, dict[str, object]]:
-    """What the layers of a network are told when they are made: groups, sizes, numbers of channels."""
+    """What layers are told when they are made: groups, sizes, numbers of channels."""
     return {
         name: {
             key: value
@@ -26,10 +27,8 @@ def attributes(network: nn.Module) -> dict[str, dict[str, object]]:
 
 def numbers(network: torch.fx.GraphModule) -> list[list[object]]:
     """The numbers among the arguments of each node."""
-    return [
-        [leaf for leaf in torch.utils._pytree.tree_leaves((node.args, node.kwargs)) if type(leaf) is int]
-        for node in network.graph.nodes
-    ]  # fmt: skip
+    arguments = [tree_leaves((node.args, node.kwargs)) for node in network.graph.nodes]
+    return [[leaf for leaf in leaves if type(leaf) is int] for leaves in arguments]
 
 
 def assert_comes_back(started, network, example, law):
@@ -51,7 +50,7 @@ def test_a_pruned_network_comes_back(architecture, law, keep, steps):
 
 
 def test_a_depthwise_layer_of_one_channel_is_a_layer_like_any_other(build, law):
-    """Cut again it may lose outputs that were of one input: its groups are no longer in its weight's shape."""
+    """Cut again it may lose outputs of one input: no shape says its groups any more."""
     torch.manual_seed(0)
     module = nn.Sequential(
         build.conv(3, 4), nn.ReLU(), build.conv(4, 12, groups=4), nn.ReLU(), build.head(12)
