@@ -5,14 +5,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import fx, nn
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from handheld.errors import CompileError, InputError
-from handheld.networks.structure import channels_of, example_of, with_shapes
-from handheld.networks.structure.layers import resize
-from handheld.networks.structure.lengths import Lengths, lengths_after, set_lengths
+from handheld.networks.structure import example_of, with_shapes
+from handheld.networks.structure.layers import Convolution, Transposed, set_groups
+from handheld.networks.structure.slim import replace_tensors
 from handheld.training import load_state
 
 Unpacked = TypeVar("Unpacked")
@@ -34,20 +34,39 @@ def pack(network: fx.GraphModule, started: fx.GraphModule | None = None) -> dict
 
     Args:
         network: to describe.
-        started: the network that it began as. If no channel of it is gone, the numbers of channels
-            in the graph are those of ``started`` and need not be kept.
+        started: the network that it began as. If no channel of it is gone, the numbers in the graph
+            are those of ``started`` and need not be kept.
     """
     weights = network.state_dict()
     # Without them where nothing was cut: most states that are kept are of such networks.
     lengths = None
     if started is None or _shapes(weights) != _shapes(started.state_dict()):
-        lengths = [_as_lists(followers) for followers in _lengths(network).values()]
-    return {"weights": weights, "lengths": lengths}
+        lengths = [_numbers(node) for node in network.graph.nodes]
+    return {"weights": weights, "groups": _groups(network), "lengths": lengths}
 
 
-def _as_lists(followers: Sequence[tuple[Sequence[int | str], int]]) -> list[list[Any]]:
-    """Return the ways to some numbers, and the numbers, as lists: a file keeps no tuples."""
-    return [[list(path), number] for path, number in followers]
+def _groups(network: nn.Module) -> dict[str, int]:
+    """Return the groups of each convolution: no weight's shape says how many are left of them."""
+    groups: dict[str, int] = {}
+    for name, layer in network.named_modules(remove_duplicate=False):
+        if isinstance(layer, Convolution | Transposed):
+            groups[name] = layer.groups
+    return groups
+
+
+def _numbers(node: fx.Node) -> list[int | None]:
+    """Return the whole numbers among the arguments of a node, and None for each other argument.
+
+    Not those alone that follow channels: which do is another question after each cut.
+    """
+    return [_number(leaf) for leaf in tree_leaves((node.args, node.kwargs))]
+
+
+def _number(argument: Any) -> int | None:
+    # True is an int to Python as well.
+    if type(argument) is int:
+        return argument
+    return None
 
 
 def unpack(started: fx.GraphModule, state: Mapping[str, Any]) -> fx.GraphModule:
@@ -58,10 +77,24 @@ def unpack(started: fx.GraphModule, state: Mapping[str, Any]) -> fx.GraphModule:
         state: from :func:`pack`.
     """
     network = filled(started, state["weights"])
+    for name, groups in state["groups"].items():
+        layer: Any = network.get_submodule(name)
+        set_groups(layer, groups)
     if state["lengths"] is not None:
         # In the order of the graph: on its way to another machine nodes may get other names.
-        set_lengths(network, dict(zip(_lengths(started), state["lengths"], strict=True)))
+        for node, numbers in zip(network.graph.nodes, state["lengths"], strict=True):
+            _set_numbers(node, numbers)
+        network.recompile()
     return with_shapes(network, example_of(network))
+
+
+def _set_numbers(node: fx.Node, numbers: Sequence[int | None]) -> None:
+    """Write numbers into the arguments of a node; None: the argument stays."""
+    arguments, structure = tree_flatten((node.args, node.kwargs))
+    for index, number in zip(range(len(arguments)), numbers, strict=True):
+        if number is not None:
+            arguments[index] = number
+    node.args, node.kwargs = tree_unflatten(arguments, structure)
 
 
 def read_packed(path: Path, unpacked: Callable[[dict[str, Any]], Unpacked]) -> Unpacked:
@@ -90,26 +123,9 @@ def filled(network: fx.GraphModule, weights: Mapping[str, torch.Tensor]) -> fx.G
     It may have fewer channels than the network.
     """
     copy = deepcopy(network).cpu()
-    layers = dict(copy.named_modules(remove_duplicate=False))
-    for name, tensor in weights.items():
-        owner, _, attribute = name.rpartition(".")
-        _set_tensor(layers[owner], attribute, tensor.cpu())
-    # After all tensors are there: a layer's attributes depend on several.
-    for layer in layers.values():
-        resize(layer)
+    replace_tensors(copy, ((name, tensor.cpu()) for name, tensor in weights.items()))
     return copy.eval()
-
-
-def _set_tensor(layer: nn.Module, attribute: str, tensor: torch.Tensor) -> None:
-    """Replace a tensor of a layer by one that may have another shape."""
-    is_parameter = isinstance(getattr(layer, attribute), nn.Parameter)
-    setattr(layer, attribute, nn.Parameter(tensor) if is_parameter else tensor)
 
 
 def _shapes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in weights.items()}
-
-
-def _lengths(network: fx.GraphModule) -> Lengths:
-    """Return the numbers of channels in a graph, none of which is gone."""
-    return lengths_after(channels_of(network), np.empty(0, np.int64))

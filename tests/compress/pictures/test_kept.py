@@ -88,6 +88,7 @@ def shorter(state):
     [
         lambda state: state.pop("weights"),
         lambda state: state.update(lengths=[[5]]),
+        lambda state: state.update(groups={"another": 2}),
         dict.clear,
         shorter,
     ],

@@ -270,3 +270,87 @@ def test_the_layer_that_loses_most_comes_first():
     assert next(iter(ranked)) == victim
     assert set(ranked) == set(layers_of(folded))
     assert list(ranked.values()) == sorted(ranked.values(), reverse=True)
+
+
+class Weighed(nn.Module):
+    """A layer whose numbers the network reads itself: behind its call, or before it."""
+
+    def __init__(self, *, first: bool) -> None:
+        super().__init__()
+        self.layer, self.out, self.first = nn.Linear(5, 4), nn.Linear(5, 3), first
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.first:
+            weight = self.layer.weight.t()
+            return self.out(self.layer(x).relu() @ weight.t())
+        return self.out(self.layer(x).relu() @ self.layer.weight + self.layer.bias.sum())
+
+
+class Spoken(nn.Module):
+    """The table of words is the last layer's weights too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.middle = nn.Embedding(7, 5), nn.Linear(5, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        words = torch.arange(5) + 0 * x.long()
+        means = self.middle(self.embed(words)).mean(1)
+        return nn.functional.linear(means, self.embed.weight)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize(
+    "build", [Spoken, lambda: Weighed(first=True), lambda: Weighed(first=False)]
+)
+def test_a_layer_whose_weights_the_network_reads_is_rounded(build, deep: bool):
+    torch.manual_seed(0)
+    module = nn.Sequential(build()) if deep else build()
+    inputs = torch.randn(6, 5)
+    folded = fold(trace(module, inputs))
+    fake = fake_quantise(folded).train()
+    fake(inputs).square().sum().backward()
+    fake.eval()
+    spread = (fake(inputs) - folded(inputs)).std() / folded(inputs).std()
+    assert 0 < float(spread.detach()) < 0.2
+    for twin in (copy.deepcopy(fake), pickle.loads(pickle.dumps(fake))):
+        assert torch.equal(twin(inputs), fake(inputs))
+    again = without_fakes(fake)
+    assert torch.equal(again(inputs), folded(inputs))
+    assert list(again.state_dict()) == list(folded.state_dict())
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_weight_that_the_network_reads_is_the_rounded_one(first: bool, deep: bool):
+    """The file holds it once: of 127 levels to each side of 0, 0.3 beside 1 is the 38th."""
+    module = Weighed(first=first)
+    with torch.no_grad():
+        module.layer.weight.copy_(torch.tensor([1, 0.3, 0.3, 0.3, 0.3]).expand(4, 5))
+    network = nn.Sequential(module) if deep else module
+    fake = fake_quantise(fold(trace(network, torch.randn(2, 5))))
+    read = [
+        node.name for node in fake.graph.nodes if node.op == "get_attr" and "weight" in node.name
+    ]
+    assert len(read) == 1
+    (reader,) = next(node for node in fake.graph.nodes if node.name == read[0]).users
+    seen = fake.get_submodule(reader.target)(module.layer.weight.detach())
+    torch.testing.assert_close(seen[0], torch.tensor([1.0, *[38 / 127] * 4]))
+
+
+def test_a_layer_whose_name_is_that_of_a_rounding_stays():
+    """What rounds is told by what it is: a layer called fake_x was taken out with the roundings."""
+
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fake_x, self.fake_relu = nn.Linear(5, 4), nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fake_relu(self.fake_x(x).relu())
+
+    inputs = torch.randn(6, 5)
+    folded = fold(trace(Named(), inputs))
+    fake = fake_quantise(folded).train()
+    assert fake(inputs).shape == (6, 3)
+    assert torch.equal(without_fakes(fake.eval())(inputs), folded(inputs))

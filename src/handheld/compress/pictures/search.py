@@ -2,6 +2,7 @@
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import cache
@@ -151,7 +152,12 @@ def widest(candidate: Candidate, builder: Builder, probe: Probe, teacher: Figure
 
     highest = LEVELS
     if size is not None:
-        highest = bisect(LEVELS, lambda level: size_fits(at(level), builder, probe, size))
+        # As many levels fit as there are, from 1 on, before the first that is too large.
+        highest = bisect_left(
+            range(1, LEVELS + 1),
+            True,
+            key=lambda level: not size_fits(at(level), builder, probe, size),
+        )
     if highest == 0:
         return replace(candidate, level=1, met=False)
     if latency is None:
@@ -176,19 +182,6 @@ def widest(candidate: Candidate, builder: Builder, probe: Probe, teacher: Figure
     fastest = readings[len(readings) // 2]
     level = noisy_bisect(highest, lambda level: not fastest.clearly_below(read(level)))
     return replace(candidate, level=max(level, 1), met=False)
-
-
-def bisect(highest: int, fits: Callable[[int], bool]) -> int:
-    """Return the highest level from 1 on that fits, where all below it do; 0 if none does."""
-    low = 0
-    high = highest
-    while low < high:
-        middle = (low + high + 1) // 2
-        if fits(middle):
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def noisy_bisect(highest: int, fits: Callable[[int], bool]) -> int:

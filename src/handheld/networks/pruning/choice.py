@@ -1,5 +1,6 @@
 """Which units stay, so that a network costs no more than it may."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -116,16 +117,13 @@ def _check(channels: Channels, importance: Scores) -> None:
 def _leaving(groups: tuple[Group, ...], cost: NetworkCost, order: Ids, goal: CostGoal) -> Ids:
     """Return as few units, from the first of an order on, as bring the cost down to the goal."""
     allowed = goal.keep * cost.total * (1 + ROUNDING)
+
+    def first(count: int) -> Ids:
+        return _rounded(groups, order[:count], goal.round_to)
+
     # By halves: the more go, the less it costs, and a cost is a walk over all layers.
-    low = 0
-    high = len(order)
-    while low < high:
-        middle = (low + high) // 2
-        if cost.of(_rounded(groups, order[:middle], goal.round_to)) <= allowed:
-            high = middle
-        else:
-            low = middle + 1
-    return _rounded(groups, order[:low], goal.round_to)
+    count = bisect_left(range(len(order)), True, key=lambda count: cost.of(first(count)) <= allowed)
+    return first(count)
 
 
 def _protected(channels: Channels, order: Ids, minimum_units: Mapping[str, int]) -> Ids:

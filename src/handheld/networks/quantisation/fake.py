@@ -14,6 +14,7 @@ from torch import fx, nn
 from torch.func import functional_call
 
 from handheld.networks.quantisation.fold import layers_of
+from handheld.networks.structure.channels import tensors_of
 from handheld.networks.structure.nodes import spelled
 from handheld.networks.structure.operators import CONCATENATIONS, PRODUCTS, SUMS
 
@@ -33,6 +34,7 @@ _AVERAGES = (
     nn.BatchNorm2d,
 )
 _FAKE = "fake_"
+_LAYER = "layer"  # the name that a layer has within the one that rounds its weights
 
 
 class FakeActivation(nn.Module):
@@ -65,14 +67,29 @@ class FakeActivation(nn.Module):
         self.high.lerp_(high.clamp(min=0).float(), momentum)
 
 
+class FakeConstant(nn.Module):
+    """Rounds a constant to 255 levels around 0, one scale for each place along an axis."""
+
+    def __init__(self, axis: int):
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, constant: torch.Tensor) -> torch.Tensor:
+        """Round."""
+        others = [axis for axis in range(constant.ndim) if axis != self.axis]
+        scale = (constant.detach().abs().amax(dim=others) / 127).clamp(min=_LEAST_SCALE)
+        zeros = torch.zeros_like(scale, dtype=torch.int32)
+        return torch.fake_quantize_per_channel_affine(constant, scale, zeros, self.axis, -127, 127)
+
+
 class FakeWeights(nn.Module):
-    """A layer that rounds its weights to 255 levels around 0, one scale for each output channel."""
+    """A layer that rounds its weights, each output channel with a scale of its own."""
 
     def __init__(self, layer: nn.Module):
         super().__init__()
         self.layer = layer
         # Of the output channels: a transposed convolution's weight begins with what it reads.
-        self.axis = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
+        self.rounding = FakeConstant(1 if isinstance(layer, nn.ConvTranspose2d) else 0)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the layer with rounded weights."""
@@ -81,11 +98,8 @@ class FakeWeights(nn.Module):
 
     def rounded(self) -> torch.Tensor:
         """Return the weights as the file has them."""
-        weight = self.layer.get_parameter("weight")
-        others = [axis for axis in range(weight.ndim) if axis != self.axis]
-        scale = (weight.detach().abs().amax(dim=others) / 127).clamp(min=_LEAST_SCALE)
-        zeros = torch.zeros_like(scale, dtype=torch.int32)
-        return torch.fake_quantize_per_channel_affine(weight, scale, zeros, self.axis, -127, 127)
+        rounded: torch.Tensor = self.rounding(self.layer.get_parameter("weight"))
+        return rounded
 
 
 def fake_quantise(
@@ -106,9 +120,14 @@ def fake_quantise(
     rounding = _Rounding(fake, chosen, everything=only is None)
     # All of them first: what is put in between would be seen as a reader.
     for node in [node for node in fake.graph.nodes if rounding.is_after(node)]:
-        _round_after(fake, node)
+        _round_after(fake, node, FakeActivation())
     for name in sorted(chosen):
-        _replace(fake, name, FakeWeights(fake.get_submodule(name)))
+        layer = FakeWeights(fake.get_submodule(name))
+        # The file holds a weight once, rounded for whoever reads it.
+        for node in _readers_of(fake, layer.layer.get_parameter("weight")):
+            _round_after(fake, node, FakeConstant(layer.rounding.axis))
+        _replace(fake, name, layer)
+        _rename_constants(fake, f"{name}.", f"{name}.{_LAYER}.")
     fake.recompile()
     return fake
 
@@ -119,8 +138,9 @@ def without_fakes(fake: fx.GraphModule) -> fx.GraphModule:
     for name, layer in list(plain.named_modules()):
         if isinstance(layer, FakeWeights):
             _replace(plain, name, layer.layer)
+            _rename_constants(plain, f"{name}.{_LAYER}.", f"{name}.")
     for node in list(plain.graph.nodes):
-        if node.op == "call_module" and str(node.target).startswith(_FAKE):
+        if _is_rounding(plain, node):
             node.replace_all_uses_with(node.args[0])
             plain.graph.erase_node(node)
     plain.delete_all_unused_submodules()
@@ -149,6 +169,8 @@ class _Rounding:
             return False
         if self._is_rectifier(node):
             node = node.all_input_nodes[0]
+        if not _is_of_fractions(node):
+            return False
         if node.op != "call_module":
             return self.everything and (node.op == "placeholder" or node.target in _JOINS)
         if str(node.target) in self.chosen:
@@ -164,14 +186,44 @@ class _Rounding:
         return self.network.get_submodule(str(node.target))
 
 
+def _is_of_fractions(node: fx.Node) -> bool:
+    """Whether a node gives what can be rounded: ids of words are whole numbers, and stay so."""
+    dtype: torch.dtype | None = node.meta.get("dtype")
+    return dtype is not None and dtype.is_floating_point
+
+
+def _readers_of(network: fx.GraphModule, tensor: torch.Tensor) -> list[fx.Node]:
+    """Return the nodes by which a graph reads a parameter itself, under any of its names."""
+    tensors = tensors_of(network)
+    constants = [node for node in network.graph.nodes if node.op == "get_attr"]
+    return [node for node in constants if tensors.get(str(node.target)) is tensor]
+
+
+def _rename_constants(network: fx.GraphModule, before: str, after: str) -> None:
+    """Let a graph read what has names that begin so under names that begin otherwise."""
+    for node in network.graph.nodes:
+        if node.op == "get_attr" and str(node.target).startswith(before):
+            node.target = after + str(node.target).removeprefix(before)
+
+
+def _is_rounding(network: fx.GraphModule, node: fx.Node) -> bool:
+    # By what it is, not by its name: a layer of the network itself may be called so.
+    if node.op != "call_module":
+        return False
+    return isinstance(network.get_submodule(str(node.target)), FakeActivation | FakeConstant)
+
+
 def _replace(network: nn.Module, name: str, layer: nn.Module) -> None:
     owner, _, attribute = name.rpartition(".")
     setattr(network.get_submodule(owner), attribute, layer)
 
 
-def _round_after(network: fx.GraphModule, node: fx.Node) -> None:
+def _round_after(network: fx.GraphModule, node: fx.Node, rounding: nn.Module) -> None:
     name = f"{_FAKE}{node.name}"
-    network.add_module(name, FakeActivation())
+    # A layer of the network itself may be called so already.
+    while hasattr(network, name):
+        name += "_"
+    network.add_module(name, rounding)
     with network.graph.inserting_after(node):
         fake = network.graph.call_module(name, (node,))
     node.replace_all_uses_with(fake)

@@ -207,7 +207,8 @@ _WITH_WEIGHTS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 def layers_of(network: fx.GraphModule) -> list[str]:
     """Names of the layers with weights, in the network's order."""
-    layers = dict(network.named_modules())
+    # By all names: one that is read by hand as well is called by its second.
+    layers = dict(network.named_modules(remove_duplicate=False))
     called = [str(node.target) for node in network.graph.nodes if node.op == "call_module"]
     # Once each: one may be called several times.
     return [name for name in dict.fromkeys(called) if isinstance(layers[name], _WITH_WEIGHTS)]

@@ -11,9 +11,9 @@ from handheld.networks.structure.multiplications import macs, products_of
 from handheld.networks.structure.mutation import without_unread
 from handheld.networks.structure.names import module_state
 from handheld.networks.structure.nodes import rank_of, shape_of
+from handheld.networks.structure.running import evaluating
 from handheld.networks.structure.slim import Slim, needed, slim, take
 from handheld.networks.structure.trace import (
-    evaluating,
     example_of,
     trace,
     with_shapes,

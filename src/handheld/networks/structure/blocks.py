@@ -6,7 +6,7 @@ from copy import deepcopy
 from torch import fx
 
 from handheld.errors import InputError
-from handheld.networks.structure.mutation import is_in_place, without_unread
+from handheld.networks.structure.mutation import Writers, without_unread
 from handheld.networks.structure.nodes import calls, shape_of
 from handheld.networks.structure.operators import SUMS
 from handheld.networks.structure.trace import example_of, with_shapes
@@ -14,8 +14,9 @@ from handheld.networks.structure.trace import example_of, with_shapes
 
 def removable_blocks(network: fx.GraphModule) -> tuple[str, ...]:
     """Names of the additions ``x + f(x)`` whose ``f`` can be left out, in the network's order."""
+    writers = Writers(network, example_of(network))
     nodes = network.graph.nodes
-    return tuple(node.name for node in nodes if _shortcut(network, node) is not None)
+    return tuple(node.name for node in nodes if _shortcut(writers, node) is not None)
 
 
 def without_blocks(network: fx.GraphModule, blocks: Collection[str]) -> fx.GraphModule:
@@ -29,15 +30,16 @@ def without_blocks(network: fx.GraphModule, blocks: Collection[str]) -> fx.Graph
             names = ", ".join(removable) or "none"
             raise InputError(f"no residual block {name!r}; there are {names}")
     small = deepcopy(network)
+    writers = Writers(small, example_of(network))
     additions = [node for node in small.graph.nodes if node.name in blocks]
     for node in additions:
-        source = _shortcut(small, node)
+        source = _shortcut(writers, node)
         assert source is not None  # what surrounds a block stays as it is when another is left out
         node.replace_all_uses_with(source)
     return with_shapes(without_unread(small), example_of(network))
 
 
-def _shortcut(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
+def _shortcut(writers: Writers, node: fx.Node) -> fx.Node | None:
     """The ``x`` of an addition ``x + f(x)`` where ``f`` reads nothing but ``x``."""
     if not calls(node, SUMS) or len(node.all_input_nodes) != 2 or "alpha" in node.kwargs:
         return None
@@ -46,15 +48,14 @@ def _shortcut(network: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     if shape_of(one) is None or shape_of(one) != shape_of(other):
         return None
     for source, branch in ((one, other), (other, one)):
-        if not _is_written(network, source, node) and _reads_only(branch, source):
+        if not _is_written(writers, source, node) and _reads_only(branch, source):
             return source
     return None
 
 
-def _is_written(network: fx.GraphModule, source: fx.Node, addition: fx.Node) -> bool:
+def _is_written(writers: Writers, source: fx.Node, addition: fx.Node) -> bool:
     """Whether somebody writes into the source or the sum, which would become one tensor."""
-    readers = {*source.users, *addition.users} - {addition}
-    return any(is_in_place(network, reader) for reader in readers)
+    return writers.is_written_behind(source, source) or writers.is_written_behind(source, addition)
 
 
 def _reads_only(branch: fx.Node, source: fx.Node) -> bool:

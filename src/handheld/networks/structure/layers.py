@@ -378,20 +378,25 @@ def _resize_normalisation(layer: Normalisation) -> None:
 
 
 def _resize_convolution(layer: Convolution | Transposed) -> None:
-    first, second = layer.weight.shape[:2]
+    groups = layer.groups
     if _is_depthwise(layer):
         # As many of its outputs as before are of one input.
         times = layer.out_channels // layer.in_channels
-        channels = first if isinstance(layer, Transposed) else first // times
-        layer.groups = channels
-        layer.in_channels = channels
-        layer.out_channels = channels * times
-    elif isinstance(layer, Transposed):
+        first = len(layer.weight)
+        groups = first if isinstance(layer, Transposed) else first // times
+    set_groups(layer, groups)
+
+
+def set_groups(layer: Convolution | Transposed, groups: int) -> None:
+    """Let a convolution have so many groups, and the channels that its weight then says."""
+    first, second = layer.weight.shape[:2]
+    layer.groups = groups
+    if isinstance(layer, Transposed):
         layer.in_channels = first
-        layer.out_channels = second * layer.groups
+        layer.out_channels = second * groups
     else:
         layer.out_channels = first
-        layer.in_channels = second * layer.groups
+        layer.in_channels = second * groups
 
 
 def last_linear(network: nn.Module) -> nn.Linear:

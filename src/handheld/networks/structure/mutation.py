@@ -5,13 +5,15 @@ what depends on what.
 import inspect
 import operator
 from collections.abc import Callable
+from functools import partial
+from itertools import takewhile
 from typing import Any, cast
 
 import torch
 from torch import fx
 from torch.nn import functional
 
-from handheld.networks.structure.nodes import spelled
+from handheld.networks.structure.running import Memory, memory_of
 
 _PLAIN: dict[Any, Any] = {
     operator.iadd: operator.add,
@@ -19,60 +21,90 @@ _PLAIN: dict[Any, Any] = {
     operator.imul: operator.mul,
     operator.itruediv: operator.truediv,
 }
-# What may give the memory of its source: writing there, or to what it gives, writes to both.
-_VIEWS = {operator.getitem, operator.setitem} | spelled(
-    "view",
-    "reshape",
-    "flatten",
-    "unflatten",
-    "transpose",
-    "permute",
-    "squeeze",
-    "unsqueeze",
-    "expand",
-    "expand_as",
-    "chunk",
-    "split",
-    "split_with_sizes",
-    "unbind",
-    "select",
-    "slice",
-    "narrow",
-    "detach",
-    "contiguous",
-    "t",
-    "alias",
-    "view_as",
-    "reshape_as",
-    "float",
-)
 
 
-def make_plain(network: fx.GraphModule) -> fx.GraphModule:
+class Writers:
+    """The nodes of a graph that write into what they read, and into whose memory.
+
+    Which nodes share memory is seen on an example: a list of the operators and layers that give the
+    memory of what they read would never be whole, and some do only where they need not copy.
+
+    Args:
+        network: not changed here; where a node is made plain later, no more memory is shared.
+        example: (batch, ...) an input.
+
+    Attributes:
+        nodes: that write, in the graph's order.
+    """
+
+    def __init__(self, network: fx.GraphModule, example: torch.Tensor):
+        nodes = list(network.graph.nodes)
+        self._positions = {node: position for position, node in enumerate(nodes)}
+        writing = (node for node in nodes if is_in_place(network, node))
+        # One that reads nothing writes into nothing that anybody else could read.
+        self.nodes = [node for node in writing if node.all_input_nodes]
+        # Most networks write nowhere, and need not run.
+        self._memory: Memory = memory_of(network, example) if self.nodes else {}
+
+    def is_behind(self, node: fx.Node, other: fx.Node) -> bool:
+        """Whether a node comes after another."""
+        return self._positions[node] > self._positions[other]
+
+    def share(self, node: fx.Node, other: fx.Node) -> bool:
+        """Whether two nodes hold the same memory."""
+        return not self._memory[node].isdisjoint(self._memory[other])
+
+    def is_written_behind(self, position: fx.Node, node: fx.Node) -> bool:
+        """Whether somebody writes into the memory of a node, after another."""
+        later = (writer for writer in self.nodes if self.is_behind(writer, position))
+        return any(self.share(writer.all_input_nodes[0], node) for writer in later)
+
+    def is_seen(self, writer: fx.Node) -> bool:
+        """Whether others see what a node writes than those who read its source, or what it gives:
+        the caller, the next run, or who reads the memory through another node.
+        """
+        source = writer.all_input_nodes[0]
+        earlier = takewhile(lambda node: node is not writer, self._positions)
+        return any(
+            self.share(node, source) and self._shows(node, writer, source) for node in earlier
+        )
+
+    def _shows(self, node: fx.Node, writer: fx.Node, source: fx.Node) -> bool:
+        """Whether somebody else sees through a node what is written into the memory of both."""
+        if node.op in ("placeholder", "get_attr"):
+            return True
+        # Who reads the source itself will read what the writer gives.
+        return node is not source and any(self.is_behind(user, writer) for user in node.users)
+
+
+def make_plain(network: fx.GraphModule, example: torch.Tensor) -> fx.GraphModule:
     """Let a network write into nothing that it reads, and return it; whoever read what was written
     reads the result instead.
 
-    What writes into a view of another tensor, or into a tensor that has views, stays as it is.
+    What others see, through a view or behind the call, is written as before.
+
+    Args:
+        network: changed in place.
+        example: (batch, ...) an input.
+
+    Raises:
+        CompileError: the network fails on the example.
     """
-    nodes = list(network.graph.nodes)
-    positions = {node: position for position, node in enumerate(nodes)}
-    writers = [node for node in nodes if is_in_place(network, node)]
-    kept = {node.target for node in writers if not _is_alone(network, node)}
-    for node in writers:
-        # A layer is plain or not for all of its calls. And one that was alone need not be now.
-        is_kept_layer = node.op == "call_module" and node.target in kept
-        if is_kept_layer or (node.target in kept and not _is_alone(network, node)):
+    writers = Writers(network, example)
+    kept_layers: set[Any] = set()
+    for node in writers.nodes:
+        # A layer is plain or not for all of its calls.
+        if node.op == "call_module" and writers.is_seen(node):
+            kept_layers.add(node.target)
+    for node in writers.nodes:
+        is_kept = node.op == "call_module" and node.target in kept_layers
+        if is_kept or _plain(node) is None or writers.is_seen(node):
             continue
         source = node.all_input_nodes[0]
         _write_plainly(network, node)
-        source.replace_all_uses_with(node, _is_behind(positions, node))
+        source.replace_all_uses_with(node, partial(writers.is_behind, other=node))
     network.recompile()
     return network
-
-
-def _is_behind(positions: dict[fx.Node, int], node: fx.Node) -> Any:
-    """Return what says whether a node comes after this one."""
-    return lambda user: positions[user] > positions[node]
 
 
 def without_unread(network: fx.GraphModule) -> fx.GraphModule:
@@ -122,28 +154,19 @@ def _asked(node: fx.Node) -> inspect.BoundArguments | None:
     return None
 
 
-def _is_alone(network: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether what a node writes into is no view, has none, and the node has a plain form."""
-    if not node.all_input_nodes or node.target is operator.setitem:
-        return False
-    source = node.all_input_nodes[0]
-    if source.op in ("placeholder", "get_attr") or source.target in _VIEWS:
-        return False
-    if any(user.target in _VIEWS for user in source.users):
-        return False
-    return _plain(node) is not None
-
-
 def _plain(node: fx.Node) -> Any:
     """The target that computes the same into a new tensor; None if there is none."""
     target: Any = node.target
+    if target is operator.setitem:
+        return None
     if target in _PLAIN:
         return _PLAIN[target]
     if node.op == "call_module" or _asked(node) is not None:
         return target
     name = _name(node).removesuffix("_")
     if node.op == "call_method":
-        if hasattr(torch.Tensor, name):
+        # And not an attribute: what requires_grad_ sets is no tensor.
+        if callable(getattr(torch.Tensor, name, None)):
             return name
         return None
     if isinstance(target, torch._ops.OpOverload):

@@ -1,6 +1,6 @@
 """A narrower copy of a network, and where each of its numbers comes from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -53,7 +53,7 @@ def slim(network: fx.GraphModule, channels: Channels, kept: Ids) -> Slim:
     taken = _taken(channels, gone)
     # The caller goes on with the large one: others are cut from it.
     small = deepcopy(network)
-    _cut(small, taken)
+    replace_tensors(small, _cut(small, taken))
     # Before the shapes: with the old lengths a reshape would fail.
     set_lengths(small, lengths_after(channels, gone))
     return Slim(with_shapes(small, example_of(network)), taken)
@@ -117,32 +117,42 @@ def _chosen(ids: Ids | None, gone: Ids) -> torch.Tensor | None:
     return torch.from_numpy(np.flatnonzero(stays))
 
 
-def _cut(network: nn.Module, taken: Mapping[str, AxisIndices]) -> None:
-    """Replace tensors by their chosen places.
+def _cut(
+    network: nn.Module, taken: Mapping[str, AxisIndices]
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the chosen places of tensors, in memory of their own."""
+    tensors = tensors_of(network)
+    for name, indices in taken.items():
+        yield name, take(tensors[name].detach(), indices).clone()
 
-    Those that were one tensor under several names stay one.
+
+def replace_tensors(network: nn.Module, tensors: Iterable[tuple[str, torch.Tensor]]) -> None:
+    """Replace parameters and buffers, which may have other shapes, and tell their layers.
+
+    What was one tensor under several names stays one, and what was frozen stays frozen.
+
+    Args:
+        network: changed in place.
+        tensors: names and new values; of one with several names, the first is taken.
     """
     old = tensors_of(network)
     layers = dict(network.named_modules(remove_duplicate=False))
     new: dict[int, torch.Tensor] = {}
     changed: dict[int, nn.Module] = {}
-    for name, indices in taken.items():
-        tensor = old[name]
+    for name, tensor in tensors:
         # By what it is, not by its name: shared weights have several.
-        if id(tensor) not in new:
-            new[id(tensor)] = _cut_tensor(tensor, indices)
+        replacement = new.setdefault(id(old[name]), _in_place_of(old[name], tensor))
         owner, _, attribute = name.rpartition(".")
         layer = layers[owner]
-        setattr(layer, attribute, new[id(tensor)])
+        setattr(layer, attribute, replacement)
         changed[id(layer)] = layer
     # Once each, and last: a depthwise layer's new groups depend on its old ones.
     for layer in changed.values():
         resize(layer)
 
 
-def _cut_tensor(tensor: torch.Tensor, indices: AxisIndices) -> torch.Tensor:
-    """Return the chosen places in memory of their own, as a parameter where it was one."""
-    cut = take(tensor.detach(), indices).clone()
-    if isinstance(tensor, nn.Parameter):
-        return nn.Parameter(cut, tensor.requires_grad)
-    return cut
+def _in_place_of(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+    """Return a tensor as a parameter if the one before it was one."""
+    if isinstance(old, nn.Parameter):
+        return nn.Parameter(new, old.requires_grad)
+    return new

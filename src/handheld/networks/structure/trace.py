@@ -1,7 +1,5 @@
 """A module as a graph of operators, with shapes."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -19,6 +17,7 @@ from handheld.networks.structure.lengths import lengths_after, set_lengths
 from handheld.networks.structure.mutation import make_plain, without_unread
 from handheld.networks.structure.names import note_packed
 from handheld.networks.structure.nodes import argument, calls, shape_of, spelled
+from handheld.networks.structure.running import NodeWatch
 
 ATTENTION = spelled("scaled_dot_product_attention")
 
@@ -55,8 +54,9 @@ def trace(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     network = _as_graph(copy, example)
     note_packed(network, packed)
     # Calls of layers are made last: what nobody reads would be taken for a layer's weights.
-    network = call_layers(without_unread(make_plain(network)), copy)
-    return _settled(with_shapes(network, example))
+    network = call_layers(without_unread(make_plain(network, example)), copy)
+    # Numbers that are written out now have been computed by nodes that nobody reads any more.
+    return without_unread(_settled(with_shapes(network, example)))
 
 
 def _check_example(example: object) -> None:
@@ -135,50 +135,17 @@ def with_shapes(network: fx.GraphModule, example: torch.Tensor) -> fx.GraphModul
 
     Raises :class:`CompileError`.
     """
-    device = next((parameter.device for parameter in network.parameters()), example.device)
-    try:
-        with evaluating(network), torch.inference_mode():
-            _Shapes(network).run(example.to(device))
-    except Exception as error:
-        # Any layer can fail on it in its own way.
-        raise CompileError(
-            f"the module fails on an input {list(example.shape)}: {error}. "
-            "Give an example that it takes"
-        ) from error
+    _ShapeWatch(network).watch(example)
     return network
 
 
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode for a while; each layer gets its own mode back."""
-    modes = {layer: layer.training for layer in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        # Not network.train(): that would set all layers below to one mode.
-        for layer, mode in modes.items():
-            layer.training = mode
-
-
-class _Shapes(fx.Interpreter):
-    """Runs a graph and notes what it sees.
-
-    (torch's own ``ShapeProp`` prints to stderr and hides the error of a layer.)
-    """
-
-    def __init__(self, network: fx.GraphModule):
-        super().__init__(network)
-        self.extra_traceback = False
-
-    def run_node(self, n: fx.Node) -> Any:
-        """Run a node and note the shape and type of the tensor it gives."""
-        result = super().run_node(n)
+class _ShapeWatch(NodeWatch):
+    def see(self, node: fx.Node, result: Any) -> None:
+        """Note the shape and type of the tensor that a node gives."""
         is_tensor = isinstance(result, torch.Tensor)
-        n.meta["shape"] = result.shape if is_tensor else None
-        n.meta["dtype"] = result.dtype if is_tensor else None
-        n.meta["value"] = result if isinstance(result, int) else None
-        return result
+        node.meta["shape"] = result.shape if is_tensor else None
+        node.meta["dtype"] = result.dtype if is_tensor else None
+        node.meta["value"] = result if isinstance(result, int) else None
 
 
 def example_of(network: fx.GraphModule) -> torch.Tensor:

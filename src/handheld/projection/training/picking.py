@@ -5,7 +5,8 @@ The small model learns from the labels and from the large one's answers (Hinton 
 head by a singular value decomposition, and rounded.
 """
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,24 +65,13 @@ class RowForm:
         """
         room = size - GRAPH_BYTES - classes * (self.width + _BYTES_A_CLASS)
         row_size = self.width * self.bits / 8
-        return largest_fitting(
-            max(0, int(room / row_size)),
+
+        def is_too_large(rows: int) -> bool:
             # One row more, of zeros.
-            lambda rows: (rows + 1) * row_size + size_of(rows, buckets) <= room,
-        )
+            return (rows + 1) * row_size + size_of(rows, buckets) > room
 
-
-def largest_fitting(upper: int, fits: Callable[[int], bool]) -> int:
-    """Return the largest number in [0, upper] that fits, or 0; whatever is smaller fits too."""
-    low = 0
-    high = upper
-    while low < high:
-        middle = (low + high + 1) // 2
-        if fits(middle):
-            low = middle
-        else:
-            high = middle - 1
-    return low
+        # As many rows fit as there are numbers, from 1 on, before the first that is too large.
+        return bisect_left(range(1, int(room / row_size) + 1), True, key=is_too_large)
 
 
 def forms_for(classes: int) -> tuple[RowForm, ...]:
