@@ -1,9 +1,11 @@
 import errno
 import os
+import signal
 import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
@@ -295,6 +297,33 @@ def test_lines_into_a_file_appear_at_the_end(tmp_path):
         lines.write("ü\n")
         assert not (tmp_path / "a.jsonl").exists()
     assert (tmp_path / "a.jsonl").read_bytes() == "ü\n".encode()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limit of a file's size")
+def test_a_file_of_lines_with_a_gap_does_not_appear(tmp_path):
+    import resource
+
+    path = tmp_path / "a.jsonl"
+    path.write_text("before\n")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(lines):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, limits[1]))
+        for _ in range(1000):
+            lines.write("x" * 49 + "\n")
+
+    try:
+        # Its writer goes on, as one that has another result to finish.
+        with (
+            pytest.raises(FileError, match=r"a\.jsonl: cannot be written: File too large"),
+            open_lines(path) as lines,
+            suppress(FileError, OSError),
+        ):
+            fill(lines)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_text() == "before\n"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_lines_to_standard_output(capsys):

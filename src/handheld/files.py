@@ -187,27 +187,59 @@ def _inside(outputs: Iterable[_AnyPath], folder: _AnyPath) -> _AnyPath | None:
     return next(inside, None)
 
 
+class LineWriter:
+    """Where lines of text go; made by :func:`open_lines`."""
+
+    def __init__(self, file: IO[str], path: _AnyPath) -> None:
+        self._file = file
+        self._path = path
+        self._failure: Exception | None = None
+
+    def write(self, line: str) -> None:
+        """Write a line, which ends in a line feed.
+
+        Raises:
+            FileError: the disk or the device is full.
+        """
+        try:
+            with _explained(self._path):
+                self._file.write(line)
+        except (OSError, FileError) as error:
+            self._failure = error
+            raise
+
+    def ensure_whole(self) -> None:
+        """Raise what a line could not be written for, if there was one: Python forgets the line,
+        and would close the file as if it were whole.
+        """
+        if self._failure is not None:
+            raise self._failure
+
+
 @contextmanager
-def open_lines(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
+def open_lines(path: str | os.PathLike[str]) -> Iterator[LineWriter]:
     """Open a file for lines of UTF-8 text that are seen as they come where somebody reads them.
 
     ``-`` is standard output. There, and in what is no regular file, each line is written at once; a
-    regular file appears at the end, whole, as with :func:`atomic_path`.
+    regular file appears at the end, whole, as with :func:`atomic_path`: not if a line could not be
+    written, whatever its writer makes of that.
     """
     if str(path) == STANDARD_OUTPUT:
         if isinstance(sys.stdout, io.TextIOWrapper):
             # In a pipe it would wait for 8 KB otherwise.
             sys.stdout.reconfigure(line_buffering=True)
         with _explained(path):
-            yield sys.stdout
+            yield LineWriter(sys.stdout, path)
             sys.stdout.flush()
         return
     if is_special(path):
-        with _explained(path), _open_text(Path(path), buffering=1) as lines:
-            yield lines
+        with _explained(path), _open_text(Path(path), buffering=1) as file:
+            yield LineWriter(file, path)
         return
-    with atomic_path(path) as temporary, _open_text(temporary) as lines:
+    with atomic_path(path) as temporary, _open_text(temporary) as file:
+        lines = LineWriter(file, path)
         yield lines
+        lines.ensure_whole()
 
 
 def _open_text(path: Path, *, buffering: int = -1) -> IO[str]:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from handheld.errors import HandheldError
-from handheld.files import ensure_apart, open_lines, uninterrupted
+from handheld.files import LineWriter, ensure_apart, open_lines, uninterrupted
 from handheld.graph import Packet
 from handheld.hands.drawing import draw_hands
 from handheld.hands.result import HandResult, Palm, Region
@@ -310,7 +310,7 @@ def _keep(nodes: dict[str, Any], stream: str, packet: Packet[Any]) -> None:
 
 
 def _write_line(
-    lines: IO[str], frame: Frame, hands: list[HandResult], nodes: dict[str, Any] | None
+    lines: LineWriter, frame: Frame, hands: list[HandResult], nodes: dict[str, Any] | None
 ) -> None:
     # One object a line, so that a reader needs no more than a line in memory.
     line: dict[str, Any] = {
