@@ -249,10 +249,15 @@ def _open_text(path: Path, *, buffering: int = -1) -> IO[str]:
 def _target(path: str | os.PathLike[str]) -> Path:
     """Return the file that a path leads to.
 
-    Raises :class:`FileError` where that is a folder, or a link in a circle.
+    Raises :class:`FileError` where that is a folder, a link in a circle, or a name that no file can
+    have.
     """
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
+    try:
+        target = Path(os.path.realpath(path))
+        is_folder = target.is_dir()
+    except (OSError, ValueError) as error:  # a name of 300 letters; one that holds a NUL
+        raise FileError(f"{path}: cannot be written: {error}") from error
+    if is_folder:
         raise FileError(f"{path}: cannot be written: it is a folder")
     if target.is_symlink():  # realpath gives up where a link leads to itself
         raise FileError(f"{path}: cannot be written: its links lead in a circle")
@@ -267,7 +272,7 @@ def is_special(path: str | os.PathLike[str]) -> bool:
         return True
     try:
         mode = os.stat(path).st_mode
-    except OSError:
+    except (OSError, ValueError):
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 

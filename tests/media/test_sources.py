@@ -185,6 +185,37 @@ def test_a_url_keeps_its_slashes(monkeypatch):
     assert asked == [url]
 
 
+@pytest.mark.parametrize("number", [-1, 2**31, 1.5, "0", True])
+def test_what_is_no_number_of_a_camera_never_comes_to_opencv(number):
+    with pytest.raises(InputError, match="camera: expected a whole number in"):
+        open_camera(number, capture=lambda index: pytest.fail("was opened"))
+
+
+def test_a_camera_that_says_yes_and_gives_nothing():
+    class Absent(FakeCamera):
+        def read(self):
+            return True, None
+
+    with pytest.raises(MediaError, match="camera 0 stopped giving frames after 0"):
+        next(iter(open_camera(0, capture=Absent)))
+
+
+def test_an_empty_name_is_not_the_working_folder(tmp_path, monkeypatch):
+    write_image(tmp_path / "a.png", GREY[0])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="expected a video, a folder, a URL"):
+        open_source("")
+
+
+@pytest.mark.parametrize("name", ["none", "a.txt", "a\0b", "x" * 300])
+def test_what_is_no_folder(tmp_path, name):
+    (tmp_path / "a.txt").write_text("no folder")
+    with pytest.raises(MediaError, match="cannot be read as a folder"):
+        open_folder(tmp_path / name)
+    with pytest.raises(MediaError, match="cannot be read as a video"):
+        open_source(tmp_path / name)
+
+
 def test_no_camera():
     with pytest.raises(MediaError, match="camera 7 cannot be opened"):
         open_camera(7, capture=lambda index: FakeCamera(index, opens=False))

@@ -214,7 +214,7 @@ class _Outputs:
         self._nodes = nodes
         self._draw = _Drawer()
         self.video: VideoWriter | None = None
-        self.lines: IO[str] | None = None
+        self.lines: LineWriter | None = None
 
     def write(self, frame: Frame, hands: list[HandResult]) -> None:
         """Write a frame, and forget what its nodes sent."""
