@@ -162,7 +162,7 @@ def test_a_folder_whose_name_is_a_number_is_no_camera(tmp_path, monkeypatch):
     assert len(list(open_source("5"))) == 1
 
 
-@pytest.mark.parametrize("suffix", [".webp", ".gif"])
+@pytest.mark.parametrize("suffix", [".webp", ".gif", ".png", ".avif"])
 def test_an_animation_is_a_video_with_its_own_times(tmp_path, suffix):
     times = [0, 40_000, 80_000, 200_000]
     shown = [
@@ -175,6 +175,13 @@ def test_an_animation_is_a_video_with_its_own_times(tmp_path, suffix):
     assert [frame.t_us for frame in frames] == times
     assert [round(float(frame.image.mean()) / 60) for frame in frames] == [0, 1, 2, 3]
     assert [frame.t_us for frame in source] == times
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".png", ".avif", ".tiff"])
+def test_a_picture_that_stands_still_is_one_frame_of_the_rate_asked_for(tmp_path, suffix):
+    write_image(tmp_path / f"a{suffix}", GREY[0])
+    source = open_source(tmp_path / f"a{suffix}", fps=25)
+    assert (source.fps, source.frames) == (25, 1)
 
 
 def test_a_url_keeps_its_slashes(monkeypatch):

@@ -15,12 +15,12 @@ from handheld.errors import InputError, MediaError
 from handheld.media.frame import Frame, Image
 from handheld.media.images import read_content, read_image
 from handheld.media.video_reader import MediaWarning, VideoReader, open_video
-from handheld.pictures import SUFFIXES, as_rgb, decode_animation
+from handheld.pictures import SUFFIXES, as_rgb, decode, decode_animation, is_animated
 from handheld.ranges import in_range, whole_in_range
 
-# Read by Pillow: FFmpeg before 9 does not read animated WebP. It does read GIF, with a better
-# clock.
-_ANIMATIONS = frozenset({".webp", ".apng"})
+# Read by Pillow, though they may be animated: FFmpeg before 9 does not read animated WebP. It does
+# read GIF, with a better clock.
+_PICTURES = SUFFIXES - {".gif"} | {".apng"}
 
 # Pictures that we do not read, besides what mimetypes knows, which depends on the machine.
 _OTHER_PICTURES = frozenset(
@@ -142,7 +142,7 @@ def open_folder(folder: str | Path, *, fps: float = 30.0) -> FrameSource:
 
 
 def open_animation(path: str | Path) -> FrameSource:
-    """Open an animated picture (WebP, APNG, GIF) as a video with the file's own times.
+    """Open an animated picture (WebP, GIF, APNG, AVIF) as a video with the file's own times.
 
     Raises :class:`MediaError` for a missing, truncated or foreign file.
     """
@@ -195,7 +195,8 @@ def open_source(source: str | Path, *, fps: float = 30.0) -> VideoReader | Frame
     """Open whatever ``source`` names.
 
     A folder is pictures, ``-`` is a video on standard input, a number for which there is no file or
-    folder is a camera, a picture is one frame, and anything else is a video file or a URL.
+    folder is a camera, a picture is one frame, or an animation where it is animated, and anything else is a video file
+    or a URL.
 
     Args:
         source: what to open.
@@ -216,12 +217,12 @@ def open_source(source: str | Path, *, fps: float = 30.0) -> VideoReader | Frame
     # Before its suffix is looked at, and as text: a Path would make one slash of two.
     if "://" in text:
         return open_video(text)
-    suffix = path.suffix.lower()
-    if suffix in _ANIMATIONS:
+    if path.suffix.lower() not in _PICTURES:
+        return open_video(text)
+    content = read_content(path)
+    if is_animated(content, text):
         return open_animation(path)
-    if suffix in SUFFIXES and suffix != ".gif":
-        return open_arrays([read_image(path)], fps=fps)
-    return open_video(text)
+    return open_arrays([decode(content, text)], fps=fps)
 
 
 class _Camera:
