@@ -12,7 +12,14 @@ from threading import Event
 import pytest
 
 from handheld.errors import FileError, InputError
-from handheld.files import atomic_folder, atomic_path, ensure_apart, ensure_writable, open_lines
+from handheld.files import (
+    atomic_folder,
+    atomic_path,
+    ensure_apart,
+    ensure_writable,
+    open_lines,
+    uninterrupted,
+)
 
 
 def test_a_file_appears_at_the_end_with_usual_permissions(tmp_path):
@@ -359,3 +366,20 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     ):
         full.write("x" * 10_000)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="has no such signal")
+def test_a_signal_that_is_ignored_hides_no_other():
+    """Behind ``nohup`` the terminal is closed first, and then the machine goes down."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    ended = signal.signal(signal.SIGTERM, lambda number, frame: come.append(number))
+    come: list[int] = []
+    try:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGTERM)
+            assert come == []
+    finally:
+        signal.signal(signal.SIGHUP, before)
+        signal.signal(signal.SIGTERM, ended)
+    assert come == [signal.SIGTERM]

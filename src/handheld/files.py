@@ -30,7 +30,11 @@ _AnyPath = str | os.PathLike[str]
 STANDARD_OUTPUT = "-"
 """The name by which commands mean standard output."""
 
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""Signals that ask a program to end: Ctrl-C, a polite end, a terminal that is closed."""
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 # Less the umask, which the kernel takes off: reading it would mean to set it for a moment, for all
@@ -279,7 +283,7 @@ def is_special(path: str | os.PathLike[str]) -> bool:
 
 @contextmanager
 def uninterrupted(*, second: bool = False) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until a block is done: what is half written is lost.
+    """Let Ctrl-C, SIGTERM and SIGHUP wait until a block is done: what is half written is lost.
 
     In threads they never come anyway.
 
@@ -292,13 +296,15 @@ def uninterrupted(*, second: bool = False) -> Iterator[None]:
     waiting: list[int] = []
 
     def wait(number: int, frame: FrameType | None) -> None:
-        waiting.append(number)
         handler = before[signal.Signals(number)]
+        if handler is signal.SIG_IGN:  # as behind nohup
+            return
+        waiting.append(number)
         if second and len(waiting) > 1 and callable(handler):
             waiting.clear()
             handler(number, frame)
 
-    before = {number: signal.signal(number, wait) for number in _INTERRUPTS}
+    before = {number: signal.signal(number, wait) for number in INTERRUPTS}
     try:
         yield
     finally:
