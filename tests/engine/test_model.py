@@ -167,7 +167,7 @@ def test_files_that_cannot_be_opened(tmp_path):
         2**40,
     ):  # the first takes no memory yet; the second is none to the runtime
         with pytest.raises(
-            InputError, match=rf"threads: expected a whole number in \[1, 1024\], got {threads}"
+            InputError, match=f"threads: expected a whole number of 1024 or less, got {threads}"
         ):
             Model.open(tmp_path / "text.tflite", threads=threads)
 

@@ -144,7 +144,8 @@ class Model:
 
         Takes and raises what ``open`` does.
         """
-        whole_in_range("threads", threads, low=1, high=MAX_THREADS)
+        whole_in_range("threads", threads, low=1)
+        whole_in_range("threads", threads, high=MAX_THREADS)
         ensure_isolation(isolated)
         content = unpacked(content, str(path), unpack_limit)
         # Offsets of a FlatBuffer are of 32 bits, with a sign in places.
