@@ -67,7 +67,7 @@ def draw_bars(
     """
     if not bars:
         return Markup("")
-    values = [bar.value if math.isfinite(bar.value) else 0.0 for bar in bars]
+    values = list(map(_length, bars))
     highest = max(values)
     # From 0 on, or the lengths of bars would not be in the ratio of their values.
     y = Axis(0, highest or 1, _TOP + height, _TOP)
@@ -88,6 +88,10 @@ def draw_bars(
         top += _ROW
     described = f"from {up.write(min(values))} to {up.write(highest)}"
     return svg(title, described, width, top + 4, elements)
+
+
+def _length(bar: ChartBar) -> float:
+    return bar.value if math.isfinite(bar.value) else 0.0
 
 
 class _Columns(NamedTuple):

@@ -1,7 +1,7 @@
 """Curves: training, and anything else that goes on along an axis."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, groupby
 
 from markupsafe import Markup
@@ -81,11 +81,14 @@ def draw_curves(  # noqa: PLR0913  # options by keyword, each by itself
     elements = [grid(Scale(x, tick_text(across.write), across.title, width // 85), upward)]
     for number, (name, curve) in enumerate(thinned.items()):
         elements.append(_line(number, name, curve, x, y))
-    for words, value in (marks or {}).items():
-        if not math.isfinite(value):
-            continue
-        elements.append(_MARK.format(x=x.at(value), y0=y.start, y1=y.end, words=words))
+    elements += _marks(marks or {}, x, y)
     return svg(title, _description(thinned), width, height, elements)
+
+
+def _marks(marks: Mapping[str, float], x: Axis, y: Axis) -> Iterator[Markup]:
+    for words, value in marks.items():
+        if math.isfinite(value):
+            yield _MARK.format(x=x.at(value), y0=y.start, y1=y.end, words=words)
 
 
 def _description(curves: Mapping[str, Curve]) -> str:

@@ -106,8 +106,7 @@ def draw_scatter(  # noqa: PLR0913  # options by keyword, each by itself
         floors: shares that were asked at least.
     """
     points = list(filter(_has_place, points))
-    ceilings = [ceiling for ceiling in ceilings if math.isfinite(ceiling.value)]
-    plot = _Plot.of(points, width, height, across, ceilings, floors)
+    plot = _Plot.of(points, width, height, across, list(filter(_is_asked, ceilings)), floors)
     texts = [f"asked: {percent(floor.value, 1)}" for floor in floors]
     boxes = []
     for floor, text in zip(floors, texts, strict=True):
@@ -131,6 +130,10 @@ def draw_scatter(  # noqa: PLR0913  # options by keyword, each by itself
 
 def _has_place(point: ScatterPoint) -> bool:
     return math.isfinite(point.cost) and math.isfinite(point.share)
+
+
+def _is_asked(limit: ChartLimit) -> bool:
+    return math.isfinite(limit.value)
 
 
 @dataclass(frozen=True)
