@@ -24,8 +24,8 @@ def main() -> None:
     """Run the command line.
 
     Exit status: 0 done, 1 an error that a person caused (one line says which), 2 a wrong call, 130
-    interrupted. A polite end (SIGTERM, as from ``timeout`` or ``docker stop``; SIGHUP, of a terminal
-    that is closed) is an interrupt too: what was done is kept, temporary files are removed.
+    interrupted. A polite end (SIGTERM, as from ``timeout`` or ``docker stop``; SIGHUP, where a
+    terminal is closed) is an interrupt too: what was done is kept, temporary files are removed.
     """
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):

@@ -195,8 +195,8 @@ def open_source(source: str | Path, *, fps: float = 30.0) -> VideoReader | Frame
     """Open whatever ``source`` names.
 
     A folder is pictures, ``-`` is a video on standard input, a number for which there is no file or
-    folder is a camera, a picture is one frame, or an animation where it is animated, and anything else is a video file
-    or a URL.
+    folder is a camera, a picture is one frame, or as many as it has where it is animated, and
+    anything else is a video file or a URL.
 
     Args:
         source: what to open.
