@@ -1,16 +1,25 @@
 import errno
 import os
+import signal
 import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
 import pytest
 
 from handheld.errors import FileError, InputError
-from handheld.files import atomic_folder, atomic_path, ensure_apart, ensure_writable, open_lines
+from handheld.files import (
+    atomic_folder,
+    atomic_path,
+    ensure_apart,
+    ensure_writable,
+    open_lines,
+    uninterrupted,
+)
 
 
 def test_a_file_appears_at_the_end_with_usual_permissions(tmp_path):
@@ -297,6 +306,33 @@ def test_lines_into_a_file_appear_at_the_end(tmp_path):
     assert (tmp_path / "a.jsonl").read_bytes() == "ü\n".encode()
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limit of a file's size")
+def test_a_file_of_lines_with_a_gap_does_not_appear(tmp_path):
+    import resource
+
+    path = tmp_path / "a.jsonl"
+    path.write_text("before\n")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(lines):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, limits[1]))
+        for _ in range(1000):
+            lines.write("x" * 49 + "\n")
+
+    try:
+        # Its writer goes on, as one that has another result to finish.
+        with (
+            pytest.raises(FileError, match=r"a\.jsonl: cannot be written: File too large"),
+            open_lines(path) as lines,
+            suppress(FileError, OSError),
+        ):
+            fill(lines)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_text() == "before\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_lines_to_standard_output(capsys):
     with open_lines("-") as lines:
         lines.write("one\n")
@@ -330,3 +366,20 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     ):
         full.write("x" * 10_000)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="has no such signal")
+def test_a_signal_that_is_ignored_hides_no_other():
+    """Behind ``nohup`` the terminal is closed first, and then the machine goes down."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    ended = signal.signal(signal.SIGTERM, lambda number, frame: come.append(number))
+    come: list[int] = []
+    try:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGTERM)
+            assert come == []
+    finally:
+        signal.signal(signal.SIGHUP, before)
+        signal.signal(signal.SIGTERM, ended)
+    assert come == [signal.SIGTERM]

@@ -1,5 +1,5 @@
-"""A pipe that nobody writes into is refused wherever a file is expected: opening it would wait for
-ever.
+"""What is no file is refused wherever one is expected: a pipe that nobody writes into, which would
+be waited for, and names that no file can have.
 """
 
 import os
@@ -16,6 +16,7 @@ pytest.importorskip("av")
 from handheld.arrays import read_npz
 from handheld.compress.config import read as read_compress
 from handheld.compress.family import Family
+from handheld.config import read_config
 from handheld.data import load
 from handheld.data.users.sparse import read_libsvm
 from handheld.engine import Model
@@ -23,7 +24,8 @@ from handheld.errors import HandheldError
 from handheld.federated.config import read as read_federated
 from handheld.federated.device import ExampleStore
 from handheld.hands.gestures import GestureTable
-from handheld.media import read_image
+from handheld.hands.training.config import LearnConfig
+from handheld.media import open_animation, read_image
 from handheld.propagation import read_seeds
 from handheld.reply import Replier, read_conversations
 from handheld.reply.personal import PersonalState
@@ -39,6 +41,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "a.libsvm": read_libsvm,
     "a.tflite": Model.open,
     "a.png": read_image,
+    "a.webp": open_animation,
     "a.pt": load_state,
     "a.zip": lambda path: unpack(path, path.with_name("unpacked"), max_bytes=9, max_files=9),
     "a.sqlite": partial(ExampleStore, max_examples=9, megabytes=1, days=1, classes=2),
@@ -48,6 +51,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "federated.toml": read_federated,
     "reply.toml": read_reply,
     "gestures.toml": GestureTable.load,
+    "hands.toml": partial(read_config, LearnConfig),
     "conversations.jsonl": read_conversations,
     "sections.txt": read_sections,
     "personal.json": PersonalState.read,
@@ -60,6 +64,20 @@ READERS: dict[str, Callable[[Path], Any]] = {
 def test_a_pipe_is_refused(tmp_path: Path, name: str):
     os.mkfifo(tmp_path / name)
     with pytest.raises(HandheldError, match="it is a pipe, expected a file"):
+        READERS[name](tmp_path / name)
+
+
+@pytest.mark.parametrize("name", READERS.keys() - {"personal.json", "family.json"})
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path, name: str):
+    for impossible in ("a\0b", "x" * 300):
+        with pytest.raises(HandheldError):
+            READERS[name](tmp_path / impossible)
+
+
+@pytest.mark.parametrize("name", [name for name in READERS if name.endswith(".toml")])
+def test_brackets_in_brackets_are_refused(tmp_path: Path, name: str):
+    (tmp_path / name).write_text("a = " + "[" * 10_000 + "]" * 10_000)
+    with pytest.raises(HandheldError, match="brackets in brackets"):
         READERS[name](tmp_path / name)
 
 

@@ -27,6 +27,11 @@ def test_files_folders_and_what_the_shell_opened_pass(tmp_path: Path):
         require_file(tmp_path / "none")
 
 
+def test_a_name_that_no_file_can_have():
+    with pytest.raises(OSError, match="its name holds a NUL"):
+        require_file("a\0b")
+
+
 @pytest.mark.parametrize(
     "text",
     [

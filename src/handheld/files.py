@@ -30,7 +30,11 @@ _AnyPath = str | os.PathLike[str]
 STANDARD_OUTPUT = "-"
 """The name by which commands mean standard output."""
 
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""Signals that ask a program to end: Ctrl-C, a polite end, a terminal that is closed."""
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 # Less the umask, which the kernel takes off: reading it would mean to set it for a moment, for all
@@ -187,27 +191,59 @@ def _inside(outputs: Iterable[_AnyPath], folder: _AnyPath) -> _AnyPath | None:
     return next(inside, None)
 
 
+class LineWriter:
+    """Where lines of text go; made by :func:`open_lines`."""
+
+    def __init__(self, file: IO[str], path: _AnyPath) -> None:
+        self._file = file
+        self._path = path
+        self._failure: Exception | None = None
+
+    def write(self, line: str) -> None:
+        """Write a line, which ends in a line feed.
+
+        Raises:
+            FileError: the disk or the device is full.
+        """
+        try:
+            with _explained(self._path):
+                self._file.write(line)
+        except (OSError, FileError) as error:
+            self._failure = error
+            raise
+
+    def ensure_whole(self) -> None:
+        """Raise what a line could not be written for, if there was one: Python forgets the line,
+        and would close the file as if it were whole.
+        """
+        if self._failure is not None:
+            raise self._failure
+
+
 @contextmanager
-def open_lines(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
+def open_lines(path: str | os.PathLike[str]) -> Iterator[LineWriter]:
     """Open a file for lines of UTF-8 text that are seen as they come where somebody reads them.
 
     ``-`` is standard output. There, and in what is no regular file, each line is written at once; a
-    regular file appears at the end, whole, as with :func:`atomic_path`.
+    regular file appears at the end, whole, as with :func:`atomic_path`: not if a line could not be
+    written, whatever its writer makes of that.
     """
     if str(path) == STANDARD_OUTPUT:
         if isinstance(sys.stdout, io.TextIOWrapper):
             # In a pipe it would wait for 8 KB otherwise.
             sys.stdout.reconfigure(line_buffering=True)
         with _explained(path):
-            yield sys.stdout
+            yield LineWriter(sys.stdout, path)
             sys.stdout.flush()
         return
     if is_special(path):
-        with _explained(path), _open_text(Path(path), buffering=1) as lines:
-            yield lines
+        with _explained(path), _open_text(Path(path), buffering=1) as file:
+            yield LineWriter(file, path)
         return
-    with atomic_path(path) as temporary, _open_text(temporary) as lines:
+    with atomic_path(path) as temporary, _open_text(temporary) as file:
+        lines = LineWriter(file, path)
         yield lines
+        lines.ensure_whole()
 
 
 def _open_text(path: Path, *, buffering: int = -1) -> IO[str]:
@@ -217,10 +253,15 @@ def _open_text(path: Path, *, buffering: int = -1) -> IO[str]:
 def _target(path: str | os.PathLike[str]) -> Path:
     """Return the file that a path leads to.
 
-    Raises :class:`FileError` where that is a folder, or a link in a circle.
+    Raises :class:`FileError` where that is a folder, a link in a circle, or a name that no file can
+    have.
     """
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
+    try:
+        target = Path(os.path.realpath(path))
+        is_folder = target.is_dir()
+    except (OSError, ValueError) as error:  # a name of 300 letters; one that holds a NUL
+        raise FileError(f"{path}: cannot be written: {error}") from error
+    if is_folder:
         raise FileError(f"{path}: cannot be written: it is a folder")
     if target.is_symlink():  # realpath gives up where a link leads to itself
         raise FileError(f"{path}: cannot be written: its links lead in a circle")
@@ -235,14 +276,14 @@ def is_special(path: str | os.PathLike[str]) -> bool:
         return True
     try:
         mode = os.stat(path).st_mode
-    except OSError:
+    except (OSError, ValueError):
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 @contextmanager
 def uninterrupted(*, second: bool = False) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until a block is done: what is half written is lost.
+    """Let Ctrl-C, SIGTERM and SIGHUP wait until a block is done: what is half written is lost.
 
     In threads they never come anyway.
 
@@ -255,13 +296,15 @@ def uninterrupted(*, second: bool = False) -> Iterator[None]:
     waiting: list[int] = []
 
     def wait(number: int, frame: FrameType | None) -> None:
-        waiting.append(number)
         handler = before[signal.Signals(number)]
+        if handler is signal.SIG_IGN:  # as behind nohup
+            return
+        waiting.append(number)
         if second and len(waiting) > 1 and callable(handler):
             waiting.clear()
             handler(number, frame)
 
-    before = {number: signal.signal(number, wait) for number in _INTERRUPTS}
+    before = {number: signal.signal(number, wait) for number in INTERRUPTS}
     try:
         yield
     finally:

@@ -27,8 +27,10 @@ def require_file(path: str | os.PathLike[str]) -> None:
     folders, which opening refuses.
 
     Raises:
-        OSError: there is nothing, or no file, at the path.
+        OSError: there is nothing, or no file, at the path; also where no file can have such a name.
     """
+    if "\0" in os.fsdecode(path):  # which Python calls a ValueError
+        raise OSError(errno.EINVAL, "its name holds a NUL, which no name can")
     refused = _NO_FILES.get(stat.S_IFMT(os.stat(path).st_mode))
     if refused and not _OPENED.fullmatch(os.path.abspath(path)):
         raise OSError(errno.EINVAL, f"it is {refused}, expected a file")

@@ -223,9 +223,10 @@ def test_pictures_of_one_name_are_all_drawn(pack, tmp_path):
     assert len(list((tmp_path / "drawn").iterdir())) == 3
 
 
-def test_a_polite_end_keeps_what_was_done_and_leaves_nothing_else(clip, pack, tmp_path):
-    """SIGTERM, as ``timeout`` and ``docker stop`` send it, while the source has no more to give
-    yet.
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_polite_end_keeps_what_was_done_and_leaves_nothing_else(clip, pack, tmp_path, number):
+    """SIGTERM, as ``timeout`` and ``docker stop`` send it, or a terminal that is closed, while the
+    source has no more to give yet.
     """
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -244,7 +245,7 @@ def test_a_polite_end_keeps_what_was_done_and_leaves_nothing_else(clip, pack, tm
         feed.write((tmp_path / "long.ts").read_bytes())
         feed.flush()
         assert running.stdout.readline()  # at work, and waiting for more: the pipe stays open
-        running.send_signal(signal.SIGTERM)
+        running.send_signal(number)
         running.communicate(timeout=60)
     assert running.returncode == 130
     assert [path.name for path in out.iterdir()] == ["a.mkv"]

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import threading
+import warnings
 import weakref
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,9 @@ from typer.testing import CliRunner
 from handheld.cli import main
 from handheld.cli._output import Output, shown
 from handheld.cli.app import app
+from handheld.files import INTERRUPTS as INTERRUPTING
 from handheld.files import open_lines
+from handheld.media import MediaWarning
 
 RUNNER = CliRunner()
 
@@ -130,7 +133,10 @@ def test_the_end_of_a_chat(monkeypatch):
     assert RUNNER.invoke(app, ["reply", "chat"]).exit_code == 130
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+INTERRUPTS = pytest.mark.parametrize("number", INTERRUPTING)
+
+
+@INTERRUPTS
 def test_what_fails_because_it_was_stopped_is_no_trace(number, monkeypatch, capsys):
     def swallowed(**_):
         with suppress(KeyboardInterrupt):
@@ -152,14 +158,26 @@ def test_what_fails_of_itself_keeps_its_trace(monkeypatch):
         main()
 
 
-def test_a_signal_that_is_ignored_stays_so(monkeypatch):
+@INTERRUPTS
+def test_a_signal_that_is_ignored_stays_so(number, monkeypatch):
     """As behind ``nohup``, or in a script's background."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    monkeypatch.setattr("handheld.cli.app.app", lambda **_: signal.raise_signal(signal.SIGINT))
+    before = signal.signal(number, signal.SIG_IGN)
+    monkeypatch.setattr("handheld.cli.app.app", lambda **_: signal.raise_signal(number))
     try:
         main()
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
+
+
+def test_a_warning_of_ours_is_a_line_without_our_source(monkeypatch, capsys):
+    def warn(**_):
+        warnings.warn("a.mkv: truncated", MediaWarning, stacklevel=1)
+        warnings.warn("of another library", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr("handheld.cli.app.app", warn)
+    with pytest.warns(UserWarning, match="of another library"):
+        main()
+    assert capsys.readouterr().err == "warning: a.mkv: truncated\n"
 
 
 def drop_an_interrupt(number):
@@ -169,7 +187,7 @@ def drop_an_interrupt(number):
     assert reference() is None
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@INTERRUPTS
 def test_an_interrupt_that_comes_again_does_not_come_after_the_end(number, monkeypatch):
     monkeypatch.setattr("handheld.cli.app.app", lambda **_: drop_an_interrupt(number))
     before = threading.active_count()
@@ -177,7 +195,7 @@ def test_an_interrupt_that_comes_again_does_not_come_after_the_end(number, monke
     assert threading.active_count() == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@INTERRUPTS
 def test_an_interrupt_that_a_callback_drops_comes_again(number, monkeypatch, capsys):
     """Python can raise nothing out of a callback of a weak reference."""
     went_on = Event()

@@ -2,18 +2,22 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from markupsafe import Markup
 from rich.console import Console
 
 from handheld.demo.__main__ import main
 from handheld.demo.devices import learn
-from handheld.demo.hands import choose_clip
+from handheld.demo.hands import choose_clip, track
 from handheld.demo.propagated import spread
 from handheld.demo.texts import classify
 from handheld.errors import MissingDependencyError
+from handheld.hands import HandTracker
+from handheld.media import VideoWriter, write_animation
 
 
 @pytest.fixture
@@ -37,6 +41,48 @@ def test_a_clip_that_cannot_be_read_is_one_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "a.mp4").write_text("text")
     assert main(["--video", str(tmp_path / "a.mp4"), "--out", str(tmp_path / "report")]) == 1
     assert "cannot be read as a video" in capsys.readouterr().out
+
+
+def test_a_folder_that_is_a_file_is_one_line(tmp_path, capsys):
+    (tmp_path / "report").touch()
+    assert main(["--out", str(tmp_path / "report")]) == 1
+    assert "report: cannot be made: File exists" in capsys.readouterr().out
+
+
+@pytest.fixture
+def wide_clip(tmp_path, monkeypatch):
+    """A clip of a phone's size; our own pack, which is not fetched."""
+    monkeypatch.setattr("handheld.demo.hands.fetch", lambda bundle: None)
+    monkeypatch.setattr("handheld.demo.hands.HandTracker", partial(HandTracker, pack="handheld"))
+    with VideoWriter(tmp_path / "a.mp4") as writer:
+        for step in range(3):
+            writer.write(np.full((1080, 1920, 3), 60 * step, np.uint8), 40_000 * step)
+    return tmp_path / "a.mp4"
+
+
+def test_frames_are_kept_as_small_as_they_are_shown(wide_clip, tmp_path, console, monkeypatch):
+    """400 frames of 1080p took 5 GB."""
+    shapes = []
+
+    def note(path, frames, **options):
+        shapes.extend(frame.image.shape for frame in frames)
+        write_animation(path, frames, **options)
+
+    monkeypatch.setattr("handheld.demo.hands.write_animation", note)
+    track(wide_clip, tmp_path, console)
+    assert shapes == [(270, 480, 3)] * 3
+
+
+def test_an_interrupt_while_hands_are_tracked_ends_the_demo(
+    wide_clip, tmp_path, monkeypatch, capsys
+):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("handheld.demo.hands.shrink", interrupt)
+    assert main(["--video", str(wide_clip), "--out", str(tmp_path)]) == 130
+    assert "stopped; " in capsys.readouterr().out
+    assert not (tmp_path / "index.html").exists()
 
 
 def test_a_part_whose_packages_are_missing_is_left_out_and_named(tmp_path, monkeypatch, capsys):

@@ -162,6 +162,14 @@ def test_files_that_cannot_be_opened(tmp_path):
         Model.open(tmp_path / "text.tflite")
     with pytest.raises(InputError, match="threads: expected a whole number of 1 or more, got 0"):
         Model.open(tmp_path / "text.tflite", threads=0)
+    for threads in (
+        1025,
+        2**40,
+    ):  # the first takes no memory yet; the second is none to the runtime
+        with pytest.raises(
+            InputError, match=f"threads: expected a whole number of 1024 or less, got {threads}"
+        ):
+            Model.open(tmp_path / "text.tflite", threads=threads)
 
 
 def test_a_custom_operator_that_the_runtime_lacks_is_refused_by_name(fixtures):

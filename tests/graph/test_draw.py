@@ -93,6 +93,20 @@ def test_mermaid() -> None:
     assert all(f'"{name}"' in to_mermaid(LOOP).replace("#quot;", '"') for name in NODES)
 
 
+def test_letters_that_nobody_sees_break_no_picture() -> None:
+    name = "a\x00b\x1b\ud800\n c"
+    config = GraphConfig(
+        inputs={name: int}, nodes=[Node(PassThrough(), inputs=name, name=name + "n")]
+    )
+    ElementTree.fromstring(to_svg(config).encode())
+    assert to_mermaid(config).encode().decode().splitlines() == [
+        "flowchart TD",
+        '    n0(["a\ufffdb\ufffd\ufffd c"])',
+        '    n1["a\ufffdb\ufffd\ufffd cn"]',
+        '    n0 -- "a\ufffdb\ufffd\ufffd c" --> n1',
+    ]
+
+
 def test_an_empty_graph_is_an_empty_picture() -> None:
     assert to_mermaid(GraphConfig(nodes=[])) == "flowchart TD\n"
     ElementTree.fromstring(to_svg(GraphConfig(nodes=[])))

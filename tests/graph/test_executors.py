@@ -271,6 +271,20 @@ def test_no_thread_is_left() -> None:
     assert pool_threads() == []
 
 
+def test_more_threads_than_the_system_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        if len(pool_threads()) == 2:
+            raise RuntimeError("can't start new thread")
+        original(thread)
+
+    original = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(GraphError, match="threads: the system starts 2 of 3; ask for fewer"):
+        with Graph(PASS, threads=3) as graph:
+            graph.add("in", 1, 0)
+    assert pool_threads() == []
+
+
 def test_closing_with_an_endless_source_that_is_held_back() -> None:
     for _ in range(20):
         with Graph(

@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -81,6 +82,10 @@ def variadic(*numbers: int) -> int:
     return sum(numbers)
 
 
+def unresolved(x: "Nowhere") -> int:  # type: ignore[name-defined]  # noqa: F821
+    return int(x)
+
+
 def no_input(*, start: int = 0) -> int:
     return start
 
@@ -92,6 +97,10 @@ def no_input(*, start: int = 0) -> int:
         (no_result, "annotate its result"),
         (variadic, r"replace \['numbers'\] by named parameters"),
         (no_input, r"no_input\(\) has no input: a source must be a Calculator class"),
+        (3, "^3 cannot become a calculator: .*write a function with annotations"),
+        (int, "cannot become a calculator: "),
+        (partial(int), "cannot become a calculator: "),
+        (unresolved, "cannot become a calculator: name 'Nowhere' is not defined"),
     ],
 )
 def test_what_cannot_become_a_calculator(function: Any, message: str) -> None:

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, Literal, NewType, TypeVar
 
 import pytest
 from graph_parts import Call, Join, Keep, Log
@@ -157,6 +157,36 @@ WRONG = {
         ],
         "node 'sub/pass_through', input port 'in': unknown stream 'sub/z'",
     ),
+    "a node called as one inside a subgraph": (
+        [
+            Node(INNER, inputs="images", outputs="out", name="sub"),
+            Node(PassThrough(), inputs="images", outputs="more", name="sub/pass_through"),
+        ],
+        "two nodes are called 'sub/pass_through'; give each its own name",
+    ),
+    "a subgraph's input of another type": (
+        [
+            Node(side_node(outputs={"out": str}), inputs="images", outputs="text"),
+            Node(INNER, inputs="text", outputs="out", name="sub"),
+        ],
+        "node 'sub', input port 'x' takes int, but stream 'text' carries str",
+    ),
+    "a subgraph's side packet of another type": (
+        [
+            Node(side_node(side_outputs={"model": bytes}), inputs="images", side_outputs="model"),
+            Node(
+                GraphConfig(inputs={"x": object}, side_inputs={"m": str}, nodes=[]),
+                inputs="images",
+                side_inputs="model",
+                name="sub",
+            ),
+        ],
+        "node 'sub', input port 'm' takes str, but side packet 'model' carries bytes",
+    ),
+    "no names of streams": (
+        [Node(PassThrough(), inputs="images", outputs=None, name="blur")],  # type: ignore[arg-type]
+        "node 'blur': expected the names of output streams, got None",
+    ),
     "a subgraph's output that nobody makes": (
         [
             Node(
@@ -273,3 +303,47 @@ def test_stream_names() -> None:
         inputs={"images": int}, nodes=[Node(INNER, inputs="images", outputs="out", name="sub")]
     )
     assert stream_names(config) == ("images", "out")
+
+
+WRONG_CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
+    "inputs in a list": (
+        {"inputs": ["x"]},
+        r"inputs: expected a mapping of names to types, got \['x'\]",
+    ),
+    "a type in quotes": ({"inputs": {"x": "int"}}, "inputs: expected a type for 'x', got 'int'"),
+    "a value for a type": (
+        {"side_inputs": {"x": 3}},
+        "side_inputs: expected a type for 'x', got 3",
+    ),
+    "a number for a name": ({"inputs": {3: int}}, "inputs: expected names as texts, got 3"),
+    "a calculator for a node": ({"nodes": [length]}, r"nodes: expected Node\(...\) objects"),
+    "no node at all": ({"nodes": 3}, r"nodes: expected Node\(...\) objects, got 3"),
+}
+
+
+@pytest.mark.parametrize(("entries", "message"), WRONG_CONFIGS.values(), ids=WRONG_CONFIGS)
+def test_a_config_of_other_types_is_refused(entries: dict[str, Any], message: str) -> None:
+    with pytest.raises(GraphValidationError, match=message):
+        GraphConfig(**{"nodes": [], **entries})
+
+
+def test_one_node_and_one_output_need_no_list() -> None:
+    config = GraphConfig(
+        inputs={"x": int},
+        outputs="result",
+        nodes=Node(PassThrough(), inputs="x", outputs="result"),  # type: ignore[arg-type]
+    )
+    assert stream_names(config) == ("x", "result")
+
+
+@pytest.mark.parametrize("side", ["inputs", "outputs", "side_inputs", "side_outputs"])
+def test_a_contract_of_other_types_is_refused(side: str) -> None:
+    with pytest.raises(GraphValidationError, match=f"{side}: expected a type for 'x', got 3"):
+        Contract(**{side: {"x": 3}})
+
+
+@pytest.mark.parametrize(
+    "hint", [int, None, Any, list[int], int | None, Literal["a"], NewType("N", int), TypeVar("T")]
+)
+def test_every_form_of_a_type_may_stand_in_a_contract(hint: Any) -> None:
+    assert Contract(inputs={"x": hint}).inputs == {"x": hint}

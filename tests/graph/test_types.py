@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any, Optional, Protocol, TypeVar, Union
+from typing import Annotated, Any, Optional, Protocol, TypeVar, Union
 
 import pytest
 
@@ -39,6 +39,9 @@ class Plain(Protocol):
         (dict[str, int], dict[str, str], False),
         (Callable[[int], int], int, False),
         (Plain, int, True),
+        (int, Annotated[int, "pixels"], True),
+        (Annotated[int, "pixels"], int, True),
+        (Annotated[int, "pixels"], Annotated[str, "pixels"], False),
     ],
 )
 def test_accepts(wanted: Any, given: Any, fits: bool) -> None:

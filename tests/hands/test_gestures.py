@@ -158,6 +158,21 @@ def test_a_table_of_ones_own(tmp_path):
     assert more.recognise(result(shape("ssss"))) == "high five"
 
 
+def test_a_table_extends_the_one_beside_it_from_wherever_it_is_read(tmp_path, monkeypatch):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "base.toml").write_text('[[gesture]]\nname = "base"\n')
+    path = tmp_path / "tables" / "mine.toml"
+    path.write_text('extends = "base.toml"\n[[gesture]]\nname = "own"\n')
+    monkeypatch.chdir(tmp_path)
+    assert [row.name for row in GestureTable.load(path).rows] == ["own", "base"]
+
+
+@pytest.mark.parametrize("table", [None, 5])
+def test_what_names_no_table_is_refused(table):
+    with pytest.raises(InputError, match=f"no gesture table '{table}'"):
+        GestureTable.load(table)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

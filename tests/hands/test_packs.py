@@ -140,3 +140,9 @@ def test_a_description_that_is_no_text_is_named(tmp_path):
         ModelError, match=r"pack\.toml cannot be read as a configuration: line 1 is not in UTF-8"
     ):
         load_pack(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300])
+def test_a_name_that_no_folder_can_have(name):
+    with pytest.raises(ModelError, match="no model pack"):
+        load_pack(name)

@@ -78,3 +78,11 @@ def test_a_full_disk_is_told_with_the_name_that_was_asked_for(tmp_path, monkeypa
     with pytest.raises(MediaError) as caught:
         write_image(tmp_path / "a.png", RGB)
     assert str(caught.value) == f"{tmp_path / 'a.png'}: cannot be written: No space left on device"
+
+
+@pytest.mark.parametrize("name", ["a\0b.png", "x" * 300 + ".png"])
+def test_a_name_that_no_file_can_have(tmp_path, name):
+    with pytest.raises(FileError, match="cannot be written"):
+        write_image(tmp_path / name, RGB)
+    with pytest.raises(MediaError, match="cannot be read as a picture"):
+        read_image(tmp_path / name)

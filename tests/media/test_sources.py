@@ -162,7 +162,7 @@ def test_a_folder_whose_name_is_a_number_is_no_camera(tmp_path, monkeypatch):
     assert len(list(open_source("5"))) == 1
 
 
-@pytest.mark.parametrize("suffix", [".webp", ".gif"])
+@pytest.mark.parametrize("suffix", [".webp", ".gif", ".png", ".avif"])
 def test_an_animation_is_a_video_with_its_own_times(tmp_path, suffix):
     times = [0, 40_000, 80_000, 200_000]
     shown = [
@@ -177,12 +177,50 @@ def test_an_animation_is_a_video_with_its_own_times(tmp_path, suffix):
     assert [frame.t_us for frame in source] == times
 
 
+@pytest.mark.parametrize("suffix", [".webp", ".png", ".avif", ".tiff"])
+def test_a_picture_that_stands_still_is_one_frame_of_the_rate_asked_for(tmp_path, suffix):
+    write_image(tmp_path / f"a{suffix}", GREY[0])
+    source = open_source(tmp_path / f"a{suffix}", fps=25)
+    assert (source.fps, source.frames) == (25, 1)
+
+
 def test_a_url_keeps_its_slashes(monkeypatch):
     asked = []
     monkeypatch.setattr("handheld.media.sources.open_video", asked.append)
     url = "http://h/x.mkv?sig=a//b&next=http://c/d"
     open_source(url)
     assert asked == [url]
+
+
+@pytest.mark.parametrize("number", [-1, 2**31, 1.5, "0", True])
+def test_what_is_no_number_of_a_camera_never_comes_to_opencv(number):
+    with pytest.raises(InputError, match="camera: expected a whole number in"):
+        open_camera(number, capture=lambda index: pytest.fail("was opened"))
+
+
+def test_a_camera_that_says_yes_and_gives_nothing():
+    class Absent(FakeCamera):
+        def read(self):
+            return True, None
+
+    with pytest.raises(MediaError, match="camera 0 stopped giving frames after 0"):
+        next(iter(open_camera(0, capture=Absent)))
+
+
+def test_an_empty_name_is_not_the_working_folder(tmp_path, monkeypatch):
+    write_image(tmp_path / "a.png", GREY[0])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="expected a video, a folder, a URL"):
+        open_source("")
+
+
+@pytest.mark.parametrize("name", ["none", "a.txt", "a\0b", "x" * 300])
+def test_what_is_no_folder(tmp_path, name):
+    (tmp_path / "a.txt").write_text("no folder")
+    with pytest.raises(MediaError, match="cannot be read as a folder"):
+        open_folder(tmp_path / name)
+    with pytest.raises(MediaError, match="cannot be read as a video"):
+        open_source(tmp_path / name)
 
 
 def test_no_camera():

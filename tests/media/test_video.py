@@ -305,3 +305,9 @@ def test_colours_survive_and_the_file_says_their_matrix(tmp_path, suffix, size, 
     with av.open(str(path)) as container:
         assert next(container.decode(video=0)).colorspace == number
     assert np.abs(next(iter(open_video(path))).image[10, 10].astype(int) - PAINT).max() <= 4
+
+
+@pytest.mark.parametrize("quality", [-1, 52, 20.0, True, "20"])
+def test_a_quality_that_is_none(tmp_path, quality):
+    with pytest.raises(InputError, match="quality: expected a whole number"):
+        VideoWriter(tmp_path / "a.mp4", quality=quality)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handheld.errors import InputError
 from handheld.media import Rect, crop, letterbox
 
 PICTURE = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
@@ -18,6 +19,12 @@ def test_beyond_the_border_it_is_black_or_the_nearest_pixel():
     outside = Rect(-1, 3, 2, 2)
     assert not crop(PICTURE, outside, (2, 2)).any()
     assert np.array_equal(crop(PICTURE, outside, (2, 2), border="replicate")[:, 0], PICTURE[2:4, 0])
+
+
+@pytest.mark.parametrize("border", ["constant", "", None])
+def test_another_border_is_not_taken_for_black(border):
+    with pytest.raises(InputError, match="border: expected black or replicate"):
+        crop(PICTURE, Rect(4, 3, 4, 2), (2, 4), border=border)
 
 
 def test_a_quarter_turn():

@@ -5,7 +5,9 @@ that are none.
 import io
 import os
 import stat
+import struct
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from handheld.pictures import (
     as_rgb,
     decode,
     decode_animation,
+    is_animated,
     of_image,
     resize,
     size_of,
@@ -69,6 +72,79 @@ def test_a_see_through_colour_of_16_bits_is_laid_on_white():
     values = np.array([[0, 1, 0x8000]], np.uint16)
     Image.fromarray(values).save(file, "PNG", transparency=0)
     assert decode(file.getvalue())[0, :, 0].tolist() == [255, 0, 0x80]
+
+
+def test_fractions_that_count_from_white_are_turned():
+    values = np.array([[0, 1, 0.25]], np.float32)
+    content = encoded(Image.fromarray(values), "TIFF", tiffinfo={262: 0})
+    assert decode(content)[0, :, 0].tolist() == [255, 0, 191]
+
+
+def test_a_tiff_of_12_bits_is_scaled():
+    """Scanners write it; its white is 4095."""
+    values = [0, 4095, 2048, 300]
+    bits = "".join(f"{value:012b}" for value in values)
+    rows = int(bits, 2).to_bytes(6, "big")
+    # Width, height, bits, no compression, black is zero, where the rows are, samples, rows, bytes.
+    tags = {256: 4, 257: 1, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 1, 279: len(rows)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = b"II" + struct.pack("<HI", 42, 8 + len(rows))
+    content = head + rows + struct.pack("<H", len(tags)) + entries + bytes(4)
+    assert decode(content)[0, :, 0].tolist() == [0, 255, 128, 18]
+
+
+def png_of(depth, colour_type, samples, key):
+    """A PNG with a row of samples, by the specification alone: Pillow writes no such depths."""
+
+    def chunk(name, data):
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    width = len(samples) // (3 if colour_type == 2 else 1)
+    bits = "".join(f"{sample:0{depth}b}" for sample in samples)
+    bits += "0" * (-len(bits) % 8)
+    row = b"\0" + int(bits, 2).to_bytes(len(bits) // 8, "big")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, 1, depth, colour_type, 0, 0, 0))
+        + chunk(b"tRNS", struct.pack(f">{len(key)}H", *key))
+        + chunk(b"IDAT", zlib.compress(row))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("depth", "shades"), [(1, [0, 255]), (2, [0, 85, 170, 255]), (4, range(0, 256, 17))]
+)
+def test_a_see_through_grey_of_few_bits_is_laid_on_white(depth, shades):
+    for key in range(2**depth):
+        content = png_of(depth, 0, range(2**depth), [key])
+        expected = [*shades[:key], 255, *shades[key + 1 :]]
+        assert decode(content)[0, :, 0].tolist() == expected
+
+
+def test_a_see_through_colour_of_48_bits_is_laid_on_white():
+    key = [0xC8C8, 0, 0]
+    samples = [*key, 0x00C8, 0, 0, 0x4000, 0x8000, 0xFFFF]
+    assert decode(png_of(16, 2, samples, key))[0].tolist() == [[255] * 3, [0] * 3, [64, 128, 255]]
+    # Not the colour whose upper bits are the lower ones of the key.
+    assert decode(png_of(16, 2, [0xC800, 0, 0], [0xC8, 0, 0]))[0].tolist() == [[200, 0, 0]]
+
+
+@pytest.mark.parametrize("form", ["TGA", "BMP"])
+def test_a_fourth_channel_of_noughts_hides_nothing(form):
+    picture = Image.new("RGBA", (4, 3), (200, 100, 10, 0))
+    content = bytearray(encoded(picture, form))
+    if form == "BMP":
+        # Pillow writes 32 bits without saying what the fourth is: say it, in a header of 108 bytes.
+        masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + bytes(52)
+        content = content[:54] + masks + content[54:]
+        struct.pack_into("<I", content, 10, 54 + len(masks))
+        struct.pack_into("<I", content, 14, 108)
+        struct.pack_into("<I", content, 30, 3)
+    assert decode(bytes(content))[0, 0].tolist() == [200, 100, 10]
+    assert decode(encoded(picture, "PNG"))[0, 0].tolist() == [255, 255, 255]
 
 
 def test_a_black_picture_of_16_bits_is_black():
@@ -204,6 +280,51 @@ def test_animations_keep_their_times(form):
 
 def test_one_picture_is_an_animation_of_one():
     assert len(list(decode_animation(DEEP["16-bit PNG"]))) == 1
+
+
+def test_a_picture_for_those_who_show_no_animation_is_none_of_it():
+    """APNG: a picture before the first frame's header."""
+    shades = [Image.new("RGB", (8, 8), (60 * n,) * 3) for n in range(3)]
+    content = encoded(
+        shades[0],
+        "PNG",
+        save_all=True,
+        append_images=shades[1:],
+        default_image=True,
+        duration=[40, 80],
+    )
+    timed = list(decode_animation(content))
+    assert [one.seconds for one in timed] == [0.04, 0.08]
+    assert [round(float(one.picture.mean()) / 60) for one in timed] == [1, 2]
+    assert is_animated(content)
+
+
+@pytest.mark.parametrize("form", ["TIFF", "MPO"])
+def test_pages_are_no_animation(form):
+    pages = [Image.new("RGB", (16, 16), (60 * n,) * 3) for n in range(3)]
+    content = encoded(pages[0], form, save_all=True, append_images=pages[1:])
+    assert not is_animated(content)
+    assert [one.picture.max() for one in decode_animation(content)] == [0]
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF"])
+def test_damage_of_any_kind_is_a_media_error(form):
+    """Pillow raises IndexError and TypeError too."""
+    shades = [Image.new("RGB", (8, 8), (60 * n,) * 3) for n in range(3)]
+    content = encoded(shades[0], form, save_all=True, append_images=shades[1:])
+    for position in range(len(content)):
+        for byte in (0, 0xFF):
+            damaged = content[:position] + bytes([byte]) + content[position + 1 :]
+            with suppress(MediaError):
+                list(decode_animation(damaged))
+
+
+def test_a_tiff_that_is_not_read_is_not_called_none():
+    content = encoded(Image.fromarray(RAMP), "TIFF").replace(
+        struct.pack("<HHI", 258, 3, 1) + b"\x10", struct.pack("<HHI", 258, 3, 1) + b"\x0e"
+    )
+    with pytest.raises(MediaError, match="got a TIFF of a form that is not read"):
+        decode(content)
 
 
 def test_resizing_keeps_what_has_the_size():

@@ -1,6 +1,8 @@
+from collections.abc import Callable
+
 import pytest
 
-from handheld.reports import seconds_text, size_text
+from handheld.reports import NONE, count_text, percent, seconds_text, size_text, times
 
 
 @pytest.mark.parametrize(
@@ -32,3 +34,8 @@ def test_sizes(size: int, text: str) -> None:
 )
 def test_seconds(seconds: float, text: str) -> None:
     assert seconds_text(seconds) == text
+
+
+@pytest.mark.parametrize("write", [size_text, count_text, seconds_text, percent, times])
+def test_what_is_no_number_is_a_dash(write: Callable[[float], str]) -> None:
+    assert [write(float(value)) for value in ("nan", "inf", "-inf")] == [NONE] * 3

@@ -84,6 +84,35 @@ def test_a_job_from_upload_to_download(client, until):
     assert json.loads(events.text.removeprefix("data: "))["state"] == "done"
 
 
+ODD_NAMES = (
+    "ü.html",
+    " lead",
+    "trail ",
+    "a?b#c.txt",
+    "<img src=x>.txt",
+    "a;b.txt",
+    "a:b",
+)
+
+
+def test_addresses_of_results_lead_to_them_whatever_their_names(client, until, stored):
+    url = shout(client).json()["url"]
+    finished(client, until, url)
+    result = stored()[0] / "result"
+    for name in (*ODD_NAMES, "a\\b.txt", "a\nb.txt"):
+        (result / name).write_text(name)
+    files = {file["name"]: file["url"] for file in client.get(url).json()["files"]}
+    # What no address can name is left out, and keeps nobody from all others.
+    assert files.keys() == {*ODD_NAMES, "shout.txt", "page/report.html"}
+    page = client.get(url, headers=PAGE).text
+    for name in ODD_NAMES:
+        assert files[name].isascii()
+        assert client.get(files[name]).content.decode() == name
+        assert f'href="{files[name]}"' in page
+    with zipfile.ZipFile(io.BytesIO(client.get(f"{url}/result.zip").content)) as archive:
+        assert set(archive.namelist()) == files.keys()
+
+
 def test_pages_for_people(client, until):
     start = client.get("/", headers=PAGE).text
     assert 'href="/new/shout"' in start

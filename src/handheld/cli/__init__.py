@@ -8,11 +8,14 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TextIO
 
 from handheld.errors import HandheldError
+from handheld.files import INTERRUPTS
 
 _AGAIN_S = 0.05  # until an interrupt that was dropped comes again
 
@@ -21,8 +24,8 @@ def main() -> None:
     """Run the command line.
 
     Exit status: 0 done, 1 an error that a person caused (one line says which), 2 a wrong call, 130
-    interrupted. A polite end (SIGTERM, as from ``timeout`` or ``docker stop``) is an interrupt too:
-    what was done is kept, temporary files are removed.
+    interrupted. A polite end (SIGTERM, as from ``timeout`` or ``docker stop``; SIGHUP, where a
+    terminal is closed) is an interrupt too: what was done is kept, temporary files are removed.
     """
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -31,7 +34,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     stops: list[int] = []
     try:
-        with _stopping_politely(stops):
+        with _stopping_politely(stops), _warning_in_a_line():
             from handheld.cli.app import app
 
             # Also as "python -m handheld", for which completion has no name.
@@ -62,7 +65,7 @@ def main() -> None:
 
 @contextmanager
 def _stopping_politely(stops: list[int]) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM interrupt what runs, and note which came.
+    """Let Ctrl-C, SIGTERM and SIGHUP interrupt what runs, and note which came.
 
     Who was told to ignore them still does. Python drops what is raised in a callback of its
     collector, or of a C library, which is where some libraries spend much of their time: the
@@ -85,7 +88,7 @@ def _stopping_politely(stops: list[int]) -> Iterator[None]:
     before = sys.unraisablehook
     sys.unraisablehook = dropped
     handlers = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in INTERRUPTS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             handlers[number] = signal.signal(number, interrupt)
     try:
@@ -98,6 +101,35 @@ def _stopping_politely(stops: list[int]) -> Iterator[None]:
         sys.unraisablehook = before
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _warning_in_a_line() -> Iterator[None]:
+    """Show warnings of ours as a person reads them: without the place in our source.
+
+    Those of other libraries are for whoever mends the program, and stay as they are.
+    """
+    from handheld.cli._output import shown
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if category.__module__.partition(".")[0] == "handheld":
+            print(f"warning: {shown(str(message))}", file=file or sys.stderr)
+        else:
+            before(message, category, filename, lineno, file, line)
+
+    before = warnings.showwarning
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def _open_closed_streams() -> None:

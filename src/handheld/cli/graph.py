@@ -44,9 +44,10 @@ def draw(
         raise InputError(f"no graph {name!r}; there are: hands, palms")
     config = hand_graph(HandOptions(max_hands=max_hands, palms_only=name == "palms"))
     if out is not None:
-        if out.suffix not in (".svg", ".mmd"):
+        suffix = out.suffix.lower()
+        if suffix not in (".svg", ".mmd"):
             raise InputError(f"{out}: expected a file that ends in .svg or .mmd")
-        write = to_svg if out.suffix == ".svg" else to_mermaid
+        write = to_svg if suffix == ".svg" else to_mermaid
         with atomic_path(out) as temporary:
             temporary.write_text(write(config), "utf-8")
         return

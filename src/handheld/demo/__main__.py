@@ -12,8 +12,10 @@ from markupsafe import Markup
 from rich.console import Console
 from rich.markup import escape
 
-from handheld.errors import HandheldError, MissingDependencyError
+from handheld.errors import FileError, HandheldError, MissingDependencyError
 from handheld.reports import html_section, write_page
+
+_INTERRUPTED = 130  # as a shell says it of Ctrl-C
 
 
 def write(page: Path, sections: Sequence[Markup]) -> None:
@@ -77,6 +79,13 @@ _SECTIONS = {
 }
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder}: cannot be made: {error.strerror}") from error
+
+
 def _left_out(title: str, error: MissingDependencyError) -> Markup:
     return html_section(title, f"Left out: {error}")
 
@@ -98,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     sections = []
     try:
-        options.out.mkdir(parents=True, exist_ok=True)
+        _make(options.out)
         for title, section in _SECTIONS.items():
             try:
                 sections.append(section(options, console))
@@ -110,6 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HandheldError as error:
         console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1
+    except KeyboardInterrupt:
+        console.print(f"stopped; {options.out} holds what was done, but no page")
+        return _INTERRUPTED
     console.print(f"wrote {page}", highlight=False, soft_wrap=True)
     return 0
 

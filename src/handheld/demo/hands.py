@@ -9,13 +9,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from handheld.engine.store import fetch
-from handheld.hands import MEDIAPIPE_HANDS, HandTracker
-from handheld.hands.recording import Recording, annotate, record
+from handheld.hands import MEDIAPIPE_HANDS, HandResult, HandTracker
+from handheld.hands.recording import HandDrawer, Recording, record
 from handheld.hands.report import report_section
 from handheld.media import Frame, open_video, write_animation
+from handheld.media.animation import shrink
 
 _REAL_CLIP = Path("hands/video/please.mkv")
-_MAX_FRAMES = 400  # all are kept, to be drawn on, and the animation is for a page
+_MAX_FRAMES = 400  # the animation is for a page
+_WIDTH = 480  # pixels, of the animation
 
 
 def choose_clip(video: str | None, data: str | None) -> Path:
@@ -34,17 +36,23 @@ def track(clip: Path, out: Path, console: Console) -> Markup:
     """Track a clip; write the animation and the JSON lines into a folder.
 
     Returns the page's section.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; the lines of the frames so far are written.
     """
     console.print("fetching the hand models (once) ...")
     fetch(MEDIAPIPE_HANDS)
     reader = open_video(clip)
-    frames: list[Frame] = []
+    drawn: list[Frame] = []
+    draw = HandDrawer()
     with HandTracker(max_hands=2) as tracker, Progress(console=console) as progress:
         total = min(reader.frames or _MAX_FRAMES, _MAX_FRAMES)
         task = progress.add_task(f"tracking {clip.name}", total=total)
 
-        def on_frame(recording: Recording, frame: Frame, _hands: object) -> None:
-            frames.append(frame)
+        def on_frame(recording: Recording, frame: Frame, hands: list[HandResult]) -> None:
+            # Small: 400 frames of a phone's film would be gigabytes.
+            picture = shrink(draw(frame, hands), _WIDTH)
+            drawn.append(Frame(picture, frame.t_us, frame.index))
             progress.update(task, completed=recording.frames)
 
         recording = record(
@@ -54,8 +62,10 @@ def track(clip: Path, out: Path, console: Console) -> Markup:
             fps=reader.fps,
             on_frame=on_frame,
         )
+        if recording.interrupted:
+            raise KeyboardInterrupt
         console.print("drawing ...")
-        write_animation(out / "hands.webp", annotate(frames, recording.hands))
+        write_animation(out / "hands.webp", drawn, width=_WIDTH)
         console.print(
             f"{recording.frames} frames at {recording.fps:.0f} frames/s, "
             f"detector ran {len(recording.detector_frames)} times"

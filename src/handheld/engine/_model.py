@@ -28,6 +28,9 @@ from handheld.untrusted import require_file
 # What LiteRT's bindings raise; tensors that do not fit into memory are a MemoryError.
 _RUNTIME_ERRORS = (ValueError, RuntimeError, MemoryError)
 
+MAX_THREADS = 1024
+"""Of one model: more than processors have, and fewer than end a process for want of memory."""
+
 
 class _AnyRuntime(Protocol):
     """What a model needs of a runtime, in this process or in another."""
@@ -101,7 +104,7 @@ class Model:
 
         Args:
             path: a ``.tflite`` file, or its stored form that ``compact`` makes, whatever its name.
-            threads: threads of the kernels, 1 or more.
+            threads: threads of the kernels, 1 to 1024.
             unpack_limit: bytes that a stored form may unpack to.
             isolated: True or ``RunLimits``: run it in a process of its own, as for any file of a
                 stranger; None: only where the checks cannot tell what its operators will read and
@@ -112,7 +115,7 @@ class Model:
         Raises:
             ModelError: it cannot be read, is corrupt, needs what the runtime does not have, or
                 crashes or hangs the process that opens it.
-            InputError: ``threads`` is less than 1, or ``isolated`` is something else.
+            InputError: ``threads`` is out of its range, or ``isolated`` is something else.
         """
         path = Path(path)
         if isolated is None and os.environ.get("HANDHELD_ISOLATED") == "1":
@@ -142,6 +145,7 @@ class Model:
         Takes and raises what ``open`` does.
         """
         whole_in_range("threads", threads, low=1)
+        whole_in_range("threads", threads, high=MAX_THREADS)
         ensure_isolation(isolated)
         content = unpacked(content, str(path), unpack_limit)
         # Offsets of a FlatBuffer are of 32 bits, with a sign in places.

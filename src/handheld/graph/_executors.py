@@ -218,8 +218,14 @@ class ThreadPool:
             for number in range(self._size)
         ]
         # Only now: the first to run asks whether it is one of them.
-        for thread in self._threads:
-            thread.start()
+        for number, thread in enumerate(self._threads):
+            try:
+                thread.start()
+            except RuntimeError as error:
+                self._threads = self._threads[:number]
+                raise GraphError(
+                    f"threads: the system starts {number} of {self._size}; ask for fewer"
+                ) from error
 
     def _await(self, waiter: "_Waiter", timeout: float | None) -> None:
         """Sleep until a waiter's wait is over or ``timeout`` seconds are."""

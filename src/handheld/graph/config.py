@@ -1,11 +1,12 @@
 """The description of a graph: nodes, how streams connect them, and what enters and leaves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Union
 
+from handheld.errors import GraphValidationError
 from handheld.graph.calculator import Calculator
-from handheld.graph.contract import InputPolicy, Ports
+from handheld.graph.contract import InputPolicy, Ports, check_ports
 
 Connections = str | Sequence[str] | Mapping[str, str]
 """Port -> stream; or streams in the order of the ports; or one stream for the only port."""
@@ -39,8 +40,17 @@ class GraphConfig:
     name: str = "graph"
 
     def __post_init__(self) -> None:
+        check_ports("inputs", self.inputs)
+        check_ports("side_inputs", self.side_inputs)
+        # A string is a sequence as well, but means one stream.
+        outputs = [self.outputs] if isinstance(self.outputs, str) else self.outputs
+        object.__setattr__(self, "outputs", tuple(outputs))
         # A generator could be walked once only, but one config runs any number of times.
-        object.__setattr__(self, "nodes", tuple(self.nodes))
+        nodes = tuple(self.nodes) if isinstance(self.nodes, Iterable) else (self.nodes,)
+        object.__setattr__(self, "nodes", nodes)
+        for node in nodes:
+            if not isinstance(node, Node):
+                raise GraphValidationError(f"nodes: expected Node(...) objects, got {node!r}")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from handheld.errors import GraphError
+from handheld.errors import GraphError, GraphValidationError
+from handheld.graph.types import is_type
 
 Ports = Mapping[str, Any]
 
@@ -85,6 +86,28 @@ class Contract:
     # As in MediaPipe, most calculators answer at the timestamp that they were asked at.
     timestamp_offset: int | None = 0
     process_bounds: bool = False
+
+    def __post_init__(self) -> None:
+        check_ports("inputs", self.inputs)
+        check_ports("outputs", self.outputs)
+        check_ports("side_inputs", self.side_inputs)
+        check_ports("side_outputs", self.side_outputs)
+
+
+def check_ports(name: str, ports: Ports) -> None:
+    """Raise :class:`GraphValidationError` for what does not map names to types.
+
+    Args:
+        name: of the ports, for messages.
+        ports: the mapping.
+    """
+    if not isinstance(ports, Mapping):
+        raise GraphValidationError(f"{name}: expected a mapping of names to types, got {ports!r}")
+    for port, hint in ports.items():
+        if not isinstance(port, str):
+            raise GraphValidationError(f"{name}: expected names as texts, got {port!r}")
+        if not is_type(hint):
+            raise GraphValidationError(f"{name}: expected a type for {port!r}, got {hint!r}")
 
 
 def _is_list(value: object) -> bool:

@@ -1,5 +1,6 @@
 """Graphs as pictures: Mermaid text for documents, SVG for everything else."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -24,6 +25,9 @@ _TURN = 26  # ... and how far it has come back where it is upright in its lane
 # the other end with the same name. Characters that no name has.
 _INPUT = "\0"
 _OUTPUT = "\1"
+
+# Controls, halves of surrogate pairs and what is no character: XML forbids them.
+_UNSEEN = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 _NODE_STYLE = ("#eef2fb", 6.0)  # fill, and radius of the corners
 _END_STYLE = ("#eef6ee", BOX_HEIGHT / 2)
@@ -129,8 +133,17 @@ def _label(name: str) -> str:
     return name.lstrip(_INPUT + _OUTPUT)
 
 
+def _seen(label: str) -> str:
+    """Return a label in one line, of letters that a file can hold and XML allows."""
+    return _UNSEEN.sub("\ufffd", " ".join(label.split()))
+
+
 def _quoted(label: str) -> str:
-    return '"' + label.replace('"', "#quot;") + '"'
+    return '"' + _seen(label).replace('"', "#quot;") + '"'
+
+
+def _escaped(label: str) -> str:
+    return escape(_seen(label))
 
 
 def _box_width(name: str) -> float:
@@ -220,7 +233,9 @@ def _svg_line(path: str, label: str, x: float, y: float, *, dashed: bool = False
     )
     if not label:
         return line
-    return f'{line}<text x="{x:.0f}" y="{y:.0f}" fill="#678" font-size="11">{escape(label)}</text>'
+    return (
+        f'{line}<text x="{x:.0f}" y="{y:.0f}" fill="#678" font-size="11">{_escaped(label)}</text>'
+    )
 
 
 def _svg_box(name: str, centre: Point, width: float) -> str:
@@ -231,5 +246,5 @@ def _svg_box(name: str, centre: Point, width: float) -> str:
         f'width="{width:.0f}" height="{BOX_HEIGHT:.0f}" '
         f'rx="{radius:.0f}" fill="{fill}" stroke="#9ab"/>'
         f'<text x="{x:.0f}" y="{y + 4:.0f}" text-anchor="middle" fill="#123">'
-        f"{escape(_label(name))}</text>"
+        f"{_escaped(_label(name))}</text>"
     )

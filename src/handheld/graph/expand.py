@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,24 @@ class FlatNode:
     side_inputs: Mapping[str, str]
     side_outputs: Mapping[str, str]
     policy: InputPolicy
+
+
+@dataclass(frozen=True)
+class SubgraphPorts:
+    """What a subgraph takes, by its own declaration: port -> stream, as of :class:`FlatNode`."""
+
+    name: str
+    contract: Contract
+    inputs: Mapping[str, str]
+    side_inputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class FlatGraph:
+    """A graph without subgraphs, and what these declared."""
+
+    nodes: tuple[FlatNode, ...]
+    subgraphs: tuple[SubgraphPorts, ...]
 
 
 @dataclass(frozen=True)
@@ -71,25 +89,34 @@ class _Wiring:
     side_outputs: Mapping[str, str]
 
 
-def expand(config: GraphConfig) -> list[FlatNode]:
-    """Return every calculator node of a graph and its subgraphs.
+def expand(config: GraphConfig) -> FlatGraph:
+    """Return every calculator node of a graph and its subgraphs, and what subgraphs take.
 
     Raises :class:`GraphValidationError` for a port that does not exist or is not connected, and for
     a name used twice.
     """
-    return list(_expand(config, _Scope(prefix="", streams={}, sides={})))
+    flat = _expand(config, _Scope(prefix="", streams={}, sides={}))
+    # Once more for all: a node may be called as one in a subgraph is in the whole graph.
+    _check_names(node.name for node in flat.nodes)
+    return flat
 
 
-def _expand(config: GraphConfig, scope: _Scope) -> Iterator[FlatNode]:
+def _expand(config: GraphConfig, scope: _Scope) -> FlatGraph:
+    nodes: list[FlatNode] = []
+    subgraphs: list[SubgraphPorts] = []
     for node, short_name in zip(config.nodes, _names(config.nodes), strict=True):
         name = scope.prefix + short_name
         calculator = node.calculator
         contract = _contract(calculator, name)
         wiring = _wiring(node, contract, name, scope)
         if isinstance(calculator, GraphConfig):
-            yield from _expand_subgraph(calculator, name, wiring)
-        else:
-            yield FlatNode(
+            inner = _expand_subgraph(calculator, name, wiring)
+            nodes += inner.nodes
+            ports = SubgraphPorts(name, contract, wiring.inputs, wiring.side_inputs)
+            subgraphs += [ports, *inner.subgraphs]
+            continue
+        nodes.append(
+            FlatNode(
                 name=name,
                 calculator=calculator,
                 contract=contract,
@@ -99,17 +126,19 @@ def _expand(config: GraphConfig, scope: _Scope) -> Iterator[FlatNode]:
                 side_outputs=wiring.side_outputs,
                 policy=node.policy or contract.policy,
             )
+        )
+    return FlatGraph(tuple(nodes), tuple(subgraphs))
 
 
-def _expand_subgraph(config: GraphConfig, name: str, wiring: _Wiring) -> list[FlatNode]:
+def _expand_subgraph(config: GraphConfig, name: str, wiring: _Wiring) -> FlatGraph:
     scope = _Scope(
         prefix=f"{name}/",
         streams={**wiring.inputs, **wiring.outputs},
         sides={**wiring.side_inputs, **wiring.side_outputs},
     )
-    nodes = list(_expand(config, scope))
+    flat = _expand(config, scope)
     sent: set[str] = set()
-    for node in nodes:
+    for node in flat.nodes:
         sent.update(node.outputs.values())
     for output in config.outputs:
         if scope.stream(output) not in sent:
@@ -119,15 +148,13 @@ def _expand_subgraph(config: GraphConfig, name: str, wiring: _Wiring) -> list[Fl
                 f"subgraph {name!r}: no node of it makes its output {output!r}"
                 f"{advice if output in config.inputs else ''}"
             )
-    return nodes
+    return flat
 
 
 def _names(nodes: Sequence[Node]) -> list[str]:
     """Name each node: as it says, or after its calculator, with a number where that is taken."""
     explicit = [node.name for node in nodes if node.name]
-    for name, number in Counter(explicit).items():
-        if number > 1:
-            raise GraphValidationError(f"two nodes are called {name!r}; give each its own name")
+    _check_names(explicit)
     # The names that people chose first, wherever they stand: an automatic one makes way.
     used = set(explicit)
     names = []
@@ -136,6 +163,12 @@ def _names(nodes: Sequence[Node]) -> list[str]:
         used.add(name)
         names.append(name)
     return names
+
+
+def _check_names(names: Iterable[str]) -> None:
+    for name, number in Counter(names).items():
+        if number > 1:
+            raise GraphValidationError(f"two nodes are called {name!r}; give each its own name")
 
 
 def _default_name(calculator: Any) -> str:
@@ -248,6 +281,11 @@ class _PortList:
     def _by_port(self, connections: Connections) -> dict[str, str]:
         if isinstance(connections, Mapping):
             return {port: _plain(name) for port, name in connections.items()}
+        if not isinstance(connections, Iterable):
+            raise GraphValidationError(
+                f"node {self.node!r}: expected the names of {self.direction} streams, "
+                f"got {connections!r}"
+            )
         # A string is a sequence as well, but means one stream.
         names = [connections] if isinstance(connections, str) else list(connections)
         if len(names) > len(self.ports):

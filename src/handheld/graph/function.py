@@ -155,8 +155,15 @@ def _read_signature(function: Callable[..., Any]) -> _Signature:
             f"{_name(function)}() is async or a generator, whose call gives no result at once; "
             "write a plain function, or a Calculator class that sends several packets"
         )
-    hints = get_type_hints(function)
-    parameters = inspect.signature(function).parameters
+    try:
+        hints = get_type_hints(function)
+        parameters = inspect.signature(function).parameters
+    # What is no function, or has an annotation that names nothing.
+    except (TypeError, ValueError, NameError) as error:
+        raise GraphValidationError(
+            f"{function!r} cannot become a calculator: {error}; "
+            "write a function with annotations, or a Calculator class"
+        ) from error
     inputs = []
     options = {}
     for name, parameter in parameters.items():

@@ -12,7 +12,7 @@ from handheld.errors import GraphValidationError
 from handheld.graph._suggest import suggestion
 from handheld.graph.config import BackEdge, GraphConfig
 from handheld.graph.contract import Ports
-from handheld.graph.expand import FlatNode, expand
+from handheld.graph.expand import FlatNode, SubgraphPorts, expand
 from handheld.graph.types import accepts, type_name
 
 INPUT = ""
@@ -104,7 +104,8 @@ def plan(config: GraphConfig) -> GraphPlan:
     stream, two producers of one stream, types that do not fit, a port left open, a sync set that
     names an unknown port, and a cycle without a back edge.
     """
-    nodes = expand(config)
+    flat = expand(config)
+    nodes = flat.nodes
     streams = _ProducerTable("stream", config.inputs)
     sides = _ProducerTable("side packet", config.side_inputs)
     # All producers before any consumer: a node may take what one further down the list sends.
@@ -112,9 +113,11 @@ def plan(config: GraphConfig) -> GraphPlan:
         streams.add(node.name, node.outputs, node.contract.outputs)
     for node in nodes:
         sides.add(node.name, node.side_outputs, node.contract.side_outputs)
+    takers: list[FlatNode | SubgraphPorts] = [*nodes, *flat.subgraphs]
+    for taker in takers:
+        streams.check(taker.name, taker.inputs, taker.contract.inputs)
+        sides.check(taker.name, taker.side_inputs, taker.contract.side_inputs)
     for node in nodes:
-        streams.check(node.name, node.inputs, node.contract.inputs)
-        sides.check(node.name, node.side_inputs, node.contract.side_inputs)
         _check_policy(node)
     for stream in config.outputs:
         if stream not in streams.producers:

@@ -3,7 +3,7 @@
 import types
 from itertools import chain, starmap
 from numbers import Complex, Integral, Real
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 # numpy's numbers are no int, float or complex, but registered as these. An int is good where a
 # float is expected, and both where a complex is (PEP 484).
@@ -12,6 +12,22 @@ _NUMBERS: dict[type, tuple[type, ...]] = {
     float: (int, Real),
     complex: (int, float, Complex),
 }
+
+
+# Of typing's own forms, such as Any, Literal["a"] and NewType.
+_TYPING = ("typing", "typing_extensions")
+
+
+def is_type(hint: Any) -> bool:
+    """Whether something may stand as the type of a port."""
+    if hint is None or isinstance(hint, type | types.GenericAlias | types.UnionType):
+        return True
+    return type(hint).__module__ in _TYPING
+
+
+def without_notes(hint: Any) -> Any:
+    """Return ``X`` for ``Annotated[X, ...]``: notes say nothing about what fits."""
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
 def is_union(hint: Any) -> bool:
@@ -47,6 +63,8 @@ def accepts(input_type: Any, output_type: Any) -> bool:
     >>> accepts(list[int], list[str]), accepts(list, list[str])
     (False, True)
     """
+    input_type = without_notes(input_type)
+    output_type = without_notes(output_type)
     if input_type == output_type or _fits_all(input_type) or _fits_all(output_type):
         return True
     # The sender's union first: each of its members has to fit some member of the taker's.
@@ -100,6 +118,7 @@ def runtime_classes(hint: Any) -> tuple[type, ...]:
     >>> runtime_classes(list[int]), runtime_classes(object), runtime_classes(str | bytes)
     ((<class 'list'>,), (), (<class 'str'>, <class 'bytes'>))
     """
+    hint = without_notes(hint)
     if is_union(hint):
         return _union_classes(get_args(hint))
     if hint is None:

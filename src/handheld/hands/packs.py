@@ -124,7 +124,8 @@ def _folder(pack: str | os.PathLike[str]) -> Path:
         folder = Path(pack)
     except TypeError:
         raise ModelError(f"no model pack {pack!r}: {unknown}") from None
-    if not folder.is_dir():
+    # Not Path.is_dir, which raises for names that no file can have.
+    if not os.path.isdir(folder):
         raise ModelError(f"no model pack {str(pack)!r}: {unknown}")
     return folder
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from handheld.errors import HandheldError
-from handheld.files import ensure_apart, open_lines, uninterrupted
+from handheld.files import LineWriter, ensure_apart, open_lines, uninterrupted
 from handheld.graph import Packet
 from handheld.hands.drawing import draw_hands
 from handheld.hands.result import HandResult, Palm, Region
@@ -212,9 +212,9 @@ class _Outputs:
 
     def __init__(self, nodes: dict[str, Any] | None):
         self._nodes = nodes
-        self._draw = _Drawer()
+        self._draw = HandDrawer()
         self.video: VideoWriter | None = None
-        self.lines: IO[str] | None = None
+        self.lines: LineWriter | None = None
 
     def write(self, frame: Frame, hands: list[HandResult]) -> None:
         """Write a frame, and forget what its nodes sent."""
@@ -274,13 +274,14 @@ def _finished_in_any_case(recording: Recording) -> Iterator[ExitStack]:
             recording.interrupted = True
 
 
-class _Drawer:
-    """Draws hands with a trace of where each has been."""
+class HandDrawer:
+    """Draws the hands of one frame after another, with a trace of where each has been."""
 
     def __init__(self) -> None:
         self._traces: dict[int, deque[Any]] = defaultdict(lambda: deque(maxlen=_TRACE_LENGTH))
 
     def __call__(self, frame: Frame, hands: list[HandResult]) -> Image:
+        """Return a copy of the frame's picture, (height, width, 3) uint8, with its hands."""
         # A hand that is out of view would come back at the end of a line across the picture.
         for gone in self._traces.keys() - {hand.id for hand in hands}:
             del self._traces[gone]
@@ -288,15 +289,6 @@ class _Drawer:
             self._traces[hand.id].append(hand.centre)
         traces = {id_: list(trace) for id_, trace in self._traces.items()}
         return draw_hands(frame.image, hands, traces=traces)
-
-
-def annotate(frames: Iterable[Frame], hands: Iterable[list[HandResult]]) -> list[Frame]:
-    """Return copies of frames with their hands drawn."""
-    draw = _Drawer()
-    annotated: list[Frame] = []
-    for frame, of_frame in zip(frames, hands, strict=True):
-        annotated.append(Frame(draw(frame, of_frame), frame.t_us, frame.index))
-    return annotated
 
 
 def _note_detection(recording: Recording, packet: Packet[Any]) -> None:
@@ -310,7 +302,7 @@ def _keep(nodes: dict[str, Any], stream: str, packet: Packet[Any]) -> None:
 
 
 def _write_line(
-    lines: IO[str], frame: Frame, hands: list[HandResult], nodes: dict[str, Any] | None
+    lines: LineWriter, frame: Frame, hands: list[HandResult], nodes: dict[str, Any] | None
 ) -> None:
     # One object a line, so that a reader needs no more than a line in memory.
     line: dict[str, Any] = {

@@ -17,12 +17,16 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     Raises :class:`MediaError` for a missing, empty, truncated or foreign file; see
     :func:`handheld.pictures.decode`.
     """
+    return decode(read_content(path), str(path))
+
+
+def read_content(path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a picture file. Raises :class:`MediaError` for what is no file."""
     try:
         require_file(path)
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise MediaError(f"{path}: cannot be read as a picture: {error}") from error
-    return decode(content, str(path))
 
 
 def write_image(path: str | os.PathLike[str], image: Image) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import mimetypes
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -10,16 +11,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from handheld.errors import MediaError
+from handheld.errors import InputError, MediaError
 from handheld.media.frame import Frame, Image
-from handheld.media.images import read_image
+from handheld.media.images import read_content, read_image
 from handheld.media.video_reader import MediaWarning, VideoReader, open_video
-from handheld.pictures import SUFFIXES, as_rgb, decode_animation
-from handheld.ranges import in_range
+from handheld.pictures import SUFFIXES, as_rgb, decode, decode_animation, is_animated
+from handheld.ranges import in_range, whole_in_range
 
-# Read by Pillow: FFmpeg before 9 does not read animated WebP. It does read GIF, with a better
-# clock.
-_ANIMATIONS = frozenset({".webp", ".apng"})
+# Read by Pillow, though they may be animated: FFmpeg before 9 does not read animated WebP. It does
+# read GIF, with a better clock.
+_PICTURES = SUFFIXES - {".gif"} | {".apng"}
 
 # Pictures that we do not read, besides what mimetypes knows, which depends on the machine.
 _OTHER_PICTURES = frozenset(
@@ -42,6 +43,7 @@ _OTHER_PICTURES = frozenset(
 # Failed reads in a row until a camera counts as gone: one that changes its exposure may miss a
 # frame.
 _CAMERA_TRIES = 5
+_LAST_CAMERA = 2**31 - 1  # that OpenCV can count to
 _USUAL_FPS = 30.0  # of cameras whose driver does not know
 _CAP_PROP_FPS = 5  # of OpenCV, which is not needed here where ``capture`` is passed
 
@@ -117,11 +119,14 @@ def open_folder(folder: str | Path, *, fps: float = 30.0) -> FrameSource:
         fps: frames per second, in (0, 1,000,000].
 
     Raises:
-        MediaError: there is no picture in it, or none can be read.
+        MediaError: there is no such folder, no picture in it, or none can be read.
         InputError: ``fps`` is out of its range.
     """
     _ensure_rate(fps)
-    files = sorted(path for path in Path(folder).iterdir() if _is_visible_file(path))
+    try:
+        files = sorted(path for path in Path(folder).iterdir() if _is_visible_file(path))
+    except (OSError, ValueError) as error:  # ValueError: its name holds a NUL
+        raise MediaError(f"{folder}: cannot be read as a folder: {error}") from error
     pictures = [path for path in files if path.suffix.lower() in SUFFIXES]
     if not pictures:
         raise MediaError(
@@ -137,14 +142,11 @@ def open_folder(folder: str | Path, *, fps: float = 30.0) -> FrameSource:
 
 
 def open_animation(path: str | Path) -> FrameSource:
-    """Open an animated picture (WebP, APNG, GIF) as a video with the file's own times.
+    """Open an animated picture (WebP, GIF, APNG, AVIF) as a video with the file's own times.
 
     Raises :class:`MediaError` for a missing, truncated or foreign file.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be read as a picture: {error}") from error
+    content = read_content(path)
     name = str(path)
     # Decoded once for their number and times, and again for each loop: pictures are not kept, of
     # which a clip may have more than memory holds.
@@ -167,7 +169,13 @@ def open_camera(
         index: 0 is the first camera.
         clock: seconds.
         capture: opens a camera; OpenCV's ``VideoCapture`` by default.
+
+    Raises:
+        InputError: ``index`` is no number of a camera.
+        MediaError: there is none of that number, or it cannot be opened.
     """
+    # OpenCV 5 takes -1 as "any", and ends the process where there is none.
+    whole_in_range("camera", index, low=0, high=_LAST_CAMERA)
     if capture is None:
         # Late: whoever reads a folder needs no OpenCV.
         from handheld.media._opencv import cv2
@@ -187,27 +195,34 @@ def open_source(source: str | Path, *, fps: float = 30.0) -> VideoReader | Frame
     """Open whatever ``source`` names.
 
     A folder is pictures, ``-`` is a video on standard input, a number for which there is no file or
-    folder is a camera, a picture is one frame, and anything else is a video file or a URL.
+    folder is a camera, a picture is one frame, or as many as it has where it is animated, and
+    anything else is a video file or a URL.
 
     Args:
         source: what to open.
         fps: of what has no times of its own: folders and single pictures.
+
+    Raises:
+        InputError: an empty name, or a rate out of its range.
+        MediaError: it cannot be opened.
     """
     text = str(source)
+    if not text:  # which Path takes for the working folder
+        raise InputError("expected a video, a folder, a URL or the number of a camera, got ''")
     path = Path(source)
-    if path.is_dir():
+    if os.path.isdir(path):
         return open_folder(path, fps=fps)
-    if text.isdecimal() and not path.exists():
+    if text.isdecimal() and not os.path.exists(path):
         return open_camera(int(text))
     # Before its suffix is looked at, and as text: a Path would make one slash of two.
     if "://" in text:
         return open_video(text)
-    suffix = path.suffix.lower()
-    if suffix in _ANIMATIONS:
+    if path.suffix.lower() not in _PICTURES:
+        return open_video(text)
+    content = read_content(path)
+    if is_animated(content, text):
         return open_animation(path)
-    if suffix in SUFFIXES and suffix != ".gif":
-        return open_arrays([read_image(path)], fps=fps)
-    return open_video(text)
+    return open_arrays([decode(content, text)], fps=fps)
 
 
 class _Camera:
@@ -245,7 +260,7 @@ class _Camera:
     def _read(self) -> Image:
         for _ in range(_CAMERA_TRIES):
             is_grabbed, picture = self._device.read()
-            if is_grabbed:
+            if is_grabbed and picture is not None:  # some drivers say yes, and give nothing
                 if picture.ndim == 2:  # an infrared camera's
                     return as_rgb(picture)
                 return as_rgb(picture[:, :, 2::-1])  # OpenCV's order is blue, green, red

@@ -2,16 +2,19 @@
 
 from functools import partial
 from math import cos, sin
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from handheld.errors import InputError
 from handheld.media._opencv import cv2
 from handheld.media.frame import Image
 from handheld.media.rect import Rect
 
 Border = Literal["black", "replicate"]
 """What lies beyond a picture: black, or the nearest pixel."""
+
+_BORDERS = get_args(Border)
 
 # Pixels of a side that OpenCV warps: it counts them in 16 bits.
 _LONGEST_SIDE = 32_000
@@ -29,7 +32,12 @@ def crop(image: Image, rect: Rect, size: tuple[int, int], *, border: Border = "b
         rect: may reach beyond the picture; there it is black, or with ``border="replicate"`` the
             nearest pixel.
         size: (height, width) of the result.
+
+    Raises:
+        InputError: another border.
     """
+    if border not in _BORDERS:
+        raise InputError(f"border: expected black or replicate, got {border!r}")
     height, width = size
     image, rect = _thinned(image, rect)
     # Whole coordinates are the middles of pixels in both pictures, with no half-pixel shift:

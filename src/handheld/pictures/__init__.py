@@ -13,12 +13,18 @@ from handheld.pictures.formats import FORMATS, MAX_PIXELS, SUFFIXES, Picture
 from handheld.pictures.sizes import resample
 
 if TYPE_CHECKING:
-    from handheld.pictures.decoder import TimedPicture, decode, decode_animation, size_of
+    from handheld.pictures.decoder import (
+        TimedPicture,
+        decode,
+        decode_animation,
+        is_animated,
+        size_of,
+    )
     from handheld.pictures.modes import of_image, resize, to_grey
 
 _MODULES = {
     "modes": ("of_image", "resize", "to_grey"),
-    "decoder": ("TimedPicture", "decode", "decode_animation", "size_of"),
+    "decoder": ("TimedPicture", "decode", "decode_animation", "is_animated", "size_of"),
 }
 _HOME: dict[str, str] = {}
 for _module, _names in _MODULES.items():
@@ -34,6 +40,7 @@ __all__ = [
     "as_rgb",
     "decode",
     "decode_animation",
+    "is_animated",
     "of_image",
     "resample",
     "resize",

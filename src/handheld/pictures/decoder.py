@@ -4,16 +4,21 @@ import io
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from handheld.errors import MediaError, TooManyPixelsError
 from handheld.pictures.formats import FORMATS, MAX_PIXELS, Picture
-from handheld.pictures.modes import black_is_zero, to_rgb
+from handheld.pictures.modes import in_full_range, to_rgb, with_whole_key, without_empty_alpha
 from handheld.pictures.pillow import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
-_BROKEN = (OSError, ValueError, SyntaxError, RuntimeError)
-"""What Pillow's decoders raise of files that are damaged."""
+_ANIMATED = ("WEBP", "GIF", "PNG", "AVIF")
+"""Formats whose pictures follow one another in time: pages of a TIFF do not."""
+
+_TIFF = (b"II*\0", b"MM\0*")
+"""How files of it begin."""
 
 
 class TimedPicture(NamedTuple):
@@ -48,20 +53,24 @@ def decode(content: bytes, name: str = "picture") -> Picture:
 
 
 def decode_animation(content: bytes, name: str = "animation") -> Iterator[TimedPicture]:
-    """Yield the pictures of an animated file (WebP, GIF, APNG), or the only one of any other.
+    """Yield the pictures of an animated file (WebP, GIF, APNG, AVIF), or the first of any other.
 
     Raises as :func:`decode`.
     """
     with _opened(io.BytesIO(content), name) as opened:
-        try:
-            for picture in ImageSequence.Iterator(opened):
-                array = to_rgb(_loaded(picture, name), name)
-                # Known once the pixels are; 100 is what browsers take where a file says 0 or
-                # nothing.
-                milliseconds = float(picture.info.get("duration") or 100)
-                yield TimedPicture(array, milliseconds / 1000)
-        except (*_BROKEN, EOFError) as error:
-            raise MediaError(f"{name}: cannot be read as a picture: {error}") from error
+        with _explained(name):
+            last = _count(opened)
+        for picture in islice(_frames(opened, name), _first(opened), last):
+            array = to_rgb(_loaded(picture, name), name)
+            # Known once the pixels are; 100 is what browsers take where a file says 0 or nothing.
+            milliseconds = float(picture.info.get("duration") or 100)
+            yield TimedPicture(array, milliseconds / 1000)
+
+
+def is_animated(content: bytes, name: str = "picture") -> bool:
+    """Whether :func:`decode_animation` gives more than one picture. Raises as :func:`decode`."""
+    with _opened(io.BytesIO(content), name) as opened, _explained(name):
+        return _count(opened) - _first(opened) > 1
 
 
 def size_of(path: str | os.PathLike[str], name: str = "") -> tuple[int, int]:
@@ -83,7 +92,7 @@ def size_of(path: str | os.PathLike[str], name: str = "") -> tuple[int, int]:
         try:
             with Path(path).open("rb") as file, _opened(file, name) as opened:
                 width, height = opened.size
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: its name holds a NUL
             raise MediaError(f"{name}: cannot be read as a picture: {error}") from error
     return height, width
 
@@ -98,7 +107,7 @@ def _opened(file: BinaryIO, name: str) -> Any:
     # Of twice as many pixels as Pillow warns of, more than MAX_PIXELS.
     except Image.DecompressionBombError as error:
         raise TooManyPixelsError(f"{name}: cannot be read as a picture: {error}") from error
-    except (*_BROKEN, Image.DecompressionBombWarning) as error:
+    except Exception as error:  # see _explained
         raise MediaError(f"{name}: cannot be read as a picture: {error}") from error
     width, height = opened.size
     if width * height > MAX_PIXELS:
@@ -106,16 +115,47 @@ def _opened(file: BinaryIO, name: str) -> Any:
         raise TooManyPixelsError(
             f"{name}: has {width} x {height} pixels; expected at most {MAX_PIXELS:,} in all"
         )
-    return opened
+    return with_whole_key(opened)
 
 
 def _loaded(picture: Any, name: str) -> Any:
     """Return a picture with its pixels, upright."""
-    try:
+    with _explained(name):
         picture.load()
-        return black_is_zero(ImageOps.exif_transpose(picture), picture)
-    except _BROKEN as error:
+        seen = without_empty_alpha(picture)
+        return in_full_range(ImageOps.exif_transpose(seen), picture)
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Say of a file that is damaged which one it is.
+
+    Of such, Pillow's decoders raise whatever comes: IndexError, TypeError and struct.error too.
+    """
+    try:
+        yield
+    except Exception as error:
         raise MediaError(f"{name}: cannot be read as a picture: {error}") from error
+
+
+def _frames(opened: Any, name: str) -> Iterator[Any]:
+    pictures = ImageSequence.Iterator(opened)
+    while True:
+        with _explained(name):
+            picture = next(pictures, None)
+        if picture is None:
+            return
+        yield picture
+
+
+def _first(opened: Any) -> int:
+    """Return 1 where the first picture is for those who show no animations (APNG), else 0."""
+    return int(getattr(opened, "default_image", False))
+
+
+def _count(opened: Any) -> int:
+    """Return how many pictures there are, up to the last that follows in time."""
+    return getattr(opened, "n_frames", 1) if opened.format in _ANIMATED else 1
 
 
 def _described(file: BinaryIO) -> str:
@@ -123,4 +163,7 @@ def _described(file: BinaryIO) -> str:
     file.seek(0)
     if not size:
         return "an empty file"
+    if file.read(4) in _TIFF:
+        return "a TIFF of a form that is not read: save it with 8 or 16 bits, or as PNG"
+    file.seek(0)
     return f"{size} bytes that begin with {file.read(8)!r}"

@@ -16,6 +16,11 @@ _BITS_PER_SAMPLE = 258
 _PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
 _NO_COLOUR = -1
+# What a step of 2 and of 4 bits is of 8; how colours of 16 bits lie in a PNG.
+_WIDENED = {"L;2": 85, "L;4": 17}
+_DEEP_COLOURS = "RGB;16B"
+_OFTEN_WITHOUT_ALPHA = ("BMP", "TGA")
+_WITHOUT_ALPHA = {"RGBA": "RGB", "LA": "L"}
 _PREMULTIPLIED = {"RGBa": "RGBA", "La": "LA"}
 
 
@@ -36,7 +41,7 @@ def to_rgb(image: Any, name: str = "picture") -> Picture:
 
     Raises as :func:`of_image`.
     """
-    image = black_is_zero(image, image)
+    image = in_full_range(image, image)
     mode = image.mode
     if mode == "I" or mode in _DEEP:
         values = np.asarray(image)
@@ -57,19 +62,59 @@ def to_rgb(image: Any, name: str = "picture") -> Picture:
         raise MediaError(f"{name}: pictures of mode {mode} cannot be read: {error}") from error
 
 
-def black_is_zero(image: Any, opened: Any) -> Any:
-    """Return a 16-bit picture whose white is 65,535: Pillow turns those of 8 bits alone where a
-    TIFF file counts from white.
+def in_full_range(image: Any, opened: Any) -> Any:
+    """Return a picture of a TIFF file whose black is 0 and whose white is the most of its mode.
+
+    Pillow keeps 12 bits as they are in 16, and turns files that count from white for 8 bits alone.
 
     Args:
         image: of Pillow's.
         opened: the same as it was opened, with the tags of its file.
     """
     tags = getattr(opened, "tag_v2", {})
-    is_16_bit = image.mode in _DEEP and tags.get(_BITS_PER_SAMPLE) == (16,)
-    if not (is_16_bit and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO):
+    if image.mode in _DEEP and tags.get(_BITS_PER_SAMPLE) == (12,):
+        values = np.asarray(image).astype(np.uint16)
+        # The upper bits once more below, so that 4095 becomes 65,535.
+        image = Image.fromarray(values << 4 | values >> 8)
+    if tags.get(_PHOTOMETRIC) != _WHITE_IS_ZERO:
         return image
-    return Image.fromarray(np.uint16(2**16 - 1) - np.asarray(image).astype(np.uint16))
+    if image.mode in _DEEP:
+        return Image.fromarray(np.uint16(2**16 - 1) - np.asarray(image).astype(np.uint16))
+    if image.mode == "F":
+        return Image.fromarray(1 - np.asarray(image))
+    return image
+
+
+def with_whole_key(image: Any) -> Any:
+    """Return a PNG whose see-through colour is one of the colours that Pillow gives.
+
+    Pillow widens 2 and 4 bits to 8 and cuts 16 bits of colours, but leaves this colour as the file
+    has it.
+
+    Args:
+        image: of Pillow's, opened and not yet loaded.
+    """
+    tiles = getattr(image, "tile", None)
+    if image.format != "PNG" or not tiles:
+        return image
+    key = image.info.get("transparency")
+    layout = tiles[0][-1]  # Pillow's word for how numbers lie in the file
+    if isinstance(key, int) and layout in _WIDENED:
+        image.info["transparency"] = key * _WIDENED[layout]
+    if isinstance(key, tuple) and layout == _DEEP_COLOURS:
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    return image
+
+
+def without_empty_alpha(image: Any) -> Any:
+    """Return a BMP or TGA without its fourth channel where that is 0 everywhere: programs that know
+    of none leave it so, and nothing of the picture would be seen.
+    """
+    if image.format not in _OFTEN_WITHOUT_ALPHA or image.mode not in _WITHOUT_ALPHA:
+        return image
+    if image.getchannel("A").getextrema() != (0, 0):
+        return image
+    return image.convert(_WITHOUT_ALPHA[image.mode])
 
 
 def to_grey(picture: Picture) -> NDArray[np.uint8]:

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable
 
-NONE = "–"  # noqa: RUF001 - a dash where there is no number
+NONE = "–"  # noqa: RUF001 - a dash where there is no number, NaN and infinity among them
 
 
 def ratio(value: float, unit: float) -> float | None:
@@ -38,6 +38,8 @@ def seconds_text(seconds: float) -> str:
     >>> seconds_text(0.000171), seconds_text(0.00612), seconds_text(3120)
     ('171 µs', '6.12 ms', '52 min')
     """
+    if not math.isfinite(seconds):
+        return NONE
     if seconds < 60:
         return _scaled(seconds, ((1, "s"), (1e-3, "ms"), (1e-6, "µs")))
     minutes = round(seconds / 60)
@@ -61,7 +63,9 @@ def percent(share: float | None, digits: int = 2) -> str:
     >>> percent(0.9412), percent(None)
     ('94.12 %', '–')
     """
-    return NONE if share is None else f"{share * 100:.{digits}f} %"
+    if share is None or not math.isfinite(share):
+        return NONE
+    return f"{share * 100:.{digits}f} %"
 
 
 def times(factor: float | None) -> str:
@@ -70,7 +74,7 @@ def times(factor: float | None) -> str:
     >>> times(94.2), times(1.073), times(None)
     ('94x', '1.1x', '–')
     """
-    if factor is None:
+    if factor is None or not math.isfinite(factor):
         return NONE
     # Bounds are where rounding reaches the next form: 9.96 would be written as 10.0.
     if factor >= 9.95:
@@ -81,6 +85,8 @@ def times(factor: float | None) -> str:
 
 
 def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> str:
+    if not math.isfinite(value):
+        return NONE
     smallest = units[-1][0]
     for unit, name in units:
         # 999.6 of a unit would be written as 1000: it is 1.00 of the next.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from handheld.service.jobs._table import JobRecord
 from handheld.service.jobs.folders import Folders, key_of
@@ -51,10 +52,11 @@ class ServiceContext:
         """Return what may be downloaded, which is nothing before the job has ended."""
         if not job.ended:
             return []
-        return [
-            {"name": file.name, "bytes": file.bytes, "url": f"/jobs/{job_id}/files/{file.name}"}
-            for file in self.folders.results(job.key)
-        ]
+        described = []
+        for file in self.folders.results(job.key):
+            url = f"/jobs/{job_id}/files/{quote(file.name)}"
+            described.append({"name": file.name, "bytes": file.bytes, "url": url})
+        return described
 
 
 def status(job: JobRecord) -> dict[str, Any]:

@@ -20,6 +20,12 @@ def test_bars_are_as_high_as_their_values() -> None:
     assert "Latency. from 0 to 10" in drawn
 
 
+def test_a_bar_of_no_number_is_none() -> None:
+    bars = [ChartBar(float("nan"), "a"), ChartBar(5, "b"), ChartBar(float("inf"), "c")]
+    drawn = str(draw_bars(bars, "Latency", width=300, height=100, up=MS))
+    assert [high for _, high in heights(drawn)] == [1.0, 100.0, 1.0]
+
+
 def test_rows_of_shares_are_darker_the_larger() -> None:
     row = HeatRow("cats", [1.0, 0.0], ["all", "none"])
     drawn = str(

@@ -43,3 +43,26 @@ def test_points_limits_and_the_line_through_the_best() -> None:
     assert '"limit missed"' in drawn
     assert drawn.count('class="front"') == 1
     assert "&lt;poor&gt;</text>" in drawn
+
+
+def test_what_is_no_number_has_no_place() -> None:
+    nan = float("nan")
+    points = [
+        ScatterPoint("good", 1e4, 0.8, "good", "best"),
+        ScatterPoint("no share", 2e4, nan, "no share", "best"),
+        ScatterPoint("no cost", nan, 0.9, "no cost", "best"),
+    ]
+    drawn = str(
+        draw_scatter(
+            points,
+            "Shares",
+            width=500,
+            height=300,
+            across=AxisWords("size", size_text),
+            up="share",
+            ceilings=[ChartLimit(nan, False)],
+        )
+    )
+    assert drawn.count('class="point') == 1
+    assert "no share" not in drawn
+    assert "nan" not in drawn

@@ -160,6 +160,15 @@ NAMES = {
     "long": ("x" * 300, "at most 255 bytes"),
     "deep": ("d/" * 40 + "x", "32 folders deep"),
 }
+
+
+def with_number(content, sign, offset, form, number):
+    """Return an archive with another number at an offset from a sign."""
+    changed = bytearray(content)
+    struct.pack_into(form, changed, content.index(sign) + offset, number)
+    return bytes(changed)
+
+
 HOSTILE = {
     "link in a tar": (
         tar_of([(member("a", tarfile.SYMTYPE, "/etc/passwd"), b"")]),
@@ -206,6 +215,12 @@ HOSTILE = {
     "damaged zip": (
         zip_of({"a": b"abcdef"}).replace(b"PK\x03\x04", b"PK\x03\x04", 1)[:40] + b"zz" * 80,
         "missing|broken",
+    ),
+    "zip without a name": (zip_of({"abc": b"x"}).replace(b"abc", b"\0bc"), "broken"),
+    "zip with a member before the file": (
+        # Of the archive's end where the directory begins.
+        with_number(zip_of({"a": b"x"}), b"PK\x05\x06", 16, "<I", 60),
+        "broken",
     ),
     "damaged tar": (b"x" + GOOD["tar"][1:], "broken"),
     "text": (b"hello", "expected a .zip"),

@@ -31,6 +31,7 @@ def test_values(field, text, value):
         (NUMBER, "many", "expected a number, got 'many'"),
         (NUMBER, "", "expected a number, got nothing"),
         (FormField(name="n", label="N", type="number"), str(math.nan), "got nan"),
+        (FormField(name="n", label="N", type="number"), "1e999", r"in \(-inf, inf\), got inf"),
         (
             FormField(name="c", label="C", type="choice", choices=("a", "b")),
             "d",
@@ -58,6 +59,21 @@ def test_files_are_kept_under_names_of_ours():
         (lambda: FormField(name="../x", label="X"), "a name of a-z"),
         (lambda: FormField(name="token", label="X"), "neither 'kind' nor 'token'"),
         (lambda: FormField(name="x", label="X", type="choice"), "needs choices"),
+        (lambda: FormField(name="x", label="X", type="data"), "expected a type of file, text, "),
+        (lambda: FormField(name="x", label="X", accept=".zip"), "accept as a list of texts"),
+        (
+            lambda: FormField(name="x", label="X", type="choice", choices=("a",), default="b"),
+            "X: expected one of a, got 'b'",
+        ),
+        (
+            lambda: FormField(name="x", label="X", type="number", default="many"),
+            "X: expected a number, got 'many'",
+        ),
+        (
+            lambda: JobKind(name="x", title="X", entry="a:b", fields=(NUMBER, NUMBER)),
+            "kind 'x': two fields are called 'n'",
+        ),
+        (lambda: Limits(running=None), "running: expected a whole number of 1 or more, got None"),
         (
             lambda: JobKind(name="x", title="X", entry="os.system"),
             "'package.module:function', got 'os.system'",

@@ -121,9 +121,10 @@ class ExampleStore:
             # Its owner's alone from the first moment on: SQLite would make it for all to read.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             require_file(self.path)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: its name holds a NUL
+            reason = getattr(error, "strerror", None) or error
             raise InputError(
-                f"{self.path} cannot be used as a store of examples: {error.strerror}"
+                f"{self.path} cannot be used as a store of examples: {reason}"
             ) from error
         with self._open() as connection:
             # Here, and not with the first example, a file that is something else is refused.

@@ -1,6 +1,7 @@
 """Axes of a chart: from values to pixels, and where the ticks go."""
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -58,8 +59,11 @@ class Axis:
         low = min(known, default=1.0)
         high = max(known, default=1.0)
         if log:
-            factor = max((high / low) ** room, _MIN_FACTOR)
-            return cls(low / factor, high * factor, start, end, log=True)
+            # By logarithms: the ratio of the largest to the smallest number is none.
+            factor = max(math.exp((math.log(high) - math.log(low)) * room), _MIN_FACTOR)
+            low = max(low / factor, sys.float_info.min)
+            high = min(high * factor, sys.float_info.max)
+            return cls(low, high, start, end, log=True)
         # Room too where all values are one, or 0.
         gap = max((high - low) * room, abs(high) * 1e-3, 1e-9)
         return cls(low - gap, high + gap, start, end)
@@ -68,7 +72,8 @@ class Axis:
         """Return the pixel of a value; values outside of the range go to the nearer end."""
         value = min(max(value, self.low), self.high)
         if self.log:
-            share = math.log(value / self.low) / math.log(self.high / self.low)
+            decades = math.log(self.high) - math.log(self.low)
+            share = (math.log(value) - math.log(self.low)) / decades
         else:
             share = (value - self.low) / (self.high - self.low)
         return self.start + share * (self.end - self.start)

@@ -1,5 +1,6 @@
 """Bars, one a thing, and rows of shares below them."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -54,6 +55,8 @@ def draw_bars(
 ) -> Markup:
     """Draw a bar for each value, and below them rows of cells, the darker the larger their share.
 
+    What is no number is drawn as 0; its words say what it is.
+
     Args:
         bars: values; nothing is drawn without any.
         title: of the chart.
@@ -64,7 +67,7 @@ def draw_bars(
     """
     if not bars:
         return Markup("")
-    values = [bar.value for bar in bars]
+    values = list(map(_length, bars))
     highest = max(values)
     # From 0 on, or the lengths of bars would not be in the ratio of their values.
     y = Axis(0, highest or 1, _TOP + height, _TOP)
@@ -73,8 +76,8 @@ def draw_bars(
     for value in (0.0, highest):
         elements.append(_LINE.format(columns.left, y.at(value), width - _RIGHT))
         elements.append(_tick(columns.left, y.at(value) + 4, up.write(value)))
-    for number, bar in enumerate(bars):
-        tall = max(1.0, y.start - y.at(bar.value))  # one of 0 is seen, and pointed at, too
+    for number, (bar, value) in enumerate(zip(bars, values, strict=True)):
+        tall = max(1.0, y.start - y.at(value))  # one of 0 is seen, and pointed at, too
         classes = "amount marked" if bar.is_marked else "amount"
         x = columns.at(number)
         elements.append(_BAR.format(classes, x, y.start - tall, columns.width, tall, 1, bar.words))
@@ -85,6 +88,10 @@ def draw_bars(
         top += _ROW
     described = f"from {up.write(min(values))} to {up.write(highest)}"
     return svg(title, described, width, top + 4, elements)
+
+
+def _length(bar: ChartBar) -> float:
+    return bar.value if math.isfinite(bar.value) else 0.0
 
 
 class _Columns(NamedTuple):

@@ -1,7 +1,8 @@
 """Curves: training, and anything else that goes on along an axis."""
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, groupby
 
 from markupsafe import Markup
 
@@ -56,6 +57,8 @@ def draw_curves(  # noqa: PLR0913  # options by keyword, each by itself
 ) -> Markup:
     """Draw a line for each curve; the axis up is logarithmic where values span decades.
 
+    A line has a gap where a value is no number, as a loss that has become one.
+
     Args:
         curves: points of each, by name.
         title: of the chart.
@@ -67,9 +70,9 @@ def draw_curves(  # noqa: PLR0913  # options by keyword, each by itself
         marks: values across at which a dashed line stands, by what a pointer over it is told.
     """
     thinned = {name: thin(curve) for name, curve in curves.items() if curve}
-    if not thinned:
+    points = list(filter(_has_place, chain.from_iterable(thinned.values())))
+    if not points:
         return Markup("")
-    points = list(chain.from_iterable(thinned.values()))
     steps = [step for step, _ in points]
     y = _value_axis([loss for _, loss in points], height, zero=zero)
     # The axis up first: its numbers say where the one across begins.
@@ -78,9 +81,14 @@ def draw_curves(  # noqa: PLR0913  # options by keyword, each by itself
     elements = [grid(Scale(x, tick_text(across.write), across.title, width // 85), upward)]
     for number, (name, curve) in enumerate(thinned.items()):
         elements.append(_line(number, name, curve, x, y))
-    for words, value in (marks or {}).items():
-        elements.append(_MARK.format(x=x.at(value), y0=y.start, y1=y.end, words=words))
+    elements += _marks(marks or {}, x, y)
     return svg(title, _description(thinned), width, height, elements)
+
+
+def _marks(marks: Mapping[str, float], x: Axis, y: Axis) -> Iterator[Markup]:
+    for words, value in marks.items():
+        if math.isfinite(value):
+            yield _MARK.format(x=x.at(value), y0=y.start, y1=y.end, words=words)
 
 
 def _description(curves: Mapping[str, Curve]) -> str:
@@ -99,8 +107,15 @@ def _value_axis(values: Sequence[float], height: int, *, zero: bool) -> Axis:
     return Axis.around(values, height - _BOTTOM, _TOP, log=is_log, room=0.04)
 
 
+def _has_place(point: tuple[float, float]) -> bool:
+    return all(map(math.isfinite, point))
+
+
 def _line(number: int, name: str, curve: Curve, x: Axis, y: Axis) -> Markup:
-    path = "M" + "L".join(f"{x.at(step):.1f} {y.at(loss):.1f}" for step, loss in curve)
+    path = ""
+    for has_place, points in groupby(curve, _has_place):
+        if has_place:
+            path += "M" + "L".join(f"{x.at(step):.1f} {y.at(loss):.1f}" for step, loss in points)
     colour = number % COLOURS
     dash = number // COLOURS % 3  # curves of one colour differ in their dashes
     return _CURVE.format(colour, dash, path, name)

@@ -1,5 +1,6 @@
 """Shares against a cost: points with their names, what no other beats, what was asked."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -95,7 +96,7 @@ def draw_scatter(  # noqa: PLR0913  # options by keyword, each by itself
     """Draw points over a logarithmic axis of costs, and a line through those that no other beats.
 
     Args:
-        points: one or more.
+        points: one or more; those of which the cost or the share is no number are left out.
         title: of the chart.
         width: in pixels.
         height: in pixels.
@@ -104,7 +105,8 @@ def draw_scatter(  # noqa: PLR0913  # options by keyword, each by itself
         ceilings: costs that were asked at most.
         floors: shares that were asked at least.
     """
-    plot = _Plot.of(points, width, height, across, ceilings, floors)
+    points = list(filter(_has_place, points))
+    plot = _Plot.of(points, width, height, across, list(filter(_is_asked, ceilings)), floors)
     texts = [f"asked: {percent(floor.value, 1)}" for floor in floors]
     boxes = []
     for floor, text in zip(floors, texts, strict=True):
@@ -124,6 +126,14 @@ def draw_scatter(  # noqa: PLR0913  # options by keyword, each by itself
     elements += map(plot.mark, points)
     elements += map(_name, plot.pixels, labels)
     return svg(title, "; ".join(point.words for point in points), width, height, elements)
+
+
+def _has_place(point: ScatterPoint) -> bool:
+    return math.isfinite(point.cost) and math.isfinite(point.share)
+
+
+def _is_asked(limit: ChartLimit) -> bool:
+    return math.isfinite(limit.value)
 
 
 @dataclass(frozen=True)

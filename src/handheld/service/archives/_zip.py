@@ -60,6 +60,9 @@ def _content(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
 
 
 def _check(info: zipfile.ZipInfo, target: Unpacking) -> None:
+    # zipfile takes both on trust: an entry without a name, and one that lies before the file.
+    if not info.filename or info.header_offset < 0:
+        raise target.reject("expected a ZIP archive, got one with a broken directory")
     if info.flag_bits & (_ENCRYPTED | _MASKED):
         raise target.reject(
             "expected a member that is not encrypted; pack it again without a password",

@@ -152,8 +152,10 @@ class Folders:
                 continue
 
 
-def _is_text(name: str) -> bool:
-    """Whether a name can stand in a page: one that is no UTF-8 cannot, nor be asked for."""
+def _can_be_asked_for(name: str) -> bool:
+    """Whether a name can stand in a page and in an address, whose path is split by servers."""
+    if "\\" in name or "\n" in name:
+        return False
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
@@ -165,7 +167,7 @@ def _files(folder: Path) -> Iterator[ResultFile]:
     """Return the plain files of a folder whose names can be shown."""
     for path, info in _walked(folder):
         shown = Path(path).relative_to(folder).as_posix()
-        if _is_text(shown):
+        if _can_be_asked_for(shown):
             yield ResultFile(shown, info.st_size)
 
 

@@ -1,16 +1,18 @@
 """A kind of job: the seam between this room and those that have work to do."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from handheld.errors import InputError
 from handheld.ranges import in_range
 
 Spec = dict[str, Any]
 Report = Callable[[float, str], None]
+_FieldType = Literal["file", "text", "number", "choice", "flag"]
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _MAX_TEXT = 10_000  # characters: a long letter
 
@@ -31,7 +33,7 @@ class FormField:
 
     name: str
     label: str
-    type: Literal["file", "text", "number", "choice", "flag"] = "text"
+    type: _FieldType = "text"
     help: str = ""
     required: bool = True
     default: str = ""
@@ -46,8 +48,17 @@ class FormField:
                 f"field {self.name!r}: expected a name of a-z, 0-9 and _ that is neither 'kind' "
                 "nor 'token'"
             )
+        if self.type not in get_args(_FieldType):
+            known = ", ".join(get_args(_FieldType))
+            raise InputError(f"field {self.name!r}: expected a type of {known}, got {self.type!r}")
         if self.type == "choice" and not self.choices:
             raise InputError(f"field {self.name!r}: a choice needs choices")
+        for name in ("accept", "choices"):
+            # A text is a sequence too, of letters.
+            if isinstance(getattr(self, name), str):
+                raise InputError(f"field {self.name!r}: expected {name} as a list of texts")
+        if self.default:
+            self.parse(self.default)
 
     def parse(self, text: str) -> Any:
         """Return what a person entered as a value, None for nothing.
@@ -121,6 +132,9 @@ class JobKind:
                 f"kind {self.name!r}: expected an entry such as 'package.module:function', "
                 f"got {self.entry!r}"
             )
+        for name, number in Counter(field.name for field in self.fields).items():
+            if number > 1:
+                raise InputError(f"kind {self.name!r}: two fields are called {name!r}")
 
     def field(self, name: str) -> FormField:
         """Return a field by name. Raises :class:`InputError` if the form has none of that name."""

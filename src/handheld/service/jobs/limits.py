@@ -10,7 +10,8 @@ DAY = 86400.0
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The limits of a server: seconds and days in (0, inf), all others whole numbers of 1 or more.
+    """The limits of a server: seconds and days in (0, inf), all others whole numbers of 1 or more;
+    ``memory_bytes`` may be None, for none.
 
     ``running`` and ``uploads`` count for each server process, the others for all that share a
     database. ``processes`` are those of one job; it may have eight times as many threads (not
@@ -45,5 +46,5 @@ class Limits:
             value = getattr(self, field.name)
             if field.type is float:
                 in_range(field.name, value, low=0, low_open=True)
-            elif value is not None:
+            elif value is not None or field.default is not None:
                 whole_in_range(field.name, value, low=1)
