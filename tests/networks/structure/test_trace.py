@@ -5,8 +5,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from torch import nn  # noqa: E402
+from torch.nn.utils import prune  # noqa: E402
 
-from handheld.errors import CompileError  # noqa: E402
+from handheld.errors import CompileError, InputError  # noqa: E402
 from handheld.networks.structure import example_of, macs, shape_of, trace, with_shapes  # noqa: E402
 
 
@@ -42,6 +43,25 @@ def test_shapes_follow_a_new_example_and_modes_stay():
         traced.get_submodule("1").training,
     ] == [True, True, False]
     assert example_of(traced).shape == (5, 3, 6, 6)
+
+
+def half_pruned(layer):
+    return prune.l1_unstructured(layer, "weight", 0.5)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # torch says that its older norms are old
+@pytest.mark.parametrize("by_hooks", [nn.utils.weight_norm, nn.utils.spectral_norm, half_pruned])
+def test_modules_that_compute_weights_in_hooks_are_traced(by_hooks):
+    module = nn.Sequential(by_hooks(nn.Linear(5, 8)), nn.ReLU(), nn.Linear(8, 3)).eval()
+    example = torch.randn(2, 5)
+    # As after training: what the hook computed has a history, which torch cannot copy.
+    expected = module(example)
+    torch.testing.assert_close(trace(module, example)(example), expected)
+
+
+def test_what_is_no_module_is_named():
+    with pytest.raises(InputError, match="expected a torch module, got function"):
+        trace(lambda x: x, torch.randn(2, 5))
 
 
 def test_whole_numbers_as_input():
