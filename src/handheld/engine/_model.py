@@ -1,7 +1,6 @@
 """A model that is open."""
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -15,7 +14,13 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from handheld.engine._file import ModelFile, read, resized
-from handheld.engine._isolated import IsolatedRuntime, RunLimits, ensure_isolation
+from handheld.engine._isolated import (
+    MOST_THREADS,
+    IsolatedRuntime,
+    RunLimits,
+    ensure_isolation,
+    isolation_asked,
+)
 from handheld.engine._litert import Runtime
 from handheld.engine._packed import UNPACK_LIMIT, unpacked
 from handheld.engine._tensor_info import ModelSignature, TensorInfo
@@ -101,7 +106,7 @@ class Model:
 
         Args:
             path: a ``.tflite`` file, or its stored form that ``compact`` makes, whatever its name.
-            threads: threads of the kernels, 1 or more.
+            threads: threads of the kernels, 1 to 1024.
             unpack_limit: bytes that a stored form may unpack to.
             isolated: True or ``RunLimits``: run it in a process of its own, as for any file of a
                 stranger; None: only where the checks cannot tell what its operators will read and
@@ -112,10 +117,11 @@ class Model:
         Raises:
             ModelError: it cannot be read, is corrupt, needs what the runtime does not have, or
                 crashes or hangs the process that opens it.
-            InputError: ``threads`` is less than 1, or ``isolated`` is something else.
+            InputError: ``threads`` is out of range, or ``isolated`` or ``HANDHELD_ISOLATED`` is
+                something else.
         """
         path = Path(path)
-        if isolated is None and os.environ.get("HANDHELD_ISOLATED") == "1":
+        if isolated is None and isolation_asked():
             isolated = True
         try:
             require_file(path)
@@ -141,14 +147,14 @@ class Model:
 
         Takes and raises what ``open`` does.
         """
-        whole_in_range("threads", threads, low=1)
+        whole_in_range("threads", threads, low=1, high=MOST_THREADS)
         ensure_isolation(isolated)
         content = unpacked(content, str(path), unpack_limit)
         # Offsets of a FlatBuffer are of 32 bits, with a sign in places.
         if len(content) > MAX_BYTES:
             raise ModelError(f"{path}: {len(content)} bytes, expected at most {MAX_BYTES}")
         file = read(content, str(path))
-        return cls(Path(path), content, file, threads=threads, isolated=isolated)
+        return cls(Path(path), content, file, threads=int(threads), isolated=isolated)
 
     def _start(self, file: ModelFile) -> _AnyRuntime:
         """A runtime for the file, in this process if nothing speaks against it."""
