@@ -113,6 +113,28 @@ def test_an_operator_that_the_format_lacks_names_its_layer():
         to_tflite(net, torch.randn(1, 1, 8, 8), metadata={})
 
 
+@pytest.mark.parametrize(
+    ("layer", "operator"),
+    [
+        (torch.nn.AvgPool2d(3, 2, 1, count_include_pad=False), "StablehloReduceWindow"),
+        (torch.nn.AvgPool2d(5, 2, 2, count_include_pad=False), "StablehloReduceWindow"),
+        (torch.nn.ConvTranspose2d(2, 3, 3, stride=2, padding=1), "conv_transpose"),
+    ],
+)
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_options_that_the_format_lacks_name_the_layer(layer, operator, precision):
+    net = torch.nn.Sequential()
+    net.add_module("conv", torch.nn.Conv2d(1, 2, 3))
+    net.add_module("odd", layer)
+    example = torch.randn(1, 1, 10, 10)
+    message = (
+        rf"^layer 'odd' \({type(layer).__name__}\) has options that the device format lacks "
+        rf"\(of the operator {operator}\); choose others, or replace it$"
+    )
+    with pytest.raises(CompileError, match=message):
+        to_tflite(net, example, metadata={}, precision=precision, calibration=[example])
+
+
 def test_what_cannot_be_exported_says_so():
     class Branches(torch.nn.Module):
         def forward(self, x):
