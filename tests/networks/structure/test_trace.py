@@ -8,7 +8,14 @@ from torch import nn  # noqa: E402
 from torch.nn.utils import prune  # noqa: E402
 
 from handheld.errors import CompileError, InputError  # noqa: E402
-from handheld.networks.structure import example_of, macs, shape_of, trace, with_shapes  # noqa: E402
+from handheld.networks.structure import (  # noqa: E402
+    channels_of,
+    example_of,
+    macs,
+    shape_of,
+    trace,
+    with_shapes,
+)
 
 
 def test_the_copy_computes_the_same_and_the_module_stays_as_it_was(build):
@@ -57,6 +64,30 @@ def test_modules_that_compute_weights_in_hooks_are_traced(by_hooks):
     # As after training: what the hook computed has a history, which torch cannot copy.
     expected = module(example)
     torch.testing.assert_close(trace(module, example)(example), expected)
+
+
+class Passing(nn.Module):
+    """Hands on whatever it is given, as wrappers do."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, *args, **kwargs):
+        return self.inner(*args, **kwargs)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, where it compiles
+@pytest.mark.parametrize("wrap", [Passing, nn.DataParallel, torch.compile])
+def test_modules_in_wrappers_are_traced_and_cut(wrap):
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 2)).eval()
+    example = torch.randn(2, 3, 8, 8)
+    traced = trace(wrap(module), example)
+    torch.testing.assert_close(traced(example), module(example))
+    other = torch.randn(5, 3, 8, 8)
+    torch.testing.assert_close(traced(other), module(other))
+    # The convolution's channels go, the answers stay.
+    assert sum(not group.pinned for group in channels_of(traced).groups) == 1
 
 
 def test_what_is_no_module_is_named():
