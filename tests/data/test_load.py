@@ -497,6 +497,7 @@ def test_arrays_that_are_none(tmp_path: Path) -> None:
             {"text_columns": "text"},
             "text_columns: expected a list of names, got the text 'text': give .'text'.",
         ),
+        ({"text_columns": ("a", "a")}, "text_columns: expected each name once"),
         ({"text_columns": (1,)}, "text_columns: expected a list of names, got .1,."),
     ],
 )

@@ -33,6 +33,8 @@ def require_names(name: str, values: Any) -> None:
     is_list = isinstance(values, Sequence)
     if not is_list or not all(isinstance(value, str) for value in values):
         raise InputError(f"{name}: expected a list of names, got {values!r}")
+    if len(set(values)) < len(values):
+        raise InputError(f"{name}: expected each name once, got {values!r}")
 
 
 def require_text(name: str, value: Any) -> None:
