@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 pytest.importorskip("litert_torch", reason="needs the extra 'train'")
 
 from ai_edge_litert import schema_py_generated as schema  # noqa: E402
+from torch.nn.utils import prune  # noqa: E402
 
 from handheld.compile import to_tflite  # noqa: E402
 from handheld.compile._flatbuffer import unpack  # noqa: E402
@@ -181,7 +182,7 @@ def test_wrong_arguments(net, samples, options, message):
 
 
 def half_pruned(layer):
-    return torch.nn.utils.prune.l1_unstructured(layer, "weight", 0.5)
+    return prune.l1_unstructured(layer, "weight", 0.5)
 
 
 @pytest.mark.parametrize("module", [None, torch.relu, torch.nn.Linear])

@@ -597,8 +597,8 @@ def test_members_learn_from_a_teacher_that_is_frozen(
         ({"model": nn.Linear}, "model: expected"),
         ({"data": "photos/"}, "data: expected Splits, as handheld.data.load gives them"),
         ({"settings": {}}, "settings: expected FamilySettings, got {}"),
-        ({"targets": 60}, "targets: expected a whole number from 1 to 16, got 60"),
-        ({"targets": 0}, "targets: expected a whole number from 1 to 16, got 0"),
+        ({"targets": 60}, "targets: expected a whole number in [1, 16], got 60"),
+        ({"targets": 0}, "targets: expected a whole number in [1, 16], got 0"),
     ],
 )
 def test_arguments_of_another_kind_are_named(

@@ -165,7 +165,7 @@ def test_files_that_cannot_be_opened(tmp_path):
 @pytest.mark.parametrize("threads", [0, 100_000, 1.5, True, "2"])
 def test_threads_that_cannot_be_are_named(fixtures, threads):
     # Of a hundred thousand the runtime ends the process.
-    message = f"threads: expected a whole number from 1 to 1024, got {threads!r}"
+    message = rf"threads: expected a whole number in \[1, 1024\], got {threads!r}"
     with pytest.raises(InputError, match=message):
         Model.open(fixtures / "tiny_add.tflite", threads=threads)
 

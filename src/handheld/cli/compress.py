@@ -137,8 +137,8 @@ def pick(
     source = opened.folder / member.file
     is_itself = source.exists() and target.exists() and target.samefile(source)
     output = Output(json=json, quiet=quiet, out=None if is_itself else target)
-    made = [one.file for one in (*opened.references, *opened.members)]
-    output.reads(*(opened.folder / name for name in ("family.json", *made)))
+    files = [one.file for one in (*opened.references, *opened.members)]
+    output.reads(*(opened.folder / name for name in ("family.json", *files)))
     path = opened.copy(member, target)
     latency = member.latency.median * 1e3
     output.result(

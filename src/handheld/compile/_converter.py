@@ -272,8 +272,8 @@ def _require_known(graph: Any, names: Mapping[int, str], module: torch.nn.Module
         layer = names.get(node.outputs[0], "")
         layer_type = dict(module.named_modules()).get(layer)
         user = f"layer {layer!r} ({type(layer_type).__name__})" if layer_type else "the module"
-        kind = type(node.builtinOptions2).__name__.removesuffix("OptionsT")
-        raise CompileError(_lacking_options(user, kind))
+        operator = type(node.builtinOptions2).__name__.removesuffix("OptionsT")
+        raise CompileError(_lacking_options(user, operator))
 
 
 def _lacking_options(user: str, operator: str) -> str:

@@ -108,8 +108,8 @@ def _undivided(path: Path, arrays: Arrays) -> _Archive:
         raise InputError(
             f"{path}: holds x and x_train, and either could be meant to train on: save one of them"
         )
-    whole = {"x_train": arrays["x"], "y_train": arrays["y"]}
-    return _Archive(path, {**arrays, **whole}, is_divided=False)
+    as_train = {"x_train": arrays["x"], "y_train": arrays["y"]}
+    return _Archive(path, {**arrays, **as_train}, is_divided=False)
 
 
 def _labels(archive: _Archive, suffix: str) -> Labels:
@@ -124,7 +124,8 @@ def _labels(archive: _Archive, suffix: str) -> Labels:
         )
     if inputs.ndim == 0 or 0 in inputs.shape[1:]:
         raise archive.error(
-            f"{archive.name('x', suffix)} has the shape {list(inputs.shape)}: expected (examples, ...)"
+            f"{archive.name('x', suffix)} has the shape {list(inputs.shape)}: "
+            "expected (examples, ...)"
         )
     labels = archive.arrays[f"y_{suffix}"]
     if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras saves those of CIFAR
