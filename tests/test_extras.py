@@ -119,6 +119,24 @@ def test_from_import_keeps_the_words() -> None:
     assert "opencv-python-headless" in done.stderr
 
 
+def test_texts_and_arrays_are_read_without_what_reads_pictures(tmp_path: Path) -> None:
+    done = run(
+        f"""
+        import numpy as np
+        from pathlib import Path
+        from handheld.data import from_pairs, load, read_table
+        folder = Path({str(tmp_path)!r})
+        (folder / "a.tsv").write_text("good\\tyes\\nbad\\tno\\n" * 10)
+        np.savez(folder / "b.npz", x=np.zeros((20, 4, 4, 1), np.uint8), y=np.arange(20) % 2)
+        read_table(folder / "a.tsv")
+        from_pairs([(f"text {{i}}", i % 2) for i in range(20)])
+        print(len(load(folder / "a.tsv").train), len(load(folder / "b.npz").train))
+        """,
+        *EVERYTHING,
+    )
+    assert done.stdout.strip() == "16 16", done.stderr
+
+
 def test_others_who_look_for_a_package_are_left_alone() -> None:
     done = run(
         """

@@ -172,12 +172,31 @@ def test_a_port_that_cannot_be_is_a_wrong_call(room: str, port: str):
     assert "--port" in refused.output
 
 
+@pytest.mark.parametrize(
+    ("option", "said", "expected"),
+    [
+        ("--max-size", "92%", "nothing but its size"),
+        ("--max-size", "200KB, plain", "nothing but its size"),
+        ("--max-latency", "70KB", "nothing but its latency"),
+        ("--min-accuracy", "5ms", "nothing but its accuracy"),
+    ],
+)
+def test_a_limit_of_something_else_is_refused(
+    family: Family, option: str, said: str, expected: str
+):
+    done = RUNNER.invoke(app, ["compress", "pick", str(family.folder), option, said])
+    assert isinstance(done.exception, InputError)
+    assert str(done.exception) == f"{option}: expected {expected}, got {said!r}"
+
+
 def test_a_member_is_not_copied_over_the_family(family: Family, tmp_path: Path):
+    (tmp_path / family.teacher.file).write_bytes(b"teacher")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    pick = ["compress", "pick", str(tmp_path), "--max-size", "1GB"]
-    for name in ("family.json", *(one.file for one in family.members)):
+    pick = ["compress", "pick", str(tmp_path), "--max-size", "1MB"]
+    for name in ("family.json", family.teacher.file, *(one.file for one in family.members)):
         RUNNER.invoke(app, [*pick, "--out", str(tmp_path / name)])
         RUNNER.invoke(app, [*pick, "--out", str(tmp_path / "copy"), "--json", str(tmp_path / name)])
+    assert RUNNER.invoke(app, [*pick, "--out", str(tmp_path / "copy")]).exit_code == 0
     after = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "copy"}
     assert after.keys() == before.keys()
     assert all(after[name] == content for name, content in before.items())

@@ -1,5 +1,6 @@
 import contextlib
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 pytest.importorskip("litert_torch", reason="needs the extra 'train'")
 
 from ai_edge_litert import schema_py_generated as schema  # noqa: E402
+from torch.nn.utils import prune  # noqa: E402
 
 from handheld.compile import to_tflite  # noqa: E402
 from handheld.compile._flatbuffer import unpack  # noqa: E402
@@ -112,6 +114,28 @@ def test_an_operator_that_the_format_lacks_names_its_layer():
         to_tflite(net, torch.randn(1, 1, 8, 8), metadata={})
 
 
+@pytest.mark.parametrize(
+    ("layer", "operator"),
+    [
+        (torch.nn.AvgPool2d(3, 2, 1, count_include_pad=False), "StablehloReduceWindow"),
+        (torch.nn.AvgPool2d(5, 2, 2, count_include_pad=False), "StablehloReduceWindow"),
+        (torch.nn.ConvTranspose2d(2, 3, 3, stride=2, padding=1), "conv_transpose"),
+    ],
+)
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_options_that_the_format_lacks_name_the_layer(layer, operator, precision):
+    net = torch.nn.Sequential()
+    net.add_module("conv", torch.nn.Conv2d(1, 2, 3))
+    net.add_module("odd", layer)
+    example = torch.randn(1, 1, 10, 10)
+    message = (
+        rf"^layer 'odd' \({type(layer).__name__}\) has options that the device format lacks "
+        rf"\(of the operator {operator}\); choose others, or replace it$"
+    )
+    with pytest.raises(CompileError, match=message):
+        to_tflite(net, example, metadata={}, precision=precision, calibration=[example])
+
+
 def test_what_cannot_be_exported_says_so():
     class Branches(torch.nn.Module):
         def forward(self, x):
@@ -147,11 +171,46 @@ def test_a_file_that_disagrees_is_not_written(net, samples, tmp_path, monkeypatc
         ({"checks": [np.zeros((1, 3, 16, 16), np.float32)]}, "like the example"),
         ({"checks": [np.full((1, 3, 32, 32), np.nan, np.float32)]}, "not finite"),
         ({"metadata": {"x": object()}}, "JSON"),
+        ({"tolerance": float("nan")}, r"tolerance: expected a number in \[0, inf\], got nan"),
+        ({"tolerance": -1}, "tolerance: expected"),
+        ({"tolerance": "1"}, "tolerance: expected"),
     ],
 )
 def test_wrong_arguments(net, samples, options, message):
     with pytest.raises(InputError, match=message):
         to_tflite(net, samples[0], **({"metadata": {}} | options))
+
+
+def half_pruned(layer):
+    return prune.l1_unstructured(layer, "weight", 0.5)
+
+
+@pytest.mark.parametrize("module", [None, torch.relu, torch.nn.Linear])
+def test_what_is_no_module_is_named(module):
+    with pytest.raises(InputError, match="expected a torch module, got"):
+        to_tflite(module, torch.randn(1, 4), metadata={})
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # torch says that its older norms are old
+@pytest.mark.parametrize(
+    "by_hooks", [torch.nn.utils.weight_norm, torch.nn.utils.spectral_norm, half_pruned]
+)
+def test_modules_that_compute_weights_in_hooks_are_compiled(by_hooks):
+    module = torch.nn.Sequential(by_hooks(torch.nn.Linear(4, 3)), torch.nn.ReLU()).eval()
+    example = torch.randn(1, 4)
+    # As after training: what the hook computed has a history, which torch cannot copy.
+    module(example)
+    compiled = to_tflite(module, example, metadata={})
+    with Model.load(compiled.content) as model:
+        (result,) = model.run(example.numpy())
+    np.testing.assert_allclose(result, module(example).detach(), atol=1e-5)
+
+
+def test_a_module_that_cannot_be_copied_says_why():
+    module = torch.nn.Linear(4, 3)
+    module.lock = threading.Lock()
+    with pytest.raises(InputError, match=r"the module cannot be copied .*lock"):
+        to_tflite(module, torch.randn(1, 4), metadata={})
 
 
 def test_the_module_is_left_as_it_was(net, samples):

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from PIL import Image
 
 from handheld.compress.config import named, read, targets
+from handheld.compress.pictures.training.batches import Augmentation
 from handheld.compress.settings import FamilySettings, TextEpochs
 from handheld.compress.targets import Target
 from handheld.config import find
@@ -102,6 +104,43 @@ def test_class_weights_by_hand():
     )
     with pytest.raises(InputError, match="2 numbers for 3 classes"):
         FamilySettings(class_weights=(1.0, 3.0)).weighted([1, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("quantise", math.inf),
+        ("quantise", "2"),
+        ("quantise_rate", math.inf),
+        ("budget", math.inf),
+        ("views", 1.5),
+        ("views", True),
+        ("max_loss", math.nan),
+        ("sparsity", 1),
+        ("frozen", 1),
+        ("threads", 1.5),
+        ("processes", 1.5),
+        ("class_weights", (1.0, -1.0)),
+        ("class_weights", (1.0, math.nan)),
+        ("class_weights", ("a",)),
+        ("class_weights", 5),
+        ("variants", "no"),
+        ("texts", 5),
+        ("training", None),
+        ("augmentation", {}),
+    ],
+)
+def test_settings_that_cannot_be_are_named_at_once(name: str, value: object):
+    with pytest.raises(InputError, match=rf"^{name}(\[\d\])?( is|:) .*expected"):
+        FamilySettings(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("shift", 1.5), ("cutout", -1), ("zoom", 0), ("colour", 1), ("flip", "yes")]
+)
+def test_variations_that_cannot_be_are_named(name: str, value: object):
+    with pytest.raises(InputError, match=f"^{name}: expected"):
+        Augmentation(**{name: value})  # type: ignore[arg-type]
 
 
 def test_what_is_left_out_has_defaults(tmp_path: Path):

@@ -1,6 +1,7 @@
 """One small family, made once, and what a person may rely on."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -569,6 +570,43 @@ def test_a_trained_teacher_stays_as_it_is(
     assert len(made.members) == 1
     assert Family.open(tmp_path).members == made.members
     assert (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("target", ["2x smaller", "2x smaller, pruned"])
+def test_members_learn_from_a_teacher_that_is_frozen(
+    splits: Splits, short: FamilySettings, tmp_path: Path, target: str
+):
+    """As finished teachers often are: in a copy of it, so that it stays as it is."""
+    network = nn.Sequential(nn.Conv2d(1, 4, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(100, 3))
+    network.requires_grad_(False)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with pytest.warns(TeacherWarning):  # it never learned
+        made = compress(
+            network, splits, out=tmp_path, targets=[target], settings=short, trained=True
+        )
+    assert len(made.members) == 1
+    assert made.members[0].curve
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "plain"}, "model: expected a torch module or a TeacherSource, got 'plain'"),
+        ({"model": nn.Linear}, "model: expected"),
+        ({"data": "photos/"}, "data: expected Splits, as handheld.data.load gives them"),
+        ({"settings": {}}, "settings: expected FamilySettings, got {}"),
+        ({"targets": 60}, "targets: expected a whole number in [1, 16], got 60"),
+        ({"targets": 0}, "targets: expected a whole number in [1, 16], got 0"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(
+    splits: Splits, tmp_path: Path, options: dict[str, object], message: str
+):
+    arguments = {"model": TEACHER, "data": splits, "targets": 1, "out": tmp_path, **options}
+    with pytest.raises(InputError, match=f"^{re.escape(message)}"):
+        compress(**arguments)  # type: ignore[arg-type]
 
 
 def test_a_finished_network_that_guesses_is_told(

@@ -133,6 +133,12 @@ def test_arrays(tmp_path):
         ({"x": np.full((9, 2), np.nan), "y": np.arange(9) % 2}, "not finite"),
         ({"x": np.zeros((0, 2)), "y": np.zeros(0, int)}, "holds no examples"),
         ({"a": np.zeros(3)}, "expected arrays x_train"),
+        ({"x": np.array(["a", "b"]), "y": np.arange(2)}, "x holds texts: expected numbers; .*csv"),
+        ({"x": np.zeros((4, 2)), "y": np.zeros(4)}, "expected y of shape"),
+        (
+            {"x": np.zeros((4, 2)), "y": np.arange(4) % 2, "x_train": np.zeros((4, 2))},
+            "holds x and x_train",
+        ),
         ({"x": np.zeros((4, 2)), "y": np.array([0, 1, 2, 2**40])}, "need names"),
         (
             {"x": np.zeros((4, 2)), "y": np.arange(4) % 2, "classes": np.array(["one"])},
@@ -491,12 +497,20 @@ def test_arrays_that_are_none(tmp_path: Path) -> None:
             {"text_columns": "text"},
             "text_columns: expected a list of names, got the text 'text': give .'text'.",
         ),
+        ({"text_columns": ("a", "a")}, "text_columns: expected each name once"),
         ({"text_columns": (1,)}, "text_columns: expected a list of names, got .1,."),
     ],
 )
 def test_an_argument_that_says_nothing_is_named(tmp_path, how, message):
     with pytest.raises(InputError, match=message):
         load(write_classes(tmp_path / "pets"), **how)
+
+
+def test_an_empty_path_is_not_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(write_classes(tmp_path / "pets"))
+    assert len(load(".").train)
+    with pytest.raises(InputError, match=r"path: expected .*, got an empty text"):
+        load("")
 
 
 def test_a_path_that_is_none_is_refused():
@@ -599,11 +613,11 @@ def test_pictures_that_are_all_dark_are_told(tmp_path):
     [
         (
             {"x": np.array(3), "y": np.arange(4) % 2},
-            r"x_train has the shape \[\]: expected \(examples, ...\)",
+            r"x has the shape \[\]: expected \(examples, ...\)",
         ),
         (
             {"x": np.zeros((4, 0, 5), np.uint8), "y": np.arange(4) % 2},
-            r"x_train has the shape \[4, 0, 5\]",
+            r"x has the shape \[4, 0, 5\]",
         ),
         (
             {"x": np.zeros((4, 2, 5, 5, 3), np.uint8), "y": np.arange(4) % 2},

@@ -47,11 +47,20 @@ def _new(kind, **values):
     return table
 
 
+def _composite(model, graph):
+    """As litert-torch writes an average over windows that leaves out the padding."""
+    model.operatorCodes[0].builtinCode = 206
+    node = graph.operators[0]
+    node.builtinOptions2Type = 21
+    node.builtinOptions2 = _new("StableHLOCompositeOptions", decompositionSubgraphIndex=0)
+
+
 WRONG = [
     ("tiny_add", _set("version", 2), "schema version 2, expected 3"),
     ("tiny_add", _set("subgraphs", []), "at least one"),
     ("tiny_add", _set("operatorCodes.0.builtinCode", 300), "operator number 300"),
     ("tiny_add", _set("operatorCodes.0.builtinCode", 163), "operator STABLEHLO_ADD"),
+    ("tiny_add", _composite, "operator STABLEHLO_COMPOSITE"),
     ("tiny_add", _set("operatorCodes.0.builtinCode", 32), "custom operator without a name"),
     ("tiny_add", _set("operatorCodes.0.version", 0), "operator version 0"),
     ("tiny_add", _set("graph.operators.0.opcodeIndex", 1), "operator code 1 of 1"),
@@ -115,7 +124,12 @@ WRONG = [
     ("tiny_palm", _set("buffers.1.data", np.zeros(8, np.uint8)), "8 bytes of data"),
 ]
 
-UNSUPPORTED = ("operator number 300", "operator STABLEHLO_ADD", "too large")
+UNSUPPORTED = (
+    "operator number 300",
+    "operator STABLEHLO_ADD",
+    "operator STABLEHLO_COMPOSITE",
+    "too large",
+)
 
 
 @pytest.mark.parametrize(

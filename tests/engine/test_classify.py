@@ -57,6 +57,13 @@ def test_what_is_no_picture(image):
         classify(with_card(), image)
 
 
+@pytest.mark.parametrize("image", [None, "photo.jpg", [[[0, 0, 0]]]])
+def test_what_is_no_array_names_what_reads_one(image):
+    message = f"handheld.media.read_image gives, got {type(image).__name__}"
+    with pytest.raises(InputError, match=message):
+        classify(with_card(), image)
+
+
 def test_preparing_by_hand():
     card = ImageCard(
         ("a",), np.array([0.5]), np.array([0.25]), grey=False, crops=False, is_logits=True

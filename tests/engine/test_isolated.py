@@ -241,6 +241,8 @@ def test_limits_are_judged():
         {"seconds": 0},
         {"seconds": float("nan")},
         {"seconds": "5"},
+        {"seconds": 1e10},  # more than a child can be waited for
+        {"memory": 1 << 63},  # more than the system takes as a limit
         {"memory": 1000},
         {"memory": 2e9},
     ):
@@ -258,6 +260,20 @@ def test_the_environment_isolates_every_file_that_is_opened(fixtures, monkeypatc
     monkeypatch.setenv("HANDHELD_ISOLATED", "0")
     with Model.open(path) as model:
         assert not model.isolated
+    monkeypatch.setenv("HANDHELD_ISOLATED", "")
+    with Model.open(path) as model:
+        assert not model.isolated
+
+
+@pytest.mark.parametrize("said", ["true", "yes", "2", " 1"])
+def test_an_environment_that_says_something_else_protects_nobody_silently(
+    fixtures, monkeypatch, said
+):
+    monkeypatch.setenv("HANDHELD_ISOLATED", said)
+    with pytest.raises(InputError, match=f"HANDHELD_ISOLATED is '{said}' in the environment"):
+        Model.open(fixtures / "tiny_add.tflite")
+    with Model.open(fixtures / "tiny_add.tflite", isolated=False) as trusted:
+        assert not trusted.isolated
 
 
 def test_a_fork_does_not_read_its_parents_answers(add, monkeypatch):

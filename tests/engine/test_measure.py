@@ -83,7 +83,18 @@ def test_pinning_is_undone():
         measure({"a": fail}, pin=4000)
 
 
-@pytest.mark.parametrize("wrong", [{"candidates": {}}, {"rounds": 0}, {"warmup": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"candidates": {}},
+        {"rounds": 0},
+        {"rounds": 1.5},
+        {"warmup": -1},
+        {"pin": "0"},
+        {"seed": -1},
+        {"min_seconds": float("inf")},
+    ],
+)
 def test_wrong_arguments(wrong):
     with pytest.raises(InputError, match="expected"):
         measure(**{"candidates": {"a": lambda: None}, **wrong})

@@ -160,16 +160,19 @@ def test_files_that_cannot_be_opened(tmp_path):
     (tmp_path / "text.tflite").write_text("version https://git-lfs.github.com/spec/v1")
     with pytest.raises(ModelError, match=r"text.tflite \(\d+ bytes\): root: identifier is b'ion '"):
         Model.open(tmp_path / "text.tflite")
-    with pytest.raises(InputError, match="threads: expected a whole number of 1 or more, got 0"):
-        Model.open(tmp_path / "text.tflite", threads=0)
-    for threads in (
-        1025,
-        2**40,
-    ):  # the first takes no memory yet; the second is none to the runtime
-        with pytest.raises(
-            InputError, match=f"threads: expected a whole number of 1024 or less, got {threads}"
-        ):
-            Model.open(tmp_path / "text.tflite", threads=threads)
+
+
+@pytest.mark.parametrize("threads", [0, 100_000, 1.5, True, "2"])
+def test_threads_that_cannot_be_are_named(fixtures, threads):
+    # Of a hundred thousand the runtime ends the process.
+    message = rf"threads: expected a whole number in \[1, 1024\], got {threads!r}"
+    with pytest.raises(InputError, match=message):
+        Model.open(fixtures / "tiny_add.tflite", threads=threads)
+
+
+def test_threads_may_be_a_number_of_numpys(fixtures):
+    with Model.open(fixtures / "tiny_add.tflite", threads=np.int64(2)) as model:
+        assert model.run(np.ones((1, 4), np.float32), np.ones((1, 4), np.float32))[0].sum() == 8
 
 
 def test_a_custom_operator_that_the_runtime_lacks_is_refused_by_name(fixtures):

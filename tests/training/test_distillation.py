@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -44,11 +46,22 @@ def test_gradients_keep_their_size_at_high_temperatures():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"weight": 1.5}, {"temperature": 0}, {"features": -1}, {"smoothing": 1.0}]
+    ("name", "value"),
+    [
+        ("weight", 1.5),
+        ("weight", math.nan),
+        ("temperature", 0),
+        ("temperature", math.nan),
+        ("temperature", math.inf),
+        ("temperature", "4"),
+        ("features", -1),
+        ("features", math.inf),
+        ("smoothing", 1.0),
+    ],
 )
-def test_impossible_weights_are_refused(wrong: dict[str, float]):
-    with pytest.raises(InputError, match=f"^{next(iter(wrong))}: expected a number in "):
-        Distillation(**wrong)
+def test_impossible_weights_are_refused(name: str, value: object):
+    with pytest.raises(InputError, match=f"^{name}: expected a number in .*, got {value!r}$"):
+        Distillation(**{name: value})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.9, 1.0])

@@ -126,18 +126,24 @@ def pick(
     from handheld.compress import Family, Target
     from handheld.errors import InputError
 
-    limits = [limit for limit in (max_size, max_latency, min_accuracy) if limit is not None]
-    if not limits:
+    limits = [
+        _limit("--max-size", max_size, "size", "smaller"),
+        _limit("--max-latency", max_latency, "latency", "faster"),
+        _limit("--min-accuracy", min_accuracy, "accuracy"),
+    ]
+    if not any(limits):
         raise InputError("expected --max-size, --max-latency or --min-accuracy")
     opened = Family.open(family)
-    member = opened.pick(Target.of(", ".join(limits)))
+    member = opened.pick(Target.of(", ".join(filter(None, limits))))
     target = out or Path(member.file)
     # as cp has it: a folder is where the file goes
     target = target / member.file if target.is_dir() else target
-    output = Output(json=json, quiet=quiet, out=target)
-    # The picked file itself may be copied onto itself, as in the folder of the family.
-    others = [other.file for other in opened.members if other is not member]
-    output.reads(*(opened.folder / name for name in ("family.json", *others)))
+    # The picked file may be copied onto itself, as in the folder of the family: nothing is written.
+    source = opened.folder / member.file
+    is_itself = source.exists() and target.exists() and target.samefile(source)
+    output = Output(json=json, quiet=quiet, out=None if is_itself else target)
+    files = [one.file for one in (*opened.references, *opened.members)]
+    output.reads(*(opened.folder / name for name in ("family.json", *files)))
     path = opened.copy(member, target)
     latency = member.latency.median * 1e3
     output.result(
@@ -151,6 +157,23 @@ def pick(
             "how": member.how,
         },
     )
+
+
+def _limit(option: str, text: str | None, *figures: str) -> str:
+    """Return the limit that an option says, "" for none.
+
+    Raises:
+        InputError: it limits something else than its name says.
+    """
+    from handheld.compress import Target
+    from handheld.errors import InputError
+
+    if text is None:
+        return ""
+    target = Target.of(text)
+    if "," in text or all(getattr(target, figure) is None for figure in figures):
+        raise InputError(f"{option}: expected nothing but its {figures[0]}, got {text!r}")
+    return text
 
 
 @app.command()

@@ -20,6 +20,9 @@ except ImportError as error:
 
 # How torch and the converter call an operator that has no counterpart in the format.
 _MISSING_OPERATOR = re.compile(r"(?:Lowering not found: |torch\.ops\.)(\w+\.\w+)")
+# How it calls one that has a counterpart, but not with the options of this module.
+_REFUSED_OPERATOR = re.compile(r"failed to legalize operation '(?:\w+\.)?(\w+)'")
+_SPREADS_INPUTS = "lhs_dilation"  # in a convolution that is refused: it is a transposed one
 
 
 class FlatModule(torch.nn.Module):
@@ -98,7 +101,13 @@ def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
             raise CompileError(_explain(error, exported, prefix)) from error
         content = bytes(model.model_content())
     layers = layers_of(layers_owner, exported, prefix)
-    return renamed(content, lambda graph: tensor_names(graph, layers))
+
+    def checked_names(graph: Any) -> dict[int, str]:
+        names = tensor_names(graph, layers)
+        _require_known(graph, names, layers_owner)
+        return names
+
+    return renamed(content, checked_names)
 
 
 def call(module: torch.nn.Module, inputs: tuple[Array, ...], names: tuple[str, ...] = ()) -> Any:
@@ -233,20 +242,50 @@ def _to_last(tensor: torch.Tensor) -> torch.Tensor:
 
 def _explain(error: Exception, exported: Any, prefix: str) -> str:
     """Say which layer uses the operator that the format lacks."""
-    missing = _MISSING_OPERATOR.search(str(error))
-    if missing is None:
-        return f"the module cannot be converted: {_first_line(error)}"
-    operator = missing.group(1)
-    user = _user_of(operator, exported, prefix)
+    text = str(error)
+    if missing := _MISSING_OPERATOR.search(text):
+        operator = missing.group(1)
+        # Decomposed, as the converter sees it: the operator may be one of several of a layer's.
+        user = _users_of(operator, exported.run_decompositions(), prefix)
+        return (
+            f"{user} uses the operator {operator}, which the device format lacks; "
+            "replace it by others"
+        )
+    if refused := _REFUSED_OPERATOR.search(text):
+        operator = "conv_transpose" if _SPREADS_INPUTS in text else refused.group(1)
+        return _lacking_options(_users_of(operator, exported, prefix), operator)
+    return f"the module cannot be converted: {_first_line(error)}"
+
+
+def _require_known(graph: Any, names: Mapping[int, str], module: torch.nn.Module) -> None:
+    """Raise :class:`CompileError` for operators that the converter left in its own dialect.
+
+    Args:
+        graph: of the converted file.
+        names: of the layers that its tensors are of.
+        module: that has them.
+    """
+    for node in graph.operators or ():
+        # The second table of options has those of StableHLO alone.
+        if node.builtinOptions2 is None:
+            continue
+        layer = names.get(node.outputs[0], "")
+        layer_type = dict(module.named_modules()).get(layer)
+        user = f"layer {layer!r} ({type(layer_type).__name__})" if layer_type else "the module"
+        operator = type(node.builtinOptions2).__name__.removesuffix("OptionsT")
+        raise CompileError(_lacking_options(user, operator))
+
+
+def _lacking_options(user: str, operator: str) -> str:
     return (
-        f"{user} uses the operator {operator}, which the device format lacks; replace it by others"
+        f"{user} has options that the device format lacks (of the operator {operator}); "
+        "choose others, or replace it"
     )
 
 
-def _user_of(operator: str, exported: Any, prefix: str) -> str:
-    """Return the layer that uses an operator, with its class."""
-    # Decomposed, as the converter sees it: the operator may be one of several of a layer's.
-    program = exported.run_decompositions()
+def _users_of(operator: str, program: Any, prefix: str) -> str:
+    """Return the layers that use an operator, with their classes."""
+    users: dict[str, None] = {}
     for node in program.graph.nodes:
         stack = node.meta.get("nn_module_stack")
         if operator in str(node.target) and stack:
@@ -254,5 +293,5 @@ def _user_of(operator: str, exported: Any, prefix: str) -> str:
             attribute = f"{path}.".rpartition("L['self'].")[2]
             name = attribute.removeprefix(prefix).removesuffix(".") or "the module itself"
             class_name = getattr(layer_type, "__name__", str(layer_type).rpartition(".")[2])
-            return f"layer {name!r} ({class_name})"
-    return "the module"
+            users[f"layer {name!r} ({class_name})"] = None
+    return " or ".join(users) or "the module"

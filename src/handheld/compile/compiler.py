@@ -3,7 +3,6 @@
 import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,6 +23,7 @@ from handheld.compile.verification import Difference, difference, random_like
 from handheld.engine import embed
 from handheld.errors import CompileError, InputError
 from handheld.files import atomic_path
+from handheld.ranges import in_range
 
 if TYPE_CHECKING:
     import torch
@@ -123,13 +123,14 @@ def to_tflite(  # noqa: PLR0913  # options by keyword, each by itself
         CompileError: the module cannot be exported, uses an operator that the format lacks (names
             the layer), gives values that are not finite, or the file does not agree with it.
         FileError: ``out`` cannot be written.
-        InputError: int8 without calibration, an input that is not like the example, or a layer to
-            keep that there is not.
+        InputError: int8 without calibration, an input that is not like the example, a layer to keep
+            that there is not, a tolerance below 0, or no module that can be copied.
         MissingDependencyError: the extra ``train`` is not installed.
     """
     if precision not in TOLERANCE:
         raise InputError(f"expected a precision of {', '.join(TOLERANCE)}, got {precision!r}")
-    _check_names(module, keep_float)
+    accepted = TOLERANCE[precision] if tolerance is None else tolerance
+    in_range("tolerance", accepted, low=0, high=math.inf)
     inputs = ExampleInputs.of(example)
     samples = list(map(inputs.like, calibration))
     if precision == "int8" and not samples:
@@ -137,6 +138,7 @@ def to_tflite(  # noqa: PLR0913  # options by keyword, each by itself
             "int8 needs calibration inputs: pass calibration=[...] with some of the training data"
         )
     network, names = _flattened(module, inputs)
+    _check_names(module, keep_float)
     content = convert(network, inputs.arrays)
     tests = _tests(inputs, checks, samples, precision)
     if precision != "float32":
@@ -144,7 +146,7 @@ def to_tflite(  # noqa: PLR0913  # options by keyword, each by itself
     floor = _FLOOR if precision == "float32" else _ROUNDED_FLOOR
     # Before the card and the names: a file that disagrees is written nowhere.
     worst = difference(network, content, tests, floor)
-    _require_agreement(worst, precision, TOLERANCE[precision] if tolerance is None else tolerance)
+    _require_agreement(worst, precision, accepted)
     if inputs.names or names:
         content = with_signature(content, inputs.names, names)
     content = embed(content, metadata)
@@ -156,8 +158,11 @@ def _flattened(
     module: "torch.nn.Module", inputs: ExampleInputs
 ) -> tuple["torch.nn.Module", tuple[str, ...]]:
     """Return a copy of a module that takes and gives tensors one by one, and its outputs' names."""
+    # Late: it needs torch, whose absence the converter's file explains.
+    from handheld._copies import copied
+
     # A copy, since it is moved, laid out anew and has its layers' classes changed.
-    network = by_rows(_in_order(deepcopy(module).cpu().eval()))
+    network = by_rows(_in_order(copied(module).cpu().eval()))
     result = call(network, inputs.arrays, inputs.names)
     if inputs.names or not is_flat(result):
         network = FlatModule(network, inputs.names)
@@ -188,8 +193,7 @@ def _require_agreement(worst: Difference, precision: Precision, tolerance: float
             f"the {precision} file gives numbers that are not finite in output {worst.output}, "
             f"the module's are; nothing was written{hint}"
         )
-    # Written so that a tolerance of NaN accepts nothing.
-    if not worst.size <= tolerance:
+    if worst.size > tolerance:
         raise CompileError(
             f"the {precision} file does not agree with the module: output {worst.output} differs "
             f"by {worst.size:.3g} of its spread, at most {tolerance:g} is accepted; nothing was "

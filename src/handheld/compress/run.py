@@ -77,7 +77,8 @@ def compress(  # noqa: PLR0913  # options by keyword, each by itself
         TeacherWarning: a finished teacher answers validation examples hardly better than a guess,
             or its file would answer more of them with another mean and std.
     """
-    settings = settings or FamilySettings()
+    settings = FamilySettings() if settings is None else settings
+    _check_values(model, data, settings)
     if techniques is not None:
         settings = replace(settings, techniques=listed(techniques))
     # all that can be refused is refused before the folder is opened
@@ -96,6 +97,18 @@ def compress(  # noqa: PLR0913  # options by keyword, each by itself
         # last: a run that is stopped before still has all to go on from
         space.clear()
         return family
+
+
+def _check_values(model: object, data: object, settings: object) -> None:
+    """Name the argument that is something else. Raises :class:`InputError`."""
+    expected = (
+        ("model", model, (nn.Module, TeacherSource), "a torch module or a TeacherSource"),
+        ("data", data, Splits, "Splits, as handheld.data.load gives them"),
+        ("settings", settings, FamilySettings, "FamilySettings"),
+    )
+    for name, value, kinds, words in expected:
+        if not isinstance(value, kinds):
+            raise InputError(f"{name}: expected {words}, got {value!r:.100}")
 
 
 def _maker(request: FamilyRequest, backend: str, address: str | None) -> FamilyMaker:

@@ -41,6 +41,17 @@ class TextEpochs:
                 in_range(name, epochs, low=0)
 
 
+_VALUES: dict[str, type] = {
+    "training": Schedule,
+    "finish": Schedule,
+    "distillation": Distillation,
+    "augmentation": Augmentation,
+    "variants": bool,
+    "texts": TextEpochs,
+}
+"""What is no number, and what it is."""
+
+
 @dataclass(frozen=True)
 class FamilySettings:
     """How a family is made.
@@ -98,6 +109,10 @@ class FamilySettings:
                 raise InputError(
                     f"techniques: expected some of {', '.join(TECHNIQUES)}, got {technique!r}"
                 )
+        for name, expected in _VALUES.items():
+            value = getattr(self, name)
+            if not isinstance(value, expected):
+                raise InputError(f"{name}: expected {expected.__name__}, got {value!r}")
         in_range("quantise", self.quantise, low=0)
         in_range("quantise_rate", self.quantise_rate, low=0, low_open=True)
         in_range("budget", self.budget, low=0, low_open=True)
@@ -111,7 +126,7 @@ class FamilySettings:
         self._require_class_weights()
 
     def _require_class_weights(self) -> None:
-        if not isinstance(self.class_weights, str):
+        if isinstance(self.class_weights, Sequence) and not isinstance(self.class_weights, str):
             for number, weight in enumerate(self.class_weights):
                 in_range(f"class_weights[{number}]", weight, low=0, low_open=True)
         elif self.class_weights != BALANCED:

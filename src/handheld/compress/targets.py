@@ -39,6 +39,9 @@ _FIGURES = ("size", "latency", "smaller", "faster", "accuracy")
 # Above any file, time or ratio; beyond it floats no longer count in ones.
 _MOST = 10**15
 _MOST_SLOWDOWN = 10**6
+MOST_MEMBERS = 16
+"""Of a family for which a number of members is said: each is half as large as the one before."""
+
 _LEAST_SHARE = 1e-9  # of right answers, to divide by
 
 

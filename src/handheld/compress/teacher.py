@@ -61,6 +61,8 @@ class TeacherSource:
     isolated: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.network, str):
+            raise InputError(f"network: expected a name, got {self.network!r}")
         whole_in_range("width", self.width, low=1)
         for number, mean in enumerate(self.mean):
             in_range(f"mean[{number}]", mean, low=0, high=1)

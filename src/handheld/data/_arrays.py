@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from handheld.arrays import read_npz as read_arrays
 from handheld.data._numbers import Labels, numbered
 from handheld.data._options import LoadOptions, RawSplits
-from handheld.data._pictures import DARK
-from handheld.data._pixels import bounds, channels_last, to_bytes, white_of
+from handheld.data._pixels import DARK, bounds, channels_last, to_bytes, white_of
 from handheld.data._splits import by_split
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
@@ -24,10 +23,16 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class _Archive:
-    """The arrays of a file."""
+    """The arrays of a file; those that nobody has divided have the names of the train split too."""
 
     path: Path
     arrays: Arrays
+    is_divided: bool = True
+
+    def name(self, letter: str, suffix: str) -> str:
+        """Return what an array of a split is called in the file, ``y`` or ``y_valid``."""
+        is_whole = suffix == "train" and not self.is_divided
+        return letter if is_whole else f"{letter}_{suffix}"
 
     @property
     def suffixes(self) -> list[str]:
@@ -89,10 +94,22 @@ def _read_archive(path: Path) -> _Archive:
                 raise ValueError(f"{name!r} holds {array.dtype}, neither numbers nor texts")
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as arrays: {error}") from error
-    # Where nobody has divided the data.
     if "x" in arrays and "y" in arrays:
-        arrays |= {"x_train": arrays["x"], "y_train": arrays["y"]}
+        return _undivided(path, arrays)
     return _Archive(path, arrays)
+
+
+def _undivided(path: Path, arrays: Arrays) -> _Archive:
+    """Return arrays that nobody has divided, as those to train on.
+
+    Raises :class:`InputError` where there are others to train on.
+    """
+    if "x_train" in arrays:
+        raise InputError(
+            f"{path}: holds x and x_train, and either could be meant to train on: save one of them"
+        )
+    as_train = {"x_train": arrays["x"], "y_train": arrays["y"]}
+    return _Archive(path, {**arrays, **as_train}, is_divided=False)
 
 
 def _labels(archive: _Archive, suffix: str) -> Labels:
@@ -100,16 +117,22 @@ def _labels(archive: _Archive, suffix: str) -> Labels:
     if f"y_{suffix}" not in archive.arrays:
         raise archive.error(f"x_{suffix} has no y_{suffix}")
     inputs = archive.arrays[f"x_{suffix}"]
+    if inputs.dtype.kind in "US":
+        raise archive.error(
+            f"{archive.name('x', suffix)} holds texts: expected numbers; "
+            "labelled texts are read from tables, .csv, .tsv or .jsonl"
+        )
     if inputs.ndim == 0 or 0 in inputs.shape[1:]:
         raise archive.error(
-            f"x_{suffix} has the shape {list(inputs.shape)}: expected (examples, ...)"
+            f"{archive.name('x', suffix)} has the shape {list(inputs.shape)}: "
+            "expected (examples, ...)"
         )
     labels = archive.arrays[f"y_{suffix}"]
     if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras saves those of CIFAR
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise archive.error(
-            f"expected y_{suffix} of shape (n,) and whole numbers, "
+            f"expected {archive.name('y', suffix)} of shape (n,) and whole numbers, "
             f"got {labels.dtype} {list(labels.shape)}"
         )
     # Those of unsigned 64 bits would become negative.

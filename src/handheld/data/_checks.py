@@ -12,6 +12,9 @@ def path_of(path: Any) -> Path:
     """Return a path. Raises :class:`InputError` for what is none."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"path: expected the path of a file or folder, got {path!r}")
+    # Python takes it for the working folder, and who gives it has an empty variable.
+    if not os.fspath(path):
+        raise InputError("path: expected the path of a file or folder, got an empty text")
     try:
         Path(path).exists()
     except OSError as error:  # a name that is too long, or a folder that may not be looked into
@@ -30,6 +33,8 @@ def require_names(name: str, values: Any) -> None:
     is_list = isinstance(values, Sequence)
     if not is_list or not all(isinstance(value, str) for value in values):
         raise InputError(f"{name}: expected a list of names, got {values!r}")
+    if len(set(values)) < len(values):
+        raise InputError(f"{name}: expected each name once, got {values!r}")
 
 
 def require_text(name: str, value: Any) -> None:

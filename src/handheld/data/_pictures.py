@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from handheld.data._options import LoadOptions
+from handheld.data._pixels import DARK
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError, MediaError
 from handheld.pictures import Picture, resize, to_grey
@@ -14,8 +15,6 @@ from handheld.pictures import decode as decode_picture
 SAY_SIZE = "give size=(height, width), in a configuration size = [height, width] under [data]"
 
 _MAX_ODD = 0.01  # share of pictures of another size that are left out: more are no accident
-DARK = 128
-"""Half of white: among many pictures some number is above it."""
 
 # Pictures between two looks at their sizes: one odd picture of these is still an accident, and
 # thousands of large ones are not decoded to be refused at the end.

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from handheld.data._options import FIRST
 from handheld.errors import InputError
 
+DARK = 128
+"""Half of white: among many pictures some number is above it."""
+
 COUNTS = (1, 3)  # grey, or red, green and blue
 _ALPHA = 4  # channels of what has alpha too, which is refused by name
 _PLAUSIBLE = (*COUNTS, _ALPHA)

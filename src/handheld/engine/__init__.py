@@ -7,7 +7,7 @@ opened like any other. No other room imports an inference runtime.
 ``engine.measure`` is the one latency harness, ``engine.store`` fetches other people's models.
 """
 
-from handheld.engine._isolated import RunLimits
+from handheld.engine._isolated import RunLimits, isolation_asked
 from handheld.engine._model import Model
 from handheld.engine._packed import compact
 from handheld.engine._sandbox import isolation
@@ -26,4 +26,5 @@ __all__ = [
     "compact",
     "embed",
     "isolation",
+    "isolation_asked",
 ]

@@ -29,6 +29,11 @@ from handheld.errors import InputError, ModelError
 from handheld.ranges import in_range, whole_in_range
 
 _LEAST_MEMORY = 1 << 30  # what numpy and LiteRT map when they are imported
+_MOST_MEMORY = 1 << 48  # all that processors address
+_MOST_SECONDS = 10**6  # a child is waited for in milliseconds, of which C counts 2^31
+MAX_THREADS = 1024
+"""Of kernels: beyond some thousands of them the runtime ends the process."""
+
 _LENGTH = struct.Struct("<Q")
 _MOST_HEAD = 1 << 20  # bytes
 _MOST_ANSWER = 1 << 31  # bytes; no output of a file that passes the checks is larger
@@ -44,7 +49,7 @@ class RunLimits:
     """What a model may use that runs in a process of its own.
 
     Args:
-        seconds: that opening it, or one run, may take; more than 0.
+        seconds: that opening it, or one run, may take; more than 0, at most a million.
         memory: bytes of address space, on Linux; numpy and LiteRT map 1 GiB of them.
 
     Raises:
@@ -55,8 +60,8 @@ class RunLimits:
     memory: int = 4 << 30
 
     def __post_init__(self) -> None:
-        in_range("seconds", self.seconds, low=0, low_open=True)
-        whole_in_range("memory", self.memory, low=_LEAST_MEMORY)
+        in_range("seconds", self.seconds, low=0, high=_MOST_SECONDS, low_open=True)
+        whole_in_range("memory", self.memory, low=_LEAST_MEMORY, high=_MOST_MEMORY)
 
 
 class IsolatedProcess:
@@ -100,7 +105,7 @@ class IsolatedProcess:
             ModelError: the child died, hung, or answered with something else.
             RuntimeError: the runtime refuses the model, in its own words.
         """
-        limits = {"memory": self._limits.memory, "parent": os.getpid()}
+        limits = {"memory": int(self._limits.memory), "parent": os.getpid()}
         try:
             return self._ask("was opened", {**head, **limits}, buffers)
         except (ModelError, RuntimeError):
@@ -241,6 +246,23 @@ class IsolatedProcess:
     def _read_array(self, layout: "_ArrayLayout", deadline: float) -> np.ndarray:
         data = self._read(layout.size, deadline)
         return np.frombuffer(data, layout.dtype).reshape(layout.shape)
+
+
+def isolation_asked() -> bool | None:
+    """Return whether ``HANDHELD_ISOLATED`` asks for processes of their own.
+
+    1: everywhere; 0: nowhere; None: it is not set.
+
+    Raises:
+        InputError: it says something else, which nobody should take for protection.
+    """
+    said = os.environ.get("HANDHELD_ISOLATED", "")
+    if said not in ("", "0", "1"):
+        raise InputError(
+            f"HANDHELD_ISOLATED is {said!r} in the environment, expected 1 (models run in "
+            "processes of their own), 0, or nothing"
+        )
+    return said == "1" if said else None
 
 
 def ensure_isolation(isolated: object) -> None:

@@ -1,7 +1,6 @@
 """A model that is open."""
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -15,7 +14,13 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from handheld.engine._file import ModelFile, read, resized
-from handheld.engine._isolated import IsolatedRuntime, RunLimits, ensure_isolation
+from handheld.engine._isolated import (
+    MAX_THREADS,
+    IsolatedRuntime,
+    RunLimits,
+    ensure_isolation,
+    isolation_asked,
+)
 from handheld.engine._litert import Runtime
 from handheld.engine._packed import UNPACK_LIMIT, unpacked
 from handheld.engine._tensor_info import ModelSignature, TensorInfo
@@ -27,9 +32,6 @@ from handheld.untrusted import require_file
 
 # What LiteRT's bindings raise; tensors that do not fit into memory are a MemoryError.
 _RUNTIME_ERRORS = (ValueError, RuntimeError, MemoryError)
-
-MAX_THREADS = 1024
-"""Of one model: more than processors have, and fewer than end a process for want of memory."""
 
 
 class _AnyRuntime(Protocol):
@@ -115,10 +117,11 @@ class Model:
         Raises:
             ModelError: it cannot be read, is corrupt, needs what the runtime does not have, or
                 crashes or hangs the process that opens it.
-            InputError: ``threads`` is out of its range, or ``isolated`` is something else.
+            InputError: ``threads`` is out of range, or ``isolated`` or ``HANDHELD_ISOLATED`` is
+                something else.
         """
         path = Path(path)
-        if isolated is None and os.environ.get("HANDHELD_ISOLATED") == "1":
+        if isolated is None and isolation_asked():
             isolated = True
         try:
             require_file(path)
@@ -144,15 +147,14 @@ class Model:
 
         Takes and raises what ``open`` does.
         """
-        whole_in_range("threads", threads, low=1)
-        whole_in_range("threads", threads, high=MAX_THREADS)
+        whole_in_range("threads", threads, low=1, high=MAX_THREADS)
         ensure_isolation(isolated)
         content = unpacked(content, str(path), unpack_limit)
         # Offsets of a FlatBuffer are of 32 bits, with a sign in places.
         if len(content) > MAX_BYTES:
             raise ModelError(f"{path}: {len(content)} bytes, expected at most {MAX_BYTES}")
         file = read(content, str(path))
-        return cls(Path(path), content, file, threads=threads, isolated=isolated)
+        return cls(Path(path), content, file, threads=int(threads), isolated=isolated)
 
     def _start(self, file: ModelFile) -> _AnyRuntime:
         """A runtime for the file, in this process if nothing speaks against it."""

@@ -136,6 +136,11 @@ def classify(model: Model, image: np.ndarray, *, top: int = 5) -> list[Predictio
 
 
 def _check_picture(image: np.ndarray) -> None:
+    if not isinstance(image, np.ndarray):
+        raise InputError(
+            "expected a picture as an array (height, width, 3) of uint8, such as "
+            f"handheld.media.read_image gives, got {type(image).__name__}"
+        )
     is_rgb = image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
     if not is_rgb or not image.size:
         expected = "expected a picture of shape (height, width, 3) and type uint8"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from handheld.errors import InputError
-from handheld.ranges import whole_in_range
+from handheld.ranges import in_range, whole_in_range
 
 Clock = Callable[[], float]
 """Returns a time in seconds."""
@@ -113,12 +113,16 @@ def measure(  # noqa: PLR0913  # options by keyword, each by itself
         A timing for each candidate, in the order of ``candidates``.
 
     Raises:
-        InputError: no candidate, fewer than one round, or no such core.
+        InputError: no candidate, a number out of range, or no such core.
 
     >>> measure({"sum": lambda: sum(range(100))}, rounds=5)["sum"].runs
     5
     """
     _check_counts(len(candidates), rounds, warmup)
+    whole_in_range("seed", seed, low=0)
+    in_range("min_seconds", min_seconds, low=0)
+    if pin is not None:
+        whole_in_range("pin", pin, low=0)
     entries = [_Candidate(call) for call in candidates.values()]
     rng = np.random.default_rng(seed)  # whoever runs first warms the caches for the others
     with _pinned(pin):
@@ -133,8 +137,8 @@ def measure(  # noqa: PLR0913  # options by keyword, each by itself
 
 
 def _check_counts(candidates: int, rounds: int, warmup: int | None) -> None:
-    if candidates < 1:
-        raise InputError("candidates: expected one or more, got none")
+    if not candidates:
+        raise InputError("candidates: expected one callable or more by name, got none")
     whole_in_range("rounds", rounds, low=1)
     if warmup is not None:
         whole_in_range("warmup", warmup, low=0)

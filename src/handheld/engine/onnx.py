@@ -16,11 +16,17 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.engine._isolated import IsolatedSession, RunLimits, ensure_isolation
+from handheld.engine._isolated import (
+    MAX_THREADS,
+    IsolatedSession,
+    RunLimits,
+    ensure_isolation,
+    isolation_asked,
+)
 from handheld.engine._onnxruntime import Session
 from handheld.engine.onnx_fields import external_names
 from handheld.errors import MissingDependencyError, ModelError
-from handheld.ranges import in_range, whole_in_range
+from handheld.ranges import whole_in_range
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From one picture (1, channels, height, width) to what the model answers, (1, ...)."""
@@ -90,7 +96,8 @@ def open_onnx(
         ModelError: it cannot be read, is corrupt, takes something other than one picture, or
             crashes or hangs the process that opens it; from the function: it fails, crashes, or
             takes longer than ``seconds``.
-        InputError: ``threads`` is less than 0, or ``seconds`` not more than 0.
+        InputError: ``threads`` or ``seconds`` is out of range, or ``HANDHELD_ISOLATED`` neither 1
+            nor 0.
         MissingDependencyError: ONNX Runtime is not installed.
     """
     _check_options(threads, seconds)
@@ -120,8 +127,9 @@ def open_onnx(
 
 
 def _check_options(threads: int, seconds: float) -> None:
-    whole_in_range("threads", threads, low=0)
-    in_range("seconds", seconds, low=0, low_open=True)
+    whole_in_range("threads", threads, low=0, high=MAX_THREADS)
+    # The limits' own range, under the name that was given here.
+    RunLimits(seconds=seconds)
 
 
 def _limits(
@@ -133,7 +141,7 @@ def _limits(
         return isolated
     if isolated is None:
         # Children are spoken to by way of ``poll``, which Windows lacks.
-        isolated = hasattr(select, "poll") and os.environ.get("HANDHELD_ISOLATED") != "0"
+        isolated = hasattr(select, "poll") and isolation_asked() is not False
     if not isolated:
         return None
     size = sum(file.stat().st_size for file in files.values())

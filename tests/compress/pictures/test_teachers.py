@@ -212,6 +212,11 @@ def test_a_checkpoint_that_is_none_is_named(
         ),
         ({"mean": (0.5,), "std": (1.0,)}, "no file is given"),
         ({"classes": (1, 2, 3)}, "no file is given"),
+        ({"width": 0}, "width: expected a whole number of 1 or more, got 0"),
+        ({"width": 1.5}, "width: expected"),
+        ({"network": None}, "network: expected a name, got None"),
+        ({"file": "t.onnx", "mean": (float("nan"),), "std": (1.0,)}, "mean: expected a number"),
+        ({"file": "t.onnx", "mean": (0.5,), "std": (float("inf"),)}, "std: expected a number"),
     ],
 )
 def test_settings_that_contradict(teacher: dict[str, object], message: str) -> None:

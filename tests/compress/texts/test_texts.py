@@ -1,5 +1,6 @@
 """Families for texts: small ones, from a trainer that learns, and from a file that is only read."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,7 +135,7 @@ def test_a_file_that_is_only_read_teaches(family: Family, splits: Splits, tmp_pa
         (TeacherSource(), {}, "no network 'residual' for texts: expected lstm"),
         (Words(classes=2), {}, r"gives \[2, 2\] for 2 texts of 3 labels"),
         (Words(), {"targets": ["20KB, pruned"]}, "members for texts are nested or projected"),
-        (Words(), {"targets": 0}, "targets: expected a whole number of 1 or more, got 0"),
+        (Words(), {"targets": 0}, r"targets: expected a whole number in \[1, 16\], got 0"),
         (
             Words(),
             {"settings": FamilySettings(quantise=1.0)},
@@ -158,7 +159,8 @@ def test_a_file_that_is_only_read_teaches(family: Family, splits: Splits, tmp_pa
             "mean, std and classes .* these are texts",
         ),
         (Softened(), {}, "leave out its last softmax"),
-        (Words(), {"targets": ["2KB"]}, "bytes are too few"),
+        (Words(), {"targets": 17}, r"targets: expected a whole number in \[1, 16\], got 17"),
+        (Words().requires_grad_(False), {}, "no parameter of the network requires grad"),
     ],
 )
 def test_what_cannot_work_is_refused(
@@ -166,3 +168,16 @@ def test_what_cannot_work_is_refused(
 ):
     with pytest.raises((InputError, TrainingError), match=message):
         compress(teacher, splits, out=tmp_path, **{"targets": 1, **options})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("target", ["2KB", "2KB, projected"])
+def test_a_size_that_none_can_have_gets_the_smallest_member_marked(
+    splits: Splits, tmp_path: Path, target: str
+):
+    settings = FamilySettings(texts=TextEpochs(teacher=1, members=1))
+    made = compress(Words(), splits, out=tmp_path, targets=[target], settings=settings)
+    (member,) = made.members
+    assert not member.met
+    assert re.fullmatch(r"\d+ bytes, at most 2000 asked", member.reason)
+    assert 2000 < member.size < 25_000
+    assert (tmp_path / member.file).stat().st_size == member.size

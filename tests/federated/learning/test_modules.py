@@ -7,11 +7,11 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.utils import prune
 
+from handheld._copies import copied
 from handheld.data.users.partitions import by_quantity
 from handheld.errors import InputError
 from handheld.federated.algorithms import FedProx, Scaffold, ServerState
 from handheld.federated.learning import ClientTask, ClientWork, Examples, Users, parallel_descent
-from handheld.federated.learning.copies import copied
 from handheld.federated.learning.modules import ModuleLearner
 from handheld.federated.learning.vectors import Vector, load
 from handheld.federated.simulator import Plan, simulate

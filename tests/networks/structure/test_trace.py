@@ -5,9 +5,17 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 from torch import nn  # noqa: E402
+from torch.nn.utils import prune  # noqa: E402
 
-from handheld.errors import CompileError  # noqa: E402
-from handheld.networks.structure import example_of, macs, shape_of, trace, with_shapes  # noqa: E402
+from handheld.errors import CompileError, InputError  # noqa: E402
+from handheld.networks.structure import (  # noqa: E402
+    channels_of,
+    example_of,
+    macs,
+    shape_of,
+    trace,
+    with_shapes,
+)
 
 
 def test_the_copy_computes_the_same_and_the_module_stays_as_it_was(build):
@@ -42,6 +50,49 @@ def test_shapes_follow_a_new_example_and_modes_stay():
         traced.get_submodule("1").training,
     ] == [True, True, False]
     assert example_of(traced).shape == (5, 3, 6, 6)
+
+
+def half_pruned(layer):
+    return prune.l1_unstructured(layer, "weight", 0.5)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # torch says that its older norms are old
+@pytest.mark.parametrize("by_hooks", [nn.utils.weight_norm, nn.utils.spectral_norm, half_pruned])
+def test_modules_that_compute_weights_in_hooks_are_traced(by_hooks):
+    module = nn.Sequential(by_hooks(nn.Linear(5, 8)), nn.ReLU(), nn.Linear(8, 3)).eval()
+    example = torch.randn(2, 5)
+    # As after training: what the hook computed has a history, which torch cannot copy.
+    expected = module(example)
+    torch.testing.assert_close(trace(module, example)(example), expected)
+
+
+class Passing(nn.Module):
+    """Hands on whatever it is given, as wrappers do."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, *args, **kwargs):
+        return self.inner(*args, **kwargs)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, where it compiles
+@pytest.mark.parametrize("wrap", [Passing, nn.DataParallel, torch.compile])
+def test_modules_in_wrappers_are_traced_and_cut(wrap):
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 2)).eval()
+    example = torch.randn(2, 3, 8, 8)
+    traced = trace(wrap(module), example)
+    torch.testing.assert_close(traced(example), module(example))
+    other = torch.randn(5, 3, 8, 8)
+    torch.testing.assert_close(traced(other), module(other))
+    # The convolution's channels go, the answers stay.
+    assert sum(not group.pinned for group in channels_of(traced).groups) == 1
+
+
+def test_what_is_no_module_is_named():
+    with pytest.raises(InputError, match="expected a torch module, got function"):
+        trace(lambda x: x, torch.randn(2, 5))
 
 
 def test_whole_numbers_as_input():

@@ -71,7 +71,7 @@ def test_a_folder_of_other_files_is_refused_and_left_alone(tmp_path: Path):
     with pytest.raises(InputError, match=message), open_run(tmp_path, {}):
         pass
     assert (tmp_path / "report.html").read_text() == "mine"
-    assert not (tmp_path / "run" / "plan.json").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_bytes_in_place_of_a_plan_are_told(tmp_path: Path):

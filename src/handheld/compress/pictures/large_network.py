@@ -112,6 +112,8 @@ def logits_in(answer: Any, fits: Callable[[Any], bool]) -> Any:
 def traced(network: nn.Module, shape: PictureShape, classes: int) -> fx.GraphModule:
     """Return a checked network as a graph that gives its logits alone.
 
+    It can learn: one that is frozen as a whole, as a finished teacher often is, no longer is.
+
     Raises:
         CompileError: its structure cannot be read.
     """
@@ -125,4 +127,14 @@ def traced(network: nn.Module, shape: PictureShape, classes: int) -> fx.GraphMod
     if logits is not None and logits is not output.args[0]:
         output.args = (logits,)
         without_unread(graph)
-    return graph
+    return _thawed(graph)
+
+
+def _thawed(network: fx.GraphModule) -> fx.GraphModule:
+    """Let a copy learn in which nothing does; of others it is as the person wants."""
+    parameters = list(network.parameters())
+    if not any(parameter.requires_grad for parameter in parameters):
+        for parameter in parameters:
+            # Of whole numbers there is no gradient.
+            parameter.requires_grad_(parameter.is_floating_point())
+    return network

@@ -14,7 +14,7 @@ from handheld.compress.family import Latency
 from handheld.compress.pictures.candidates import LEVELS, Builder, Candidate
 from handheld.compress.pictures.probe import Figures, Probe
 from handheld.compress.pictures.run import PictureRun
-from handheld.compress.targets import Target
+from handheld.compress.targets import MOST_MEMBERS, Target
 from handheld.config import from_table
 from handheld.engine import compact
 from handheld.errors import InputError
@@ -233,14 +233,14 @@ def ladder(
     From three on there are members of other kinds too.
 
     Args:
-        count: of members, 1 or more.
+        count: of members, 1 to 16.
         allows: whether members of a kind can be made.
 
     Raises:
-        InputError: for fewer than one, or if no kind is allowed that could make them.
+        InputError: for another number, or if no kind is allowed that could make them.
     """
+    whole_in_range("targets", count, low=1, high=MOST_MEMBERS)
     first = next(filter(allows, ("nested", "plain", "pruned")), None)
-    whole_in_range("targets", count, low=1)
     if first is None:
         raise InputError("techniques: expected some that can make members")
     others = [target for target in _OTHERS if allows(target.kind) and target.kind != first]

@@ -15,7 +15,7 @@ from handheld.compress.chance import answers_fewer
 from handheld.compress.pictures.preparation import Preparation, pixels, resized
 from handheld.compress.teacher import TeacherSource, guess_notes
 from handheld.data import Dataset
-from handheld.engine import Model
+from handheld.engine import Model, isolation_asked
 from handheld.engine.classify import ImageCard, labels_of
 from handheld.errors import InputError, ModelError
 from handheld.reports import percent
@@ -163,7 +163,7 @@ class TeacherFile:
         The file is opened anew for one thread. Unless it is a stranger's it then runs in this
         process, so that no pipe is timed: it has answered the validation split.
         """
-        apart = self._isolated or os.environ.get("HANDHELD_ISOLATED") == "1"
+        apart = self._isolated or bool(isolation_asked())
         file = _opened(self.path, threads=1, isolated=apart)
         # Always the same noise: kernels may be faster on zeros.
         generator = torch.Generator().manual_seed(0)

@@ -10,7 +10,7 @@ from torch import nn
 
 from handheld.compress.drafts import Draft, FamilyDrafts, FamilyRequest
 from handheld.compress.settings import FamilySettings, TextEpochs
-from handheld.compress.targets import Target
+from handheld.compress.targets import MOST_MEMBERS, Target
 from handheld.compress.teacher import guess_notes, warn
 from handheld.compress.texts.member import (
     KINDS,
@@ -19,7 +19,13 @@ from handheld.compress.texts.member import (
     member_plan,
     teacher_draft,
 )
-from handheld.compress.texts.teacher import TextTeacher, learned, network_of, read_only
+from handheld.compress.texts.teacher import (
+    TextTeacher,
+    learned,
+    network_of,
+    read_only,
+    require_learning,
+)
 from handheld.engine import Model
 from handheld.errors import InputError
 from handheld.projection.cards import reader_of
@@ -36,9 +42,9 @@ def ladder(count: int) -> tuple[Target, ...]:
     """Return targets for so many members, each half of the one before.
 
     Raises:
-        InputError: for fewer than one.
+        InputError: for fewer than one, or more than 16.
     """
-    whole_in_range("targets", count, low=1)
+    whole_in_range("targets", count, low=1, high=MOST_MEMBERS)
     return tuple(Target(size=LARGEST >> step) for step in range(count))
 
 
@@ -79,6 +85,8 @@ class TextMaker:
         if not request.source.file:
             classes = len(request.data.classes)
             network = network_of(request.model, classes, settings.seed, request.base)
+            if not request.is_trained:
+                require_learning(network)
         return cls(request, lesson, network, plan)
 
     def drafts(self, space: RunFolder, clock: StageClock) -> FamilyDrafts:

@@ -57,14 +57,15 @@ def member_plan(request: FamilyRequest, target: Target, max_size: float | None) 
     Args:
         request: what was asked for.
         target: what the member is for.
-        max_size: bytes that its file may have; None: as many as :data:`LARGEST`.
+        max_size: bytes that its file may have, if one can be so small; None: as many as
+            :data:`LARGEST`.
     """
     max_bytes = int(max_size or LARGEST) - _CARD_BYTES
     recipe = recipe_for(KINDS[target.kind], max_bytes, len(request.data.classes))
     epochs = request.settings.texts.members
     if epochs is not None:
         recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=epochs))
-    return TextModelPlan(max_bytes, recipe=recipe, seed=request.settings.seed)
+    return TextModelPlan(max_bytes, recipe=recipe, seed=request.settings.seed, nearest=True)
 
 
 def member_draft(

@@ -77,6 +77,15 @@ def network_of(
     return network
 
 
+def require_learning(network: nn.Module) -> None:
+    """See that a network can learn. Raises :class:`InputError` for one that is frozen."""
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise InputError(
+            "no parameter of the network requires grad, so it cannot learn: give it after "
+            "network.requires_grad_(True), or say trained=True where it has learned"
+        )
+
+
 def _made(source: TeacherSource, classes: int, seed: int, folder: Path) -> nn.Module:
     if ":" in source.network:
         arguments = {"classes": classes, "num_classes": classes}

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from handheld._copies import copied
 from handheld.errors import InputError
 from handheld.federated.algorithms import ServerState
 from handheld.federated.device.conditions import LearningGate
@@ -23,7 +24,6 @@ from handheld.federated.device.personalisation import (
     save,
 )
 from handheld.federated.device.store import ExampleStore
-from handheld.federated.learning.copies import copied
 from handheld.federated.learning.descent import Descent
 from handheld.federated.learning.learner import ClientTask, Doubles, Floats, Learned
 from handheld.federated.learning.trainable import Loss, TrainableModule, cross_entropy

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from handheld._copies import copied
 from handheld.errors import InputError
-from handheld.federated.learning.copies import copied
 from handheld.training.runs import ABOUT, Plain, array_digest, canonical, name_of
 
 _ANSWERS = 16  # outputs that tell two functions apart

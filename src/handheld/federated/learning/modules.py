@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from handheld._copies import copied
 from handheld.errors import HandheldError, InputError, TrainingError
 from handheld.federated.algorithms import ServerState
-from handheld.federated.learning.copies import copied
 from handheld.federated.learning.descent import Descent, single_norms
 from handheld.federated.learning.description import contents, structure
 from handheld.federated.learning.evaluation import (

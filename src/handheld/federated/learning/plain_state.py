@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from handheld.federated.learning.copies import copied
+from handheld._copies import copied
 
 _TORCHS_OWN = frozenset(vars(nn.Module()))
 """What every module has: weights, buffers, hooks, whether it trains."""

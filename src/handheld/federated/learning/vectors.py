@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from handheld._copies import copied
 from handheld.errors import InputError
-from handheld.federated.learning.copies import copied
 
 Doubles = NDArray[np.float64]
 

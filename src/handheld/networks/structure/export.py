@@ -7,6 +7,7 @@ one table of layers serves both ways to trace.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
@@ -33,10 +34,21 @@ def as_graph(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
     axes: dict[int, Any] = {0: torch.export.Dim.DYNAMIC}
     if example.dim() > 3:
         axes.update(dict.fromkeys(range(2, example.dim()), torch.export.Dim.AUTO))
+    shapes: tuple[Any, ...] = (axes,)
+    # As torch.compile, DataParallel and decorators do: all arguments are one then.
+    if _takes_any(module):
+        shapes = (shapes,)
     # Not strict: torch then runs the module in place of reading its bytecode, which fails on more.
     with _by_layers():
-        program = torch.export.export(module, (example,), dynamic_shapes=(axes,), strict=False)
+        program = torch.export.export(module, (example,), dynamic_shapes=shapes, strict=False)
     return _Rebuilt(module, program).graph_module()
+
+
+def _takes_any(module: nn.Module) -> bool:
+    """Whether a module's first argument is ``*args``."""
+    parameters = iter(signature(module.forward).parameters.values())
+    first = next(parameters, None)
+    return first is not None and first.kind is first.VAR_POSITIONAL
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """A module as a graph of operators, with shapes."""
 
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
 from torch import fx, nn
 
+from handheld._copies import copied
 from handheld.errors import CompileError, InputError
 from handheld.networks.structure.attention import open_attention
 from handheld.networks.structure.channels import channels_of
@@ -46,10 +46,10 @@ def trace(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
 
     Raises:
         CompileError: the module cannot be traced, or fails on the example.
-        InputError: the example is no tensor.
+        InputError: the example is no tensor, or the module none that can be copied.
     """
     _check_example(example)
-    copy = deepcopy(module).cpu().eval()
+    copy = copied(module).cpu().eval()
     packed = open_attention(copy)
     network = _as_graph(copy, example)
     note_packed(network, packed)

@@ -66,7 +66,7 @@ def make_text_model(
     _check_labels(train, valid)
     maker = _Maker(train, valid, plan, answers, state, progress)
     if plan.recipe.reads != "picked":
-        return maker.network()
+        return (maker.with_room() if plan.nearest else maker).network()
     model, taught = maker.picked()
     if not plan.high_effort:
         return model
@@ -181,11 +181,22 @@ class _Maker:
         """Return what reads as much as a file of this size can keep."""
         plan = self.plan
         self.progress("size", 0.0, "")
-        measured = self._measured(_LONG_SHARE, _LONG_SHARE)
-        long_card = {**card, **measured, "temperature": _LONG_SHARE}
+        long_card = self._lengthened(card)
         reader = plan.recipe.largest(plan.max_size, long_card, plan.seed, self.train.texts)
         self.progress("size", 1.0, "")
         return reader
+
+    def with_room(self) -> "_Maker":
+        """Return what makes a network of the smallest file where none keeps the size."""
+        plan = self.plan
+        long_card = self._lengthened(self._card())
+        smallest = plan.recipe.smallest_size(long_card, plan.seed, self.train.texts)
+        return replace(self, plan=replace(plan, max_size=max(plan.max_size, smallest)))
+
+    def _lengthened(self, card: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a card as long as one that has been measured."""
+        measured = self._measured(_LONG_SHARE, _LONG_SHARE)
+        return {**card, **measured, "temperature": _LONG_SHARE}
 
     def _temperature(self, content: bytes) -> float:
         with TextClassifier(Model.load(content)) as model:

@@ -99,6 +99,7 @@ class TextModelPlan:
         licence: of the model, for its card; empty: not said.
         class_weight: ``none``, or ``balanced``: each label counts alike, however few texts it has.
         high_effort: the slow recipe of tables is trained too, and the better of the two files kept.
+        nearest: where no network keeps the size, the smallest one is made, and it is no error.
         seed: of weights and order.
     """
 
@@ -110,6 +111,7 @@ class TextModelPlan:
     seed: int = 0
     class_weight: str = "none"
     high_effort: bool = False
+    nearest: bool = False
 
     def __post_init__(self) -> None:
         whole_in_range("max_size", self.max_size, low=1)

@@ -153,7 +153,7 @@ class ProjectionRecipe:
             InputError: even the smallest file is larger.
         """
         reader = self.reader(_FIRST_SIZE, seed, texts)
-        smallest = self._file_size(reader, card) + _CARD_ROOM
+        smallest = self.smallest_size(card, seed, texts)
         if smallest > max_size:
             raise InputError(
                 f"{max_size} bytes are too few for {len(card['labels'])} labels and {self.reads} "
@@ -161,6 +161,12 @@ class ProjectionRecipe:
             )
         further = int((max_size - smallest) / self._row_size)
         return _resized(reader, _count(reader) + further)
+
+    def smallest_size(
+        self, card: Mapping[str, Any], seed: int = 0, texts: tuple[str, ...] = ()
+    ) -> int:
+        """Return bytes in which a file can be made; arguments are those of :meth:`largest`."""
+        return self._file_size(self.reader(_FIRST_SIZE, seed, texts), card) + _CARD_ROOM
 
     def smaller(self, reader: Trained, excess: int) -> Trained:
         """Return what reads so much less that a file loses ``excess`` bytes or more."""

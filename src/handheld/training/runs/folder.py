@@ -82,6 +82,8 @@ def open_run(folder: str | os.PathLike[str], plan: dict[str, object]) -> Iterato
             run, or it cannot be written.
     """
     run = RunFolder(Path(folder))
+    # Before the lock, which is a file in the folder.
+    _refuse_others(run)
     with locked(run.folder, "run/lock"):
         _claim(run, plan)
         yield run
@@ -101,14 +103,21 @@ def _claim(run: RunFolder, plan: dict[str, object]) -> None:
     if path.exists():
         _check_plan(run, path.read_text("utf-8", errors="replace"), text)
         return
-    # Files are replaced, so those of others must not be there.
+    with atomic_path(path) as temporary:
+        temporary.write_text(text)
+
+
+def _refuse_others(run: RunFolder) -> None:
+    """See that a folder without a run is empty: files are replaced, so those of others must not be
+    there.
+    """
+    if run.file("plan.json").exists() or not run.folder.is_dir():
+        return
     if others := sorted(filter(_is_visible, _names_beside(run))):
         raise InputError(
             f"{run.folder} holds {others[0]!r}, which is of no run: name a folder that is empty, "
             "or is not there"
         )
-    with atomic_path(path) as temporary:
-        temporary.write_text(text)
 
 
 def _names_beside(run: RunFolder) -> Iterator[str]:

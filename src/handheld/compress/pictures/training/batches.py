@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from handheld.compress.pictures.preparation import Preparation, pixels
 from handheld.data import Dataset
+from handheld.errors import InputError
 from handheld.ranges import in_range, whole_in_range
 
 _LEAST_ZOOM = 0.1  # of a side
@@ -42,6 +43,8 @@ class Augmentation:
         whole_in_range("cutout", self.cutout, low=0)
         in_range("zoom", self.zoom, low=_LEAST_ZOOM, high=1)
         in_range("colour", self.colour, low=0, high=1, high_open=True)
+        if not isinstance(self.flip, bool):
+            raise InputError(f"flip: expected true or false, got {self.flip!r}")
 
 
 class Batch(NamedTuple):

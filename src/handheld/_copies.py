@@ -1,4 +1,4 @@
-"""Copies of modules, those too that compute weights in hooks."""
+"""Copies of torch modules, those too that compute weights in hooks."""
 
 from copy import deepcopy
 
@@ -6,19 +6,22 @@ import torch
 from torch import nn
 
 from handheld.errors import InputError
-from handheld.federated.user_code import said
+
+_LONGEST = 200  # characters: torch's errors go on for pages
 
 
 def copied(module: nn.Module) -> nn.Module:
     """Return a copy of a module that shares nothing with it.
 
     What hooks compute from weights before each forward pass (``torch.nn.utils.weight_norm``,
-    ``spectral_norm``, pruning) is copied without its history, which torch cannot copy: the copy's
+    ``spectral_norm``, ``prune``) is copied without its history, which torch cannot copy: the copy's
     own hooks compute it anew.
 
     Raises:
-        InputError: a module that cannot be copied; it says why.
+        InputError: it is no module, or one that cannot be copied; it says why.
     """
+    if not isinstance(module, nn.Module):
+        raise InputError(f"expected a torch module, got {type(module).__name__}")
     computed: dict[int, torch.Tensor] = {}
     for layer in module.modules():
         if layer._forward_pre_hooks:
@@ -28,9 +31,10 @@ def copied(module: nn.Module) -> nn.Module:
         return deepcopy(module, computed)
     except MemoryError:
         raise
-    except Exception as error:  # of torch, or of whatever a user's module keeps
+    except Exception as error:  # of torch, or of whatever a person's module keeps
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0][:_LONGEST]
         raise InputError(
-            f"the module cannot be copied ({said(error)}): compute tensors that come of its weights"
+            f"the module cannot be copied ({reason}): compute tensors that come of its weights"
             " in forward, and keep nothing in it that deepcopy refuses, such as locks and files"
         ) from error
 
