@@ -6,8 +6,11 @@ from typing import Any, Protocol
 
 from handheld.errors import GraphError, GraphValidationError
 from handheld.graph.types import is_type
+from handheld.ranges import whole_in_range
 
 Ports = Mapping[str, Any]
+
+_FAR = 2**63
 
 
 class InputPolicy(Protocol):
@@ -92,6 +95,9 @@ class Contract:
         check_ports("outputs", self.outputs)
         check_ports("side_inputs", self.side_inputs)
         check_ports("side_outputs", self.side_outputs)
+        if self.timestamp_offset is not None:
+            # Timestamps are of 64 bits, as MediaPipe's are.
+            whole_in_range("timestamp_offset", self.timestamp_offset, low=-_FAR, high=_FAR - 1)
 
 
 def check_ports(name: str, ports: Ports) -> None:
