@@ -4,10 +4,15 @@ import os
 import signal
 from pathlib import Path
 
+from handheld.files import INTERRUPTS
+
 # Behind ``nohup``, or in a script's background, a process inherits that interrupts are ignored, and
 # so would the commands that tests start and stop.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in set(INTERRUPTS) - {signal.SIGINT}:
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 # Where the data of others lies beside the repository, tests that want it need not be told.
 BESIDE = Path(__file__).parents[2] / "shared" / "data"

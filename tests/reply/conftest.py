@@ -187,6 +187,12 @@ def bundle_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return config.out
 
 
+@pytest.fixture(scope="session")
+def shipped() -> Replier:
+    """A replier of the bundle that ships, which learns nothing."""
+    return Replier.open()
+
+
 @pytest.fixture
 def replier(bundle_file: Path) -> Replier:
     """A replier that knows nothing of its user."""

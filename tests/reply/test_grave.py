@@ -11,11 +11,6 @@ from handheld.reply.grave import folded, gravity, mixes_scripts
 from handheld.reply.understanding import REMEMBERED
 
 
-@pytest.fixture(scope="module")
-def shipped() -> Replier:
-    return Replier.open()
-
-
 def reason(line):
     return gravity(turns_of(read_turns(line), REMEMBERED))
 
@@ -143,6 +138,11 @@ would anyone even miss me
 would they notice if i disappeared
 promise me you'll be ok without me
 i wrote my own eulogy
+swallowed the whole packet
+i took them all
+i'm ready to end it
+what's the point anymore
+been counting the tablets again
 """.strip().splitlines()
 IDIOMS = """
 he won't move from the sofa
@@ -176,6 +176,12 @@ bath bombs smell nice
 the bomb of a party
 i won't be here till six
 going to shoot the wedding on saturday
+took the lot to the tip
+i've taken them all back to the shop
+are you ready to go?
+what's the point of this meeting
+counting the days till friday
+took all of them for a walk
 """.strip().splitlines()
 NEWS = """
 we're getting a divorce
@@ -196,6 +202,14 @@ guess who has cancer haha
 he got lung cancer
 he gained his wings this morning
 i can't feed my kids this week
+i'm leaving you
+she is leaving him for good
+i slept with your sister
+you are adopted
+we scattered mum's ashes
+they live like vermin
+ur so stupid it hurts
+anyone got any weed
 """.strip().splitlines()
 NO_NEWS = """
 raid at eight tonight?
@@ -210,6 +224,14 @@ i was on the machines at the gym
 who has the cancer charity leaflets
 chicken wings for two
 i can't feed the meter from here
+i'm leaving you a key under the mat
+i'm leaving you two alone
+we adopted a puppy
+ashes to ashes is on tonight
+you are so sweet
+got any green tea
+need green paint
+hash browns anyone
 """.strip().splitlines()
 CHILDREN = """
 me: how old are you || 14

@@ -34,11 +34,6 @@ EVERYDAY = (
 )
 
 
-@pytest.fixture(scope="module")
-def shipped() -> Replier:
-    return Replier.open()
-
-
 def test_the_cases_are_not_learned_from():
     lessons = {
         line.text.lower()

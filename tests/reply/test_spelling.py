@@ -6,11 +6,6 @@ from handheld.reply import Message, Replier
 from handheld.reply.spelling import hides_letters, plain_readings
 
 
-@pytest.fixture(scope="module")
-def shipped() -> Replier:
-    return Replier.open()
-
-
 @pytest.mark.parametrize(
     ("text", "reading"),
     [

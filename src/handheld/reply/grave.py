@@ -90,6 +90,13 @@ _ACUTE = re.compile(
     r" (?:died|disappeared|was gone|were gone|wasnt|werent)\b"
     r"|\b(?:youll|ull|to) be (?:ok|okay|happy|fine|alright|strong) (?:after me|without me)\b"
     r"|\bmy own (?:funeral|burial|eulogy|obituary)\b"
+    r"|\b(?:took|taken|swallowed|downed) (?:the (?:whole )?lot|them all|all of them|every last one"
+    r"|the whole (?:bottle|packet|pack|box|strip))\b"
+    r"(?! (?:to|back|home|off|from|out|with|up|for|on|over|down|in|into)\b)"
+    r"|\bready to (?:go for good|end it|die)\b|\bend it (?:all|tonight)\b"
+    r"|^whats (?:even )?the point"
+    r"(?: (?:any ?more|of (?:it all|anything|living|trying|going on|me)))?$"
+    r"|\bcount(?:ed|ing) .{0,30}\b(?:pills|tablets|(?:bathroom|medicine) cabinet)\b"
 )
 _CLAUSE = re.compile(r"[.!?;,\n]+")
 _NEWS = re.compile(
@@ -116,6 +123,15 @@ _NEWS = re.compile(
     r"|\b(?:cant|cannot|couldnt) (?:even )?(?:afford to )?feed (?:them|us|myself|(?:my|our|the)"
     r" (?:kids|family|children|baby|son|daughter))\b"
     r"|\b(?:what|as) (?:we|i|they) (?:all )?(?:feared|dreaded|were afraid of|was afraid of)\b"
+    r"|\b(?:im|i am|hes|shes|he is|she is) leaving (?:you|u|me|him|her|us)\b"
+    r"(?! (?:an?|the|some|my|to|with|at|in|on|here|two|both|alone|all|behind|for an?|for the)\b)"
+    r"|\b(?:kissed|slept with|cheated (?:on|with)|hooked up with) (?:your|ur|my|his|her|you|me)\b"
+    r"|\b(?:youre|ur|you are|im|i am|i was|he was|she was) adopted\b"
+    r"|\b(?:his|her|their|mums|dads|nans|grans) ashes\b|\bscatter(?:ed|ing) .{0,20}\bashes\b"
+    r"|\blike (?:rats|vermin|cockroaches|parasites)\b|\bare (?:vermin|parasites|subhuman|scum)\b"
+    r"|\b(?:youre|ur|you are) (?:too|so) (?:blind|stupid|dumb|thick|ignorant)\b"
+    r"|\b(?:got|need|sell|selling|any) (?:some |any |more )?(?:weed|bud|mdma|molly|ket|ketamine"
+    r"|xanax|hash(?! browns?))\b|\b(?:got|need|an eighth of) green\b(?! \w)|\bneed an eighth\b"
 )
 _IN_HEAVEN = re.compile(r"\bheaven\b|\bwith (?:god|jesus|the (?:lord|angels))\b")
 
@@ -275,7 +291,7 @@ def _scripts_of(word: str) -> set[str]:
 def _has_grave_emoji(text: str) -> bool:
     emoji = set(text)
     grave = emoji & _GRAVE_EMOJI
-    words = _plain(text)
+    words = plain_words(text)
     # A knife, or a pistol of water, is harmless where one cooks and plays.
     if grave and not (grave <= set("🔪🗡🔫🪓") and _KITCHEN.search(words)):
         return True
@@ -285,7 +301,7 @@ def _has_grave_emoji(text: str) -> bool:
     return is_skull and not emoji & _LAUGHTER
 
 
-def _plain(text: str) -> str:
+def plain_words(text: str) -> str:
     """Return the words of a text as the rules write them: small letters, no marks."""
     text = unicodedata.normalize("NFKC", folded(text)).casefold()
     text = re.sub("['`\u2018\u2019\u00b4]", "", text)
@@ -294,7 +310,7 @@ def _plain(text: str) -> str:
 
 def _clauses(text: str) -> list[str]:
     pieces = chain.from_iterable(map(_CLAUSE.split, [text, *plain_readings(text)]))
-    return [words for words in map(_plain, pieces) if words]
+    return [words for words in map(plain_words, pieces) if words]
 
 
 def _heard(turns: Sequence[Turn]) -> list[str]:

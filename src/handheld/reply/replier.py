@@ -24,6 +24,7 @@ from handheld.reply.conversation import (
 )
 from handheld.reply.grave import folded, gravity
 from handheld.reply.message_network import SpanLogits
+from handheld.reply.misfits import misfits
 from handheld.reply.personal import BITS, PersonalState, signatures_of
 from handheld.reply.privacy import asks_for_secret, secret_in
 from handheld.reply.ranker import CONTEXT, softmax
@@ -156,7 +157,7 @@ class Replier:
         tones = self.bundle.detector.tones(verdict, self._reader.earlier_tone(turns))
         if tones is None:
             return Suggestions.none(NOT_CONFIDENT)
-        heard = self._reader.hear(turns[:CONTEXT], logits, tones, self.personal)
+        heard = self._reader.hear(turns[:CONTEXT], logits, tones, self.personal, misfits(last))
         if heard.confidence < self.bundle.trigger.threshold and not request.always:
             return self._in_doubt(heard, tones, request)
         replies = self._chosen(heard, tones, request)
@@ -215,7 +216,9 @@ class Replier:
         verdict = self._verdict(turns[0], logits)
         tones = self.bundle.detector.tones(verdict, self._reader.earlier_tone(turns))
         gentle = ToneRange(SORRY, GENTLE)
-        return self._reader.hear(turns, logits, tones or gentle, self.personal).evidence
+        return self._reader.hear(
+            turns, logits, tones or gentle, self.personal, misfits(turns[0])
+        ).evidence
 
     def rank(self, messages: Messages, candidates: Sequence[str]) -> NDArray[np.float32]:
         """Return (candidates,) how well each text answers a conversation.
@@ -387,9 +390,9 @@ class Replier:
         return chosen
 
     def _may_offer(self, intent: int, heard: HeardConversation, tones: ToneRange) -> bool:
-        if not tones.have(self.bundle.tones[intent]):
-            return False
-        return tones.most_cheerful == CHEERFUL or bool(heard.intents[intent] >= _FEWEST)
+        # What does not fit has no probability at all, see ConversationReader.hear.
+        share = heard.intents[intent]
+        return bool(share > 0 and (tones.most_cheerful == CHEERFUL or share >= _FEWEST))
 
     def _fits(
         self, wordings: IntentWordings, heard: HeardConversation, own_texts: Sequence[str]

@@ -1,6 +1,6 @@
 """What the judges of a bundle say of a conversation: intents, tone, and how sure they are."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -57,12 +57,14 @@ class _LastTurn(NamedTuple):
         signatures: by which the user's choices are compared.
         question: whether it ends with a question mark.
         by_network: (intents + 1,) probabilities by the network that reads messages.
+        fitting: (intents,) whether each may be said below it.
     """
 
     words: Words
     signatures: NDArray[np.uint64]
     question: bool
     by_network: NDArray[np.float32]
+    fitting: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +104,7 @@ class ConversationReader:
         logits: SpanLogits,
         tones: ToneRange,
         personal: PersonalState,
+        misfits: Collection[str] = (),
     ) -> HeardConversation:
         """Return what the judges say of a conversation.
 
@@ -114,6 +117,7 @@ class ConversationReader:
             logits: of the last turn.
             tones: that fit it; intents in others count as none.
             personal: what the user answered to messages like this one.
+            misfits: intents that are out of place below it; they count as none too.
         """
         words = words_of([turn.text for turn in turns])
         last = _LastTurn(
@@ -122,11 +126,12 @@ class ConversationReader:
             # how a turn of several messages ends says whether it asks
             question=turns[0].last.rstrip().endswith("?"),
             by_network=self.network_intents(logits),
+            fitting=self._fitting(tones, misfits),
         )
         best: HeardConversation | None = None
         for depth in range(len(turns), 0, -1):
             context = self.bundle.ranker.encode_context(_first_texts(words, depth))
-            heard = self._heard(last, context, tones, personal)
+            heard = self._heard(last, context, personal)
             if best is None or heard.confidence > best.confidence:
                 best = heard
             if depth == len(turns) and heard.confidence >= self.bundle.trigger.threshold:
@@ -138,7 +143,6 @@ class ConversationReader:
         self,
         last: _LastTurn,
         context: EncodedContext,
-        tones: ToneRange,
         personal: PersonalState,
     ) -> HeardConversation:
         """Return what the judges say of a conversation that is read to one depth."""
@@ -146,7 +150,7 @@ class ConversationReader:
         intents = mixed(softmax(context.intents), last.by_network, bundle.mixing.network)
         if personal.choices:
             intents = _boosted(intents, personal, last.signatures)
-        fitting = _toned(intents, self._tones, tones)
+        fitting = _only(intents, last.fitting)
         seen = evidence(fitting, len(last.words.tokens), question=last.question)
         return HeardConversation(
             words=last.words,
@@ -163,6 +167,20 @@ class ConversationReader:
         They are those of the longest span that reaches the message's end: people answer the end.
         """
         return softmax(logits.answers[logits.last])
+
+    def _fitting(self, tones: ToneRange, misfits: Collection[str]) -> NDArray[np.bool_]:
+        """Return (intents,) whether each is in some tones, and not out of place."""
+        fitting = (self._tones >= tones.saddest) & (self._tones <= tones.most_cheerful)
+        for name in misfits:
+            # Bundles of others have other intents.
+            if name in self._numbers:
+                fitting[self._numbers[name]] = False
+        return fitting
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """Number of each intent by its name."""
+        return {name: number for number, name in enumerate(self.bundle.intents)}
 
     @cached_property
     def _tones(self) -> NDArray[np.int64]:
@@ -199,14 +217,12 @@ def _boosted(
     return boosted
 
 
-def _toned(
-    intents: NDArray[np.float32], tones: NDArray[np.int64], fitting: ToneRange
-) -> NDArray[np.float32]:
-    """Return the probabilities, those of replies in a tone that does not fit given to no intent."""
-    toned = intents.copy()
-    toned[:-1][(tones < fitting.saddest) | (tones > fitting.most_cheerful)] = 0
-    toned[-1] += 1 - toned.sum()
-    return toned
+def _only(intents: NDArray[np.float32], fitting: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the probabilities, those of intents that do not fit given to none."""
+    left = intents.copy()
+    left[:-1][~fitting] = 0
+    left[-1] += 1 - left.sum()
+    return left
 
 
 def _first_texts(words: Words, count: int) -> Words:
