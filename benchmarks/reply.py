@@ -66,8 +66,8 @@ ALARMS = 2000  # messages of each kind of everyday talk
 SPOKEN = ("silent", "not confident", "gentle", "answered")
 HARM = Path(__file__).parent / "reply_harm"
 # of messages; the second was written when what the first showed was mended, the third before the
-# detector learned again
-SETS = ("first", "second", "third")
+# detector learned again, the fourth by another writer before the rules of handheld.reply.misfits
+SETS = ("first", "second", "third", "fourth")
 VERDICTS = ("fits", "odd", "hurts")  # one could send it; out of place; it would hurt or embarrass
 CARD = """# Model card: the English replies
 
@@ -85,7 +85,8 @@ where something grave was said in one of the two turns
 before, or beyond doubt in one of the four before those, nothing that refuses either;
 to small bad news only gentle replies ("Sorry to hear that", "Oh no", "Hugs").
 Rules stop code, links, numbers, addresses, messages of machines, other scripts, words run together,
-and messages of more than fifty words or a thousand letters.
+and messages of more than fifty words or a thousand letters. Others keep away what would be out of place below a
+question, a favour, praise, good news or a mishap.
 Topics that it knows: {names}.
 
 By topic, on messages written for the tests by the author of the training messages, none of which is

@@ -30,6 +30,10 @@ def barred(text: str) -> frozenset[str]:
         ("she got accepted 🎉", {"oh no", "never mind", "another time"}),
         # who is praised does not agree
         ("so proud of you", {"yes", "I know", "I agree", "sure"}),
+        ("that speech was amazing, well done", {"I agree", "yes"}),
+        ("how old is your brother now", {"not so well", "doing well"}),
+        ("the early or the late train?", {"food", "let's eat", "yes"}),
+        ("don't worry, i forgot it too", {"what happened"}),
         ("you smashed that interview", {"I know", "no"}),
         # between people
         ("r u still angry", {"yes", "sure", "I know", "busy"}),
@@ -55,6 +59,10 @@ def test_what_is_out_of_place(message, intents):
         ("are you coming or not?", {"yes", "no"}),
         ("can you make it on friday", {"no", "can't", "yes"}),
         ("we broke the record", {"nice", "congratulations", "well done"}),
+        ("that film was brilliant", {"I agree", "I know", "yes"}),
+        ("how is your brother feeling", {"not so well", "feeling better"}),
+        ("are you hungry?", {"food", "let's eat", "yes"}),
+        ("i dropped my phone in the sea", {"what happened", "oh no"}),
         ("this show is sick", {"I know", "I agree"}),
         ("good night then", {"goodbye", "you too", "good night"}),
         ("have a lovely weekend", {"you too", "thanks"}),

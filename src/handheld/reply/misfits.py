@@ -65,6 +65,8 @@ _PUT_OFF = frozenset(
         "goodbye",
     }
 )
+# How somebody is.
+_STATES = frozenset({"doing well", "not so well", "feeling better", "at home", "at work", "busy"})
 # What answers nothing that was asked.
 _NO_ANSWER = frozenset(
     {
@@ -153,6 +155,10 @@ _GLAD = re.compile(
 )
 _FESTIVE = frozenset("🎉🥳🎊🍾🥂🏆")
 _PRAISE = re.compile(
+    # "that film was brilliant" praises nobody here
+    r"\bwell done\b|\bcongrat\w*|\b(?:(?:your|ur) \w+|that (?:presentation|speech|talk|solo|song"
+    r"|set|goal|cake|meal|essay)) (?:was|is|looks?|were|sounded) (?:so |really )?(?:brilliant"
+    r"|amazing|fantastic|lovely|beautiful|stunning|incredible|gorgeous|delicious)\b|"
     r"\bproud of (?:you|u|ye)\b|\b(?:you|u|ye) (?:absolutely |totally |just )?(?:killed"
     r"|smashed|nailed|rocked|crushed|aced|slayed|rock|rule)\b|\bgorgeous\b|\b(?:you|u) (?:look"
     r"|looked|sounded|sang|were) (?:so |really |absolutely |just )?(?:amazing|great|lovely"
@@ -174,6 +180,11 @@ _WISH = re.compile(
     r"\b(?:have|happy|merry|enjoy|good|love|miss|take care|safe|sleep|nice|great|lovely"
     r"|congrat\w*|same|thank\w*|thx|hope|proud|best|cheers|see (?:you|u|ya))\b"
 )
+_HUNGRY = re.compile(
+    r"\b(?:eat|eating|food|hungry|starving|dinner|lunch|tea|supper|takeaway|takeout|pizza|cook\w*"
+    r"|order in|snacks?|meal)\b"
+)
+_STATE = re.compile(r"\b(?:feel\w*|hows|how (?:is|are|was|were)|where|doing|up to)\b")
 _HAPPENED = re.compile(
     r"\b(?:we need to talk|guess what|you (?:wont|will never) believe|omg|ugh|argh|so (?:angry"
     r"|mad|done)|bad|worst|awful|weird|crazy|accident|fell|fight|late|what a|had to|happened)\b"
@@ -233,6 +244,8 @@ def _below_questions(shape: _Shape, asked: str) -> frozenset[str]:
         out.discard("thanks")
     if _PROPOSAL.search(asked):
         out.discard("nice")
+    if shape.asks_fact and not _STATE.search(asked):
+        out |= _STATES
     if shape.asks_fact:
         out |= _CHEER | _AGREEMENT | {"no", "no thanks", "good luck", "yes, please", "I will"}
     if shape.asks and _CHOICE.search(asked) and not _PROPOSAL.search(asked):
@@ -262,7 +275,7 @@ def _below_people(told: str, asked: str, shape: _Shape) -> frozenset[str]:
     """Return what would be vain, cold, or an answer to what nobody said."""
     out: set[str] = set()
     if _PRAISE.search(told) and not shape.asks:
-        out |= _AGREEMENT | {"no", "what happened", "nice"}
+        out |= _AGREEMENT | {"no", "nice", "what", "why", "interesting"}
     if _ANGER.search(told):
         out |= _AGREEMENT | _PUT_OFF | {"thanks", "call later", "I don't know"}
     if _REPAIR.search(told):
@@ -273,6 +286,8 @@ def _below_people(told: str, asked: str, shape: _Shape) -> frozenset[str]:
         out.add("goodbye")
     if not _WISH.search(told):
         out.add("you too")
-    if shape.asks or (shape.is_glad and not _HAPPENED.search(told)):
+    if shape.asks or not (shape.is_mishap or shape.is_ill or _HAPPENED.search(told)):
         out.add("what happened")
+    if not _HUNGRY.search(told):
+        out |= {"food", "let's eat"}
     return frozenset(out)
