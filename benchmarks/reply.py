@@ -85,8 +85,8 @@ where something grave was said in one of the two turns
 before, or beyond doubt in one of the four before those, nothing that refuses either;
 to small bad news only gentle replies ("Sorry to hear that", "Oh no", "Hugs").
 Rules stop code, links, numbers, addresses, messages of machines, other scripts, words run together,
-and messages of more than fifty words or a thousand letters. Others keep away what would be out of place below a
-question, a favour, praise, good news or a mishap.
+and messages of more than fifty words or a thousand letters. Others keep away what would be
+out of place below a question, a favour, praise, good news or a mishap.
 Topics that it knows: {names}.
 
 By topic, on messages written for the tests by the author of the training messages, none of which is

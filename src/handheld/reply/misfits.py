@@ -67,7 +67,7 @@ _PUT_OFF = frozenset(
 )
 # How somebody is.
 _STATES = frozenset({"doing well", "not so well", "feeling better", "at home", "at work", "busy"})
-# What answers nothing that was asked.
+# What answers nothing that was question.
 _NO_ANSWER = frozenset(
     {
         "thanks",
@@ -211,53 +211,55 @@ def misfits(turn: Turn) -> frozenset[str]:
         turn: the last of a conversation, of the other person. Its last message is what is asked,
             and all of it is what is told.
     """
-    told = plain_words(turn.text)
-    asked = plain_words(turn.last)
-    shape = _shape_of(turn, told, asked)
+    words = plain_words(turn.text)
+    question = plain_words(turn.last)
+    shape = _shape_of(turn, words, question)
     return frozenset().union(
-        _below_questions(shape, asked), _below_news(shape, told), _below_people(told, asked, shape)
+        _below_questions(shape, question),
+        _below_news(shape, words),
+        _below_people(words, question, shape),
     )
 
 
-def _shape_of(turn: Turn, told: str, asked: str) -> _Shape:
+def _shape_of(turn: Turn, words: str, question: str) -> _Shape:
     ends_as_question = turn.last.rstrip().endswith("?")
-    asks_fact = bool(_FACT.search(asked)) and not _PROPOSAL.search(asked)
-    is_mishap = bool(_MISHAP.search(told))
+    asks_fact = bool(_FACT.search(question)) and not _PROPOSAL.search(question)
+    is_mishap = bool(_MISHAP.search(words))
     is_festive = not _FESTIVE.isdisjoint(turn.text) or "!!" in turn.text
     return _Shape(
         asks_fact=asks_fact,
-        asks=ends_as_question or asks_fact or bool(_ASKED.search(asked)),
-        offers=bool(_OFFER.search(asked)),
-        is_favour=bool(_FAVOUR.search(asked)) and not _OFFER.search(asked),
+        asks=ends_as_question or asks_fact or bool(_ASKED.search(question)),
+        offers=bool(_OFFER.search(question)),
+        is_favour=bool(_FAVOUR.search(question)) and not _OFFER.search(question),
         is_mishap=is_mishap,
-        is_glad=not is_mishap and (is_festive or bool(_GLAD.search(told))),
-        is_ill=bool(_ILL.search(told)),
+        is_glad=not is_mishap and (is_festive or bool(_GLAD.search(words))),
+        is_ill=bool(_ILL.search(words)),
     )
 
 
-def _below_questions(shape: _Shape, asked: str) -> frozenset[str]:
+def _below_questions(shape: _Shape, question: str) -> frozenset[str]:
     """Return what answers no such question, or would be rude below a favour."""
     out: set[str] = set()
     if shape.asks:
         out |= _NO_ANSWER
     if shape.offers:
         out.discard("thanks")
-    if _PROPOSAL.search(asked):
+    if _PROPOSAL.search(question):
         out.discard("nice")
-    if shape.asks_fact and not _STATE.search(asked):
+    if shape.asks_fact and not _STATE.search(question):
         out |= _STATES
     if shape.asks_fact:
         out |= _CHEER | _AGREEMENT | {"no", "no thanks", "good luck", "yes, please", "I will"}
-    if shape.asks and _CHOICE.search(asked) and not _PROPOSAL.search(asked):
+    if shape.asks and _CHOICE.search(question) and not _PROPOSAL.search(question):
         out |= _AGREEMENT | {"no", "sounds good"}
     if shape.is_favour:
         out |= {"no", "no thanks", "thanks", "good luck", "goodbye", "you too", "what happened"}
-    if _LEAVE_TO.search(asked) and not shape.offers:
+    if _LEAVE_TO.search(question) and not shape.offers:
         out.add("no thanks")
     return frozenset(out)
 
 
-def _below_news(shape: _Shape, told: str) -> frozenset[str]:
+def _below_news(shape: _Shape, words: str) -> frozenset[str]:
     """Return what would mock bad news, or spoil good ones."""
     out: set[str] = set()
     if shape.is_mishap or shape.is_ill:
@@ -266,28 +268,28 @@ def _below_news(shape: _Shape, told: str) -> frozenset[str]:
         out |= {"sure", "yes", "funny"}
     if shape.is_glad and not shape.asks:
         out |= _PITY | _DOUBT
-    if not shape.asks and _OWN_NEWS.match(told):
+    if not shape.asks and _OWN_NEWS.match(words):
         out.add("no")
     return frozenset(out)
 
 
-def _below_people(told: str, asked: str, shape: _Shape) -> frozenset[str]:
+def _below_people(words: str, question: str, shape: _Shape) -> frozenset[str]:
     """Return what would be vain, cold, or an answer to what nobody said."""
     out: set[str] = set()
-    if _PRAISE.search(told) and not shape.asks:
+    if _PRAISE.search(words) and not shape.asks:
         out |= _AGREEMENT | {"no", "nice", "what", "why", "interesting"}
-    if _ANGER.search(told):
+    if _ANGER.search(words):
         out |= _AGREEMENT | _PUT_OFF | {"thanks", "call later", "I don't know"}
-    if _REPAIR.search(told):
+    if _REPAIR.search(words):
         out |= {"no", "I don't think so", "I guess", "maybe"}
-    if _PLEA.search(told):
+    if _PLEA.search(words):
         out |= _PUT_OFF | _CHEER
-    if not _LEAVE_TAKING.search(asked):
+    if not _LEAVE_TAKING.search(question):
         out.add("goodbye")
-    if not _WISH.search(told):
+    if not _WISH.search(words):
         out.add("you too")
-    if shape.asks or not (shape.is_mishap or shape.is_ill or _HAPPENED.search(told)):
+    if shape.asks or not (shape.is_mishap or shape.is_ill or _HAPPENED.search(words)):
         out.add("what happened")
-    if not _HUNGRY.search(told):
+    if not _HUNGRY.search(words):
         out |= {"food", "let's eat"}
     return frozenset(out)

@@ -219,10 +219,10 @@ def _boosted(
 
 def _only(intents: NDArray[np.float32], fitting: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return the probabilities, those of intents that do not fit given to none."""
-    left = intents.copy()
-    left[:-1][~fitting] = 0
-    left[-1] += 1 - left.sum()
-    return left
+    remaining = intents.copy()
+    remaining[:-1][~fitting] = 0
+    remaining[-1] += 1 - remaining.sum()
+    return remaining
 
 
 def _first_texts(words: Words, count: int) -> Words:

@@ -127,8 +127,8 @@ class AnchorGrid:
 
     def _answering(self, distances: Floats, side: float) -> NDArray[np.bool_]:
         fits = (self.smallest <= side) & (side < self.largest)
-        near = distances < np.maximum(_REACH * side, _AT_LEAST * self.strides)
-        return np.asarray(fits & near, np.bool_)
+        is_near = distances < np.maximum(_REACH * side, _AT_LEAST * self.strides)
+        return np.asarray(fits & is_near, np.bool_)
 
     def _values(self, box: Floats, keypoints: Floats, anchors: NDArray[np.bool_]) -> Floats:
         centres = self.centres[anchors]

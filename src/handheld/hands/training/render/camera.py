@@ -210,13 +210,13 @@ def _add_up(
 ) -> None:
     """Add one body's fragments to the pixels; the nearest one of a pixel owns it."""
     for index in range(len(pixel)):
-        place = pixel[index]
+        target = pixel[index]
         for channel in range(3):
-            pixels[place, channel] += share[index] * colours[index, channel]
-        pixels[place, 3] += share[index] * 255
-        if 1 / depth[index] > nearness[place]:
-            nearness[place] = 1 / depth[index]
-            owner[place] = number
+            pixels[target, channel] += share[index] * colours[index, channel]
+        pixels[target, 3] += share[index] * 255
+        if 1 / depth[index] > nearness[target]:
+            nearness[target] = 1 / depth[index]
+            owner[target] = number
 
 
 def _colours(

@@ -172,9 +172,9 @@ def _blend(colour: Floats, coverage: Floats, background: Picture, blended: Pictu
     rows, columns = coverage.shape
     for row in range(rows):
         for column in range(columns):
-            rest = _ONE - coverage[row, column]
+            uncovered = _ONE - coverage[row, column]
             for channel in range(3):
-                level = colour[row, column, channel] + background[row, column, channel] * rest
+                level = colour[row, column, channel] + background[row, column, channel] * uncovered
                 blended[row, column, channel] = int(min(level + _HALF, _MOST))
 
 

@@ -212,11 +212,11 @@ def _fill(
         begin = plane[0] * (np.float32(start) + _HALF) + plane[1] * y + plane[2]
         for column in range(start, _first(max(one, other), width)):
             inverse = begin + plane[0] * np.float32(column - start)
-            place = row * width + column
+            target = row * width + column
             # Of two triangles at one depth the later one wins.
-            if inverse >= nearest[place]:
-                nearest[place] = inverse
-                owner[place] = triangle
+            if inverse >= nearest[target]:
+                nearest[target] = inverse
+                owner[target] = triangle
 
 
 @kernel()

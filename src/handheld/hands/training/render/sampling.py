@@ -162,12 +162,12 @@ def _nearest_fingers(joints: Doubles) -> float:
             # Knuckles lie side by side in one palm; what can cross begins beyond them.
             share = 0.75 + step * (2.25 / 11)
             bone = min(int(share), 2)
-            rest = share - bone
+            along = share - bone
             for axis in range(3):
                 first = joints[1 + 4 * finger + bone, axis]
                 second = joints[2 + 4 * finger + bone, axis]
-                points[finger, step, axis] = first + rest * (second - first)
-    least = np.inf
+                points[finger, step, axis] = first + along * (second - first)
+    closest = np.inf
     for finger in range(5):
         for other in range(finger + 1, 5):
             for step in range(12):
@@ -176,8 +176,8 @@ def _nearest_fingers(joints: Doubles) -> float:
                     for axis in range(3):
                         gap = points[finger, step, axis] - points[other, other_step, axis]
                         total += gap * gap
-                    least = min(least, total)
-    return float(np.sqrt(least))
+                    closest = min(closest, total)
+    return float(np.sqrt(closest))
 
 
 def draw_axes(random: np.random.Generator, side: Side) -> Doubles:

@@ -93,7 +93,7 @@ class Body:
 
 
 def paint(body: Body, triangle: Integers, weights: Floats, light: Light) -> Picture:
-    """Colour N places on a body, each by its triangle (N,) and barycentric weights (N, 3):
+    """Colour N positions on a body, each by its triangle (N,) and barycentric weights (N, 3):
     (N, 3) RGB.
     """
     painted = np.empty((len(triangle), 3), np.uint8)
@@ -105,7 +105,7 @@ def paint(body: Body, triangle: Integers, weights: Floats, light: Light) -> Pict
 
 
 def _sampled(body: Body, triangle: Integers, weights: Floats) -> Picture:
-    """Return the skin's colours (at least N, 3) at places on a body."""
+    """Return the skin's colours (at least N, 3) at positions on a body."""
     rows = -(-len(triangle) // _ROW)
     pixels = np.zeros((2, rows, _ROW), np.float32)
     uv = body.mesh.uv
@@ -123,7 +123,7 @@ def _lookup(
     uv: Floats,
     texture_faces: Integers,
     size: int,
-    places: Floats,
+    positions: Floats,
 ) -> None:
     """Fill in columns and rows (2, at least N) of the skin's picture."""
     side = np.float32(size)
@@ -132,8 +132,8 @@ def _lookup(
         weight = weights[index]
         u = uv[a, 0] * weight[0] + uv[b, 0] * weight[1] + uv[c, 0] * weight[2]
         v = uv[a, 1] * weight[0] + uv[b, 1] * weight[1] + uv[c, 1] * weight[2]
-        places[0, index] = u * side - _HALF
-        places[1, index] = (_ONE - v) * side - _HALF
+        positions[0, index] = u * side - _HALF
+        positions[1, index] = (_ONE - v) * side - _HALF
 
 
 @kernel()

@@ -81,8 +81,8 @@ def _skin(
                     blended[row, column] += weight * transform[row, column]
         x, y, z = vertices[vertex]
         for row in range(3):
-            place = blended[row, 0] * x + blended[row, 1] * y + blended[row, 2] * z
-            moved[vertex, row] = place + blended[row, 3]
+            rotated = blended[row, 0] * x + blended[row, 1] * y + blended[row, 2] * z
+            moved[vertex, row] = rotated + blended[row, 3]
 
 
 def carry(transforms: Doubles, points: Doubles) -> Doubles:
@@ -112,16 +112,16 @@ def _rodrigues(axes: Doubles, angles: Doubles, turned: Doubles) -> None:
     for index in range(len(axes)):
         x, y, z = axes[index]
         sine = np.sin(angles[index])
-        rest = 1 - np.cos(angles[index])
-        turned[index, 0, 0] = 1 + rest * (-z * z - y * y)
-        turned[index, 0, 1] = -sine * z + rest * (x * y)
-        turned[index, 0, 2] = sine * y + rest * (x * z)
-        turned[index, 1, 0] = sine * z + rest * (x * y)
-        turned[index, 1, 1] = 1 + rest * (-z * z - x * x)
-        turned[index, 1, 2] = -sine * x + rest * (y * z)
-        turned[index, 2, 0] = -sine * y + rest * (x * z)
-        turned[index, 2, 1] = sine * x + rest * (y * z)
-        turned[index, 2, 2] = 1 + rest * (-y * y - x * x)
+        versine = 1 - np.cos(angles[index])
+        turned[index, 0, 0] = 1 + versine * (-z * z - y * y)
+        turned[index, 0, 1] = -sine * z + versine * (x * y)
+        turned[index, 0, 2] = sine * y + versine * (x * z)
+        turned[index, 1, 0] = sine * z + versine * (x * y)
+        turned[index, 1, 1] = 1 + versine * (-z * z - x * x)
+        turned[index, 1, 2] = -sine * x + versine * (y * z)
+        turned[index, 2, 0] = -sine * y + versine * (x * z)
+        turned[index, 2, 1] = sine * x + versine * (y * z)
+        turned[index, 2, 2] = 1 + versine * (-y * y - x * x)
 
 
 def cross(a: Doubles, b: Doubles) -> Doubles:
