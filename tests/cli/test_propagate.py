@@ -43,6 +43,13 @@ def test_labels_are_written_for_all_nodes(files: list[str]):
     assert f"wrote {files[-1]}" in done.stderr
 
 
+def test_labels_are_not_written_under_the_name_of_another_format(files: list[str], tmp_path: Path):
+    done = RUNNER.invoke(app, ["propagate", *files[:-1], str(tmp_path / "labels.csv")])
+    assert isinstance(done.exception, InputError)
+    assert "name it labels.parquet" in str(done.exception)
+    assert not (tmp_path / "labels.csv").exists()
+
+
 def test_relations_that_are_not_named_count_nothing(files: list[str]):
     done = RUNNER.invoke(app, ["propagate", "--relation", "friend=2", *files])
     assert done.exit_code == 0, done.output

@@ -52,9 +52,13 @@ def propagate(
 
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
+    from handheld.errors import InputError
     from handheld.propagation import ConvergenceWarning, WeightedGraph, read_seeds, write_labels
     from handheld.propagation import propagate as spread
 
+    # What is named otherwise would be opened as something else by whoever reads it next.
+    if out.suffix.lower() not in ("", ".parquet", ".pq"):
+        raise InputError(f"--out {out}: labels are written as Parquet; name it {out.stem}.parquet")
     output = Output(json=json, quiet=quiet, out=out)
     output.reads(graph, seeds)
     edges = WeightedGraph.read(graph, _weights(relation), directed=directed)
