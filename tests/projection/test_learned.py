@@ -46,12 +46,16 @@ def test_a_number_of_eight_bits_is_a_byte():
         (np.zeros((5, 3), np.int16), 1.0),
         (np.zeros(5, np.int8), 1.0),
         (np.full((5, 3), 8, np.int8), 1.0),
-        (np.zeros((5, 3), np.int8), 0.0),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused(table, step):
     with pytest.raises(InputError, match="expected a table"):
         LearnedTable(READER, table, step)
+
+
+def test_a_step_of_nothing_is_refused():
+    with pytest.raises(InputError, match=r"step: expected a number in \(0, inf\), got 0.0"):
+        LearnedTable(READER, np.zeros((5, 3), np.int8), 0.0)
 
 
 @pytest.mark.parametrize(
