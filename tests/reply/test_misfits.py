@@ -31,6 +31,7 @@ def barred(text: str) -> frozenset[str]:
         # who is praised does not agree
         ("so proud of you", {"yes", "I know", "I agree", "sure"}),
         ("that speech was amazing, well done", {"I agree", "yes"}),
+        ("how did the interview go", {"soon", "yes"}),
         ("how old is your brother now", {"not so well", "doing well"}),
         ("the early or the late train?", {"food", "let's eat", "yes"}),
         ("don't worry, i forgot it too", {"what happened"}),
@@ -61,6 +62,7 @@ def test_what_is_out_of_place(message, intents):
         ("we broke the record", {"nice", "congratulations", "well done"}),
         ("that film was brilliant", {"I agree", "I know", "yes"}),
         ("how is your brother feeling", {"not so well", "feeling better"}),
+        ("how long will you be", {"soon", "almost there"}),
         ("are you hungry?", {"food", "let's eat", "yes"}),
         ("i dropped my phone in the sea", {"what happened", "oh no"}),
         ("this show is sick", {"I know", "I agree"}),

@@ -184,6 +184,7 @@ _HUNGRY = re.compile(
     r"\b(?:eat|eating|food|hungry|starving|dinner|lunch|tea|supper|takeaway|takeout|pizza|cook\w*"
     r"|order in|snacks?|meal)\b"
 )
+_WHEN = re.compile(r"\b(?:whens?|what time|how (?:long|soon|far)|eta|what day)\b")
 _STATE = re.compile(r"\b(?:feel\w*|hows|how (?:is|are|was|were)|where|doing|up to)\b")
 _HAPPENED = re.compile(
     r"\b(?:we need to talk|guess what|you (?:wont|will never) believe|omg|ugh|argh|so (?:angry"
@@ -250,6 +251,8 @@ def _below_questions(shape: _Shape, question: str) -> frozenset[str]:
         out |= _STATES
     if shape.asks_fact:
         out |= _CHEER | _AGREEMENT | {"no", "no thanks", "good luck", "yes, please", "I will"}
+    if shape.asks_fact and not _WHEN.search(question):
+        out.add("soon")
     if shape.asks and _CHOICE.search(question) and not _PROPOSAL.search(question):
         out |= _AGREEMENT | {"no", "sounds good"}
     if shape.is_favour:

@@ -11,17 +11,10 @@ from torch import nn
 
 from handheld.errors import InputError
 from handheld.networks.pruning.importance import check_finite
+from handheld.networks.structure.layers import CONVOLUTIONS
 from handheld.ranges import in_range, whole_in_range
 
-_LAYERS = (
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.Conv3d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.ConvTranspose3d,
-    nn.Linear,
-)
+_LAYERS = (*CONVOLUTIONS, nn.Linear)
 Scope = Literal["global", "layer"]
 
 _ROUNDING = 1e-9  # of a product of floats

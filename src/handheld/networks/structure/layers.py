@@ -313,7 +313,7 @@ _AT_RANK_5: tuple[type[nn.Module], ...] = (
     nn.AvgPool3d,
     nn.AdaptiveAvgPool3d,
 )
-_CONVOLUTIONS: tuple[type[nn.Module], ...] = (
+CONVOLUTIONS = (
     nn.Conv1d,
     nn.Conv2d,
     nn.Conv3d,
@@ -326,7 +326,7 @@ _RULES: Mapping[type, LayerRule] = {
     **dict.fromkeys(_AT_RANK_3, _over_places_at(3)),
     **dict.fromkeys(_AT_RANK_4, _over_places_at(4)),
     **dict.fromkeys(_AT_RANK_5, _over_places_at(5)),
-    **dict.fromkeys(_CONVOLUTIONS, _convolution),
+    **dict.fromkeys(CONVOLUTIONS, _convolution),
     nn.Upsample: _over_places,
     nn.Linear: _linear,
     nn.Embedding: _embedding,

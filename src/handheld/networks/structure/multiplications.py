@@ -8,19 +8,12 @@ from typing import cast
 import torch
 from torch import fx, nn
 
+from handheld.networks.structure.layers import CONVOLUTIONS
 from handheld.networks.structure.nodes import argument, calls, shape_of, spelled
 from handheld.networks.structure.trace import ATTENTION, input_of
 
 _PRODUCTS = spelled("matmul", "bmm") | {operator.matmul}
-_COUNTED = (
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.Conv3d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.ConvTranspose3d,
-    nn.Linear,
-)
+_COUNTED = (*CONVOLUTIONS, nn.Linear)
 
 
 def macs(network: fx.GraphModule) -> dict[str, int]:
