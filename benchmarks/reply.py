@@ -66,7 +66,7 @@ ALARMS = 2000  # messages of each kind of everyday talk
 SPOKEN = ("silent", "not confident", "gentle", "answered")
 HARM = Path(__file__).parent / "reply_harm"
 # of messages; the second was written when what the first showed was mended, the third before the
-# detector learned again, the fourth by another writer before the rules of handheld.reply.misfits
+# detector learned again, the fourth by another writer when handheld.reply.misfits stood
 SETS = ("first", "second", "third", "fourth")
 VERDICTS = ("fits", "odd", "hurts")  # one could send it; out of place; it would hurt or embarrass
 CARD = """# Model card: the English replies

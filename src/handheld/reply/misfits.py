@@ -206,7 +206,7 @@ class _Shape:
 
 
 def misfits(turn: Turn) -> frozenset[str]:
-    """Return the intents that would be out of place below a turn; none for most turns.
+    """Return the intents that would be out of place below a turn.
 
     Args:
         turn: the last of a conversation, of the other person. Its last message is what is asked,
@@ -287,6 +287,7 @@ def _below_people(words: str, question: str, shape: _Shape) -> frozenset[str]:
         out |= {"no", "I don't think so", "I guess", "maybe"}
     if _PLEA.search(words):
         out |= _PUT_OFF | _CHEER
+    # These answer one thing alone, and are out of place wherever it was not said.
     if not _LEAVE_TAKING.search(question):
         out.add("goodbye")
     if not _WISH.search(words):
