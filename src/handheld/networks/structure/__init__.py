@@ -6,12 +6,12 @@ out ``removable_blocks``.
 
 from handheld.networks.structure.blocks import removable_blocks, without_blocks
 from handheld.networks.structure.channels import Channels, Group, channels_of
+from handheld.networks.structure.execution import evaluating
 from handheld.networks.structure.layers import kind_of
 from handheld.networks.structure.multiplications import macs, products_of
 from handheld.networks.structure.mutation import without_unread
 from handheld.networks.structure.names import module_state
 from handheld.networks.structure.nodes import rank_of, shape_of
-from handheld.networks.structure.running import evaluating
 from handheld.networks.structure.slim import Slim, needed, slim, take
 from handheld.networks.structure.trace import (
     example_of,

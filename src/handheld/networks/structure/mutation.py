@@ -13,7 +13,7 @@ import torch
 from torch import fx
 from torch.nn import functional
 
-from handheld.networks.structure.running import Memory, memory_of
+from handheld.networks.structure.execution import Memory, memory_of
 
 _PLAIN: dict[Any, Any] = {
     operator.iadd: operator.add,

@@ -10,6 +10,7 @@ from handheld._copies import copied
 from handheld.errors import CompileError, InputError
 from handheld.networks.structure.attention import open_attention
 from handheld.networks.structure.channels import channels_of
+from handheld.networks.structure.execution import NodeWatch
 from handheld.networks.structure.export import as_graph
 from handheld.networks.structure.functional import call_layers
 from handheld.networks.structure.layers import kind_of
@@ -17,7 +18,6 @@ from handheld.networks.structure.lengths import lengths_after, set_lengths
 from handheld.networks.structure.mutation import make_plain, without_unread
 from handheld.networks.structure.names import note_packed
 from handheld.networks.structure.nodes import argument, calls, shape_of, spelled
-from handheld.networks.structure.running import NodeWatch
 
 ATTENTION = spelled("scaled_dot_product_attention")
 
