@@ -56,11 +56,11 @@ def propagate(
     from handheld.propagation import ConvergenceWarning, WeightedGraph, read_seeds, write_labels
     from handheld.propagation import propagate as spread
 
+    output = Output(json=json, quiet=quiet, out=out)
+    output.reads(graph, seeds)
     # What is named otherwise would be opened as something else by whoever reads it next.
     if out.suffix.lower() not in ("", ".parquet", ".pq"):
         raise InputError(f"--out {out}: labels are written as Parquet; name it {out.stem}.parquet")
-    output = Output(json=json, quiet=quiet, out=out)
-    output.reads(graph, seeds)
     edges = WeightedGraph.read(graph, _weights(relation), directed=directed)
     seed_labels, names = read_seeds(seeds, edges.nodes, edges.ids)
     columns = (
