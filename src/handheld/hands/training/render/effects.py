@@ -83,32 +83,59 @@ def draw_effects(random: np.random.Generator, side: int) -> CameraEffects:
     is_dark = random.random() < _DARK
     return CameraEffects(
         motion=motion,
-        background_blur=float(random.choice((0.0, 1.0, 2.5)) * random.uniform(0.5, 1) * unit),
+        background_blur=_draw_background_blur(random, unit),
         blur=0.0 if is_sharp else float(random.uniform(0.3, 1.3) * unit),
         pixelation=float(random.uniform(1.5, 3.5)) if is_coarse else 1.0,
         gain=_gains(random),
         contrast=float(random.uniform(0.8, 1.2)),
-        # A dark room: darker tones, and a sensor that amplifies its noise.
         gamma=_draw_gamma(random, is_dark),
-        noise=float(random.exponential(8.0 if is_dark else 3.0)),
+        noise=_draw_noise(random, is_dark),
         chroma=float(random.uniform(0.2, 0.8)),
-        grain=(int(random.integers(_GRAIN_SIDE)), int(random.integers(_GRAIN_SIDE))),
-        quality=int(random.integers(35, 96)) if random.random() < _JPEG else 0,
+        grain=_draw_grain(random),
+        quality=_draw_quality(random),
     )
 
 
+def _draw_background_blur(random: np.random.Generator, unit: float) -> float:
+    # Far away, near, and as a lens shows a room when it is focused on a hand.
+    largest = random.choice((0.0, 1.0, 2.5))
+    return float(largest * random.uniform(0.5, 1) * unit)
+
+
 def _draw_motion(random: np.random.Generator, side: int) -> tuple[float, float]:
-    is_moving = random.random() < _MOVING
-    # Mostly short: a hand that crosses a fortieth of the picture is already hard to see.
-    length = random.exponential(0.025 * side) if is_moving else 0.0
+    length = 0.0
+    if random.random() < _MOVING:
+        # Mostly short: a hand that crosses a fortieth of the picture is already hard to see.
+        length = random.exponential(0.025 * side)
     direction = random.uniform(0, np.pi)
-    return float(length * np.cos(direction)), float(length * np.sin(direction))
+    across = length * np.cos(direction)
+    down = length * np.sin(direction)
+    return float(across), float(down)
 
 
 def _draw_gamma(random: np.random.Generator, is_dark: bool) -> float:
+    # A dark room: darker tones.
     if is_dark:
         return float(random.uniform(1.3, 1.9))
     return float(random.uniform(0.75, 1.3))
+
+
+def _draw_noise(random: np.random.Generator, is_dark: bool) -> float:
+    # In a dark room a sensor amplifies its noise.
+    mean = 8.0 if is_dark else 3.0
+    return float(random.exponential(mean))
+
+
+def _draw_grain(random: np.random.Generator) -> tuple[int, int]:
+    row = int(random.integers(_GRAIN_SIDE))
+    column = int(random.integers(_GRAIN_SIDE))
+    return row, column
+
+
+def _draw_quality(random: np.random.Generator) -> int:
+    if random.random() >= _JPEG:
+        return 0
+    return int(random.integers(35, 96))
 
 
 def _gains(random: np.random.Generator) -> tuple[float, float, float]:
@@ -185,8 +212,10 @@ def _softened(picture: Picture, spread: float) -> Picture:
 def _streak(motion: tuple[float, float]) -> Floats:
     """Return the path of a point while the shutter is open, as a kernel that sums to one."""
     across, down = motion
-    half = int(np.ceil(max(abs(across), abs(down)) / 2))
-    streak = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
+    reach = max(abs(across), abs(down))
+    half = int(np.ceil(reach / 2))
+    side = 2 * half + 1
+    streak = np.zeros((side, side), np.float32)
     # Two steps a pixel, so that the path has no holes.
     steps = np.linspace(-0.5, 0.5, 4 * half + 1)
     column = np.round(half + steps * across).astype(int)
@@ -207,10 +236,12 @@ def _pixelated(picture: Picture, times: float) -> Picture:
 def _curves(effects: CameraEffects) -> Picture:
     """Return what each level of each colour becomes, (1, 256, 3)."""
     level = np.arange(256)[:, None] / 255
-    curve = (level * np.array(effects.gain)).clip(0, 1) ** effects.gamma
+    gained = (level * np.array(effects.gain)).clip(0, 1)
+    curve = gained**effects.gamma
     curve = 0.5 + effects.contrast * (curve - 0.5)
     # A half is added, as a cast cuts off.
-    levels: Picture = np.clip(255 * curve + 0.5, 0, 255).astype(np.uint8)
+    rounded = np.clip(255 * curve + 0.5, 0, 255)
+    levels: Picture = rounded.astype(np.uint8)
     return levels[None]
 
 
@@ -220,9 +251,10 @@ def _noisy(picture: Picture, effects: CameraEffects) -> Picture:
     To draw grain anew takes longer than to render a hand.
     """
     height, width = picture.shape[:2]
-    film = _film(height > _GRAIN_SIDE or width > _GRAIN_SIDE)
-    y = effects.grain[0] % (len(film) - height + 1)
-    x = effects.grain[1] % (len(film) - width + 1)
+    film = _film(max(height, width) > _GRAIN_SIDE)
+    row, column = effects.grain
+    y = row % (len(film) - height + 1)
+    x = column % (len(film) - width + 1)
     piece = film[y : y + height, x : x + width]
     grain = cv2.transform(piece, _mixing(effects.noise, effects.chroma))
     return cast(Picture, cv2.add(picture, grain, dtype=cv2.CV_8U))
@@ -235,14 +267,17 @@ def _film(large: bool) -> NDArray[np.int16]:
     # The one seed that is no run's: the film is part of the renderer, as its meshes are.
     grain = np.random.default_rng(0).normal(0, _GRAIN_SPREAD, size)
     film: NDArray[np.int16] = np.clip(grain, -127, 127).astype(np.int16)
-    return np.tile(film, (4, 4, 1)) if large else film
+    if large:
+        return np.tile(film, (4, 4, 1))
+    return film
 
 
 def _mixing(noise: float, chroma: float) -> Doubles:
     """Return the matrix that makes grain with a common part out of three independent channels."""
     # Of variance 1 - chroma^2 in all: the noise is as strong whatever its colour.
     common = np.sqrt(1 - chroma**2) / np.sqrt(3)
-    mixing: Doubles = noise / _GRAIN_SPREAD * (np.full((3, 3), common) + chroma * np.eye(3))
+    matrix = np.full((3, 3), common) + chroma * np.eye(3)
+    mixing: Doubles = noise / _GRAIN_SPREAD * matrix
     return mixing
 
 

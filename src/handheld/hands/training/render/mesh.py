@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import cv2
 import numpy as np
@@ -77,7 +77,6 @@ def load_mesh(folder: Path) -> HandMesh:
 
 def _assemble(arrays: Mapping[str, NDArray[Any]], rig: Mapping[str, Any]) -> HandMesh:
     vertices = (arrays["V"] * METRES).astype(np.float32)
-    weights = arrays["W"]
     bones = _BoneTable.of(rig, len(vertices))
     return HandMesh(
         handedness="Right",
@@ -92,12 +91,21 @@ def _assemble(arrays: Mapping[str, NDArray[Any]], rig: Mapping[str, Any]) -> Han
         tails=bones.tails,
         planes=bones.planes,
         influences=arrays["J"].astype(np.int64),
-        # Rounded in the files: there they do not sum to one exactly.
-        weights=(weights / weights.sum(axis=1, keepdims=True)).astype(np.float32),
-        keypoints=np.array([(bones.names.index(bone), end) for bone, end in rig["kp"]]),
-        # The arrays that have a slash in their name are shape targets.
-        targets={name: values for name, values in arrays.items() if "/" in name},
+        weights=_summing_to_one(arrays["W"]),
+        keypoints=bones.ends(rig["kp"]),
+        targets=_shape_targets(arrays),
     )
+
+
+def _summing_to_one(weights: NDArray[Any]) -> Floats:
+    # Rounded in the files: there they do not sum to one exactly.
+    sums = weights.sum(axis=1, keepdims=True)
+    return cast(Floats, (weights / sums).astype(np.float32))
+
+
+def _shape_targets(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Floats]:
+    # The arrays that have a slash in their name are shape targets.
+    return {name: values for name, values in arrays.items() if "/" in name}
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,14 +124,22 @@ class _BoneTable:
         rows = {}
         for joint, members in rig["joints"].items():
             rows[joint] = _averaging_row(members, vertices)
+        parents = [_index_or_root(names, rig["parents"][bone]) for bone in names]
+        heads = [rig["head"][bone] for bone in names]
+        tails = [rig["tail"][bone] for bone in names]
         planes = [_rows_of(rows, rig["planes"][bone]) for bone in names]
         return cls(
             names=names,
-            parents=np.array([_index_or_root(names, rig["parents"][bone]) for bone in names]),
-            heads=_rows_of(rows, [rig["head"][bone] for bone in names]),
-            tails=_rows_of(rows, [rig["tail"][bone] for bone in names]),
+            parents=np.array(parents),
+            heads=_rows_of(rows, heads),
+            tails=_rows_of(rows, tails),
             planes=np.stack(planes),
         )
+
+    def ends(self, keypoints: Sequence[tuple[str, int]]) -> Integers:
+        """Return the number of the bone, and which of its ends, of each keypoint, (21, 2)."""
+        rows = [(self.names.index(bone), end) for bone, end in keypoints]
+        return np.array(rows)
 
 
 def _rows_of(rows: Mapping[str, Floats], joints: Sequence[str]) -> Floats:
@@ -193,7 +209,8 @@ def load_skin(folder: Path, name: str) -> NDArray[np.uint8]:
     position = json.loads((folder / "skin_uv.json").read_text("utf-8"))
     x = position["x0"]
     y = position["y0"]
-    skin = np.empty((position["full"], position["full"], 3), np.uint8)
+    side = position["full"]
+    skin = np.empty((side, side, 3), np.uint8)
     # Its own colour around the arm: where the sampler looks over the crop's edge it finds skin.
     skin[:] = np.median(crop, axis=(0, 1))
     skin[y : y + position["h"], x : x + position["w"]] = crop
@@ -202,11 +219,17 @@ def load_skin(folder: Path, name: str) -> NDArray[np.uint8]:
 
 def _read_crop(folder: Path, name: str) -> NDArray[np.uint8]:
     path = folder / f"skin_{name}.jpg"
+    crop = None
     # OpenCV prints a warning of its own for a file that is not there.
-    crop = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.exists() else None
-    if crop is None or not (folder / "skin_uv.json").exists():
-        known = sorted(skin.stem.removeprefix("skin_") for skin in folder.glob("skin_*.jpg"))
+    if path.exists() and (folder / "skin_uv.json").exists():
+        crop = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    if crop is None:
         raise ModelError(
-            f"no skin {name!r} (or no skin_uv.json) in {folder}; the skins there are {known}"
+            f"no skin {name!r} (or no skin_uv.json) in {folder}; "
+            f"the skins there are {_skins_in(folder)}"
         )
     return np.asarray(crop, np.uint8)
+
+
+def _skins_in(folder: Path) -> list[str]:
+    return sorted(path.stem.removeprefix("skin_") for path in folder.glob("skin_*.jpg"))

@@ -6,6 +6,7 @@ with the one before it.
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Self
 
 import numpy as np
 
@@ -75,21 +76,11 @@ def rig_of(mesh: HandMesh) -> Rig:
     vertices = mesh.vertices.astype(np.float64)
     heads = mesh.heads @ vertices
     tails = mesh.tails @ vertices
-    keypoints = np.stack([heads, tails])[mesh.keypoints[:, 1], mesh.keypoints[:, 0]]
+    bone, end = mesh.keypoints.T
+    keypoints = np.stack([heads, tails])[end, bone]
     frame, thumbward = _palm_frame(keypoints)
-    fingers = _finger_bones(mesh)
     directions = _unit(tails - heads)
-    inward = _inward(keypoints, frame)
-    corners = (mesh.planes @ vertices)[fingers[:, 0]]
-    flexion = _flexion_axes(corners, directions[fingers[:, 0]], inward)
-    before = directions[mesh.parents[fingers]]
-    rest_bend = _signed_angle(before, directions[fingers], flexion[:, None])
-    # The wrist's bone is no line that a thumb could be straight with: its first joint counts from
-    # the rest.
-    rest_bend[0, 0] = 0
-    sideways = _unit(frame[2] - _along(frame[2], flexion))
-    # A thumb spreads in the plane of the palm, whichever way it bends.
-    sideways[0] = frame[2]
+    axes = _FingerAxes.of(mesh, directions, _inward(keypoints, frame), frame[2])
     elbow_axis, rest_elbow = _elbow(mesh, directions)
     return Rig(
         mesh=mesh,
@@ -97,14 +88,52 @@ def rig_of(mesh: HandMesh) -> Rig:
         tails=tails,
         frame=frame,
         thumbward=thumbward,
-        fingers=fingers,
-        flexion=flexion,
-        sideways=sideways,
-        rest_bend=rest_bend,
+        fingers=axes.bones,
+        flexion=axes.flexion,
+        sideways=axes.sideways,
+        rest_bend=axes.rest_bend,
         elbow_axis=elbow_axis,
         rest_elbow=rest_elbow,
-        size=float(np.linalg.norm(keypoints[_MIDDLE_KNUCKLE] - keypoints[_WRIST])),
+        size=_distance(keypoints[_MIDDLE_KNUCKLE], keypoints[_WRIST]),
     )
+
+
+def _distance(point: Doubles, other: Doubles) -> float:
+    return float(np.linalg.norm(point - other))
+
+
+@dataclass(frozen=True, eq=False)
+class _FingerAxes:
+    """How the fingers of a resting mesh bend, as ``Rig`` has it."""
+
+    bones: Integers
+    flexion: Doubles
+    sideways: Doubles
+    rest_bend: Doubles
+
+    @classmethod
+    def of(cls, mesh: HandMesh, directions: Doubles, inward: Doubles, out: Doubles) -> Self:
+        """Measure the axes.
+
+        Args:
+            mesh: at rest.
+            directions: (B, 3) unit vectors along the bones.
+            inward: (5, 3) where each finger bends to.
+            out: (3,) of the palm.
+        """
+        bones = _finger_bones(mesh)
+        first = bones[:, 0]
+        corners = (mesh.planes @ mesh.vertices.astype(np.float64))[first]
+        flexion = _flexion_axes(corners, directions[first], inward)
+        before = directions[mesh.parents[bones]]
+        rest_bend = _signed_angle(before, directions[bones], flexion[:, None])
+        # The wrist's bone is no line that a thumb could be straight with: its first joint counts
+        # from the rest.
+        rest_bend[0, 0] = 0
+        sideways = _unit(out - _along(out, flexion))
+        # A thumb spreads in the plane of the palm, whichever way it bends.
+        sideways[0] = out
+        return cls(bones, flexion, sideways, rest_bend)
 
 
 def _elbow(mesh: HandMesh, directions: Doubles) -> tuple[Doubles, float]:
@@ -118,8 +147,10 @@ def _elbow(mesh: HandMesh, directions: Doubles) -> tuple[Doubles, float]:
 
 def _finger_bones(mesh: HandMesh) -> Integers:
     """Return the bones (5, 3) of the fingers, thumb to little, first phalanx to last."""
-    names = [f"{finger}-{phalanx}.R" for finger, phalanx in product(FINGERS, (1, 2, 3))]
-    return np.array([mesh.bones.index(name) for name in names]).reshape(-1, 3)
+    numbers = []
+    for finger, phalanx in product(FINGERS, (1, 2, 3)):
+        numbers.append(mesh.bones.index(f"{finger}-{phalanx}.R"))
+    return np.array(numbers).reshape(-1, 3)
 
 
 def _inward(keypoints: Doubles, frame: Doubles) -> Doubles:
@@ -142,21 +173,26 @@ def _flexion_axes(corners: Doubles, directions: Doubles, inward: Doubles) -> Dou
         directions: (5, 3) of the first phalanges.
         inward: (5, 3).
     """
-    axes = _unit(np.cross(corners[:, 0] - corners[:, 1], corners[:, 2] - corners[:, 1]))
+    before, joint, after = corners.transpose(1, 0, 2)
+    axes = _unit(np.cross(before - joint, after - joint))
     turn = np.cross(directions, inward)
-    axes *= np.sign(np.sum(axes * turn, axis=1, keepdims=True))
+    # A plane has two normals: the one about which the finger turns inward.
+    agreement = np.sum(axes * turn, axis=1, keepdims=True)
+    axes *= np.sign(agreement)
     return axes
 
 
 def _palm_frame(keypoints: Doubles) -> tuple[Doubles, float]:
+    """Return the palm's frame (3, 3), and which way across it the thumb lies, 1 or -1."""
     along = _unit(keypoints[_MIDDLE_KNUCKLE] - keypoints[_WRIST])
     thumbward = keypoints[_KNUCKLES[0]] - keypoints[_KNUCKLES[-1]]
     out = _unit(np.cross(thumbward, along))
     # Fingers at rest curl to the palm's side: that tells it from the back, on either hand.
-    curl = (keypoints[list(_TIPS)] - keypoints[list(_KNUCKLES)]).mean(axis=0)
-    out *= np.sign(out @ curl)
+    fingers = keypoints[list(_TIPS)] - keypoints[list(_KNUCKLES)]
+    out *= np.sign(out @ fingers.mean(axis=0))
     across = np.cross(along, out)
-    return np.stack([across, along, out]), float(np.sign(across @ thumbward))
+    side = np.sign(across @ thumbward)
+    return np.stack([across, along, out]), float(side)
 
 
 def posed(rig: Rig, pose: HandPose) -> Doubles:
@@ -174,21 +210,26 @@ def _rotations(rig: Rig, pose: HandPose) -> Doubles:
     knuckles = rig.fingers[:, 0]
     # Bent first, then swung: the axis of a bend goes with the finger.
     turn[knuckles] = _swings(rig, pose) @ turn[knuckles]
+    elbow = rig.mesh.bones.index("lowerarm01.R")
     # A straight elbow keeps the upper arm, and the cut end of it, behind the forearm and out of
     # the picture.
-    elbow = rotation(rig.elbow_axis, pose.elbow - rig.rest_elbow)
-    turn[rig.mesh.bones.index("lowerarm01.R")] = elbow
-    flexion, deviation = pose.wrist
-    sideways = rotation(rig.frame[2], -rig.thumbward * deviation)
-    turn[rig.wrist] = sideways @ rotation(rig.frame[0], flexion)
+    turn[elbow] = rotation(rig.elbow_axis, pose.elbow - rig.rest_elbow)
+    turn[rig.wrist] = _wrist_turn(rig, *pose.wrist)
     return turn
+
+
+def _wrist_turn(rig: Rig, flexion: float, deviation: float) -> Doubles:
+    """Return how the palm turns against the forearm, (3, 3)."""
+    sideways = rotation(rig.frame[2], -rig.thumbward * deviation)
+    return sideways @ rotation(rig.frame[0], flexion)
 
 
 def _swings(rig: Rig, pose: HandPose) -> Doubles:
     """Return how fingers turn sideways at their first joint, (5, 3, 3)."""
     swings = rotation(rig.sideways, -rig.thumbward * pose.spread)
     # The thumb alone also swings in front of the palm.
-    swings[0] = rotation(rig.frame[1], -rig.thumbward * pose.opposition) @ swings[0]
+    opposed = rotation(rig.frame[1], -rig.thumbward * pose.opposition)
+    swings[0] = opposed @ swings[0]
     return swings
 
 

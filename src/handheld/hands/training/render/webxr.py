@@ -7,6 +7,7 @@ module; here they become the bones that ``rig`` knows, with a forearm that has j
 
 import json
 import struct
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -78,12 +79,13 @@ class _GltfFile:
         accessor = self.description["accessors"][index]
         view = self.description["bufferViews"][accessor["bufferView"]]
         width = _WIDTHS[accessor["type"]]
+        # Both may be left out where they are nothing.
+        offset = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
         values = np.frombuffer(
             self._numbers,
             dtype=_TYPES[accessor["componentType"]],
             count=accessor["count"] * width,
-            # Both may be left out where they are nothing.
-            offset=view.get("byteOffset", 0) + accessor.get("byteOffset", 0),
+            offset=offset,
         )
         return values.reshape(-1, width)
 
@@ -93,33 +95,63 @@ class _GltfFile:
         Each is (4, 4): glTF stores matrices column by column, so rows are axes, then the place.
         """
         skin = self.description["skins"][0]
-        names = [self.description["nodes"][node]["name"] for node in skin["joints"]]
+        nodes = self.description["nodes"]
+        names = [nodes[number]["name"] for number in skin["joints"]]
         inverse = self.array(skin["inverseBindMatrices"]).reshape(-1, 4, 4)
         # In doubles: the inverse of an inverse loses digits.
-        return dict(zip(names, np.linalg.inv(inverse.astype(np.float64)), strict=True))
+        matrices = np.linalg.inv(inverse.astype(np.float64))
+        return dict(zip(names, matrices, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class _GltfSkin:
+    """The surface of the file's mesh.
+
+    Attributes:
+        positions: (V, 3) metres.
+        faces: (T, 3) indices of vertices.
+        uv: (V, 2) with v upward.
+        joints: (V, 4) numbers of the joints that move a vertex, in the skin's order.
+        shares: (V, 4) of them.
+    """
+
+    positions: Floats
+    faces: Integers
+    uv: Floats
+    joints: NDArray[Any]
+    shares: NDArray[Any]
+
+    @classmethod
+    def of(cls, file: _GltfFile) -> "_GltfSkin":
+        primitive = file.description["meshes"][0]["primitives"][0]
+        attributes = primitive["attributes"]
+        faces = file.array(primitive["indices"]).reshape(-1, 3)
+        return cls(
+            positions=file.array(attributes["POSITION"]).astype(np.float32),
+            faces=faces.astype(np.int64),
+            uv=_upward(file.array(attributes["TEXCOORD_0"])),
+            joints=file.array(attributes["JOINTS_0"]),
+            shares=file.array(attributes["WEIGHTS_0"]),
+        )
 
 
 def _assemble(file: _GltfFile) -> HandMesh:
-    primitive = file.description["meshes"][0]["primitives"][0]
-    attributes = {name: file.array(index) for name, index in primitive["attributes"].items()}
-    binds = file.joints()
-    skeleton = _Skeleton(binds)
-    faces = file.array(primitive["indices"]).reshape(-1, 3).astype(np.int64)
-    positions = attributes["POSITION"].astype(np.float32)
-    drawn = len(positions)
+    skin = _GltfSkin.of(file)
+    skeleton = _Skeleton(file.joints())
     # The joints' points after the skin: they are vertices too, as the first mesh has them.
-    vertices = np.concatenate([positions, np.array(skeleton.points, np.float32)])
+    points = np.array(skeleton.points, np.float32)
+    vertices = np.concatenate([skin.positions, points])
+    drawn = len(skin.positions)
     picked = np.eye(len(vertices), dtype=np.float32)[drawn:]
-    weights = _weights(skeleton, list(binds), attributes, positions)
-    influences, shares = _strongest(weights)
+    influences, shares = _strongest(_weights(skeleton, skin))
     return HandMesh(
         handedness="Right",
         vertices=vertices,
         drawn=drawn,
-        faces=faces,
+        faces=skin.faces,
         # Without a picture of its own: each vertex has one place in any.
-        texture_faces=faces,
-        uv=_upward(attributes["TEXCOORD_0"]),
+        texture_faces=skin.faces,
+        uv=skin.uv,
         bones=tuple(skeleton.bones),
         parents=np.array(skeleton.parents),
         heads=picked[skeleton.heads],
@@ -144,15 +176,21 @@ class _Skeleton:
         self.heads: list[int] = []
         self.tails: list[int] = []
         self.planes: list[list[int]] = []
-        self.joint_bones: dict[str, str] = {}
+        self._joint_bones: dict[str, str] = {}
         # The arm first: a parent must be there before its children.
         self._arm()
         for number, joint in enumerate(_FINGERS, 1):
-            base = f"metacarpal{number}.R"
-            self._bone(base, "wrist.R", f"{joint}-metacarpal", f"{joint}-{_PHALANGES[0]}")
-            self._finger(number + 1, base, [f"{joint}-{phalanx}" for phalanx in _PHALANGES])
+            self._long_finger(number, joint)
         # A thumb has no bone between it and the wrist: its metacarpal is its first phalanx.
         self._finger(1, "wrist.R", list(_THUMB))
+
+    def joint_numbers(self) -> Integers:
+        """Return the number of each joint's bone, in the skin's order."""
+        numbers = []
+        for joint in self._binds:
+            bone = self._joint_bones[joint]
+            numbers.append(self.bones.index(bone))
+        return np.array(numbers)
 
     def place(self, joint: str) -> Doubles:
         """Return where a joint is, (3,) metres."""
@@ -176,16 +214,24 @@ class _Skeleton:
         self._between("lowerarm02.R", "lowerarm01.R", middle, wrist)
         self._bone("wrist.R", "lowerarm02.R", "wrist", "middle-finger-metacarpal")
 
+    def _long_finger(self, number: int, joint: str) -> None:
+        """Add a finger and the bone of the palm that it hangs on."""
+        base = f"metacarpal{number}.R"
+        phalanges = [f"{joint}-{phalanx}" for phalanx in _PHALANGES]
+        self._bone(base, "wrist.R", f"{joint}-metacarpal", phalanges[0])
+        # The thumb is the first finger.
+        self._finger(number + 1, base, phalanges)
+
     def _finger(self, number: int, parent: str, joints: list[str]) -> None:
         for phalanx, (head, tail) in enumerate(pairwise(joints), 1):
             name = f"finger{number}-{phalanx}.R"
             self._bone(name, parent, head, tail)
             parent = name
         # The tip has no bone; skin that hangs on it goes with the last phalanx.
-        self.joint_bones[joints[-1]] = parent
+        self._joint_bones[joints[-1]] = parent
 
     def _bone(self, name: str, parent: str, head: str, tail: str) -> None:
-        self.joint_bones[head] = name
+        self._joint_bones[head] = name
         # A joint looks along -z and bends about x: its plane is that of z and y.
         axes = self._binds[head][:3, :3]
         self._between(name, parent, self.place(head), self.place(tail), axes)
@@ -202,34 +248,40 @@ class _Skeleton:
             axes = np.eye(3)
         start = len(self.points)
         # Four points a bone: both ends, and two that mark its plane together with the head.
-        self.points += [head, tail, head + _PLANE * axes[2], head + _PLANE * axes[1]]
+        outward = head + _PLANE * axes[2]
+        upward = head + _PLANE * axes[1]
+        self.points += [head, tail, outward, upward]
         self.bones.append(name)
+        # The first bone hangs on none.
         self.parents.append(self.bones.index(parent) if parent else -1)
         self.heads.append(start)
         self.tails.append(start + 1)
         self.planes.append([start + 2, start, start + 3])
 
 
-def _weights(
-    skeleton: _Skeleton,
-    joints: list[str],
-    attributes: dict[str, NDArray[Any]],
-    vertices: Floats,
-) -> Doubles:
+def _weights(skeleton: _Skeleton, skin: _GltfSkin) -> Doubles:
     """Return the share of each bone in each vertex, (V, B)."""
-    bones = np.array([skeleton.bones.index(skeleton.joint_bones[joint]) for joint in joints])
-    weights = np.zeros((len(vertices), len(skeleton.bones)))
-    rows = np.arange(len(vertices))[:, None]
-    columns = bones[attributes["JOINTS_0"]]
+    count = len(skin.positions)
+    weights = np.zeros((count, len(skeleton.bones)))
+    rows = np.arange(count)[:, None]
+    columns = skeleton.joint_numbers()[skin.joints]
     # Added, as two joints may be one bone here.
-    np.add.at(weights, (rows, columns), attributes["WEIGHTS_0"])
-    # What lies behind the wrist stays with the forearm, or a bent wrist would come out of a sleeve.
-    behind = (vertices - skeleton.place("wrist")) @ skeleton.backward()
-    arm = np.clip(0.5 + behind / _BLEND, 0, 1)
-    hand = skeleton.bones.index("wrist.R")
-    weights[:, skeleton.bones.index("lowerarm02.R")] = arm * weights[:, hand]
-    weights[:, hand] *= 1 - arm
+    np.add.at(weights, (rows, columns), skin.shares)
+    _give_to_forearm(weights, skeleton, skin.positions)
     return weights
+
+
+def _give_to_forearm(weights: Doubles, skeleton: _Skeleton, vertices: Floats) -> None:
+    """Leave, in place, what lies behind the wrist with the forearm.
+
+    A bent wrist would else come out of a sleeve.
+    """
+    behind = (vertices - skeleton.place("wrist")) @ skeleton.backward()
+    share = np.clip(0.5 + behind / _BLEND, 0, 1)
+    hand = skeleton.bones.index("wrist.R")
+    arm = skeleton.bones.index("lowerarm02.R")
+    weights[:, arm] = share * weights[:, hand]
+    weights[:, hand] *= 1 - share
 
 
 def _strongest(weights: Doubles) -> tuple[Integers, Floats]:
@@ -237,18 +289,23 @@ def _strongest(weights: Doubles) -> tuple[Integers, Floats]:
     strongest = np.argsort(-weights, axis=1)[:, :_INFLUENCES]
     shares = np.take_along_axis(weights, strongest, axis=1)
     # What the others had is given to these: a vertex whose shares sum to less would shrink.
-    return strongest, (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+    shares /= shares.sum(axis=1, keepdims=True)
+    return strongest, shares.astype(np.float32)
 
 
 def _keypoints(bones: list[str]) -> Integers:
     """Return bone and end (0 head, 1 tail) of each of the 21 keypoints."""
     rows = [(bones.index("wrist.R"), 0)]
     for finger in range(1, 6):
-        rows.extend((bones.index(f"finger{finger}-{phalanx}.R"), 0) for phalanx in (1, 2, 3))
-        rows.append((bones.index(f"finger{finger}-3.R"), 1))
+        phalanges = [bones.index(f"finger{finger}-{phalanx}.R") for phalanx in (1, 2, 3)]
+        rows += [(phalanx, 0) for phalanx in phalanges]
+        # The tip is where the last bone ends.
+        rows.append((phalanges[-1], 1))
     return np.array(rows)
 
 
 def _upward(uv: NDArray[Any]) -> Floats:
     """Turn glTF's v, which counts downward, into one that counts upward."""
-    return np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1).astype(np.float32)
+    flipped = uv.astype(np.float32)
+    flipped[:, 1] = 1 - flipped[:, 1]
+    return flipped
