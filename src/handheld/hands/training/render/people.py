@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from handheld.hands.training.render.mesh import (
     mirrored,
     shaped,
 )
-from handheld.hands.training.render.props import ArmShape, arm_shape
+from handheld.hands.training.render.props import ArmShape, arm_shape, strongest_bones
 from handheld.hands.training.render.rig import FINGERS, Rig, rig_of
 from handheld.hands.training.render.sampling import pick
 from handheld.hands.training.render.shade import Picture
@@ -79,48 +79,69 @@ def draw_person(
         random: decides.
         second_mesh: share of people with another mesh than the first, where there is one.
     """
-    mesh, skin, tint = _draw_looks(sources, random, second_mesh)
-    rigs: dict[Handedness, Rig] = {"Right": rig_of(mesh), "Left": rig_of(mirrored(mesh))}
+    looks = _draw_looks(sources, random, second_mesh)
+    rigs: dict[Handedness, Rig] = {
+        "Right": rig_of(looks.mesh),
+        "Left": rig_of(mirrored(looks.mesh)),
+    }
     return RenderedPerson(
         name=name,
         rigs=rigs,
         keypoints={side: keypoints_of(rig) for side, rig in rigs.items()},
         arms={side: arm_shape(rig) for side, rig in rigs.items()},
-        skin=skin,
-        tint=tint,
+        skin=looks.skin,
+        tint=looks.tint,
     )
 
 
-def _draw_looks(
-    sources: RenderSources, random: np.random.Generator, second_mesh: float
-) -> tuple[HandMesh, Picture, Floats]:
-    """Choose a right hand, its skin and its tint."""
+class _Looks(NamedTuple):
+    """A right hand, its skin, and what the skin's linear colour is multiplied by."""
+
+    mesh: HandMesh
+    skin: Picture
+    tint: Floats
+
+
+def _draw_looks(sources: RenderSources, random: np.random.Generator, second_mesh: float) -> _Looks:
+    # In this order whichever mesh it is: the order is a seed's.
     number = int(random.integers(len(sources.skins)))
     share = pick(random, _MIXTURES)
     gain = np.exp(random.normal(0, _TINT_SPREAD, 3)).astype(np.float32)
     if len(sources.meshes) > 1 and random.random() < second_mesh:
         mesh = _stretched(sources.meshes[1], random)
         skin = _mottled(random)
-        return mesh, skin, _borrowed_colours(sources, sources.skins[number], mesh) * gain
+        colours = _borrowed_colours(sources, sources.skins[number], mesh)
+        return _Looks(mesh, skin, colours * gain)
     arm = sources.meshes[0]
+    person = shaped(arm, draw_shape(arm, random))
     # Without the targets, which are most of a mesh: there are hundreds of people in memory.
-    mesh = replace(shaped(arm, draw_shape(arm, random)), targets={})
-    return mesh, _mixed_skin(sources, number, share), gain
+    mesh = replace(person, targets={})
+    return _Looks(mesh, _mixed_skin(sources, number, share), gain)
 
 
 def _mixed_skin(sources: RenderSources, number: int, share: float) -> Picture:
     skins = sources.skins
     # One partner for each skin, so that all people share some thirty pictures.
-    partner = skins[(number + len(skins) // 2 + 1) % len(skins)]
+    opposite = number + len(skins) // 2 + 1
+    partner = skins[opposite % len(skins)]
     return read_skin(sources.folder, skins[number], partner, share)
 
 
 def draw_shape(mesh: HandMesh, random: np.random.Generator) -> dict[str, float]:
     """Return weights of shape targets for an adult or a child, for :func:`mesh.shaped`."""
+    weights = _macro_weights(random)
+    weights |= _local_weights(sorted(mesh.targets), random)
+    # The mean of muscle and of weight is the mesh itself, so that the files have no target for it.
+    return {name: value for name, value in weights.items() if name in mesh.targets and value > 0}
+
+
+def _macro_weights(random: np.random.Generator) -> dict[str, float]:
+    """Return weights of people, sex, age and build, by MakeHuman's names."""
     sex = str(random.choice(("female", "male")))
     ages = _draw_ages(random)
     # Below 1, so that most people are mostly of one kind.
-    peoples = dict(zip(_PEOPLES, random.dirichlet((0.6, 0.6, 0.6)), strict=True))
+    shares = random.dirichlet((0.6, 0.6, 0.6))
+    peoples = dict(zip(_PEOPLES, shares, strict=True))
     muscle = _graded("muscle", random.uniform(-1, 1))
     fat = _graded("weight", random.uniform(-1, 1))
     builds = _products(muscle, fat)
@@ -130,16 +151,18 @@ def draw_shape(mesh: HandMesh, random: np.random.Generator) -> dict[str, float]:
             weights[f"macro/{people}-{sex}-{age}"] = age_share * share
         for build, share in builds.items():
             weights[f"macro/universal-{sex}-{age}-{build}"] = age_share * share
-    weights |= _local_weights(sorted(mesh.targets), random)
-    # The mean of muscle and of weight is the mesh itself, so that the files have no target for it.
-    return {name: value for name, value in weights.items() if name in mesh.targets and value > 0}
+    return weights
 
 
 def _draw_ages(random: np.random.Generator) -> dict[str, float]:
     """Return shares of MakeHuman's ages: a person is a mixture of them."""
-    child = random.uniform(0.3, 0.9) if random.random() < _CHILD else 0.0
+    child = 0.0
+    if random.random() < _CHILD:
+        child = random.uniform(0.3, 0.9)
     # Drawn in any case: the numbers that follow shall not depend on who is old.
-    old = random.uniform(0, 1 - child) * float(random.random() < _OLD)
+    old = random.uniform(0, 1 - child)
+    if random.random() >= _OLD:
+        old = 0.0
     return {"young": 1 - child - old, "old": old, "child": child}
 
 
@@ -176,14 +199,18 @@ def _local_weights(targets: Sequence[str], random: np.random.Generator) -> dict[
 def _stretched(mesh: HandMesh, random: np.random.Generator) -> HandMesh:
     """Vary a mesh that has no shape targets: longer or wider, as a whole."""
     along = random.normal(1, 0.05)
-    stretch = np.array([random.normal(1, 0.07), along, random.normal(1, 0.07)], np.float32)
+    across = random.normal(1, 0.07)
+    out = random.normal(1, 0.07)
+    stretch = np.array([across, along, out], np.float32)
     return replace(mesh, vertices=mesh.vertices * stretch)
 
 
 def _mottled(random: np.random.Generator, size: int = 64) -> Picture:
     """Return a skin (64, 64, 3) without colour, a little uneven as skin is."""
-    grain = random.normal(0, 5, (size, size, 1)) + random.normal(0, 2, (size, size, 3))
-    return np.clip(_PLAIN_SKIN + grain, 0, 255).astype(np.uint8)
+    brightness = random.normal(0, 5, (size, size, 1))
+    hue = random.normal(0, 2, (size, size, 3))
+    mottled = _PLAIN_SKIN + (brightness + hue)
+    return np.clip(mottled, 0, 255).astype(np.uint8)
 
 
 def _borrowed_colours(sources: RenderSources, skin: str, mesh: HandMesh) -> Floats:
@@ -194,18 +221,10 @@ def _borrowed_colours(sources: RenderSources, skin: str, mesh: HandMesh) -> Floa
     """
     arm = sources.meshes[0]
     colours = _vertex_colours(arm, read_skin(sources.folder, skin))
-    theirs = _bone_places(arm)
-    ours = _bone_places(mesh)
-    tint = np.empty((mesh.drawn, 3), np.float32)
-    # Bone by bone: across them the nearest vertex might be on the finger beside it.
-    for bone in np.unique(ours.bone):
-        mine = np.flatnonzero(ours.bone == bone)
-        others = np.flatnonzero(theirs.bone == bone)
-        gaps = ours.position[mine, None] - theirs.position[None, others]
-        nearest = others[(gaps**2).sum(axis=2).argmin(axis=1)]
-        tint[mine] = colours[nearest]
+    nearest = _bone_places(mesh).nearest_in(_bone_places(arm))
     # The picture that they tint is not white.
-    return tint / np.float32((_PLAIN_SKIN / 255) ** _GAMMA)
+    plain = np.float32((_PLAIN_SKIN / 255) ** _GAMMA)
+    return cast(Floats, colours[nearest] / plain)
 
 
 @dataclass(frozen=True)
@@ -217,6 +236,18 @@ class _BonePlaces:
     bone: NDArray[np.int64]
     position: Doubles
 
+    def nearest_in(self, others: "_BonePlaces") -> NDArray[np.int64]:
+        """Return which of another mesh's vertices is at the most alike place, (N,)."""
+        nearest = np.empty(len(self.bone), np.int64)
+        # Bone by bone: across them the nearest vertex might be on the finger beside it.
+        for bone in np.unique(self.bone):
+            mine = np.flatnonzero(self.bone == bone)
+            theirs = np.flatnonzero(others.bone == bone)
+            gaps = self.position[mine, None] - others.position[None, theirs]
+            distances = (gaps**2).sum(axis=2)
+            nearest[mine] = theirs[distances.argmin(axis=1)]
+        return nearest
+
 
 def _bone_places(mesh: HandMesh) -> _BonePlaces:
     """Place each vertex on the bone that moves it most, in units of that bone's length and
@@ -224,20 +255,27 @@ def _bone_places(mesh: HandMesh) -> _BonePlaces:
     """
     rig = rig_of(mesh)
     numbers, owner = _common_bones(mesh)
+    is_palm = owner == mesh.bones.index("wrist.R")
     axis = rig.tails[owner] - rig.heads[owner]
     # The palm is one bone here: as far along it as the middle knuckle.
-    palm = owner == mesh.bones.index("wrist.R")
-    axis[palm] = rig.size * rig.frame[1]
-    length = np.linalg.norm(axis, axis=1, keepdims=True)
-    offset = mesh.vertices[: mesh.drawn].astype(np.float64) - rig.heads[owner]
-    along = np.sum(offset * axis, axis=1, keepdims=True) / length**2
-    around = offset - along * axis
+    axis[is_palm] = rig.size * rig.frame[1]
+    vertices = mesh.vertices[: mesh.drawn].astype(np.float64)
+    offset = vertices - rig.heads[owner]
+    along = _share_along(offset, axis)
     # A finger is about a tenth of the hand's size thick, the palm five times as wide.
+    around = offset - along * axis
     facing = around @ rig.frame[[0, 2]].T / (0.1 * rig.size)
     facing[:, 0] *= rig.thumbward
-    facing[palm] /= 5
+    facing[is_palm] /= 5
     # Twice: colours change along a finger, at nails and knuckles, more than around it.
     return _BonePlaces(numbers, np.concatenate([2 * along, facing], axis=1))
+
+
+def _share_along(offset: Doubles, axis: Doubles) -> Doubles:
+    """Return how far along its axis (N, 3) an offset (N, 3) is, (N, 1); 1 at the axis's end."""
+    length = np.linalg.norm(axis, axis=1, keepdims=True)
+    share: Doubles = np.sum(offset * axis, axis=1, keepdims=True) / length**2
+    return share
 
 
 def _common_bones(mesh: HandMesh) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -251,7 +289,7 @@ def _common_bones(mesh: HandMesh) -> tuple[NDArray[np.int64], NDArray[np.int64]]
     names = [bone if bone in common else "wrist.R" for bone in mesh.bones]
     numbers = np.array([common.index(name) for name in names])
     owners = np.array([mesh.bones.index(name) for name in names])
-    strongest = mesh.influences[np.arange(mesh.drawn), mesh.weights.argmax(axis=1)]
+    strongest = strongest_bones(mesh)
     return numbers[strongest], owners[strongest]
 
 
@@ -260,11 +298,13 @@ def _vertex_colours(mesh: HandMesh, skin: Picture) -> Floats:
     uv = np.zeros((mesh.drawn, 2), np.float32)
     # A vertex at a seam has two places in the picture: either will do.
     uv[mesh.faces.ravel()] = mesh.uv[mesh.texture_faces.ravel()]
-    column = _pixels(uv[:, 0], len(skin))
-    row = _pixels(1 - uv[:, 1], len(skin))
+    u, v = uv.T
+    column = _pixels(u, len(skin))
+    row = _pixels(1 - v, len(skin))
     levels = skin[row, column] / np.float32(255)
     return cast(Floats, levels ** np.float32(_GAMMA))
 
 
 def _pixels(fractions: Floats, size: int) -> NDArray[np.int64]:
-    return (fractions * size).astype(np.int64).clip(0, size - 1)
+    pixels = (fractions * size).astype(np.int64)
+    return pixels.clip(0, size - 1)

@@ -6,7 +6,7 @@ Each is a surface with vertices in metres, in the axes of the resting mesh or of
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from handheld.hands.training.render.mesh import Floats, HandMesh, Integers
 from handheld.hands.training.render.rig import Rig
 from handheld.hands.training.render.shade import vertex_normals
 from handheld.hands.training.render.skinning import Doubles, cross
+
+Triangle: TypeAlias = tuple[int, int, int]
+"""Indices of vertices, counter-clockwise from outside."""
 
 _ARM_BONES = ("lowerarm02.R", "lowerarm01.R", "upperarm02.R", "upperarm01.R")
 # Metres of cloth that a picture of it covers.
@@ -65,14 +68,15 @@ def tube(
     Returns:
         The surface and its vertices (V, 3).
     """
-    offsets = (radii[:, None] * _circle(sides)) @ np.stack([across, out])
-    rings = stations[:, None] + offsets
+    flat = radii[:, None] * _circle(sides)
+    rings = stations[:, None] + flat @ np.stack([across, out])
     if sides <= _BOX_SIDES:
         # Each corner twice: a normal of its own for each of the two sides that meet there.
         rings = np.repeat(rings, 2, axis=1)
     # The ends' rings once more, so that lids have an edge too.
     ends = np.concatenate([rings[0], rings[-1]])
-    vertices = np.concatenate([rings.reshape(-1, 3), ends, stations[[0, -1]]])
+    middles = stations[[0, -1]]
+    vertices = np.concatenate([rings.reshape(-1, 3), ends, middles])
     return _tube_surface(len(stations), sides), vertices.astype(np.float32)
 
 
@@ -90,35 +94,46 @@ def _tube_surface(rings: int, sides: int) -> Surface:
     """Triangles of a tube with two lids; rows of vertices: rings, first and last ring again,
     middles.
     """
+    corners = _ring_sides(sides)
+    # A box has each of its corners twice.
     width = 2 * sides if sides <= _BOX_SIDES else sides
     texture = _TubeTexture(rings, width)
-    faces: list[tuple[int, int, int]] = []
+    faces: list[Triangle] = []
     for ring in range(rings - 1):
-        for start, end in _ring_sides(sides):
+        for start, end in corners:
             faces += _side_faces(ring * width + start, ring * width + end, width)
             texture.side(ring, start, end)
-    bottom = rings * width
-    top = bottom + width
-    middle = top + width
-    for start, end in _ring_sides(sides):
-        # Turned the other way about: both lids look outward.
-        faces.append((bottom + end, bottom + start, middle))
-        faces.append((top + start, top + end, middle + 1))
+    for start, end in corners:
+        faces += _lid_faces(start, end, rings * width, width)
         texture.lids(start, end)
     uv = np.array(texture.uv, np.float32)
-    return Surface(np.array(faces), np.arange(len(uv)).reshape(-1, 3), uv)
+    # Each corner of each triangle has a place of its own.
+    texture_faces = np.arange(len(uv)).reshape(-1, 3)
+    return Surface(np.array(faces), texture_faces, uv)
 
 
-def _side_faces(start: int, end: int, width: int) -> list[tuple[int, int, int]]:
+def _side_faces(start: int, end: int, width: int) -> list[Triangle]:
     """Return the two triangles between two neighbours of a ring and those above them."""
     return [(start, end, start + width), (end, end + width, start + width)]
 
 
+def _lid_faces(start: int, end: int, bottom: int, width: int) -> list[Triangle]:
+    """Return a side's triangles in both lids, whose rings begin at ``bottom``."""
+    top = bottom + width
+    middle = top + width
+    # Turned the other way about: both lids look outward.
+    below = (bottom + end, bottom + start, middle)
+    above = (top + start, top + end, middle + 1)
+    return [below, above]
+
+
 def _ring_sides(sides: int) -> list[tuple[int, int]]:
     """Return the two vertices of each side, counted within a ring."""
+    pairs = [(side, (side + 1) % sides) for side in range(sides)]
     if sides > _BOX_SIDES:
-        return [(side, (side + 1) % sides) for side in range(sides)]
-    return [(2 * side + 1, 2 * ((side + 1) % sides)) for side in range(sides)]
+        return pairs
+    # Of a corner's two vertices the second one begins a side, the first one ends the side before.
+    return [(2 * start + 1, 2 * end) for start, end in pairs]
 
 
 class _TubeTexture:
@@ -131,9 +146,11 @@ class _TubeTexture:
 
     def side(self, ring: int, start: int, end: int) -> None:
         """Add the places of the two triangles of a side."""
-        x0 = start / self._width
         # The last side ends where the first one begins: at the picture's other edge.
-        x1 = (end if end > start else self._width) / self._width
+        if end <= start:
+            end = self._width
+        x0 = start / self._width
+        x1 = end / self._width
         low = ring / (self._rings - 1)
         high = (ring + 1) / (self._rings - 1)
         self.uv += [(x0, low), (x1, low), (x0, high)]
@@ -155,7 +172,8 @@ def ellipsoid(centre: Doubles, axes: Doubles, radii: Sequence[float]) -> tuple[S
     """Make an ellipsoid around ``centre`` (3,) with unit ``axes`` (3, 3), rows, and three radii."""
     polar = np.linspace(0, np.pi, _RINGS)
     polar[[0, -1]] = (_POLE, np.pi - _POLE)
-    stations = centre + radii[2] * np.cos(polar[::-1])[:, None] * axes[2]
+    heights = radii[2] * np.cos(polar[::-1])
+    stations = centre + heights[:, None] * axes[2]
     girth = np.sin(polar)[:, None] * np.array(radii[:2])
     return tube(stations, axes[0], axes[1], girth)
 
@@ -175,7 +193,8 @@ def straight_tube(
     across /= np.linalg.norm(across)
     # More rings than two: light is worked out at vertices, and a long side has a gradient.
     stations = np.linspace(start, end, 4)
-    return tube(stations, across, cross(axis, across), np.tile(radii, (4, 1)), sides)
+    girth = np.tile(radii, (4, 1))
+    return tube(stations, across, cross(axis, across), girth, sides)
 
 
 def forearm(
@@ -204,15 +223,15 @@ def wrist_radii(rig: Rig) -> tuple[float, float]:
     """Return half the width of a mesh at its wrist, across the palm and out of it, metres."""
     local = _in_palm(rig)
     position, half = _WRIST_RING
-    ring = local[np.abs(local[:, 1] - position) < half]
-    across = np.ptp(ring[:, 0]) / 2
-    out = np.ptp(ring[:, 2]) / 2
+    is_wrist = np.abs(local[:, 1] - position) < half
+    across, _, out = np.ptp(local[is_wrist], axis=0) / 2
     return float(across), float(out)
 
 
 def _in_palm(rig: Rig) -> Doubles:
     """Return the drawn vertices (drawn, 3) across the palm, along the hand and out of the palm."""
-    local: Doubles = (rig.mesh.vertices[: rig.mesh.drawn] - rig.heads[rig.wrist]) @ rig.frame.T
+    vertices = rig.mesh.vertices[: rig.mesh.drawn]
+    local: Doubles = (vertices - rig.heads[rig.wrist]) @ rig.frame.T
     return local
 
 
@@ -237,9 +256,11 @@ def arm_shape(rig: Rig) -> ArmShape:
     wrist = rig.heads[rig.wrist]
     back = rig.heads[rig.mesh.bones.index("lowerarm01.R")] - wrist
     back /= np.linalg.norm(back)
-    distance = (rig.mesh.vertices[: rig.mesh.drawn].astype(np.float64) - wrist) @ back
+    vertices = rig.mesh.vertices[: rig.mesh.drawn].astype(np.float64)
+    distance = (vertices - wrist) @ back
     # Fingers that are bent back far would else wear the sleeve too.
-    return ArmShape(hanging, np.where(hanging, distance, -1.0), _cloth_uv(rig))
+    behind = np.where(hanging, distance, -1.0)
+    return ArmShape(hanging, behind, _cloth_uv(rig))
 
 
 def sleeve(
@@ -258,30 +279,45 @@ def sleeve(
         begin: metres behind the wrist at which the sleeve ends.
         thickness: metres of cloth and air, at the cuff; more towards the elbow.
     """
-    behind = arm.behind
-    covered = behind > begin
-    faces = rig.mesh.faces[covered[rig.mesh.faces].all(axis=1)]
-    loose = thickness * (1 + 3 * (behind - begin).clip(0, 0.3))
-    # Folds go around the arm; they are what the eye takes for cloth.
-    loose *= 1 + _FOLD * np.sin(behind * _FOLDS + 2 * np.sin(behind * _IRREGULAR))
+    covered = arm.behind > begin
+    # Triangles of which all corners are covered: the cuff has an even edge.
+    is_cloth = covered[rig.mesh.faces].all(axis=1)
+    faces = rig.mesh.faces[is_cloth]
+    loose = thickness * (1 + 3 * (arm.behind - begin).clip(0, 0.3))
+    loose *= _folds(arm.behind)
     # Of the sleeve's own triangles: at its end they look along the arm's skin, not over the hand.
     normals = vertex_normals(posed, faces)
     vertices = posed + normals * loose[:, None].astype(np.float32)
     return Surface(faces, faces, arm.cloth), vertices.astype(np.float32)
 
 
+def _folds(behind: Doubles) -> Doubles:
+    """Return how far cloth stands out, beside 1, by the distance behind the wrist."""
+    # Folds go around the arm; they are what the eye takes for cloth.
+    phase = behind * _FOLDS + 2 * np.sin(behind * _IRREGULAR)
+    folds: Doubles = 1 + _FOLD * np.sin(phase)
+    return folds
+
+
 def on_arm(mesh: HandMesh) -> NDArray[np.bool_]:
     """Whether each drawn vertex (drawn,) hangs on the arm rather than on the hand."""
     arm = np.array([bone in _ARM_BONES for bone in mesh.bones])
-    strongest = mesh.influences[np.arange(mesh.drawn), mesh.weights.argmax(axis=1)]
-    hanging: NDArray[np.bool_] = arm[strongest]
+    hanging: NDArray[np.bool_] = arm[strongest_bones(mesh)]
     return hanging
+
+
+def strongest_bones(mesh: HandMesh) -> Integers:
+    """Return the bone that moves each drawn vertex most, (drawn,)."""
+    strongest = mesh.weights.argmax(axis=1)
+    bones: Integers = mesh.influences[np.arange(mesh.drawn), strongest]
+    return bones
 
 
 def _cloth_uv(rig: Rig) -> Floats:
     """Lay cloth on the resting arm from the front: at its sides it is stretched, but there is no
     seam.
     """
+    across_and_along = _in_palm(rig)[:, [0, 1]]
     # A picture of cloth is repeated four times a side, see `sources.read_tile`.
-    uv = 0.5 + _in_palm(rig)[:, [0, 1]] / (4 * _CLOTH)
+    uv = 0.5 + across_and_along / (4 * _CLOTH)
     return cast(Floats, uv.clip(0.01, 0.99).astype(np.float32))
