@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -90,11 +91,27 @@ TOGETHER: Mapping[str, TwoHands] = {
 """Hands that meet, as photos of sign language and of people at rest show them."""
 
 
+class LaidHand(NamedTuple):
+    """How a second hand is bent and where it lies.
+
+    Attributes:
+        pose: of its joints.
+        axes: (3, 3), rows: the palm's across, along and out as the camera's.
+        centre: (3,) metres, the middle of the palm.
+    """
+
+    pose: HandPose
+    axes: Doubles
+    centre: Doubles
+
+
 def draw_together(random: np.random.Generator) -> TwoHands:
     """Choose one of ``TOGETHER``, by their weights."""
     arrangements = list(TOGETHER.values())
     weights = np.array([arrangement.weight for arrangement in arrangements])
-    return arrangements[int(random.choice(len(arrangements), p=weights / weights.sum()))]
+    shares = weights / weights.sum()
+    chosen = random.choice(len(arrangements), p=shares)
+    return arrangements[int(chosen)]
 
 
 def pose_of(postures: tuple[str, ...], random: np.random.Generator) -> HandPose:
@@ -103,38 +120,45 @@ def pose_of(postures: tuple[str, ...], random: np.random.Generator) -> HandPose:
     end = POSTURES[pick(random, postures)]
     pose = blend(start, end, random.random())
     bend = pose.bend + np.radians(random.normal(0, _SHAKE, (5, 3)))
+    elbow = random.uniform(0.3, 1.8)
     # A straight wrist: what the hands meet with must stay where it is laid.
-    shaken = replace(pose, bend=bend, wrist=(0.0, 0.0), elbow=random.uniform(0.3, 1.8))
+    shaken = replace(pose, bend=bend, wrist=(0.0, 0.0), elbow=elbow)
     return limited(shaken)
 
 
-def lay_by(
-    first: PlacedHand,
-    arrangement: TwoHands,
-    random: np.random.Generator,
-) -> tuple[Doubles, Doubles]:
-    """Return axes (3, 3) and the middle (3,) of the palm of a hand that lies by another."""
+def lay_by(first: PlacedHand, arrangement: TwoHands, random: np.random.Generator) -> LaidHand:
+    """Lay a hand by another, as an arrangement says."""
     across, along, out = first.axes
     # The hands' palms look at each other, or both the same way: the second one's back is seen.
     sign = 1 if arrangement.facing else -1
     normal = -sign * out
-    # Fingers of two hands that fold into each other point towards the other hand's thumb.
-    angle = np.radians(random.uniform(*arrangement.turn))
-    thumbward = across * first.rig.thumbward
-    turned = rotation(cross(along, thumbward), angle) @ along
-    axes = np.stack([cross(turned, normal), turned, normal])
-    slide = random.normal(0, arrangement.slide, 2)
+    fingers = _draw_fingers(first, arrangement, random)
+    axes = np.stack([cross(fingers, normal), fingers, normal])
+    sideways, forward = random.normal(0, arrangement.slide, 2)
     gap = sign * random.uniform(*arrangement.gap)
-    return axes, first.centre + gap * out + slide[0] * across + slide[1] * along
+    centre = first.centre + gap * out + sideways * across + forward * along
+    pose = pose_of(arrangement.second, random)
+    return LaidHand(pose, axes, centre)
 
 
-def lay_apart(first: PlacedHand, random: np.random.Generator) -> tuple[HandPose, Doubles, Doubles]:
-    """Return pose, axes (3, 3) and the middle (3,) of a hand beside, before or behind another."""
+def _draw_fingers(first: PlacedHand, arrangement: TwoHands, random: np.random.Generator) -> Doubles:
+    """Choose which way the fingers of the second hand point, (3,) unit vector."""
+    across, along, _ = first.axes
+    angle = np.radians(random.uniform(*arrangement.turn))
+    # Fingers of two hands that fold into each other point towards the other hand's thumb.
+    thumbward = across * first.rig.thumbward
+    return rotation(cross(along, thumbward), angle) @ along
+
+
+def lay_apart(first: PlacedHand, random: np.random.Generator) -> LaidHand:
+    """Lay a hand beside, before or behind another."""
     axes = draw_axes(random, "palm" if random.random() < 0.5 else "back")
     # From half a hand, where they overlap in the picture, to two hands away.
     reach = first.rig.size * random.uniform(0.5, 2.0)
     direction = random.uniform(-np.pi, np.pi)
+    across = reach * np.cos(direction)
+    down = reach * np.sin(direction)
     # Nearer or farther by more than a hand is thick, so that the two do not go through each other.
     depth = random.choice((-1, 1)) * random.uniform(0.06, 0.15)
-    offset = np.array([reach * np.cos(direction), reach * np.sin(direction), depth])
-    return draw_pose(random), axes, first.centre + offset
+    centre = first.centre + np.array([across, down, depth])
+    return LaidHand(draw_pose(random), axes, centre)

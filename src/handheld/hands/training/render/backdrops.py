@@ -45,9 +45,12 @@ def draw_backdrop(
 
 def _recoloured(picture: Picture, random: np.random.Generator) -> Picture:
     # Photos are few beside the crops that a training takes: none shall be known by its colours.
-    gain = np.exp(random.normal(0, 0.15) + random.normal(0, 0.05, 3))
-    levels = np.clip(np.arange(256)[:, None] * gain + 0.5, 0, 255)
-    return cast(Picture, cv2.LUT(picture, levels.astype(np.uint8)[None]))
+    brightness = random.normal(0, 0.15)
+    gain = np.exp(brightness + random.normal(0, 0.05, 3))
+    levels = np.arange(256)[:, None] * gain
+    # A half is added, as a cast cuts off.
+    rounded = np.clip(levels + 0.5, 0, 255).astype(np.uint8)
+    return cast(Picture, cv2.LUT(picture, rounded[None]))
 
 
 def _draw_picture(sources: RenderSources, random: np.random.Generator) -> Picture | None:
@@ -62,10 +65,11 @@ def _draw_picture(sources: RenderSources, random: np.random.Generator) -> Pictur
 def _piece(picture: Picture, random: np.random.Generator, aspect: float) -> Picture:
     """Cut a piece of a given width to height out of a picture."""
     height, width = picture.shape[:2]
+    most = min(height, width / aspect)
     # At least half of what fits: of less, a photo is a blur when it is enlarged.
-    rows = min(height, width / aspect) * random.uniform(0.5, 1)
-    columns = max(1, int(rows * aspect))
-    rows = max(1, int(rows))
+    height_cut = most * random.uniform(0.5, 1)
+    columns = max(1, int(height_cut * aspect))
+    rows = max(1, int(height_cut))
     y = random.integers(height - rows + 1)
     x = random.integers(width - columns + 1)
     return picture[y : y + rows, x : x + columns]
@@ -112,18 +116,17 @@ def draw_billboard(
         depth: metres.
     """
     cutout = read_cutout(pick(random, sources.occluders))
-    turn = _placing(cutout, random.uniform(0, 360), centre, side)
+    degrees = random.uniform(0, 360)
+    turn = _placing(cutout, degrees, centre, side)
     # All four channels at once: a turned and scaled object has a soft edge only if its alpha is
     # sampled too.
     warped = cv2.warpAffine(cutout, turn, size, flags=cv2.INTER_LINEAR)
     placed = cast(Floats, warped.astype(np.float32))
     coverage = placed[..., 3] / np.float32(255)
+    # Mostly darker: what is before a hand is in its own shadow.
     gain = np.float32(random.uniform(0.5, 1.1))
-    return Billboard(
-        colour=placed[..., :3] * (gain * coverage[..., None]),
-        coverage=coverage,
-        depth=depth,
-    )
+    colour = placed[..., :3] * (gain * coverage[..., None])
+    return Billboard(colour, coverage, depth)
 
 
 def _placing(
@@ -132,7 +135,8 @@ def _placing(
     """Return the matrix (2, 3) that turns a cut-out object and brings it to a place and a size."""
     height, width = cutout.shape[:2]
     middle = (width / 2, height / 2)
-    turn = cv2.getRotationMatrix2D(middle, degrees, side / max(height, width))
+    scale = side / max(height, width)
+    turn = cv2.getRotationMatrix2D(middle, degrees, scale)
     turn[:, 2] += np.array(centre) - middle
     return cast(NDArray[np.float64], turn)
 
@@ -156,9 +160,11 @@ def cover(
     """
     front = depth > billboard.depth
     # In front it lies over the hand; behind it shows only where the hand does not cover.
-    shown = np.where(front, billboard.coverage, billboard.coverage * (1 - coverage))
+    behind = billboard.coverage * (1 - coverage)
+    shown = np.where(front, billboard.coverage, behind)
     kept = np.where(front, 1 - billboard.coverage, np.float32(1))
-    tint = billboard.colour / billboard.coverage.clip(_LEAST_COVERAGE)[..., None]
+    divisor = billboard.coverage.clip(_LEAST_COVERAGE)
+    tint = billboard.colour / divisor[..., None]
     # A keypoint behind the object's soft edge can still be seen.
     hidden = front & (billboard.coverage > 0.5)
     blended = colour * kept[..., None] + tint * shown[..., None]

@@ -4,10 +4,13 @@ that a camera sees them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from handheld.hands.training.render.arrangement import (
+    LaidHand,
     draw_together,
     lay_apart,
     lay_by,
@@ -92,16 +95,15 @@ def draw_hands(
     """
     # Chosen once: were they chosen anew after a hand that cannot be shown, the easier side would
     # win.
-    handedness: Handedness = "Right" if random.random() < 0.5 else "Left"
-    side: Side = "palm" if random.random() < 0.5 else "back"
+    looks = _draw_looks(random)
     # One number for all of it: what meets, what is apart and what is alone are shares of one whole.
     chance = random.random()
     if chance < _MEET * second_hand:
-        hands = _draw_meeting(casting, random, handedness, side)
+        hands = _draw_meeting(casting, random, looks)
         return hands, casting.dressed(hands, random)
     holds = chance >= second_hand and random.random() < _HOLDS
     bend = draw_grasp if holds else draw_pose
-    hands = [_draw_alone(casting, random, handedness, side, bend)]
+    hands = [_draw_alone(casting, random, looks, bend)]
     if chance < second_hand:
         hands += _draw_apart(casting, hands[0], random)
     props = casting.dressed(hands, random)
@@ -110,23 +112,46 @@ def draw_hands(
     return hands, props
 
 
+class _Looks(NamedTuple):
+    """Which hand is the first, and which side of it the camera sees."""
+
+    handedness: Handedness
+    side: Side
+
+
+def _draw_looks(random: np.random.Generator) -> _Looks:
+    handedness: Handedness = "Right" if random.random() < 0.5 else "Left"
+    side: Side = "palm" if random.random() < 0.5 else "back"
+    return _Looks(handedness, side)
+
+
 def _draw_alone(
     casting: Casting,
     random: np.random.Generator,
-    handedness: Handedness,
-    side: Side,
+    looks: _Looks,
     bend: Callable[[np.random.Generator], HandPose],
 ) -> PlacedHand:
     """Choose a hand that is seen, and whose fingers do not go through each other."""
     for _ in range(_TRIES):
-        axes = draw_axes(random, side)
-        pose = bend(random)
-        centre = casting.draw_centre(random)
-        hand = place_hand(casting.person, handedness, pose, axes, centre)
+        hand = _draw_hand(casting, random, looks, bend)
         if casting.is_possible(hand):
             return hand
     # Of a thousand hands none has come to here; one that is hidden is still labelled as such.
     return hand
+
+
+def _draw_hand(
+    casting: Casting,
+    random: np.random.Generator,
+    looks: _Looks,
+    bend: Callable[[np.random.Generator], HandPose],
+) -> PlacedHand:
+    """Choose a hand, whether it can be seen or not."""
+    # The order is a seed's.
+    axes = draw_axes(random, looks.side)
+    pose = bend(random)
+    centre = casting.draw_centre(random)
+    return place_hand(casting.person, looks.handedness, pose, axes, centre)
 
 
 def _draw_apart(
@@ -134,32 +159,28 @@ def _draw_apart(
 ) -> list[PlacedHand]:
     """Choose a second hand beside, before or behind the first; none if it cannot be shown."""
     for _ in range(_TRIES):
-        pose, axes, centre = lay_apart(first, random)
-        hand = place_hand(first.person, _other(first.handedness), pose, axes, centre)
+        laid = lay_apart(first, random)
+        hand = _second_hand(first, laid)
         if casting.is_possible(hand):
             return [hand]
     return []
 
 
-def _draw_meeting(
-    casting: Casting,
-    random: np.random.Generator,
-    handedness: Handedness,
-    side: Side,
-) -> list[PlacedHand]:
+def _second_hand(first: PlacedHand, laid: LaidHand) -> PlacedHand:
+    other = _other(first.handedness)
+    return place_hand(first.person, other, laid.pose, laid.axes, laid.centre)
+
+
+def _draw_meeting(casting: Casting, random: np.random.Generator, looks: _Looks) -> list[PlacedHand]:
     """Choose two hands that meet."""
     arrangement = draw_together(random)
+    bend = partial(pose_of, arrangement.first)
     for _ in range(_TRIES):
-        axes = draw_axes(random, side)
-        pose = pose_of(arrangement.first, random)
-        centre = casting.draw_centre(random)
-        first = place_hand(casting.person, handedness, pose, axes, centre)
+        first = _draw_hand(casting, random, looks, bend)
         # Before the second one is bent, which takes as long again.
         if not casting.is_shown(first):
             continue
-        axes, centre = lay_by(first, arrangement, random)
-        pose = pose_of(arrangement.second, random)
-        second = place_hand(casting.person, _other(handedness), pose, axes, centre)
+        second = _second_hand(first, lay_by(first, arrangement, random))
         # Tangled or not: hands that meet are where fingers go between fingers.
         if casting.is_shown(second):
             return [first, second]
@@ -167,4 +188,6 @@ def _draw_meeting(
 
 
 def _other(handedness: Handedness) -> Handedness:
-    return "Left" if handedness == "Right" else "Right"
+    if handedness == "Right":
+        return "Left"
+    return "Right"

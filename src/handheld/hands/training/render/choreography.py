@@ -44,10 +44,12 @@ class Placement:
 
     def apply(self, rig: Rig, points: Doubles) -> Doubles:
         """Bring points (N, 3) from the mesh's metres to the camera's."""
-        pitch, yaw, roll = rotation(np.eye(3), np.radians([self.pitch, self.yaw, self.roll]))
+        angles = np.radians([self.pitch, self.yaw, self.roll])
+        pitch, yaw, roll = rotation(np.eye(3), angles)
         # The roll last, in the picture: it means the same however the hand is turned.
         turn = roll @ pitch @ yaw @ _FACING @ rig.frame
-        moved: Doubles = (points - rig.heads[rig.mesh.bones.index("wrist.R")]) @ turn.T
+        wrist = rig.heads[rig.wrist]
+        moved: Doubles = (points - wrist) @ turn.T
         moved += self.wrist
         return moved
 
@@ -135,13 +137,24 @@ def hand_at(hand: Handedness, seconds: float, sway: Doubles) -> tuple[HandPose, 
     pose = blend(GESTURES[start.gesture], GESTURES[end.gesture], share)
     numbers = (1 - share) * start.placement.numbers + share * end.placement.numbers
     drift = np.sin(2 * np.pi * seconds / _PERIODS + sway)
-    wave = float(sum(_wave(seconds, *window) for window in _WAVES[hand]))
+    wave = _waves_at(hand, seconds)
     placed = Placement.of(numbers + _SWAY * drift + _WAVE * wave)
-    # Towards the thumb, which is on the other side of a left hand: so both wave the same way.
-    sideways = _WRIST_WAVE * wave if hand == "Right" else -_WRIST_WAVE * wave
     flexion, deviation = pose.wrist
-    wrist = (flexion + _WRIST_SWAY * float(drift[0]), deviation + sideways)
-    return replace(pose, wrist=wrist), placed
+    bent = flexion + _WRIST_SWAY * float(drift[0])
+    aside = deviation + _WRIST_WAVE * _thumbward(hand, wave)
+    return replace(pose, wrist=(bent, aside)), placed
+
+
+def _waves_at(hand: Handedness, seconds: float) -> float:
+    waves = [_wave(seconds, start, end) for start, end in _WAVES[hand]]
+    return float(sum(waves))
+
+
+def _thumbward(hand: Handedness, wave: float) -> float:
+    # Towards the thumb, which is on the other side of a left hand: so both wave the same way.
+    if hand == "Right":
+        return wave
+    return -wave
 
 
 def _keys_around(keys: Sequence[Key], seconds: float) -> tuple[Key, Key]:
@@ -156,11 +169,14 @@ def _keys_around(keys: Sequence[Key], seconds: float) -> tuple[Key, Key]:
 def _ease(share: float) -> float:
     """Start and end at rest, with no jerk at either (Perlin's smootherstep)."""
     share = min(max(share, 0.0), 1.0)
-    return share**3 * (share * (6 * share - 15) + 10)
+    # 10 s^3 - 15 s^4 + 6 s^5: first and second derivatives are nothing at both ends.
+    factor = share * (6 * share - 15) + 10
+    return share**3 * factor
 
 
 def _wave(seconds: float, start: float, end: float) -> float:
     """Return how far a waving hand is aside, -1 to 1: nothing outside of the window."""
-    inside = min(max((seconds - start) / (end - start), 0.0), 1.0)
+    since = seconds - start
+    inside = min(max(since / (end - start), 0.0), 1.0)
     swell = np.sin(np.pi * inside)
-    return float(swell * np.sin(2 * np.pi * _WAVE_RATE * (seconds - start)))
+    return float(swell * np.sin(2 * np.pi * _WAVE_RATE * since))

@@ -57,12 +57,13 @@ class Actor:
 
     def at(self, seconds: float) -> tuple[Body, Doubles]:
         """Pose the hand: what to draw, and its keypoints (21, 3) in the camera's metres."""
-        pose, placement = hand_at(self.rig.mesh.handedness, seconds, self.sway)
+        mesh = self.rig.mesh
+        pose, placement = hand_at(mesh.handedness, seconds, self.sway)
         transforms = posed(self.rig, pose)
-        vertices = skin(self.rig.mesh, transforms).astype(np.float64)
-        placed = placement.apply(self.rig, vertices).astype(np.float32)
+        vertices = skin(mesh, transforms).astype(np.float64)
+        placed = placement.apply(self.rig, vertices)
         points = placement.apply(self.rig, self.keypoints.posed(transforms))
-        return Body(self.rig.mesh, placed, self.skin), points
+        return Body(mesh, placed.astype(np.float32), self.skin), points
 
 
 def actors(folder: Path, random: np.random.Generator) -> list[Actor]:
@@ -82,19 +83,26 @@ def frames(
 ) -> Iterator[tuple[Picture, dict[str, Any]]]:
     """Render each frame (480, 640, 3) with its truth."""
     for index in range(_FRAMES):
-        bodies = []
-        keypoints = []
-        for actor in cast:
-            body, points = actor.at(index / FRAMES_PER_SECOND)
-            bodies.append(body)
-            keypoints.append(points)
-        # All bodies at once: each hides what is behind it of the others.
-        rendering = render(bodies, CAMERA, Light())
-        hands = []
-        for actor, points in zip(cast, keypoints, strict=True):
-            hands.append(_truth(actor.rig, points, rendering))
+        rendering, hands = _rendered(cast, index / FRAMES_PER_SECOND)
+        picture = _photographed(rendering.over(background), random)
         moment = round(index * 1e6 / FRAMES_PER_SECOND)
-        yield _photographed(rendering.over(background), random), {"t_us": moment, "hands": hands}
+        yield picture, {"t_us": moment, "hands": hands}
+
+
+def _rendered(cast: Sequence[Actor], seconds: float) -> tuple[Rendering, list[dict[str, Any]]]:
+    """Return what the camera sees at a time, and the truth of each hand."""
+    bodies = []
+    keypoints = []
+    for actor in cast:
+        body, points = actor.at(seconds)
+        bodies.append(body)
+        keypoints.append(points)
+    # All bodies at once: each hides what is behind it of the others.
+    rendering = render(bodies, CAMERA, Light())
+    hands = []
+    for actor, points in zip(cast, keypoints, strict=True):
+        hands.append(_truth(actor.rig, points, rendering))
+    return rendering, hands
 
 
 def _photographed(picture: Picture, random: np.random.Generator) -> Picture:
@@ -108,11 +116,13 @@ def _photographed(picture: Picture, random: np.random.Generator) -> Picture:
 
 def _truth(rig: Rig, points: Doubles, rendering: Rendering) -> dict[str, Any]:
     flat = CAMERA.project(points.astype(np.float32))
-    depths = points[:, 2].astype(np.float32)
+    depth = points[:, 2:]
+    wrist = points[0, 2]
     # In pixels, as x and y are: at the wrist's distance, from which z counts.
-    behind = (points[:, 2:] - points[0, 2]) * CAMERA.focal / points[0, 2]
+    behind = (depth - wrist) * CAMERA.focal / wrist
     keypoints = np.concatenate([flat.astype(np.float64), behind], axis=1)
-    visible = rendering.visible(flat, depths, rig.size * FLESH)
+    flesh = rig.size * FLESH
+    visible = rendering.visible(flat, depth[:, 0].astype(np.float32), flesh)
     return {
         "handedness": rig.mesh.handedness,
         "keypoints": keypoints.round(1).tolist(),
@@ -128,8 +138,10 @@ def load_background(folder: Path) -> Picture:
         MediaError: the picture is missing.
     """
     small = read_image(folder / _BACKGROUND)
-    rows = small.shape[1] * CAMERA.height // CAMERA.width
-    top = (small.shape[0] - rows) // 2
+    height, width = small.shape[:2]
+    rows = width * CAMERA.height // CAMERA.width
+    # The middle: floor and ceiling are what a room can do without.
+    top = (height - rows) // 2
     size = (CAMERA.width, CAMERA.height)
     large = cv2.resize(small[top : top + rows], size, interpolation=cv2.INTER_CUBIC)
     blurred: Picture = cv2.GaussianBlur(large, (0, 0), _BACKGROUND_BLUR).astype(np.uint8)
@@ -141,10 +153,11 @@ def write_clip(out: Path, mesh: Path, backgrounds: Path, seed: int = 0) -> None:
     random = np.random.default_rng(seed)
     cast = actors(mesh, random)
     background = load_background(backgrounds)
+    rendered = frames(cast, background, random)
     truth: list[dict[str, Any]] = []
     # Better than VideoWriter's default of 23: trackers are tried on this clip.
     with VideoWriter(out, fps=FRAMES_PER_SECOND, quality=18) as writer:
-        for picture, entry in track(frames(cast, background, random), "Rendering", _FRAMES):
+        for picture, entry in track(rendered, "Rendering", _FRAMES):
             writer.write(picture, entry["t_us"])
             truth.append(entry)
     _write_truth(out.with_suffix(".truth.json"), truth)
@@ -164,17 +177,19 @@ def _write_truth(path: Path, frames: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Read the arguments and write the clip."""
-    parser = argparse.ArgumentParser(description="Render the demo clip of two hands and its truth.")
-    parser.add_argument(
-        "--mesh", type=Path, required=True, help="folder of mh_arm.npz, mh_arm.json and skin_*.jpg"
-    )
-    parser.add_argument("--backgrounds", type=Path, required=True, help=f"folder of {_BACKGROUND}")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="the clip, .mp4; its truth goes beside it"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of sway and grain (default: 0)")
-    arguments = parser.parse_args()
+    arguments = _parser().parse_args()
     write_clip(arguments.out, arguments.mesh, arguments.backgrounds, arguments.seed)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Render the demo clip of two hands and its truth.")
+    meshes = "folder of mh_arm.npz, mh_arm.json and skin_*.jpg"
+    parser.add_argument("--mesh", type=Path, required=True, help=meshes)
+    parser.add_argument("--backgrounds", type=Path, required=True, help=f"folder of {_BACKGROUND}")
+    clip = "the clip, .mp4; its truth goes beside it"
+    parser.add_argument("--out", type=Path, required=True, help=clip)
+    parser.add_argument("--seed", type=int, default=0, help="of sway and grain (default: 0)")
+    return parser
 
 
 if __name__ == "__main__":

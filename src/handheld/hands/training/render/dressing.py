@@ -1,6 +1,7 @@
 """Sleeves that hide the cut end of an arm, and things that a hand holds."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -56,53 +57,86 @@ def dress(
         with_body: whether the arm's end may be in the picture, so that a body must stand there.
     """
     # One cloth for sleeve and body: they are of one shirt.
-    cloth = draw_surface(sources, random)
-    tint = np.exp(random.normal(-0.1, 0.3) + random.normal(0, 0.2, 3)).astype(np.float32)
+    cloth = _Cloth.draw(sources, random)
     bodies: list[Body] = []
     # A mesh without an arm is never bare: its cut end would show.
     if not hand.person.has_arm or random.random() < _SLEEVES:
-        sleeve_surface, vertices = _sleeve(hand, random)
-        bodies.append(Body(sleeve_surface, vertices, cloth, tint, _CLOTH_GLOSS))
+        bodies.append(cloth.on(*_sleeve(hand, random)))
     if with_body:
-        shirt, vertices = _torso(hand, random)
-        bodies.append(Body(shirt, vertices, cloth, tint, _CLOTH_GLOSS))
-        bodies.append(_head(vertices, random))
+        torso = cloth.on(*_torso(hand, random))
+        bodies.append(torso)
+        bodies.append(_head(torso.vertices, random))
     return bodies
+
+
+@dataclass(frozen=True, eq=False)
+class _Cloth:
+    """What a shirt is made of: a picture (N, N, 3), and what its linear colour is multiplied by."""
+
+    picture: Picture
+    tint: Floats
+
+    @classmethod
+    def draw(cls, sources: RenderSources, random: np.random.Generator) -> Self:
+        """Choose a cloth: its lightness, and its colour beside it."""
+        picture = draw_surface(sources, random)
+        lightness = random.normal(-0.1, 0.3)
+        tint = np.exp(lightness + random.normal(0, 0.2, 3))
+        return cls(picture, tint.astype(np.float32))
+
+    def on(self, surface: Surface, vertices: Floats) -> Body:
+        """Return a surface of this cloth."""
+        return Body(surface, vertices, self.picture, self.tint, _CLOTH_GLOSS)
 
 
 def _sleeve(hand: PlacedHand, random: np.random.Generator) -> tuple[Surface, Floats]:
     if hand.person.has_arm:
-        # Most sleeves end near the wrist, some are rolled up.
-        begin = random.exponential(0.05) if random.random() < 0.7 else random.uniform(0.05, 0.25)
+        begin = _draw_cuff(random)
+        thickness = random.uniform(0.003, 0.012)
         arm = hand.person.arms[hand.handedness]
-        return sleeve(hand.rig, arm, hand.vertices, begin, random.uniform(0.003, 0.012))
+        return sleeve(hand.rig, arm, hand.vertices, begin, thickness)
     across, out = wrist_radii(hand.rig)
     # Wider than the wrist, or the skin would come through it.
     slack = random.uniform(1.1, 1.6)
     begin = random.uniform(-_STUB, _STUB)
-    surface, resting = forearm(hand.rig, (slack * across, slack * out), begin, ARM_LENGTH)
+    radii = (slack * across, slack * out)
+    surface, resting = forearm(hand.rig, radii, begin, ARM_LENGTH)
     return surface, hand.with_forearm(resting)
+
+
+def _draw_cuff(random: np.random.Generator) -> float:
+    """Choose how many metres behind the wrist a sleeve ends."""
+    # Most sleeves end near the wrist, some are rolled up.
+    if random.random() < 0.7:
+        return random.exponential(0.05)
+    return random.uniform(0.05, 0.25)
 
 
 def _torso(hand: PlacedHand, random: np.random.Generator) -> tuple[Surface, Floats]:
     """Put an upright body where the arm ends."""
-    shoulder = hand.shoulder
-    inward = shoulder - hand.wrist
+    inward = hand.shoulder - hand.wrist
     inward = inward / np.linalg.norm(inward)
     width, depth, height = np.array(_TORSO) * random.uniform(0.85, 1.15, 3)
     # Deep enough in the body for the arm's cut end not to show.
-    middle = shoulder + 0.6 * width * inward + (0.0, 0.6 * height, 0.05)
+    beside = hand.shoulder + 0.6 * width * inward
+    down_and_behind = np.array([0.0, 0.6 * height, 0.05])
+    middle = beside + down_and_behind
+    return ellipsoid(middle, _draw_stance(random), (width, depth, height))
+
+
+def _draw_stance(random: np.random.Generator) -> Doubles:
+    """Choose how an upright body is turned: its axes across, forward and down, (3, 3) rows."""
     # Not always square to the camera.
     turn = random.normal(0, 0.4)
     across = np.array([np.cos(turn), 0.0, np.sin(turn)])
     down = np.array([0.0, 1.0, 0.0])
-    axes = np.stack([across, cross(down, across), down])
-    return ellipsoid(middle, axes, (width, depth, height))
+    return np.stack([across, cross(down, across), down])
 
 
 def _head(torso: Floats, random: np.random.Generator) -> Body:
     """Put a head, seen from where it has hair, above a body."""
-    top = torso[torso[:, 1].argmin()].astype(np.float64)
+    highest = torso[:, 1].argmin()
+    top = torso[highest].astype(np.float64)
     radii = np.array(_HEAD) * random.uniform(0.9, 1.1)
     # Sunk in by 0.4 of its half height, or it would float above a body that is an egg.
     middle = top - (0.0, 0.6 * radii[2], 0.0)
@@ -136,14 +170,15 @@ def _draw_grip(hand: PlacedHand, random: np.random.Generator) -> "_Grip":
     """Choose where a hand holds something, and how thick that is."""
     size = hand.rig.size
     across, along, out = hand.axes
-    across = across * hand.rig.thumbward
     radius = size * random.uniform(0.15, 0.45)
     # Held where the fingers begin: in the middle of the palm a fist cannot close around anything.
-    towards_fingers = along * size * random.uniform(0.2, 0.45)
-    middle = hand.centre + towards_fingers + out * (radius + _PALM_DEPTH * size)
+    forward = along * size * random.uniform(0.2, 0.45)
+    outward = out * (radius + _PALM_DEPTH * size)
+    middle = hand.centre + forward + outward
     # Across the palm, as a fist holds a stick.
     lean = random.normal(0, 0.25)
-    axis = across * np.cos(lean) + along * np.sin(lean)
+    thumbward = across * hand.rig.thumbward
+    axis = thumbward * np.cos(lean) + along * np.sin(lean)
     return _Grip(middle, axis, out, radius)
 
 
@@ -163,6 +198,11 @@ class _Grip:
     out: Doubles
     radius: float
 
+    def along(self, distance: float) -> Doubles:
+        """Return the point (3,) at a distance from the middle, metres along the axis."""
+        point: Doubles = self.middle + distance * self.axis
+        return point
+
 
 def _thing(grip: _Grip, random: np.random.Generator) -> tuple[Surface, Floats]:
     choice = random.random()
@@ -171,8 +211,8 @@ def _thing(grip: _Grip, random: np.random.Generator) -> tuple[Surface, Floats]:
     # A bottle stands out of a fist on both sides, a pen far.
     length = random.uniform(1.5, 6) * max(grip.radius, 0.03)
     shift = random.uniform(-0.4, 0.4) * length
-    start = grip.middle + (shift - length / 2) * grip.axis
-    end = grip.middle + (shift + length / 2) * grip.axis
+    start = grip.along(shift - length / 2)
+    end = grip.along(shift + length / 2)
     # Drawn for bottles too, which are round: the numbers after it stay the same.
     flat = grip.radius * random.uniform(0.5, 1)
     if choice < _BOXES:
@@ -183,7 +223,7 @@ def _thing(grip: _Grip, random: np.random.Generator) -> tuple[Surface, Floats]:
 def _ball(grip: _Grip, random: np.random.Generator) -> tuple[Surface, Floats]:
     beside = cross(grip.out, grip.axis)
     beside /= np.linalg.norm(beside)
+    axes = np.stack([grip.axis, beside, grip.out])
     # Not quite round: a potato, a stone, an egg.
     radii = grip.radius * random.uniform(0.8, 1.3, 3)
-    axes = np.stack([grip.axis, beside, grip.out])
-    return ellipsoid(grip.middle, axes, (float(radii[0]), float(radii[1]), float(radii[2])))
+    return ellipsoid(grip.middle, axes, radii.tolist())

@@ -69,7 +69,8 @@ class PlacedHand:
     @property
     def hand_vertices(self) -> Floats:
         """(N, 3): the hand without its arm."""
-        hand: Floats = self.vertices[~self.person.arms[self.handedness].on_arm]
+        arm = self.person.arms[self.handedness]
+        hand: Floats = self.vertices[~arm.on_arm]
         return hand
 
     @property
@@ -78,12 +79,10 @@ class PlacedHand:
         rig = self.rig
         if self.person.has_arm:
             # The root of the bones: a parent comes before its children.
-            bone = 0
-            point = rig.heads[bone]
-        else:
-            bone = rig.mesh.bones.index("lowerarm02.R")
-            point = rig.heads[rig.wrist] - ARM_LENGTH * rig.frame[1]
-        return self.joint(bone, point)
+            return self.joint(0, rig.heads[0])
+        bone = rig.mesh.bones.index("lowerarm02.R")
+        end = rig.heads[rig.wrist] - ARM_LENGTH * rig.frame[1]
+        return self.joint(bone, end)
 
     def joint(self, bone: int, point: Doubles) -> Doubles:
         """Return where a point (3,) of the resting mesh is that moves with a bone, (3,)."""
@@ -157,7 +156,8 @@ def is_shown(hand: PlacedHand) -> bool:
     elbow = hand.joint(bone, hand.rig.heads[bone])
     if elbow[2] < _NEAREST:
         return False
-    return bool(_behind_limb(hand.keypoints, hand.wrist, elbow).sum() <= _HIDDEN_MOST)
+    hidden = _behind_limb(hand.keypoints, hand.wrist, elbow)
+    return bool(hidden.sum() <= _HIDDEN_MOST)
 
 
 def _behind_limb(points: Doubles, wrist: Doubles, elbow: Doubles) -> NDArray[np.bool_]:
@@ -170,7 +170,8 @@ def _behind_limb(points: Doubles, wrist: Doubles, elbow: Doubles) -> NDArray[np.
     # How far along each line of sight a point of the limb is, and how far beside it.
     ray = points / distance[:, None]
     along = limb @ ray.T
-    beside = np.linalg.norm(limb[:, None] - along[..., None] * ray, axis=2)
+    gaps = limb[:, None] - along[..., None] * ray
+    beside = np.linalg.norm(gaps, axis=2)
     # Nearer than the point by more than the limb is thick: beside it, it hides nothing.
     hidden = (beside < _ARM_GIRTH) & (along < distance - _ARM_GIRTH)
     return np.asarray(hidden.any(axis=0))

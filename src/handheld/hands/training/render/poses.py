@@ -57,11 +57,13 @@ def _pose(
 
     ``fingers``: index to little, letters of ``_FINGERS``; ``spread`` and ``wrist`` in degrees.
     """
-    bends = [thumb.bend, *(_FINGERS[finger] for finger in fingers)]
+    bends = [thumb.bend]
+    bends += [_FINGERS[finger] for finger in fingers]
+    spreads = [thumb.spread, *spread]
     flexion, deviation = np.radians(wrist)
     return HandPose(
         bend=np.radians(np.array(bends, np.float64)),
-        spread=np.radians(np.array([thumb.spread, *spread], np.float64)),
+        spread=np.radians(np.array(spreads, np.float64)),
         opposition=float(np.radians(thumb.opposition)),
         wrist=(float(flexion), float(deviation)),
     )
@@ -150,14 +152,15 @@ def blend(start: HandPose, end: HandPose, share: float) -> HandPose:
 
     The elbow is left straight: who blends poses decides on it afterwards.
     """
-
-    def mix(a: Doubles | float, b: Doubles | float) -> Doubles:
-        return np.asarray((1 - share) * np.asarray(a) + share * np.asarray(b), np.float64)
-
-    flexion, deviation = mix(np.array(start.wrist), np.array(end.wrist))
+    flexion, deviation = _mix(np.array(start.wrist), np.array(end.wrist), share)
     return HandPose(
-        bend=mix(start.bend, end.bend),
-        spread=mix(start.spread, end.spread),
-        opposition=float(mix(start.opposition, end.opposition)),
+        bend=_mix(start.bend, end.bend, share),
+        spread=_mix(start.spread, end.spread, share),
+        opposition=float(_mix(start.opposition, end.opposition, share)),
         wrist=(float(flexion), float(deviation)),
     )
+
+
+def _mix(start: Doubles | float, end: Doubles | float, share: float) -> Doubles:
+    mixed = (1 - share) * np.asarray(start) + share * np.asarray(end)
+    return np.asarray(mixed, np.float64)

@@ -50,12 +50,13 @@ def draw(scene: Scene) -> LabelledPicture:
     # Hands before props: a body's number is its hand's, and those of props are larger.
     bodies = [*hands, *scene.props]
     rendering = render(bodies, scene.camera, scene.light, merged=True)
-    mask = np.where(rendering.owner <= len(hands), rendering.owner, 0).astype(np.uint8)
+    is_hand = rendering.owner <= len(hands)
+    mask = np.where(is_hand, rendering.owner, 0).astype(np.uint8)
     seen = _covered(rendering, scene.billboards, mask)
-    labels = tuple(_label(hand, scene.camera, seen) for hand in scene.hands)
+    labels = [_label(hand, scene.camera, seen) for hand in scene.hands]
     return LabelledPicture(
         pixels=expose(seen.colour, seen.coverage, scene.backdrop, scene.effects),
-        hands=labels,
+        hands=tuple(labels),
         complete=True,
         mask=mask,
         depth=seen.depth,
@@ -81,21 +82,37 @@ def _body(hand: PlacedHand) -> Body:
 
 
 def _label(hand: PlacedHand, camera: Camera, seen: Rendering) -> LabelledHand:
-    points = hand.keypoints
-    flat = camera.project(points.astype(np.float32))
-    # As many pixels a metre as x and y have at the wrist, from which z counts.
-    behind = (points[:, 2:] - points[0, 2]) * (camera.scale / points[0, 2])
-    keypoints = np.concatenate([flat.astype(np.float64), behind], axis=1)
-    outline = camera.project(hand.hand_vertices)
+    flat = camera.project(hand.keypoints.astype(np.float32))
+    depths = hand.keypoints[:, 2].astype(np.float32)
     return LabelledHand(
-        keypoints=keypoints.astype(np.float32),
+        keypoints=_picture_keypoints(hand.keypoints, flat, camera.scale).astype(np.float32),
         source="rendered",
-        world=_world(points, camera),
-        visible=seen.visible(flat, points[:, 2].astype(np.float32), hand.flesh),
+        world=_world(hand.keypoints, camera),
+        visible=seen.visible(flat, depths, hand.flesh),
         handedness=hand.handedness,
-        box=np.concatenate([outline.min(axis=0), outline.max(axis=0)]),
+        box=_box_around(camera.project(hand.hand_vertices)),
         person=hand.person.name,
     )
+
+
+def _picture_keypoints(points: Doubles, flat: Floats, scale: float) -> Doubles:
+    """Return keypoints (21, 3) of a picture: x and y in pixels, and the depth in the same unit.
+
+    Args:
+        points: (21, 3) metres before the camera.
+        flat: (21, 2) pixels of the same.
+        scale: pixels for a metre at the distance of a metre.
+    """
+    depth = points[:, 2:]
+    wrist = points[0, 2]
+    # As many pixels a metre as x and y have at the wrist, from which z counts.
+    behind = (depth - wrist) * (scale / wrist)
+    return np.concatenate([flat.astype(np.float64), behind], axis=1)
+
+
+def _box_around(points: Floats) -> Floats:
+    """Return the upright box (4,) x0, y0, x1, y1 around points (N, 2)."""
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
 def _world(points: Doubles, camera: Camera) -> Floats:
@@ -108,5 +125,6 @@ def _world(points: Doubles, camera: Camera) -> Floats:
 def mean_colour(picture: Picture) -> Doubles:
     """Return the mean (3,) of a picture, 0 to 1, from one pixel in 64."""
     # It is the light of a room that it decides on: no pixel matters.
-    mean: Doubles = picture[::8, ::8].reshape(-1, 3).mean(axis=0) / 255
+    pixels = picture[::8, ::8].reshape(-1, 3)
+    mean: Doubles = pixels.mean(axis=0) / 255
     return mean

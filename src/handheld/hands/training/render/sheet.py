@@ -37,17 +37,20 @@ def contact_sheet(
     """
     tiles = [drawn(picture, tile) for picture in pictures]
     # Pictures may differ in shape: each has the room of the largest.
-    width = max(shown.shape[1] for shown in tiles)
     height = max(shown.shape[0] for shown in tiles)
+    width = max(shown.shape[1] for shown in tiles)
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     sheet = np.zeros((rows * height, columns * width, 3), np.uint8)
     for number, shown in enumerate(tiles):
         row, column = divmod(number, columns)
-        y = row * height
-        x = column * width
-        sheet[y : y + shown.shape[0], x : x + shown.shape[1]] = shown
+        _paste(sheet, shown, row * height, column * width)
     return sheet
+
+
+def _paste(sheet: Picture, shown: Picture, y: int, x: int) -> None:
+    height, width = shown.shape[:2]
+    sheet[y : y + height, x : x + width] = shown
 
 
 def drawn(picture: LabelledPicture, side: int) -> Picture:
@@ -55,7 +58,8 @@ def drawn(picture: LabelledPicture, side: int) -> Picture:
     height, width = picture.pixels.shape[:2]
     scale = side / max(height, width)
     size = (round(width * scale), round(height * scale))
-    shown = cast(Picture, cv2.resize(picture.pixels, size, interpolation=cv2.INTER_AREA))
+    resized = cv2.resize(picture.pixels, size, interpolation=cv2.INTER_AREA)
+    shown = cast(Picture, resized)
     for hand in picture.hands:
         _draw_hand(shown, hand, scale)
     return shown
@@ -64,14 +68,22 @@ def drawn(picture: LabelledPicture, side: int) -> Picture:
 def _draw_hand(picture: Picture, hand: LabelledHand, scale: float) -> None:
     points = np.round(hand.keypoints[:, :2] * scale)
     _draw_bones(picture, points, _COLOURS[hand.handedness])
-    visible = np.ones(len(points), bool) if hand.visible is None else hand.visible
     # After the bones, so that a point's colour can be seen.
-    for point, is_seen in zip(points, visible, strict=True):
-        if np.isfinite(point).all():
-            cv2.circle(picture, _pixel(point), 2, _SEEN if is_seen else _HIDDEN, -1)
+    _draw_points(picture, points, hand.visible)
     if hand.box is not None:
         corners = np.round(hand.box * scale)
         cv2.rectangle(picture, _pixel(corners[:2]), _pixel(corners[2:]), _BOX, 1)
+
+
+def _draw_points(picture: Picture, points: Points, visible: NDArray[np.bool_] | None) -> None:
+    if visible is None:
+        # Where nobody knows, a point is drawn as one that can be seen.
+        visible = np.ones(len(points), bool)
+    for point, is_seen in zip(points, visible, strict=True):
+        # Unknown keypoints have no place to be drawn at.
+        if np.isfinite(point).all():
+            colour = _SEEN if is_seen else _HIDDEN
+            cv2.circle(picture, _pixel(point), 2, colour, -1)
 
 
 def _draw_bones(picture: Picture, points: Points, colour: tuple[int, int, int]) -> None:

@@ -11,7 +11,7 @@ from math import cos, exp, log, radians, sin
 import numpy as np
 
 from handheld.hands.geometry import region_from_landmarks, region_from_palm
-from handheld.hands.training.labels import LabelledPicture, palm_box
+from handheld.hands.training.labels import LabelledHand, LabelledPicture, palm_box
 from handheld.hands.training.render.backdrops import Billboard, draw_backdrop, draw_billboard
 from handheld.hands.training.render.camera import Camera
 from handheld.hands.training.render.casting import Casting, draw_hands
@@ -112,8 +112,7 @@ class Studio:
         random = self._generator(_CROPS, index)
         for _ in range(_CROP_TRIES):
             picture = self._crop(options, random)
-            visible = picture.hands[0].visible
-            if visible is not None and visible.sum() >= _FEWEST_SEEN:
+            if _seen_points(picture.hands[0]) >= _FEWEST_SEEN:
                 break
         return picture
 
@@ -122,8 +121,9 @@ class Studio:
         casting = Casting(person, self._sources, draw_close_centre)
         hands, props = draw_hands(casting, options.second_hand, random)
         region = crop_region(hands[0], options.jitter, random)
+        view = view_of(region, options.size)
         # Rendered as a crop: a picture of which most is thrown away would cost as much again.
-        camera = Camera(1.0, options.size, options.size, view_of(region, options.size))
+        camera = Camera(1.0, options.size, options.size, view)
         return self._photograph(hands, props, camera, options.occluded, random)
 
     def scene(self, index: int, options: SceneOptions | None = None) -> LabelledPicture:
@@ -136,8 +136,8 @@ class Studio:
         hands: list[PlacedHand] = []
         props: list[Body] = []
         if random.random() >= options.empty:
-            person = self._person(random)
             draw_centre = partial(draw_scene_centre, camera, options)
+            person = self._person(random)
             casting = Casting(person, self._sources, draw_centre, with_body=True)
             hands, props = draw_hands(casting, options.second_hand, random)
         return self._photograph(hands, props, camera, options.occluded, random)
@@ -147,9 +147,9 @@ class Studio:
 
     def _person(self, random: np.random.Generator) -> RenderedPerson:
         number = int(random.integers(self._people))
-        # By its own generator: who else was drawn before must not matter.
         if number not in self._known:
             name = f"rendered-{self._seed}-{number}"
+            # By its own generator: who else was drawn before must not matter.
             generator = self._generator(_PEOPLE, number)
             self._known[number] = draw_person(self._sources, name, generator, self._second_mesh)
         return self._known[number]
@@ -163,26 +163,39 @@ class Studio:
         random: np.random.Generator,
     ) -> LabelledPicture:
         backdrop = draw_backdrop(self._sources, random, camera.width, camera.height)
-        billboards: list[Billboard] = []
-        if hands and self._sources.occluders and random.random() < occluded:
-            billboards.append(self._occluder(pick(random, hands), camera, random))
+        billboards = self._billboards(hands, camera, occluded, random)
+        # A hand in another light than its room is seen to be pasted in.
+        light = draw_light(random, mean_colour(backdrop))
+        side = min(camera.width, camera.height)
         scene = Scene(
             hands=tuple(hands),
             camera=camera,
             backdrop=backdrop,
-            # A hand in another light than its room is seen to be pasted in.
-            light=draw_light(random, mean_colour(backdrop)),
+            light=light,
             props=tuple(props),
             billboards=tuple(billboards),
-            effects=draw_effects(random, min(camera.width, camera.height)),
+            effects=draw_effects(random, side),
         )
         return draw(scene)
 
+    def _billboards(
+        self,
+        hands: list[PlacedHand],
+        camera: Camera,
+        occluded: float,
+        random: np.random.Generator,
+    ) -> list[Billboard]:
+        """Choose what stands before a hand: mostly nothing."""
+        if hands and self._sources.occluders and random.random() < occluded:
+            return [self._occluder(pick(random, hands), camera, random)]
+        return []
+
     def _occluder(self, hand: PlacedHand, camera: Camera, random: np.random.Generator) -> Billboard:
         """Put an object before a hand, or among its fingers."""
-        length = _HAND_LENGTH * camera.scale / hand.centre[2]
-        point = pick(random, list(hand.keypoints)).astype(np.float32)
+        distance = hand.centre[2]
+        length = _HAND_LENGTH * camera.scale / distance
         # About a keypoint, or most objects would hide the palm only.
+        point = pick(random, list(hand.keypoints)).astype(np.float32)
         x, y = camera.project(point) + random.normal(0, 0.1 * length, 2)
         before = random.uniform(0.0, 0.1)
         return draw_billboard(
@@ -191,8 +204,15 @@ class Studio:
             size=(camera.width, camera.height),
             centre=(float(x), float(y)),
             side=length * random.uniform(0.25, 0.7),
-            depth=float(hand.centre[2] - before),
+            depth=float(distance - before),
         )
+
+
+def _seen_points(hand: LabelledHand) -> int:
+    """Return how many keypoints of a hand can be seen; none where nobody knows."""
+    if hand.visible is None:
+        return 0
+    return int(hand.visible.sum())
 
 
 def draw_close_centre(random: np.random.Generator) -> Doubles:
@@ -200,9 +220,9 @@ def draw_close_centre(random: np.random.Generator) -> Doubles:
     perspective.
     """
     # Evenly by its logarithm: near hands, whose perspective is strong, are not the rare ones.
-    distance = exp(random.uniform(log(0.28), log(1.1)))
+    logarithm = random.uniform(log(0.28), log(1.1))
     across, down = random.normal(0, 0.17, 2)
-    return distance * np.array([across, down, 1.0])
+    return exp(logarithm) * np.array([across, down, 1.0])
 
 
 def draw_scene_centre(
@@ -211,8 +231,9 @@ def draw_scene_centre(
     random: np.random.Generator,
 ) -> Doubles:
     """Choose where a palm is in a scene, (3,) metres: anywhere in the picture, at any size."""
-    share = exp(random.uniform(log(options.smallest), log(options.largest)))
-    length = share * min(camera.width, camera.height)
+    # Evenly by its logarithm: each doubling of the size equally often.
+    logarithm = random.uniform(log(options.smallest), log(options.largest))
+    length = exp(logarithm) * min(camera.width, camera.height)
     distance = max(_NEAREST, camera.focal * _HAND_LENGTH / length)
     x = random.uniform(-0.5, 0.5) * camera.width
     y = random.uniform(-0.5, 0.5) * camera.height
@@ -226,19 +247,29 @@ def crop_region(hand: PlacedHand, jitter: CropJitter, random: np.random.Generato
     frame.
     """
     flat = (hand.keypoints[:, :2] / hand.keypoints[:, 2:]).astype(np.float32)
-    from_palm = random.random() < jitter.palm_share
-    region = _palm_region(flat) if from_palm else region_from_landmarks(flat)
+    if random.random() < jitter.palm_share:
+        region = _palm_region(flat)
+    else:
+        region = region_from_landmarks(flat)
     across, down = random.normal(0, jitter.shift, 2) * region.width
     side = region.width * exp(random.normal(0, jitter.scale))
-    angle = region.angle + radians(random.normal(0, jitter.rotation))
-    return Rect(region.x + float(across), region.y + float(down), side, side, angle)
+    turn = radians(random.normal(0, jitter.rotation))
+    return Rect(
+        x=region.x + float(across),
+        y=region.y + float(down),
+        width=side,
+        height=side,
+        angle=region.angle + turn,
+    )
 
 
 def _palm_region(points: Floats) -> Rect:
     """Return where a tracker looks for a hand (21, 2) whose palm was detected."""
     box, palm_points = palm_box(points)
-    width, height = (box[2:] - box[:2]).tolist()
-    x, y = ((box[2:] + box[:2]) / 2).tolist()
+    low = box[:2]
+    high = box[2:]
+    width, height = (high - low).tolist()
+    x, y = ((high + low) / 2).tolist()
     return region_from_palm(Rect(x, y, width, height), palm_points.astype(np.float32))
 
 
