@@ -76,8 +76,15 @@ def _rounded(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_rounded(entry) for entry in value]
     if isinstance(value, float):
-        return None if np.isnan(value) else round(value, 4)
+        return _rounded_number(value)
     return value
+
+
+def _rounded_number(value: float) -> float | None:
+    # JSON has no NaN.
+    if np.isnan(value):
+        return None
+    return round(value, 4)
 
 
 def landmark_scores(answers: LandmarkAnswers, close: float) -> LandmarkScores:
@@ -89,6 +96,7 @@ def landmark_scores(answers: LandmarkAnswers, close: float) -> LandmarkScores:
     """
     known = np.isfinite(answers.errors)
     errors = answers.errors[known]
+    confidence = answers.confidence[known]
     has_points = np.asarray(known.any(axis=1), np.bool_)
     # By hand first: a hand of which few keypoints are known counts as much as any other.
     by_hand = _row_means(answers.errors[has_points])
@@ -98,14 +106,20 @@ def landmark_scores(answers: LandmarkAnswers, close: float) -> LandmarkScores:
         median=_summary(errors, np.median),
         p90=_summary(by_hand, partial(np.quantile, q=0.9)),
         groups=_by_group(by_hand, groups),
-        points=tuple(_mean(column[np.isfinite(column)]) for column in answers.errors.T),
-        # What is between a hand and none has no truth, and is in neither share.
-        present=_mean(answers.presence[answers.has_hand == 1] >= 0.5),
-        absent=_mean(answers.presence[answers.has_hand == 0] < 0.5),
+        points=_by_point(answers.errors),
+        present=_share_right(answers, has_hand=1),
+        absent=_share_right(answers, has_hand=0),
         handedness=_agreement(answers.handedness, answers.is_right),
-        calibration=calibration_error(answers.confidence[known], errors < close),
+        calibration=calibration_error(confidence, errors < close),
         hands=int(has_points.sum()),
     )
+
+
+def _share_right(answers: LandmarkAnswers, *, has_hand: int) -> float:
+    """Return the share of crops with, or without, a hand in which the presence says so."""
+    # What is between a hand and none has no truth, and is in neither share.
+    presence = answers.presence[answers.has_hand == has_hand]
+    return _mean((presence >= 0.5) == has_hand)
 
 
 def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
@@ -117,6 +131,7 @@ def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
     # A probability of 1 belongs to the last step.
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
     total = np.bincount(bins, minlength=_BINS)
+    # By its sums, not its means: each step counts by how many answers it holds.
     gap = np.bincount(bins, weights=confidence - right, minlength=_BINS)
     return float(np.abs(gap).sum() / total.sum())
 
@@ -125,14 +140,21 @@ def _by_group(values: Floats, groups: NDArray[np.str_]) -> dict[str, float]:
     return {str(name): _mean(values[groups == name]) for name in np.unique(groups)}
 
 
+def _by_point(errors: Floats) -> tuple[float, ...]:
+    means = [_mean(column[np.isfinite(column)]) for column in errors.T]
+    return tuple(means)
+
+
 def _agreement(probability: Floats, truth: Floats) -> float:
     known = np.isfinite(truth)
-    return _mean((probability[known] >= 0.5) == (truth[known] == 1))
+    says_right = probability[known] >= 0.5
+    return _mean(says_right == (truth[known] == 1))
 
 
 def _row_means(values: Floats) -> Floats:
     # Row by row: hands differ in how many of their keypoints are known.
-    return np.array([row[np.isfinite(row)].mean() for row in values], np.float32)
+    means = [row[np.isfinite(row)].mean() for row in values]
+    return np.array(means, np.float32)
 
 
 def _mean(values: NDArray[np.generic]) -> float:
@@ -141,4 +163,7 @@ def _mean(values: NDArray[np.generic]) -> float:
 
 def _summary(values: NDArray[np.generic], summarise: Callable[..., Any]) -> float:
     """Return what a function makes of numbers; NaN where there are none."""
-    return float(summarise(values)) if values.size else float("nan")
+    # Functions of numpy warn of nothing, and a warning is an error in a test.
+    if not values.size:
+        return float("nan")
+    return float(summarise(values))

@@ -6,7 +6,7 @@ hand and is added as an offset.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +81,14 @@ _COARSE = 32
 def _cell_middles(side: int) -> Tensor:
     """Return the middles (side * side, 2) of a grid's cells, row by row, x and y in [0, 1]."""
     ticks = (torch.arange(side) + 0.5) / side
-    return torch.stack(torch.meshgrid(ticks, ticks, indexing="xy"), -1).flatten(0, 1)
+    columns, rows = torch.meshgrid(ticks, ticks, indexing="xy")
+    return torch.stack([columns, rows], -1).flatten(0, 1)
+
+
+def _whole_layer(shape: LandmarkShape) -> nn.Sequential:
+    """Return the layer that sees the whole hand at once."""
+    cells = (shape.size // _COARSE) ** 2
+    return nn.Sequential(nn.Linear(_SQUEEZED * cells, shape.hidden), nn.ReLU(inplace=True))
 
 
 class LandmarkNetwork(nn.Module):
@@ -95,12 +102,10 @@ class LandmarkNetwork(nn.Module):
         self.pyramid = Pyramid(shape.widths[2:], shape.pyramid)
         self.maps = nn.Conv2d(shape.pyramid, _KEYPOINTS, 1)
         self.squeeze = convolution(shape.widths[-1], _SQUEEZED, size=1)
-        cells = (shape.size // _COARSE) ** 2
-        self.whole = nn.Sequential(
-            nn.Linear(_SQUEEZED * cells, shape.hidden), nn.ReLU(inplace=True)
-        )
+        self.whole = _whole_layer(shape)
         # It is told where each keypoint is seen, or it could not say how far that is off.
-        self.outputs = nn.Linear(shape.hidden + 2 * _KEYPOINTS, sum(_OUTPUTS))
+        told = shape.hidden + 2 * _KEYPOINTS
+        self.outputs = nn.Linear(told, sum(_OUTPUTS))
         self.register_buffer("grid", _cell_middles(shape.size // _FINE))
         self.grid: Tensor
         initialise(self)
@@ -117,11 +122,12 @@ class LandmarkNetwork(nn.Module):
         be done in bfloat16.
         """
         features = self.backbone(crops)
-        return self.pyramid(features[2:])[0], features[-1]
+        levels = self.pyramid(features[2:])
+        return levels[0], features[-1]
 
     def read(self, fine: Tensor, coarse: Tensor) -> LandmarkOutput:
         """Return the answers. In float32: bfloat16 would round places to a 256th of the crop."""
-        seen = self.maps(fine).flatten(2).softmax(dim=2) @ self.grid
+        seen = self._seen(fine)
         hand = self.whole(self.squeeze(coarse).flatten(1))
         raw = self.outputs(torch.cat([hand, seen.flatten(1)], dim=1))
         offset, depth, world, confidence, presence, handedness = raw.split(_OUTPUTS, dim=1)
@@ -134,6 +140,11 @@ class LandmarkNetwork(nn.Module):
             world=world.reshape(-1, _KEYPOINTS, 3),
             confidence=confidence,
         )
+
+    def _seen(self, fine: Tensor) -> Tensor:
+        """Return where each keypoint is seen (n, 21, 2): the mean of its map's cells."""
+        shares = self.maps(fine).flatten(2).softmax(dim=2)
+        return cast(Tensor, shares @ self.grid)
 
 
 class DeployedLandmarks(nn.Module):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from handheld.hands.training.batches import BatchStream
@@ -87,27 +88,33 @@ class LandmarkConfig:
         }
 
 
+def _mixture_of(config: LandmarkConfig) -> CropMixture:
+    examples = config.examples
+    return CropMixture(
+        data=examples.folder,
+        labels=Path(examples.labels),
+        cache=Path(examples.cache),
+        size=config.network.size,
+        batch=config.learn.batch,
+        arm=config.arm,
+        empty=config.empty,
+        mistakes=examples.mistakes_file,
+        seed=config.learn.seed,
+        pool=examples.pool,
+        limits=LabelLimits(disagreement=examples.disagreement),
+    )
+
+
 class LandmarkTrainee:
     """What :func:`handheld.hands.training.run.train` needs to know of landmarks."""
 
     def __init__(self, config: LandmarkConfig) -> None:
         self._config = config
-        self.mixture = CropMixture(
-            data=config.examples.folder,
-            labels=Path(config.examples.labels),
-            cache=Path(config.examples.cache),
-            size=config.network.size,
-            batch=config.learn.batch,
-            arm=config.arm,
-            empty=config.empty,
-            mistakes=config.examples.mistakes_file,
-            seed=config.learn.seed,
-            pool=config.examples.pool,
-            limits=LabelLimits(disagreement=config.examples.disagreement),
-        )
+        self.mixture = _mixture_of(config)
         # Here and not in the workers: what is missing is told before they start.
         self.mixture.open()
-        self._stream: BatchStream[CropBatch] = BatchStream(self.mixture, config.examples.workers)
+        workers = config.examples.workers
+        self._stream: BatchStream[CropBatch] = BatchStream(self.mixture, workers)
 
     def make_network(self) -> nn.Module:
         """Return the network with its first weights."""
@@ -128,15 +135,17 @@ class LandmarkTrainee:
         # A run on photos alone needs no meshes, for its evaluation neither.
         if self._config.arm == "real":
             return photos
-        return {**photos, "rendered_mean": round(judge(network, self._rendered).mean, 4)}
+        rendered = judge(network, self._rendered)
+        return {**photos, "rendered_mean": round(rendered.mean, 4)}
 
     def scores(self, network: nn.Module, split: Split) -> LandmarkScores:
         """Return the scores on all hands of a split."""
+        photos = self.mixture.photos
         examples = fixed_examples(
-            self.mixture.photos,
+            photos,
             split,
             self._config.network.size,
-            limit=len(self.mixture.photos.hands[split]),
+            limit=len(photos.hands[split]),
             empty=2 * _JUDGED_EMPTY,
         )
         return judge(network, examples)
@@ -158,24 +167,36 @@ class LandmarkTrainee:
 
 def targets_of(batch: CropBatch, device: torch.device) -> LandmarkTargets:
     """Return the truth of a batch as tensors."""
-    arrays = (batch.points, batch.world, batch.presence, batch.handedness, batch.palm)
-    return LandmarkTargets(*(torch.from_numpy(array).to(device) for array in arrays))
+
+    def tensor(array: NDArray[np.float32]) -> torch.Tensor:
+        return torch.from_numpy(array).to(device)
+
+    return LandmarkTargets(
+        points=tensor(batch.points),
+        world=tensor(batch.world),
+        presence=tensor(batch.presence),
+        handedness=tensor(batch.handedness),
+        palm=tensor(batch.palm),
+    )
 
 
 def _answer(network: nn.Module, batch: CropBatch, device: torch.device) -> LandmarkOutput:
-    pictures = to_unit(torch.from_numpy(batch.pixels).to(device))
     assert isinstance(network, LandmarkNetwork)
+    pixels = torch.from_numpy(batch.pixels).to(device)
     # Only the convolutions in bfloat16, see `LandmarkNetwork.read`.
     with autocast(device):
-        fine, coarse = network.see(pictures)
+        fine, coarse = network.see(to_unit(pixels))
     return network.read(fine.float(), coarse.float())
 
 
 @torch.no_grad()
 def judge(network: nn.Module, examples: list[CropExample], *, batch: int = 64) -> LandmarkScores:
     """Return the scores of a network in evaluation mode on examples."""
-    starts = range(0, len(examples), batch)
-    batches = [_judged(network, stacked(examples[start : start + batch])) for start in starts]
+    batches = []
+    for start in range(0, len(examples), batch):
+        crops = stacked(examples[start : start + batch])
+        batches.append(_judged(network, crops))
+    # All at once: a median of medians is none.
     return landmark_scores(_joined(batches), CLOSE)
 
 
@@ -183,8 +204,9 @@ def _judged(network: nn.Module, batch: CropBatch) -> LandmarkAnswers:
     """Return what a network says of a batch, and the truth."""
     device = device_of(network)
     output = _answer(network, batch, device)
+    distances = errors(output, targets_of(batch, device))
     return LandmarkAnswers(
-        errors=_to_numpy(errors(output, targets_of(batch, device))),
+        errors=_to_numpy(distances),
         confidence=_to_numpy(output.confidence.sigmoid()),
         presence=_to_numpy(output.presence.sigmoid()),
         handedness=_to_numpy(output.handedness.sigmoid()),
@@ -194,8 +216,8 @@ def _judged(network: nn.Module, batch: CropBatch) -> LandmarkAnswers:
     )
 
 
-def _to_numpy(values: torch.Tensor) -> np.ndarray[Any, Any]:
-    array: np.ndarray[Any, Any] = values.float().cpu().numpy()
+def _to_numpy(values: torch.Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = values.float().cpu().numpy()
     return array
 
 

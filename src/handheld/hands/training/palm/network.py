@@ -81,6 +81,17 @@ def _draw_last(layer: nn.Module, *, bias: float) -> None:
     nn.init.constant_(cast(Tensor, convolution.bias), bias)
 
 
+def _last_layers(channels: int, width: int) -> nn.ModuleList:
+    """Return a layer for each grid that answers in each of its cells."""
+    return nn.ModuleList(nn.Conv2d(channels, width, 1) for _ in STRIDES)
+
+
+def _by_cell(answers: Tensor) -> Tensor:
+    """Bring a grid's answers (n, width, rows, columns) to (n, rows, columns, width)."""
+    # Cells row by row, as anchor_centres lists them.
+    return answers.permute(0, 2, 3, 1)
+
+
 class PalmNetwork(nn.Module):
     """Pictures (n, 3, size, size) in [0, 1] to a :class:`PalmOutput`."""
 
@@ -94,8 +105,8 @@ class PalmNetwork(nn.Module):
         width = shape.pyramid
         self.heads = nn.ModuleList(convolution(width, width) for _ in STRIDES)
         # Each grid its own layers: a palm of four cells looks other than one of two.
-        self.values = nn.ModuleList(nn.Conv2d(width, VALUES, 1) for _ in STRIDES)
-        self.scores = nn.ModuleList(nn.Conv2d(width, 1, 1) for _ in STRIDES)
+        self.values = _last_layers(width, VALUES)
+        self.scores = _last_layers(width, 1)
         initialise(self)
         # After it, in place of what it drew; values first, as the seed's numbers are drawn in turn.
         for layer in self.values:
@@ -108,13 +119,11 @@ class PalmNetwork(nn.Module):
         values = []
         logits = []
         levels = self.neck(self.backbone(pictures)[2:])
-        for level, head, to_values, to_score in zip(
-            levels, self.heads, self.values, self.scores, strict=True
-        ):
+        layers = zip(self.heads, self.values, self.scores, strict=True)
+        for level, (head, to_values, to_score) in zip(levels, layers, strict=True):
             seen = head(level)
-            # Cells row by row, as anchor_centres lists them.
-            values.append(to_values(seen).permute(0, 2, 3, 1).flatten(1, 2))
-            logits.append(to_score(seen).permute(0, 2, 3, 1).flatten(1))
+            values.append(_by_cell(to_values(seen)).flatten(1, 2))
+            logits.append(_by_cell(to_score(seen)).flatten(1))
         return PalmOutput(torch.cat(values, dim=1), torch.cat(logits, dim=1))
 
 
@@ -153,7 +162,8 @@ class DeployedPalms(nn.Module):
         order.
         """
         output: PalmOutput = self.network(pictures)
-        centre, sides, keypoints = torch.split(output.values, [2, 2, VALUES - 4], dim=2)
+        sizes = [2, 2, VALUES - 4]
+        centre, sides, keypoints = torch.split(output.values, sizes, dim=2)
         boxes = torch.cat([centre, sides.exp(), keypoints], dim=2) * self.strides
         # Logits, which `decode_palms` expects of every pack.
         return {"boxes": boxes, "scores": output.logits[:, :, None]}

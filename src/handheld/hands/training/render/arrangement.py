@@ -147,7 +147,8 @@ def _draw_fingers(first: PlacedHand, arrangement: TwoHands, random: np.random.Ge
     angle = np.radians(random.uniform(*arrangement.turn))
     # Fingers of two hands that fold into each other point towards the other hand's thumb.
     thumbward = across * first.rig.thumbward
-    return rotation(cross(along, thumbward), angle) @ along
+    turned: Doubles = rotation(cross(along, thumbward), angle) @ along
+    return turned
 
 
 def lay_apart(first: PlacedHand, random: np.random.Generator) -> LaidHand:

@@ -58,7 +58,8 @@ class Camera:
 
         A point that is not before the camera has no place in the picture: it lands far outside.
         """
-        flat = points[..., :2] * (self.focal / points[..., 2:].clip(1e-6))
+        depth = points[..., 2:].clip(1e-6)
+        flat = points[..., :2] * (self.focal / depth)
         if self.view is None:
             middle = np.array([self.width / 2, self.height / 2], points.dtype)
             return cast(Floats, flat + middle)
@@ -71,7 +72,8 @@ class Camera:
         """Pixels of the picture for a metre at the distance of a metre."""
         if self.view is None:
             return self.focal
-        return self.focal * float(np.hypot(self.view[0, 0], self.view[1, 0]))
+        enlargement = np.hypot(self.view[0, 0], self.view[1, 0])
+        return self.focal * float(enlargement)
 
     @property
     def turn(self) -> Doubles:
@@ -99,9 +101,11 @@ class Rendering:
 
     def over(self, background: Picture) -> Picture:
         """Lay the rendering over a picture of its size."""
-        blended = self.colour + background * (1 - self.coverage[..., None])
+        uncovered = 1 - self.coverage[..., None]
+        blended = self.colour + background * uncovered
         # A half is added, as a cast cuts off.
-        return cast(Picture, np.clip(blended + 0.5, 0, 255).astype(np.uint8))
+        rounded = np.clip(blended + 0.5, 0, 255).astype(np.uint8)
+        return cast(Picture, rounded)
 
     def visible(self, points: Floats, depths: Floats, flesh: Doubles) -> NDArray[np.bool_]:
         """Tell which points, (N, 2) pixels at (N,) metres, lie in the picture with nothing else
@@ -111,10 +115,12 @@ class Rendering:
         """
         height, width = self.depth.shape
         column, row = np.floor(points).astype(np.int64).T
-        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        # Clipped for the lookup alone: points outside are out by `inside`.
+        inside_column = (column >= 0) & (column < width)
+        inside_row = (row >= 0) & (row < height)
+        # Clipped for the lookup alone: points outside are out by the two above.
         surface = self.depth[row.clip(0, height - 1), column.clip(0, width - 1)]
-        return cast(NDArray[np.bool_], inside & (depths - surface < flesh))
+        is_near = depths - surface < flesh
+        return cast(NDArray[np.bool_], inside_column & inside_row & is_near)
 
 
 def render(
@@ -133,8 +139,11 @@ def render(
         merged: paint each triangle once a pixel instead of once a sample, and look for crevices in
             a smaller picture: a third of the time, and what nobody sees is lost.
     """
-    layers = _painted_merged(bodies, camera, light) if merged else _painted(bodies, camera, light)
-    return _shadowed(layers, camera, light, _CREVICE_STEP if merged else 1)
+    if merged:
+        layers = _painted_merged(bodies, camera, light)
+        return _shadowed(layers, camera, light, _CREVICE_STEP)
+    layers = _painted(bodies, camera, light)
+    return _shadowed(layers, camera, light, step=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,10 +158,11 @@ class _Layers:
 
 
 def _painted(bodies: Sequence[Body], camera: Camera, light: Light) -> _Layers:
-    size = (SUPERSAMPLING * camera.height, SUPERSAMPLING * camera.width)
+    height = SUPERSAMPLING * camera.height
+    width = SUPERSAMPLING * camera.width
     corners, depths = _triangles(bodies, camera)
-    fragments = rasterise(corners, depths, width=size[1], height=size[0])
-    samples = np.zeros((size[0] * size[1], 4), np.uint8)
+    fragments = rasterise(corners, depths, width=width, height=height)
+    samples = np.zeros((height * width, 4), np.uint8)
     owner = np.zeros(len(samples), np.uint8)
     nearness = np.zeros(len(samples), np.float32)
     for number, shown, colours in _colours(bodies, fragments, light):
@@ -162,10 +172,10 @@ def _painted(bodies: Sequence[Body], camera: Camera, light: Light) -> _Layers:
     samples[fragments.pixel, 3] = 255
     nearness[fragments.pixel] = 1 / fragments.depth
     return _Layers(
-        pixels=_averaged(samples.reshape(*size, 4), camera),
+        pixels=_averaged(samples.reshape(height, width, 4), camera),
         # Front-most sample of each block: at an edge a mean would lie between the hand and nothing.
-        nearness=_largest(nearness.reshape(size)),
-        owner=_largest(owner.reshape(size)),
+        nearness=_largest(nearness.reshape(height, width)),
+        owner=_largest(owner.reshape(height, width)),
     )
 
 
@@ -230,9 +240,11 @@ def _colours(
     chosen = np.empty(len(fragments.triangle), np.int64)
     for number, body in enumerate(bodies, 1):
         end = start + len(body.mesh.faces)
-        shown = chosen[: _choose(fragments.triangle, start, end, chosen)]
+        count = _choose(fragments.triangle, start, end, chosen)
+        shown = chosen[:count]
         triangle = fragments.triangle[shown] - start
-        yield number, shown, paint(body, triangle, fragments.weights[shown], light)
+        colours = paint(body, triangle, fragments.weights[shown], light)
+        yield number, shown, colours
         start = end
 
 
@@ -256,9 +268,11 @@ def _triangles(bodies: Sequence[Body], camera: Camera) -> tuple[Floats, Floats]:
     depths = np.empty((count, 3), np.float32)
     start = 0
     for body in bodies:
-        flat = SUPERSAMPLING * camera.project(body.vertices)
-        end = start + len(body.mesh.faces)
-        _gather(flat, body.vertices, body.mesh.faces, corners[start:end], depths[start:end])
+        faces = body.mesh.faces
+        end = start + len(faces)
+        samples = SUPERSAMPLING * camera.project(body.vertices)
+        # Into the one array of all bodies: to join their arrays would copy each once more.
+        _gather(samples, body.vertices, faces, corners[start:end], depths[start:end])
         start = end
     return corners, depths
 
@@ -302,7 +316,8 @@ def _crevices(nearness: Floats, spread: float, step: int) -> Floats:
     behind = np.empty_like(nearness)
     # Both blurred, and divided: the mean of what is covered, or every outline would be dark.
     blurred = _blur(nearness, spread, step)
-    _look_behind(nearness, blurred, _blur(covered, spread, step), behind)
+    blurred_cover = _blur(covered, spread, step)
+    _look_behind(nearness, blurred, blurred_cover, behind)
     # Softened by a pixel, as it would else jump along the edge of a finger that lies over another.
     return _blur(behind, 1)
 
@@ -343,7 +358,9 @@ def _blur(values: Floats, spread: float, step: int = 1) -> Floats:
     if step == 1:
         return cast(Floats, cv2.GaussianBlur(values, (0, 0), spread))
     height, width = values.shape
-    small = cv2.resize(values, (width // step, height // step), interpolation=cv2.INTER_AREA)
+    # A wide blur of a picture is that of a smaller one, at a fraction of the cost.
+    size = (width // step, height // step)
+    small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
     blurred = cv2.GaussianBlur(small, (0, 0), spread / step)
     return cast(Floats, cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR))
 
@@ -351,5 +368,7 @@ def _blur(values: Floats, spread: float, step: int = 1) -> Floats:
 def _largest(samples: NDArray[Any]) -> NDArray[Any]:
     """Return the largest sample of each pixel."""
     rows = np.maximum(samples[0::SUPERSAMPLING], samples[1::SUPERSAMPLING])
-    largest: NDArray[Any] = np.maximum(rows[:, 0::SUPERSAMPLING], rows[:, 1::SUPERSAMPLING])
+    left = rows[:, 0::SUPERSAMPLING]
+    right = rows[:, 1::SUPERSAMPLING]
+    largest: NDArray[Any] = np.maximum(left, right)
     return largest

@@ -123,7 +123,8 @@ class _FingerAxes:
         """
         bones = _finger_bones(mesh)
         first = bones[:, 0]
-        corners = (mesh.planes @ mesh.vertices.astype(np.float64))[first]
+        vertices = mesh.vertices.astype(np.float64)
+        corners = (mesh.planes @ vertices)[first]
         flexion = _flexion_axes(corners, directions[first], inward)
         before = directions[mesh.parents[bones]]
         rest_bend = _signed_angle(before, directions[bones], flexion[:, None])

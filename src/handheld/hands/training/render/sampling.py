@@ -96,8 +96,8 @@ def _anything(random: np.random.Generator) -> HandPose:
     # A thumb at random is mostly rubber: it goes between where thumbs are seen.
     thumb = _draw_blend(random, _POSTURES)
     bend = thumb.bend.copy()
-    bend[1:] = _draw_curls(random)
     spread = thumb.spread.copy()
+    bend[1:] = _draw_curls(random)
     spread[1:] = np.radians(random.normal((3, 1, -1, -4), 4))
     return replace(thumb, bend=bend, spread=spread)
 
@@ -106,8 +106,10 @@ def _draw_curls(random: np.random.Generator) -> Doubles:
     """Choose how far each finger is closed: (4, 3) radians of its joints."""
     # Below 1: fingers are mostly straight or closed, seldom between.
     curl = random.beta(0.8, 0.8, 4)
-    knuckle = np.radians(85 * (curl + random.normal(0, 0.25, 4)))
-    middle = np.radians(105 * (curl + random.normal(0, 0.2, 4)))
+    knuckle_curl = curl + random.normal(0, 0.25, 4)
+    middle_curl = curl + random.normal(0, 0.2, 4)
+    knuckle = np.radians(85 * knuckle_curl)
+    middle = np.radians(105 * middle_curl)
     # The last two joints of a finger share a tendon.
     last = 0.62 * middle + np.radians(random.normal(0, 6, 4))
     return np.stack([knuckle, middle, last], axis=1)
@@ -118,27 +120,42 @@ def _shaken(pose: HandPose, random: np.random.Generator) -> HandPose:
     # The wrist's numbers first: the order is a seed's.
     flexion = np.radians(random.normal(0, 20))
     deviation = np.radians(random.normal(0, 8))
+    bend = np.radians(random.normal(0, 4, (5, 3)))
+    spread = np.radians(random.normal(0, 1.5, 5))
+    opposition = radians(random.normal(0, 4))
+    resting_flexion, resting_deviation = pose.wrist
     return replace(
         pose,
-        bend=pose.bend + np.radians(random.normal(0, 4, (5, 3))),
-        spread=pose.spread + np.radians(random.normal(0, 1.5, 5)),
-        opposition=pose.opposition + radians(random.normal(0, 4)),
-        wrist=(pose.wrist[0] + float(flexion), pose.wrist[1] + float(deviation)),
+        bend=pose.bend + bend,
+        spread=pose.spread + spread,
+        opposition=pose.opposition + opposition,
+        wrist=(resting_flexion + float(flexion), resting_deviation + float(deviation)),
         elbow=radians(random.uniform(0, 100)),
     )
 
 
 def limited(pose: HandPose) -> HandPose:
     """Keep a pose within what joints allow, and fingertips out of the palm."""
-    bend = np.clip(pose.bend, LIMITS[..., 0], LIMITS[..., 1])
-    # All three joints at their limits would be a tip within the palm: they give way alike.
-    closed = bend[1:].clip(0).sum(axis=1)
-    bend[1:] *= np.minimum(1, _CLOSED / closed.clip(1e-6))[:, None]
     spread = pose.spread.copy()
     # Not the thumb, which spreads by its own joint.
     spread[1:] = spread[1:].clip(-_SPREAD_LIMIT, _SPREAD_LIMIT)
-    wrist = np.clip(pose.wrist, np.negative(_WRIST_LIMITS), _WRIST_LIMITS)
-    return replace(pose, bend=bend, spread=spread, wrist=(float(wrist[0]), float(wrist[1])))
+    flexion, deviation = np.clip(pose.wrist, np.negative(_WRIST_LIMITS), _WRIST_LIMITS)
+    return replace(
+        pose,
+        bend=_limited_bend(pose.bend),
+        spread=spread,
+        wrist=(float(flexion), float(deviation)),
+    )
+
+
+def _limited_bend(bend: Doubles) -> Doubles:
+    """Return the bends (5, 3) that joints allow, with every fingertip out of the palm."""
+    limited_bend = np.clip(bend, LIMITS[..., 0], LIMITS[..., 1])
+    # All three joints at their limits would be a tip within the palm: they give way alike.
+    closed = limited_bend[1:].clip(0).sum(axis=1)
+    share = np.minimum(1, _CLOSED / closed.clip(1e-6))
+    limited_bend[1:] *= share[:, None]
+    return limited_bend
 
 
 def is_tangled(joints: Doubles, size: float) -> bool:
@@ -148,7 +165,9 @@ def is_tangled(joints: Doubles, size: float) -> bool:
         joints: (21, 3) metres, in the fingers' middles.
         size: wrist to middle knuckle, metres.
     """
-    return bool(_nearest_fingers(np.ascontiguousarray(joints, np.float64)) < _TOO_NEAR * size)
+    # Of one layout and type, as numba compiles a kernel once for each.
+    flat = np.ascontiguousarray(joints, np.float64)
+    return bool(_nearest_fingers(flat) < _TOO_NEAR * size)
 
 
 @kernel()
@@ -199,14 +218,24 @@ def _draw_normal(random: np.random.Generator, side: Side) -> Doubles:
     """Choose which way a palm looks, (3,) unit vector; the camera looks along z."""
     tilt = _draw_tilt(random)
     azimuth = random.uniform(-pi, pi)
+    across = sin(tilt) * cos(azimuth)
+    down = sin(tilt) * sin(azimuth)
+    # A palm that the camera sees looks back at it.
     facing = -cos(tilt) if side == "palm" else cos(tilt)
-    return np.array([sin(tilt) * cos(azimuth), sin(tilt) * sin(azimuth), facing])
+    return np.array([across, down, facing])
 
 
 def _draw_direction(random: np.random.Generator) -> Doubles:
     """Choose which way fingers point in the picture, (3,): mostly up, as people hold up hands."""
-    roll = random.normal(0, 0.6) if random.random() < 0.6 else random.uniform(-pi, pi)
+    roll = _draw_roll(random)
     return np.array([sin(roll), -cos(roll), 0.0])
+
+
+def _draw_roll(random: np.random.Generator) -> float:
+    # As hands are held up, or as they are seen from anywhere.
+    if random.random() < 0.6:
+        return random.normal(0, 0.6)
+    return random.uniform(-pi, pi)
 
 
 _END_ON = 0.5
@@ -221,7 +250,8 @@ def _draw_tilt(random: np.random.Generator) -> float:
         return float(random.uniform(_TILT_LIMIT, radians(90)))
     if choice < _ANY_TILT:
         return float(random.uniform(0, _TILT_LIMIT))
-    return float(min(abs(random.normal(0, radians(30))), _TILT_LIMIT))
+    tilt = abs(random.normal(0, radians(30)))
+    return float(min(tilt, _TILT_LIMIT))
 
 
 def draw_light(random: np.random.Generator, surroundings: Doubles) -> Light:
@@ -234,10 +264,7 @@ def draw_light(random: np.random.Generator, surroundings: Doubles) -> Light:
     towards = _draw_lamp_direction(random)
     warmth = random.normal(0, 0.08)
     lamp = random.uniform(0.4, 1.1) * np.exp([warmth, 0.0, -warmth])
-    # Grey at most: what a picture shows is darker and more colourful than the light that fills the
-    # room.
-    room = 0.65 + 0.35 * surroundings / surroundings.max().clip(0.1)
-    sky = random.uniform(0.2, 0.55) * room
+    sky = random.uniform(0.2, 0.55) * _room_colour(surroundings)
     ground = random.uniform(0.4, 0.9) * sky
     return Light(
         towards=_triple(towards),
@@ -247,6 +274,15 @@ def draw_light(random: np.random.Generator, surroundings: Doubles) -> Light:
         gloss=float(random.uniform(0, 0.12)),
         crevices=float(random.uniform(0.1, 0.5)),
     )
+
+
+def _room_colour(surroundings: Doubles) -> Doubles:
+    """Return the colour (3,) of a room's light, 1 for its strongest part."""
+    brightest = surroundings.max().clip(0.1)
+    # Grey at most: what a picture shows is darker and more colourful than the light that fills the
+    # room.
+    colour: Doubles = 0.65 + 0.35 * surroundings / brightest
+    return colour
 
 
 def _draw_lamp_direction(random: np.random.Generator) -> Doubles:

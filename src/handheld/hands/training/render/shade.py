@@ -100,7 +100,8 @@ def paint(body: Body, triangle: Integers, weights: Floats, light: Light) -> Pict
     # OpenCV refuses an empty map.
     if len(triangle):
         colours = _sampled(body, triangle, weights)
-        _lit(triangle, weights, _vertex_light(body, light), body.mesh.faces, colours, painted)
+        vertex_light = _vertex_light(body, light)
+        _lit(triangle, weights, vertex_light, body.mesh.faces, colours, painted)
     return painted
 
 
@@ -108,11 +109,12 @@ def _sampled(body: Body, triangle: Integers, weights: Floats) -> Picture:
     """Return the skin's colours (at least N, 3) at positions on a body."""
     rows = -(-len(triangle) // _ROW)
     pixels = np.zeros((2, rows, _ROW), np.float32)
-    uv = body.mesh.uv
-    corners = body.mesh.texture_faces
-    _lookup(triangle, weights, uv, corners, len(body.skin), pixels.reshape(2, -1))
+    positions = pixels.reshape(2, -1)
+    mesh = body.mesh
+    _lookup(triangle, weights, mesh.uv, mesh.texture_faces, len(body.skin), positions)
+    columns, lines = pixels
     # OpenCV's sampler between two kernels: it is vectorised, and blends four pixels.
-    sampled = cv2.remap(body.skin, pixels[0], pixels[1], cv2.INTER_LINEAR)
+    sampled = cv2.remap(body.skin, columns, lines, cv2.INTER_LINEAR)
     return cast(Picture, sampled.reshape(-1, 3))
 
 
@@ -174,7 +176,8 @@ def _vertex_light(body: Body, light: Light) -> Floats:
 
 
 def _diffuse(normals: Floats, light: Light) -> Floats:
-    facing = (normals @ np.array(light.towards, np.float32))[:, None]
+    towards = np.array(light.towards, np.float32)
+    facing = (normals @ towards)[:, None]
     # Wrapped: flesh in the shadow's edge is lit through the flesh beside it.
     wrapped = np.clip((facing + _SUBSURFACE) / (1 + _SUBSURFACE), 0, None)
     return cast(Floats, wrapped * np.array(light.lamp, np.float32))
@@ -184,12 +187,15 @@ def _ambient(normals: Floats, light: Light) -> Floats:
     # y is downward: a normal of -1 looks up.
     upward = (0.5 - 0.5 * normals[:, 1])[:, None]
     sky = upward * np.array(light.sky, np.float32)
-    return cast(Floats, sky + (1 - upward) * np.array(light.ground, np.float32))
+    ground = (1 - upward) * np.array(light.ground, np.float32)
+    return cast(Floats, sky + ground)
 
 
 def _glint(normals: Floats, vertices: Floats, light: Light) -> Floats:
     """Return how much of the lamp each vertex mirrors to the camera, (V, 1)."""
-    view = -vertices / np.linalg.norm(vertices, axis=1, keepdims=True)
+    distance = np.linalg.norm(vertices, axis=1, keepdims=True)
+    view = -vertices / distance
+    # Halfway between lamp and camera: a surface that looks there mirrors one to the other.
     half = np.array(light.towards, np.float32) + view
     half /= np.linalg.norm(half, axis=1, keepdims=True)
     facing = np.sum(normals * half, axis=1, keepdims=True)

@@ -16,6 +16,7 @@ A line of labels is written after its picture, so the lines that are there say h
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
@@ -83,13 +84,13 @@ def synthesise(
     open_sources(recipe.folder)
     with locked(out, _LOCK):
         _keep_settings(out, recipe)
-        labels = out / _LABELS
-        done = _whole_lines(labels)
+        done = _whole_lines(out / _LABELS)
         on_picture(done)
         if done < count:
             _make(out, recipe, done, count, workers, on_picture)
         _write_coco(out)
-        write_image(out / "sheet.png", contact_sheet(list(_first_pictures(out))))
+        sheet = contact_sheet(list(_first_pictures(out)))
+        write_image(out / "sheet.png", sheet)
     return SynthesisCounts(made=max(0, count - done), resumed=done)
 
 
@@ -127,8 +128,9 @@ def _write_picture(out: Path, index: int, picture: LabelledPicture, lines: IO[st
 
 def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
     # Small numbers in one channel: ``write_image`` would make three of it.
+    _, content = cv2.imencode(".png", mask)
     with atomic_path(path) as temporary:
-        temporary.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+        temporary.write_bytes(content.tobytes())
 
 
 def picture_to_json(picture: LabelledPicture) -> dict[str, Any]:
@@ -136,8 +138,12 @@ def picture_to_json(picture: LabelledPicture) -> dict[str, Any]:
     ``None`` for what is not.
     """
     height, width = picture.pixels.shape[:2]
-    hands = [hand_to_json(hand) for hand in picture.hands]
-    return {"width": width, "height": height, "complete": picture.complete, "hands": hands}
+    return {
+        "width": width,
+        "height": height,
+        "complete": picture.complete,
+        "hands": [hand_to_json(hand) for hand in picture.hands],
+    }
 
 
 def hand_to_json(hand: LabelledHand) -> dict[str, Any]:
@@ -148,7 +154,7 @@ def hand_to_json(hand: LabelledHand) -> dict[str, Any]:
     return {
         "handedness": hand.handedness,
         "keypoints": _rounded(hand.keypoints, 2),
-        "visible": None if hand.visible is None else hand.visible.astype(int).tolist(),
+        "visible": _as_bits(hand.visible),
         "world": _rounded(hand.world, 5),
         "box": _rounded(hand.box, 2),
         "palm_box": _rounded(box, 2),
@@ -158,13 +164,26 @@ def hand_to_json(hand: LabelledHand) -> dict[str, Any]:
     }
 
 
+def _as_bits(visible: NDArray[np.bool_] | None) -> list[int] | None:
+    if visible is None:
+        return None
+    bits: list[int] = visible.astype(int).tolist()
+    return bits
+
+
 def _rounded(values: np.ndarray[Any, Any] | None, digits: int) -> Any:
     """Return numbers as lists; JSON has no NaN, which becomes ``None``."""
     if values is None:
         return None
     if values.ndim > 1:
         return [_rounded(row, digits) for row in values]
-    return [round(float(value), digits) if np.isfinite(value) else None for value in values]
+    return [_rounded_number(float(value), digits) for value in values]
+
+
+def _rounded_number(value: float, digits: int) -> float | None:
+    if not isfinite(value):
+        return None
+    return round(value, digits)
 
 
 def _keep_settings(out: Path, recipe: RenderRecipe) -> None:
@@ -175,10 +194,7 @@ def _keep_settings(out: Path, recipe: RenderRecipe) -> None:
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(settings, indent=1) + "\n", "utf-8")
         return
-    try:
-        before = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: cannot be read: {error}; name another folder") from error
+    before = _read_settings(path)
     for name, value in settings.items():
         if before.get(name) != value:
             raise InputError(
@@ -187,11 +203,20 @@ def _keep_settings(out: Path, recipe: RenderRecipe) -> None:
             )
 
 
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        settings: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: cannot be read: {error}; name another folder") from error
+    return settings
+
+
 def _settings_of(recipe: RenderRecipe) -> dict[str, Any]:
     """Return all that a picture depends on; not the folder of meshes, which may be moved."""
+    form = "crop" if isinstance(recipe.options, CropOptions) else "scene"
     return {
         "version": _VERSION,
-        "form": "crop" if isinstance(recipe.options, CropOptions) else "scene",
+        "form": form,
         "seed": recipe.seed,
         "people": recipe.people,
         **asdict(recipe.options),
@@ -223,30 +248,34 @@ def _write_coco(out: Path) -> None:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, line in enumerate(_read_lines(out)):
-        images.append(
-            {
-                "id": number,
-                "file_name": line["file"],
-                "width": line["width"],
-                "height": line["height"],
-            }
-        )
+        images.append(_coco_image(line, number))
         for hand in line["hands"]:
             # Annotations count from 1: some of COCO's tools take 0 for none.
             annotations.append(_coco_annotation(hand, len(annotations) + 1, number))
     content = {"images": images, "annotations": annotations, "categories": [_coco_category()]}
+    text = json.dumps(content, separators=(",", ":"))
     with atomic_path(out / "coco.json") as temporary:
-        temporary.write_text(json.dumps(content, separators=(",", ":")) + "\n", "utf-8")
+        temporary.write_text(text + "\n", "utf-8")
+
+
+def _coco_image(line: dict[str, Any], number: int) -> dict[str, Any]:
+    return {
+        "id": number,
+        "file_name": line["file"],
+        "width": line["width"],
+        "height": line["height"],
+    }
 
 
 def _coco_category() -> dict[str, Any]:
+    # COCO counts the keypoints of a skeleton from 1.
+    skeleton = [[start + 1, end + 1] for start, end in BONES]
     return {
         "id": 1,
         "name": "hand",
         "supercategory": "person",
         "keypoints": [keypoint.name.lower() for keypoint in Keypoint],
-        # COCO counts the keypoints of a skeleton from 1.
-        "skeleton": [[start + 1, end + 1] for start, end in BONES],
+        "skeleton": skeleton,
     }
 
 
@@ -254,15 +283,19 @@ def _coco_annotation(hand: dict[str, Any], number: int, image: int) -> dict[str,
     keypoints: list[float] = []
     for point, is_seen in zip(hand["keypoints"], hand["visible"], strict=True):
         keypoints += _coco_keypoint(point, is_seen)
+    # Every third number says what is known of a keypoint.
+    known = [value for value in keypoints[2::3] if value != _UNKNOWN]
     x0, y0, x1, y1 = hand["box"]
+    width = x1 - x0
+    height = y1 - y0
     return {
         "id": number,
         "image_id": image,
         "category_id": 1,
         "iscrowd": 0,
-        "bbox": [x0, y0, round(x1 - x0, 2), round(y1 - y0, 2)],
-        "area": round((x1 - x0) * (y1 - y0), 1),
-        "num_keypoints": sum(value != _UNKNOWN for value in keypoints[2::3]),
+        "bbox": [x0, y0, round(width, 2), round(height, 2)],
+        "area": round(width * height, 1),
+        "num_keypoints": len(known),
         "keypoints": keypoints,
         "handedness": hand["handedness"],
     }
