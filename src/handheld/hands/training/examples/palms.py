@@ -75,6 +75,10 @@ _BORDERS = (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101)
 _BORDER_SHARES = (0.5, 0.25, 0.25)
 
 
+# Sets of which each photo shows one hand.
+_ONE_HAND = frozenset(photo_set.name for photo_set in SHIPPED if photo_set.single)
+
+
 def palm_pictures(photos: PhotoHands, split: Split) -> list[tuple[int, PalmPicture]]:
     """Return the photos of a split that show labelled hands, with their positions in the store.
 
@@ -82,18 +86,29 @@ def palm_pictures(photos: PhotoHands, split: Split) -> list[tuple[int, PalmPictu
     or if the teacher has looked through it: then nothing is taught where it suspects a palm, and
     all else is background.
     """
-    hands: dict[int, list[LabelledHand]] = {}
-    for entry in photos.hands[split]:
-        hands.setdefault(entry.picture, []).append(entry.hand)
-    mistakes: dict[int, list[Rect]] = {}
-    for mistake in photos.mistakes[split]:
-        if mistake.in_photo:
-            mistakes.setdefault(mistake.picture, []).append(mistake.region)
+    hands = _hands_by_picture(photos, split)
+    mistakes = _mistakes_by_picture(photos, split)
     pictures = []
     for index in sorted(hands):
         picture = _palm_picture(photos, index, hands[index], mistakes.get(index, []))
         pictures.append((index, picture))
     return pictures
+
+
+def _hands_by_picture(photos: PhotoHands, split: Split) -> dict[int, list[LabelledHand]]:
+    hands: dict[int, list[LabelledHand]] = {}
+    for entry in photos.hands[split]:
+        hands.setdefault(entry.picture, []).append(entry.hand)
+    return hands
+
+
+def _mistakes_by_picture(photos: PhotoHands, split: Split) -> dict[int, list[Rect]]:
+    """Return what a pack took for hands in photos; not in pictures that show none."""
+    mistakes: dict[int, list[Rect]] = {}
+    for mistake in photos.mistakes[split]:
+        if mistake.in_photo:
+            mistakes.setdefault(mistake.picture, []).append(mistake.region)
+    return mistakes
 
 
 def _palm_picture(
@@ -104,9 +119,8 @@ def _palm_picture(
 ) -> PalmPicture:
     """Return the photo at a position in the store for the detector."""
     photo = photos.photos[index]
-    one_hand = {photo_set.name for photo_set in SHIPPED if photo_set.single}
     # By people, who say of the set that there is no hand but those that it knows.
-    known = photo.complete or photo.group in one_hand
+    known = photo.complete or photo.group in _ONE_HAND
     return PalmPicture(
         pixels=photos.store[index],
         hands=tuple(hands),
@@ -133,7 +147,9 @@ def _boxes_of(regions: Sequence[Rect]) -> Doubles:
     rows = []
     for region in regions:
         half = _MIDDLE * region.width / 2
-        rows.append((region.x - half, region.y - half, region.x + half, region.y + half))
+        low = (region.x - half, region.y - half)
+        high = (region.x + half, region.y + half)
+        rows.append([*low, *high])
     return np.array(rows, np.float64).reshape(-1, 4)
 
 
@@ -154,8 +170,10 @@ def _covers_any(box: Doubles, hands: Sequence[LabelledHand]) -> bool:
 
 
 def _covers(box: Doubles, hand: LabelledHand) -> bool:
+    # Without the keypoints that the teacher was not sure of.
     x, y = np.nanmean(hand.keypoints[:, :2], axis=0)
-    return bool(box[0] <= x <= box[2] and box[1] <= y <= box[3])
+    x0, y0, x1, y1 = box
+    return bool(x0 <= x <= x1 and y0 <= y <= y1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,16 +247,27 @@ class PalmMixture:
     @cached_property
     def _pictures(self) -> SetSampler[PalmPicture]:
         """The training's photos with hands."""
-        return SetSampler([picture for _, picture in palm_pictures(self.photos, "train")])
+        pictures = [picture for _, picture in palm_pictures(self.photos, "train")]
+        return SetSampler(pictures)
 
     def __call__(self, step: int) -> PalmBatch:
         """Return the batch of a step."""
         rng = np.random.default_rng([self.seed, _TRAINING, step])
         first = step * self.batch
-        return PalmBatch(tuple(self._scene(first + row, rng) for row in range(self.batch)))
+        scenes = [self._scene(first + row, rng) for row in range(self.batch)]
+        return PalmBatch(tuple(scenes))
 
     def _scene(self, index: int, rng: np.random.Generator) -> PalmScene:
         canvas = Canvas.black(self.size, whole_hands=self.whole_hands)
+        self._fill(canvas, index, rng)
+        scene = canvas.scene()
+        scene = replace(scene, pixels=augment(scene.pixels, rng, changes=SCENE_CHANGES))
+        if rng.random() < 0.5:
+            return mirrored_scene(scene)
+        return scene
+
+    def _fill(self, canvas: Canvas, index: int, rng: np.random.Generator) -> None:
+        """Lay one picture, with or without hands, or four onto a canvas."""
         choice = rng.random()
         if choice < _EMPTY_SHARE:
             self._lay(canvas, self._empty_picture(rng), canvas.area, rng)
@@ -246,9 +275,6 @@ class PalmMixture:
             self._lay_mosaic(canvas, index, rng)
         else:
             self._lay(canvas, self._with_hands(index, rng), canvas.area, rng)
-        scene = canvas.scene()
-        scene = replace(scene, pixels=augment(scene.pixels, rng, changes=SCENE_CHANGES))
-        return mirrored_scene(scene) if rng.random() < 0.5 else scene
 
     def _lay_mosaic(self, canvas: Canvas, index: int, rng: np.random.Generator) -> None:
         """Lay four pictures around a point (Bochkovskiy et al., arXiv 2004.10934)."""
@@ -262,14 +288,17 @@ class PalmMixture:
             Area(x, y, size, size),
         )
         for area in quarters:
-            with_hands = rng.random() < _MOSAIC_HANDS
-            picture = self._with_hands(index, rng) if with_hands else self._empty_picture(rng)
+            if rng.random() < _MOSAIC_HANDS:
+                picture = self._with_hands(index, rng)
+            else:
+                picture = self._empty_picture(rng)
             self._lay(canvas, picture, area, rng)
 
     def _with_hands(self, index: int, rng: np.random.Generator) -> PalmPicture:
         if rng.random() < self.rendered:
             # Not the same picture in all quarters of a mosaic.
-            return of_rendered(self.scenes(index + int(rng.integers(self.pool))))
+            other = index + int(rng.integers(self.pool))
+            return of_rendered(self.scenes(other))
         return self._pictures.draw(rng)
 
     def _empty_picture(self, rng: np.random.Generator) -> PalmPicture:
@@ -278,26 +307,46 @@ class PalmMixture:
     def without_hands(self, split: Split, rng: np.random.Generator) -> PalmPicture:
         """Return any picture of a split in which there is no hand."""
         positions = self.photos.empty[split]
-        pixels = self.photos.empty_store[positions[int(rng.integers(len(positions)))]]
-        return PalmPicture(pixels, (), np.empty((0, 4)), complete=True, group="empty")
+        chosen = positions[int(rng.integers(len(positions)))]
+        return PalmPicture(
+            pixels=self.photos.empty_store[chosen],
+            hands=(),
+            ignored=np.empty((0, 4)),
+            complete=True,
+            group="empty",
+        )
 
     def _lay(
         self, canvas: Canvas, picture: PalmPicture, area: Area, rng: np.random.Generator
     ) -> None:
         matrix = draw_placing(picture, area, self.size, rng)
         border = _BORDERS[int(rng.choice(3, p=_BORDER_SHARES))]
-        # Black, as the tracker's letterbox, half of the time.
-        shade = rng.integers(0, 256, 3).tolist() if rng.random() < 0.5 else [0, 0, 0]
+        shade = _draw_shade(rng)
         if border != cv2.BORDER_CONSTANT and picture.hands:
             # A reflected hand would be a hand that nobody labelled.
             border = cv2.BORDER_REPLICATE
         canvas.lay(picture, matrix, area, border, shade)
 
 
+def _draw_shade(rng: np.random.Generator) -> list[int]:
+    """Choose the colour of a flat border."""
+    # Black, as the tracker's letterbox, half of the time.
+    if rng.random() >= 0.5:
+        return [0, 0, 0]
+    shade: list[int] = rng.integers(0, 256, 3).tolist()
+    return shade
+
+
 def of_rendered(picture: LabelledPicture) -> PalmPicture:
     """Return a rendered scene for the detector."""
-    hands = tuple(from_middles(hand) for hand in picture.hands)
-    return PalmPicture(picture.pixels, hands, np.empty((0, 4)), complete=True, group="rendered")
+    hands = [from_middles(hand) for hand in picture.hands]
+    return PalmPicture(
+        pixels=picture.pixels,
+        hands=tuple(hands),
+        ignored=np.empty((0, 4)),
+        complete=True,
+        group="rendered",
+    )
 
 
 def draw_placing(
@@ -309,10 +358,11 @@ def draw_placing(
     """
     scale, focus = _draw_scale(picture, area, size, rng)
     turn = _draw_turn(rng)
+    target = _draw_target(area, rng)
     c = scale * cos(turn)
     s = scale * sin(turn)
     rotation = np.array([[c, -s], [s, c]])
-    shift = _draw_target(area, rng) - rotation @ focus
+    shift = target - rotation @ focus
     return np.concatenate([rotation, shift[:, None]], axis=1)
 
 
@@ -322,6 +372,7 @@ def _draw_scale(
     """Choose how much a picture is enlarged, and which of its pixels (2,) is laid on the target."""
     height, width = picture.pixels.shape[:2]
     fit = min(area.width / width, area.height / height)
+    # Drawn for close-ups too, so that a seed's numbers do not depend on what is in a picture.
     scale = fit * float(rng.uniform(0.8, 1.1))
     focus = np.array([width, height]) * rng.uniform(0.35, 0.65, 2)
     if picture.hands and rng.random() < _CLOSE_UPS:
@@ -335,10 +386,12 @@ def _draw_close_up(
     """Choose a hand to look at, and how large its palm is."""
     hand = hands[int(rng.integers(len(hands)))]
     palm, _ = palm_box(hand.keypoints)
+    width = max(float(palm[2] - palm[0]), 1.0)
     # Each doubling as often: evenly drawn sides would hardly ever be small.
-    side = exp(rng.uniform(log(SMALLEST), log(LARGEST))) * size
-    scale = min(side / max(float(palm[2] - palm[0]), 1.0), _MOST_ENLARGED)
-    return scale, (palm[:2] + palm[2:]) / 2
+    logarithm = rng.uniform(log(SMALLEST), log(LARGEST))
+    side = exp(logarithm) * size
+    middle = (palm[:2] + palm[2:]) / 2
+    return min(side / width, _MOST_ENLARGED), middle
 
 
 def _draw_turn(rng: np.random.Generator) -> float:
@@ -350,9 +403,11 @@ def _draw_turn(rng: np.random.Generator) -> float:
 
 def _draw_target(area: Area, rng: np.random.Generator) -> Doubles:
     """Choose the point (2,) of an area on which a picture's focus is laid."""
-    target = np.array([rng.uniform(area.left, area.right), rng.uniform(area.top, area.bottom)])
+    x = rng.uniform(area.left, area.right)
+    y = rng.uniform(area.top, area.bottom)
+    offset = np.array([x, y]) - area.middle
     # Mostly in the middle half: hands that are cut by the border are the rarer ones.
-    towards: Doubles = area.middle + (target - area.middle) * rng.uniform(0.2, 0.9)
+    towards: Doubles = area.middle + offset * rng.uniform(0.2, 0.9)
     return towards
 
 

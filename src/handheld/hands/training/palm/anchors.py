@@ -55,11 +55,8 @@ class AnchorGrid:
     def __init__(self, shape: PalmShape) -> None:
         self.size = shape.size
         self.centres = anchor_centres(shape.geometry) * shape.size
-        grids = []
-        for stride in STRIDES:
-            cells = (shape.size // stride) ** 2
-            grids.append(np.full(cells, stride, np.float32))
-        self.strides = np.concatenate(grids)
+        self.strides = _anchor_strides(shape)
+        # The sizes that each anchor answers for, pixels.
         limits = np.array([_SIZES[int(stride)] for stride in self.strides], np.float32)
         self.smallest = limits[:, 0] * self.strides
         self.largest = limits[:, 1] * self.strides
@@ -75,6 +72,7 @@ class AnchorGrid:
             box = fractions * self.size
             side = max(float(box[2]), float(box[3]))
             distances = self._distances(box)
+            # Before this palm's anchors are told: what is around it takes nothing back from them.
             self._clear(targets.labels, distances, side, scene.complete)
             anchors = self._answering(distances, side) & (distances < nearest)
             nearest[anchors] = distances[anchors]
@@ -86,7 +84,8 @@ class AnchorGrid:
     def _background(self, scene: PalmScene) -> AnchorTargets:
         """Return what the anchors shall say but for palms."""
         count = len(self.centres)
-        labels = np.full(count, _BACKGROUND if scene.complete else _NOTHING, np.int8)
+        unlabelled = _BACKGROUND if scene.complete else _NOTHING
+        labels = np.full(count, unlabelled, np.int8)
         for box in scene.background * self.size:
             labels[self._within(box, 0.5)] = _BACKGROUND
         # After what is background: a hand may be where a pack was wrong about another one.
@@ -109,14 +108,16 @@ class AnchorGrid:
         free = labels != _PALM
         if not complete:
             # What is near a hand that is known is known too.
-            labels[(distances < _NEIGHBOURHOOD * side) & ~around & free] = _BACKGROUND
+            near = (distances < _NEIGHBOURHOOD * side) & ~around
+            labels[near & free] = _BACKGROUND
         labels[around & free] = _NOTHING
 
     def _distances(self, box: Floats) -> Floats:
         """Return how far each anchor is from a box's centre, along the axis on which it is farther;
         pixels.
         """
-        return np.asarray(np.abs(self.centres - box[:2]).max(axis=1), np.float32)
+        offsets = np.abs(self.centres - box[:2])
+        return np.asarray(offsets.max(axis=1), np.float32)
 
     def _within(self, box: Floats, share: float) -> NDArray[np.bool_]:
         """Tell which anchors are nearer to a box's centre than a share of its sides."""
@@ -126,9 +127,10 @@ class AnchorGrid:
         return inside
 
     def _answering(self, distances: Floats, side: float) -> NDArray[np.bool_]:
+        """Tell which anchors, so far from a palm's centre, answer for it by its size and place."""
         fits = (self.smallest <= side) & (side < self.largest)
-        is_near = distances < np.maximum(_REACH * side, _AT_LEAST * self.strides)
-        return np.asarray(fits & is_near, np.bool_)
+        reach = np.maximum(_REACH * side, _AT_LEAST * self.strides)
+        return np.asarray(fits & (distances < reach), np.bool_)
 
     def _values(self, box: Floats, keypoints: Floats, anchors: NDArray[np.bool_]) -> Floats:
         centres = self.centres[anchors]
@@ -136,5 +138,16 @@ class AnchorGrid:
         middle = (box[:2] - centres) / strides
         # Logarithms: a side twice too long is as wrong as one half as long.
         logarithms = np.log(box[2:] / strides)
-        points = (keypoints[None] - centres[:, None]) / strides[:, None]
-        return np.concatenate([middle, logarithms, points.reshape(-1, VALUES - 4)], axis=1)
+        offsets = keypoints[None] - centres[:, None]
+        points = (offsets / strides[:, None]).reshape(-1, VALUES - 4)
+        return np.concatenate([middle, logarithms, points], axis=1)
+
+
+def _anchor_strides(shape: PalmShape) -> Floats:
+    """Return the stride of each anchor's grid (anchors,), pixels."""
+    grids = []
+    for stride in STRIDES:
+        # One anchor in each cell.
+        cells = (shape.size // stride) ** 2
+        grids.append(np.full(cells, stride, np.float32))
+    return np.concatenate(grids)

@@ -58,14 +58,17 @@ class PalmLoss:
     def __call__(self, output: PalmOutput, targets: PalmTargets) -> Tensor:
         """Return the loss of a batch, a number."""
         positive = targets.labels == 1
+        # A batch without palms has a loss too, and must not divide by nothing.
         palms = positive.sum().clamp(min=1)
+        scores = self._score_loss(output.logits, targets.labels, palms)
         boxes = _box_loss(output, targets, positive) / palms
-        return self._score_loss(output.logits, targets.labels, palms) + self.boxes * boxes
+        return scores + self.boxes * boxes
 
     def _score_loss(self, logits: Tensor, labels: Tensor, palms: Tensor) -> Tensor:
         if self.scores == "focal":
+            losses = focal_loss(logits, labels, self.alpha, self.gamma)
             # By the palms, not by the anchors: almost all of these are easy and count for nothing.
-            return focal_loss(logits, labels, self.alpha, self.gamma).sum() / palms
+            return losses.sum() / palms
         taught = (labels >= 0).sum().clamp(min=1)
         return _cross_entropy(logits, labels).sum() / taught
 
@@ -76,7 +79,8 @@ def focal_loss(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Te
     probability = logits.sigmoid()
     right = torch.where(palm, probability, 1 - probability)
     weight = torch.where(palm, alpha, 1 - alpha)
-    return weight * (1 - right) ** gamma * _cross_entropy(logits, labels)
+    modulation = (1 - right) ** gamma
+    return weight * modulation * _cross_entropy(logits, labels)
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

@@ -74,12 +74,14 @@ def palm_scores(pictures: Sequence[Detections], *, threshold: float = 0.5) -> Pa
     """
     detected = 0
     alarms = 0
+    palms = 0
     for picture in pictures:
         sure = picture.boxes[picture.scores >= threshold]
         detected += _count_detected(picture, sure)
         alarms += _count_alarms(picture, sure)
-    palms = sum(len(picture.truth) for picture in pictures)
+        palms += len(picture.truth)
     ap, ap50 = average_precision(pictures)
+    # No palms, or no pictures: the counts are nothing, and must not divide.
     return PalmScores(
         ap=ap,
         ap50=ap50,
@@ -108,7 +110,8 @@ def overlaps_of(boxes: Floats, others: Floats) -> Floats:
     # Boxes apart overlap by a negative length, which is none.
     shared = (high - low).clip(0).prod(axis=2)
     areas = _areas(boxes)[:, None] + _areas(others)[None]
-    return np.asarray(shared / (areas - shared).clip(1e-12), np.float32)
+    union = (areas - shared).clip(1e-12)
+    return np.asarray(shared / union, np.float32)
 
 
 def _areas(boxes: Floats) -> Floats:
@@ -138,6 +141,7 @@ def coco_library() -> Any:
 
 def average_precision(pictures: Sequence[Detections]) -> tuple[float, float]:
     """Return the average precision over all overlaps, and at 0.5; 0 where nothing is found."""
+    # Asked for first: without it there is no score, of nothing neither.
     coco = coco_library()
     answers = _answers(pictures)
     # The library fails on an empty list of answers.
@@ -159,12 +163,11 @@ def _truth(pictures: Sequence[Detections]) -> dict[str, Any]:
     annotations: list[dict[str, Any]] = []
     for number, picture in enumerate(pictures, 1):
         images.append({"id": number, "width": _SCALE, "height": _SCALE})
-        for box in picture.truth:
-            annotation = _annotation(len(annotations) + 1, number, box, is_crowd=False)
-            annotations.append(annotation)
+        boxes = [(box, False) for box in picture.truth]
         # A crowd is COCO's word for where any answer, or none, is right.
-        for box in picture.ignored:
-            annotation = _annotation(len(annotations) + 1, number, box, is_crowd=True)
+        boxes += [(box, True) for box in picture.ignored]
+        for box, is_crowd in boxes:
+            annotation = _annotation(len(annotations) + 1, number, box, is_crowd=is_crowd)
             annotations.append(annotation)
     categories = [{"id": 1, "name": "palm"}]
     return {"images": images, "annotations": annotations, "categories": categories}
@@ -181,7 +184,8 @@ def _answers(pictures: Sequence[Detections]) -> list[dict[str, Any]]:
 
 
 def _annotation(number: int, picture: int, box: Floats, *, is_crowd: bool) -> dict[str, Any]:
-    x, y = (_SCALE * (box[:2] - box[2:] / 2)).tolist()
+    low = box[:2] - box[2:] / 2
+    x, y = (_SCALE * low).tolist()
     width, height = (_SCALE * box[2:]).tolist()
     return {
         "id": number,

@@ -1,6 +1,6 @@
 """The palm detector in training: its configuration, its loss of a step, its evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from handheld.errors import InputError
-from handheld.hands.palm import anchor_centres, decode_palms, merge_palms
+from handheld.hands.palm import PalmGeometry, anchor_centres, decode_palms, merge_palms
 from handheld.hands.result import Palm
 from handheld.hands.training.batches import BatchStream
 from handheld.hands.training.blocks import to_unit
@@ -97,8 +97,29 @@ class _TargetedScenes:
         # Both in the worker: the process that learns has no time for targets.
         batch = self._mixture(step)
         targets = [self._grid.targets(scene) for scene in batch.scenes]
-        columns = zip(*targets, strict=True)
-        return batch.pixels, AnchorTargets(*(np.stack(column) for column in columns))
+        stacks = AnchorTargets(
+            labels=np.stack([entry.labels for entry in targets]),
+            values=np.stack([entry.values for entry in targets]),
+            sides=np.stack([entry.sides for entry in targets]),
+        )
+        return batch.pixels, stacks
+
+
+def _mixture_of(config: PalmConfig) -> PalmMixture:
+    examples = config.examples
+    return PalmMixture(
+        data=examples.folder,
+        labels=Path(examples.labels),
+        cache=Path(examples.cache),
+        mistakes=examples.mistakes_file,
+        size=config.network.size,
+        batch=config.learn.batch,
+        whole_hands=config.box == "hand",
+        seed=config.learn.seed,
+        limits=LabelLimits(disagreement=examples.disagreement),
+        pool=examples.pool,
+        rendered=config.rendered,
+    )
 
 
 class PalmTrainee:
@@ -106,19 +127,7 @@ class PalmTrainee:
 
     def __init__(self, config: PalmConfig) -> None:
         self._config = config
-        self.mixture = PalmMixture(
-            data=config.examples.folder,
-            labels=Path(config.examples.labels),
-            cache=Path(config.examples.cache),
-            mistakes=config.examples.mistakes_file,
-            size=config.network.size,
-            batch=config.learn.batch,
-            whole_hands=config.box == "hand",
-            seed=config.learn.seed,
-            limits=LabelLimits(disagreement=config.examples.disagreement),
-            pool=config.examples.pool,
-            rendered=config.rendered,
-        )
+        self.mixture = _mixture_of(config)
         # Here, and not in the workers or after an hour: what is missing is told before anything
         # starts.
         coco_library()
@@ -138,9 +147,8 @@ class PalmTrainee:
         with autocast(device):
             output: PalmOutput = network(pictures)
         # The loss in float32: in bfloat16 an error of a 256th of a stride is none.
-        output = PalmOutput(output.values.float(), output.logits.float())
-        tensors = PalmTargets(*(torch.from_numpy(array).to(device) for array in targets))
-        return self._config.loss(output, tensors)
+        answers = PalmOutput(output.values.float(), output.logits.float())
+        return self._config.loss(answers, _targets_of(targets, device))
 
     def evaluate(self, network: nn.Module) -> dict[str, Any]:
         """Return the scores on the validation split and rendered scenes."""
@@ -163,30 +171,51 @@ class PalmTrainee:
         )
 
 
+def _targets_of(targets: AnchorTargets, device: torch.device) -> PalmTargets:
+    """Return what anchors shall say as tensors."""
+    return PalmTargets(
+        labels=torch.from_numpy(targets.labels).to(device),
+        values=torch.from_numpy(targets.values).to(device),
+        sides=torch.from_numpy(targets.sides).to(device),
+    )
+
+
 @torch.no_grad()
 def judge(network: nn.Module, scenes: Sequence[PalmScene]) -> PalmScores:
     """Return the scores of a network in evaluation mode: what the tracker would find, after
     suppression.
     """
     palm_network = cast(PalmNetwork, network)
-    geometry = palm_network.shape.geometry
     device = device_of(network)
     # As it is deployed, so that what is judged is what ships.
     deployed = DeployedPalms(palm_network).to(device)
+    geometry = palm_network.shape.geometry
     centres = anchor_centres(geometry)
     pictures = []
     for scene in scenes:
-        output = deployed(to_unit(torch.from_numpy(scene.pixels[None]).to(device)))
-        palms = decode_palms(
-            output["boxes"][0].float().cpu().numpy(),
-            output["scores"][0, :, 0].float().cpu().numpy(),
-            centres,
-            _WHOLE,
-            geometry,
-            threshold=_LEAST_SCORE,
-        )
+        pixels = torch.from_numpy(scene.pixels[None]).to(device)
+        output = deployed(to_unit(pixels))
+        palms = _decoded(output, geometry, centres)
         pictures.append(_detections(merge_palms(palms), scene))
     return palm_scores(pictures)
+
+
+def _decoded(
+    output: Mapping[str, torch.Tensor],
+    geometry: PalmGeometry,
+    centres: NDArray[np.float32],
+) -> list[Palm]:
+    """Return the palms of one picture, as the tracker decodes them."""
+    boxes = output["boxes"][0]
+    scores = output["scores"][0, :, 0]
+    return decode_palms(
+        boxes.float().cpu().numpy(),
+        scores.float().cpu().numpy(),
+        centres,
+        _WHOLE,
+        geometry,
+        threshold=_LEAST_SCORE,
+    )
 
 
 def _detections(palms: Sequence[Palm], scene: PalmScene) -> Detections:
