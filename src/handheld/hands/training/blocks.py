@@ -103,7 +103,8 @@ class Pyramid(nn.Module):
         # From the coarsest up: each level needs the one above it.
         for level in reversed(range(len(self.smooth))):
             finer = self.lateral[level](features[level])
-            above = self.smooth[level](finer + functional.interpolate(above, scale_factor=2.0))
+            enlarged = functional.interpolate(above, scale_factor=2.0)
+            above = self.smooth[level](finer + enlarged)
             merged.insert(0, above)
         return merged
 

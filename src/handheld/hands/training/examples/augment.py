@@ -20,10 +20,12 @@ def colour(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     gamma = np.exp(rng.normal(0, 0.25))
     contrast = np.exp(rng.normal(0, 0.2))
     # Exposure, and the white balance beside it: one factor for all channels, then one for each.
-    gain = np.exp(rng.normal(0, 0.15)) * np.exp(rng.normal(0, 0.06, 3))
+    exposure = np.exp(rng.normal(0, 0.15))
+    gain = exposure * np.exp(rng.normal(0, 0.06, 3))
     offset = rng.normal(0, 0.05)
     curve = (levels**gamma - 0.5) * contrast + 0.5 + offset
-    table = ((curve[:, None] * gain).clip(0, 1) * 255).astype(np.uint8)
+    gained = (curve[:, None] * gain).clip(0, 1)
+    table = (gained * 255).astype(np.uint8)
     # A table of 256 entries costs less than the same sums for each pixel.
     return np.asarray(cv2.LUT(pixels, table.reshape(1, 256, 3)), np.uint8)
 
@@ -31,13 +33,16 @@ def colour(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 def saturation(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Blend with the picture's own grey, beyond it too: 0 is grey, above 1 more colourful."""
     amount = rng.uniform(0.0, 1.6)
-    grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return np.asarray(cv2.addWeighted(pixels, amount, grey, 1 - amount, 0), np.uint8)
+    brightness = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(brightness, cv2.COLOR_GRAY2RGB)
+    blended = cv2.addWeighted(pixels, amount, grey, 1 - amount, 0)
+    return np.asarray(blended, np.uint8)
 
 
 def defocus(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Blur evenly."""
-    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.4, 1.8)), np.uint8)
+    spread = rng.uniform(0.4, 1.8)
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), spread), np.uint8)
 
 
 def motion(pixels: Pixels, rng: np.random.Generator) -> Pixels:
@@ -45,7 +50,8 @@ def motion(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     length = int(rng.integers(3, 12))
     streak = _line(length, rng.uniform(0, np.pi))
     # Divided, or a longer path would make a brighter picture.
-    return np.asarray(cv2.filter2D(pixels, -1, streak / streak.sum()), np.uint8)
+    weights = streak / streak.sum()
+    return np.asarray(cv2.filter2D(pixels, -1, weights), np.uint8)
 
 
 def _line(length: int, angle: float) -> NDArray[np.float32]:
@@ -65,13 +71,15 @@ def coarse(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     # With fewer than 16 pixels a side there are no fingers to be seen.
     small = max(16, int(side * rng.uniform(0.2, 0.7)))
     shrunk = cv2.resize(pixels, (small, small), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(shrunk, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
+    enlarged = cv2.resize(shrunk, (side, side), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(enlarged, np.uint8)
 
 
 def noise(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Add a sensor's noise."""
     # Eight bits at a time: a normal deviate for each value would cost more than all else here.
-    grains = rng.integers(0, 256, pixels.shape, dtype=np.uint8).astype(np.int16) - 128
+    draws = rng.integers(0, 256, pixels.shape, dtype=np.uint8)
+    grains = draws.astype(np.int16) - 128
     strength = rng.uniform(0.02, 0.16)
     changed = pixels + (grains * strength).astype(np.int16)
     return changed.clip(0, 255).astype(np.uint8)

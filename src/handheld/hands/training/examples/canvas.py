@@ -107,11 +107,13 @@ class Area(NamedTuple):
 
     def share_inside(self, box: NDArray[np.floating]) -> float:
         """Return how much of a box (4,) x0, y0, x1, y1 is inside, in [0, 1]."""
-        across = min(box[2], self.right) - max(box[0], self.left)
-        down = min(box[3], self.bottom) - max(box[1], self.top)
-        box_area = (box[2] - box[0]) * (box[3] - box[1])
+        x0, y0, x1, y1 = box
+        across = min(x1, self.right) - max(x0, self.left)
+        down = min(y1, self.bottom) - max(y0, self.top)
+        inside = max(0.0, across) * max(0.0, down)
         # A box without an area is not inside: it must not divide by nothing.
-        return float(max(0.0, across) * max(0.0, down) / max(box_area, 1e-9))
+        box_area = max((x1 - x0) * (y1 - y0), 1e-9)
+        return float(inside / box_area)
 
 
 @dataclass
@@ -163,10 +165,12 @@ class Canvas:
         self.complete = self.complete and picture.complete
         for hand in picture.hands:
             self._add(hand, matrix, area)
-        for box in picture.ignored:
-            self.ignored.append(self._fractions(_moved_box(box, matrix)))
-        for box in picture.background:
-            self.background.append(self._fractions(_moved_box(box, matrix)))
+        self.ignored += self._laid(picture.ignored, matrix)
+        self.background += self._laid(picture.background, matrix)
+
+    def _laid(self, boxes: Doubles, matrix: Doubles) -> list[Floats]:
+        """Return boxes (n, 4) of a picture as fractions of the canvas."""
+        return [self._fractions(_moved_box(box, matrix)) for box in boxes]
 
     def _paint(
         self,
@@ -209,25 +213,33 @@ class Canvas:
             return False
         if area.share_inside(palm) < _INSIDE:
             return False
-        return bool(_LEAST_SIDE < (palm[2] - palm[0]) / self.size < _MOST_SIDE)
+        # Palms are square: one side is as good as the other.
+        side = (palm[2] - palm[0]) / self.size
+        return bool(_LEAST_SIDE < side < _MOST_SIDE)
 
     def _fractions(self, corners: NDArray[np.floating]) -> Floats:
         low = corners[:2]
         high = corners[2:]
-        box = np.concatenate([(low + high) / 2, high - low]) / self.size
+        middle = (low + high) / 2
+        box = np.concatenate([middle, high - low]) / self.size
         return np.asarray(box, np.float32)
 
     def scene(self) -> PalmScene:
         """Return what is on the canvas."""
+        keypoints = np.array(self.keypoints, np.float32)
         return PalmScene(
             pixels=self.pixels,
-            # Without any the shape must still be that of boxes.
-            boxes=np.array(self.boxes, np.float32).reshape(-1, 4),
-            keypoints=np.array(self.keypoints, np.float32).reshape(-1, 7, 2),
-            ignored=np.array(self.ignored, np.float32).reshape(-1, 4),
+            boxes=_as_boxes(self.boxes),
+            keypoints=keypoints.reshape(-1, 7, 2),
+            ignored=_as_boxes(self.ignored),
             complete=self.complete,
-            background=np.array(self.background, np.float32).reshape(-1, 4),
+            background=_as_boxes(self.background),
         )
+
+
+def _as_boxes(rows: Sequence[Floats]) -> Floats:
+    # Without any the shape must still be that of boxes.
+    return np.array(rows, np.float32).reshape(-1, 4)
 
 
 def hand_box(hand: LabelledHand) -> NDArray[np.floating]:
@@ -281,8 +293,10 @@ def letterboxed(picture: PalmPicture, size: int, *, whole_hands: bool) -> PalmSc
     """Return a picture as the tracker shows it to the detector: whole, in the middle, on black."""
     height, width = picture.pixels.shape[:2]
     scale = size / max(height, width)
-    shift = (np.array([size, size]) - scale * np.array([width, height])) / 2
-    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    free = np.array([size, size]) - scale * np.array([width, height])
+    matrix = np.diag([scale, scale, 0.0])[:2]
+    # As much black on one side as on the other.
+    matrix[:, 2] = free / 2
     canvas = Canvas.black(size, whole_hands=whole_hands)
     canvas.lay(picture, matrix, canvas.area, cv2.BORDER_CONSTANT)
     return canvas.scene()

@@ -62,6 +62,7 @@ class Jitter:
         across, down, growth, turn = far * rng.normal(0, 1, 4)
         logarithm = np.clip(self.scale * growth, -_MOST_SCALE, _MOST_SCALE)
         side = region.width * float(np.exp(logarithm))
+        # By the side of before: a crop that grows moves no farther.
         return Rect(
             x=region.x + self.shift * across * region.width,
             y=region.y + self.shift * down * region.width,
@@ -104,12 +105,9 @@ def detection_region(keypoints: NDArray[np.floating]) -> Rect:
     was detected.
     """
     (x0, y0, x1, y1), points = palm_box(keypoints)
-    box = Rect(
-        x=float(x0 + x1) / 2,
-        y=float(y0 + y1) / 2,
-        width=float(x1 - x0),
-        height=float(y1 - y0),
-    )
+    x = float(x0 + x1) / 2
+    y = float(y0 + y1) / 2
+    box = Rect(x, y, float(x1 - x0), float(y1 - y0))
     return region_from_palm(box, points.astype(np.float32))
 
 
@@ -133,11 +131,15 @@ def hand_crop(
         jitter: how far the crop may stray from where tracking looks.
         mirror: whether every other crop is mirrored.
     """
-    from_palm = rng.random() < FROM_PALM
-    nominal = detection_region(hand.keypoints) if from_palm else tracking_region(hand.keypoints)
+    if rng.random() < FROM_PALM:
+        nominal = detection_region(hand.keypoints)
+    else:
+        nominal = tracking_region(hand.keypoints)
     region = jitter.applied(nominal, rng)
     example = labelled_crop(pixels, hand, region, size, rng)
-    return mirrored(example) if mirror and rng.random() < 0.5 else example
+    if mirror and rng.random() < 0.5:
+        return mirrored(example)
+    return example
 
 
 def labelled_crop(
@@ -153,13 +155,14 @@ def labelled_crop(
     """
     points = into_region(hand.keypoints, region)
     presence = _presence(points)
+    palm = palm_size(hand.keypoints.astype(np.float32))
     example = CropExample(
         pixels=cut(pixels, region, size, rng),
         points=points,
         world=_world(hand, region),
         presence=presence,
         handedness=_RIGHT[hand.handedness],
-        palm=palm_size(hand.keypoints.astype(np.float32)) / region.width,
+        palm=palm / region.width,
     )
     if presence == 1.0:
         return example
@@ -169,8 +172,10 @@ def labelled_crop(
 
 def _presence(points: Floats) -> float:
     """Return whether a hand with these keypoints (21, 3) is in its crop: 1, 0, NaN between."""
-    known = points[np.isfinite(points).all(axis=1), :2]
-    inside = ((known > 0) & (known < 1)).all(axis=1).mean()
+    is_known = np.isfinite(points).all(axis=1)
+    known = points[is_known, :2]
+    is_inside = ((known > 0) & (known < 1)).all(axis=1)
+    inside = is_inside.mean()
     if inside >= _ENOUGH:
         return 1.0
     if inside < _TOO_FEW:
@@ -207,19 +212,22 @@ def random_region(shape: Sequence[int], rng: np.random.Generator) -> Rect:
     shortest, share = _RANDOM_SIDE
     longest = share * max(height, width, _LEAST_PICTURE)
     # Each doubling as often: evenly drawn sides would hardly ever be small.
-    side = float(np.exp(rng.uniform(np.log(shortest), np.log(longest))))
-    x = rng.uniform(0, width)
-    y = rng.uniform(0, height)
-    return Rect(float(x), float(y), side, side, float(rng.uniform(-pi, pi)))
+    logarithm = rng.uniform(np.log(shortest), np.log(longest))
+    side = float(np.exp(logarithm))
+    x = float(rng.uniform(0, width))
+    y = float(rng.uniform(0, height))
+    angle = float(rng.uniform(-pi, pi))
+    return Rect(x, y, side, side, angle)
 
 
 def into_region(keypoints: NDArray[np.floating], region: Rect) -> Floats:
     """Bring keypoints (21, 3) in pixels into a region: fractions of its side, z from the wrist."""
-    x, y = _turned_back(keypoints[:, 0] - region.x, keypoints[:, 1] - region.y, region)
+    x, y, z = keypoints.T
+    across, down = _turned_back(x - region.x, y - region.y, region)
     inside = np.empty((21, 3), np.float32)
-    inside[:, 0] = x / region.width + 0.5
-    inside[:, 1] = y / region.width + 0.5
-    inside[:, 2] = (keypoints[:, 2] - keypoints[0, 2]) / region.width
+    inside[:, 0] = across / region.width + 0.5
+    inside[:, 1] = down / region.width + 0.5
+    inside[:, 2] = (z - z[0]) / region.width
     return inside
 
 
@@ -238,8 +246,9 @@ def _world(hand: LabelledHand, region: Rect) -> Floats:
     """
     if hand.world is None:
         return _unknown()
+    around = hand.world - hand.world.mean(axis=0)
     # Decimetres: a hand is about one, as its crop is one of its sides, so both errors weigh alike.
-    x, y, z = (10 * (hand.world - hand.world.mean(axis=0))).T
+    x, y, z = (10 * around).T
     across, down = _turned_back(x, y, region)
     return np.stack([across, down, z], axis=1).astype(np.float32)
 

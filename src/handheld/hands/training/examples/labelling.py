@@ -92,9 +92,9 @@ class TeacherHand:
     def to_json(self) -> dict[str, Any]:
         """Return plain numbers and lists."""
         return {
-            "keypoints": np.round(self.keypoints.astype(float), 2).tolist(),
-            "world": np.round(self.world.astype(float), 5).tolist(),
-            "spread": np.round(self.spread.astype(float), 4).tolist(),
+            "keypoints": _rounded(self.keypoints, 2),
+            "world": _rounded(self.world, 5),
+            "spread": _rounded(self.spread, 4),
             "right": round(self.right, 4),
             "presence": round(self.presence, 4),
         }
@@ -109,6 +109,12 @@ class TeacherHand:
             right=float(record["right"]),
             presence=float(record["presence"]),
         )
+
+
+def _rounded(values: NDArray[np.float32], digits: int) -> list[Any]:
+    # In doubles: rounded float32 numbers are written with all of their digits.
+    rounded: list[Any] = np.round(values.astype(float), digits).tolist()
+    return rounded
 
 
 class Teacher:
@@ -178,7 +184,8 @@ class Teacher:
         if first.presence < HAND_SCORE:
             return None
         centred = first.tracking_region()
-        if not _LEAST_REGION < centred.width < _MOST_REGION * max(image.shape[:2]):
+        longer_side = max(image.shape[:2])
+        if not _LEAST_REGION < centred.width < _MOST_REGION * longer_side:
             return None
         looks = [self.look(image, _turned(centred, turn, scale)) for turn, scale in _TURNS]
         looks.append(self._look_mirrored(image, centred))
@@ -207,7 +214,8 @@ class Teacher:
         # Pixels' middles are whole numbers: the last one, width - 1, mirrors the first one, 0.
         last = image.shape[1] - 1
         mirrored = np.ascontiguousarray(image[:, ::-1])
-        look = self.look(mirrored, replace(region, x=last - region.x, angle=-region.angle))
+        opposite = replace(region, x=last - region.x, angle=-region.angle)
+        look = self.look(mirrored, opposite)
         keypoints = look.keypoints.copy()
         keypoints[:, 0] = last - keypoints[:, 0]
         return replace(
@@ -235,13 +243,16 @@ def _views(image: Image, boxes: NDArray[np.float64] | None) -> Iterator[Rect]:
     letterboxed = letterbox(height, width)
     yield letterboxed
     yield _turned(letterboxed, 0.0, _ZOOM_OUT)
-    for x, y, across, down in boxes if boxes is not None else ():
+    if boxes is None:
+        return
+    for x, y, across, down in boxes:
         side = _ZOOM_OUT * max(across * width, down * height)
         yield Rect(x * width, y * height, side, side, 0.0)
 
 
 def _is_same(hand: TeacherHand, other: TeacherHand) -> bool:
-    distances = np.linalg.norm(hand.keypoints[:, :2] - other.keypoints[:, :2], axis=1)
+    offsets = hand.keypoints[:, :2] - other.keypoints[:, :2]
+    distances = np.linalg.norm(offsets, axis=1)
     # By the larger palm: a wrong small hand within a large one is that hand once more.
     palm = max(palm_size(hand.keypoints), palm_size(other.keypoints))
     return bool(distances.mean() < _SAME * palm)
@@ -251,16 +262,25 @@ def _combined(looks: Sequence[TeacherHand]) -> TeacherHand:
     """Return the median of several answers, and how far they are from it."""
     points = np.stack([look.keypoints for look in looks])
     worlds = [look.world for look in looks]
+    rights = [look.right for look in looks]
     # A median, not a mean: one look of four may be far off.
     middle = np.median(points, axis=0).astype(np.float32)
-    distances = np.linalg.norm(points[..., :2] - middle[:, :2], axis=-1).mean(axis=0)
     return TeacherHand(
         keypoints=middle,
         world=np.median(worlds, axis=0).astype(np.float32),
-        spread=(distances / max(palm_size(middle), 1.0)).astype(np.float32),
-        right=float(np.mean([look.right for look in looks])),
+        spread=_spread(points, middle),
+        right=float(np.mean(rights)),
         presence=min(look.presence for look in looks),
     )
+
+
+def _spread(points: NDArray[np.float32], middle: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how far answers (n, 21, 3) are from the median (21, 3), (21,) palm lengths."""
+    offsets = points[..., :2] - middle[:, :2]
+    distances = np.linalg.norm(offsets, axis=-1).mean(axis=0)
+    # A pixel at least: a palm of no length would make any spread endless.
+    spread: NDArray[np.float32] = (distances / max(palm_size(middle), 1.0)).astype(np.float32)
+    return spread
 
 
 def pseudo_label(
@@ -314,8 +334,9 @@ def _corners(box: Rect) -> list[float]:
     """Return x0, y0, x1, y1, rounded to a tenth of a pixel."""
     half_width = box.width / 2
     half_height = box.height / 2
-    corners = (box.x - half_width, box.y - half_height, box.x + half_width, box.y + half_height)
-    return [round(float(value), 1) for value in corners]
+    low = (box.x - half_width, box.y - half_height)
+    high = (box.x + half_width, box.y + half_height)
+    return [round(float(value), 1) for value in (*low, *high)]
 
 
 def read_suspects(path: Path) -> dict[str, NDArray[np.float64]]:
@@ -328,18 +349,20 @@ def read_suspects(path: Path) -> dict[str, NDArray[np.float64]]:
     suspects: dict[str, NDArray[np.float64]] = {}
     for number, record in enumerate(read_lines(path), 1):
         # Labels of before this was looked for have none: of their photos nothing is known.
-        if "suspects" not in record:
-            continue
-        try:
-            boxes = np.array(record["suspects"], np.float64).reshape(-1, 4)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"{path}: line {number}: not a photo's suspects ({error!r})"
-            ) from error
-        if not np.isfinite(boxes).all():
-            raise InputError(f"{path}: line {number}: a suspect that is no box")
-        suspects[str(record.get("photo"))] = boxes
+        if "suspects" in record:
+            boxes = _read_boxes(record["suspects"], f"{path}: line {number}")
+            suspects[str(record.get("photo"))] = boxes
     return suspects
+
+
+def _read_boxes(rows: object, line: str) -> NDArray[np.float64]:
+    try:
+        boxes = np.array(rows, np.float64).reshape(-1, 4)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{line}: not a photo's suspects ({error!r})") from error
+    if not np.isfinite(boxes).all():
+        raise InputError(f"{line}: a suspect that is no box")
+    return boxes
 
 
 def _labelled_already(path: Path, teacher: str) -> set[str]:
@@ -348,10 +371,7 @@ def _labelled_already(path: Path, teacher: str) -> set[str]:
     """
     if not path.is_file():
         return set()
-    content = path.read_bytes()
-    complete = content[: content.rfind(b"\n") + 1]
-    if len(complete) < len(content):
-        path.write_bytes(complete)
+    _cut_off_rest(path)
     names: set[str] = set()
     for record in read_lines(path):
         # Two teachers mean different points by a keypoint: a network would learn their mean.
@@ -362,6 +382,14 @@ def _labelled_already(path: Path, teacher: str) -> set[str]:
             )
         names.add(str(record.get("photo")))
     return names
+
+
+def _cut_off_rest(path: Path) -> None:
+    """Take away what a stop left of a line."""
+    content = path.read_bytes()
+    end = content.rfind(b"\n") + 1
+    if end < len(content):
+        path.write_bytes(content[:end])
 
 
 def read_labels(path: Path) -> dict[str, list[TeacherHand]]:
@@ -375,7 +403,8 @@ def read_labels(path: Path) -> dict[str, list[TeacherHand]]:
     labels: dict[str, list[TeacherHand]] = {}
     for number, record in enumerate(read_lines(path), 1):
         try:
-            labels[record["photo"]] = [TeacherHand.from_json(hand) for hand in record["hands"]]
+            hands = [TeacherHand.from_json(hand) for hand in record["hands"]]
+            labels[record["photo"]] = hands
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: line {number}: not a photo's labels ({error!r})") from error
     return labels

@@ -99,8 +99,10 @@ def _pictures(data: Path, labels: Path) -> list[_Picture]:
     for photo in photos:
         hands = answers.get(photo.name, [])
         pictures.append(_Picture(f"photos/{photo.name}", photo.path, photo, hands))
-    empty = [_Picture(path.relative_to(data).as_posix(), path) for path in empty_pictures(data)]
-    return pictures + empty
+    for path in empty_pictures(data):
+        name = path.relative_to(data).as_posix()
+        pictures.append(_Picture(name, path))
+    return pictures
 
 
 def _mistakes_in(picture: _Picture, pupil: Teacher, teacher: Teacher) -> list[Rect]:
@@ -110,12 +112,9 @@ def _mistakes_in(picture: _Picture, pupil: Teacher, teacher: Teacher) -> list[Re
     if picture.photo is None:
         return regions
     middles = _hand_middles(picture.photo, picture.hands, image)
+    free = [region for region in regions if not _holds_any(region, middles)]
     # The teacher last, as it is what costs: labels may lack a hand that it sees from here.
-    return [
-        region
-        for region in regions
-        if not _holds_any(region, middles) and teacher.look(image, region).presence < DENIED
-    ]
+    return [region for region in free if teacher.look(image, region).presence < DENIED]
 
 
 def _names_in(path: Path) -> set[str]:
@@ -163,7 +162,8 @@ def _hand_middles(photo: Photo, hands: Sequence[TeacherHand], image: Image) -> l
 def _holds_any(region: Rect, points: Sequence[NDArray[Any]]) -> bool:
     """Whether any of some points is within the circle around a region."""
     radius = _REACH * region.width
-    return any(np.hypot(x - region.x, y - region.y) < radius for x, y in points)
+    distances = [np.hypot(x - region.x, y - region.y) for x, y in points]
+    return any(distance < radius for distance in distances)
 
 
 def read_mistakes(path: Path) -> dict[str, list[Rect]]:
@@ -174,15 +174,16 @@ def read_mistakes(path: Path) -> dict[str, list[Rect]]:
     """
     mistakes: dict[str, list[Rect]] = {}
     for number, record in enumerate(read_lines(path), 1):
+        line = f"{path}: line {number}"
         try:
             rows = _read_rows(record["regions"])
             name = str(record["picture"])
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{path}: line {number}: not a picture's regions ({error!r})"
-            ) from error
-        if not np.isfinite(rows).all() or (rows[:, 2] <= 0).any():
-            raise InputError(f"{path}: line {number}: a region that is no square of a picture")
+            raise InputError(f"{line}: not a picture's regions ({error!r})") from error
+        # x, y, side, angle: a side of nothing or less is none.
+        sides = rows[:, 2]
+        if not np.isfinite(rows).all() or (sides <= 0).any():
+            raise InputError(f"{line}: a region that is no square of a picture")
         if len(rows):
             mistakes[name] = _squares(rows)
     return mistakes

@@ -188,7 +188,8 @@ class CropMixture:
         """Return the batch of a step."""
         rng = np.random.default_rng([self.seed, _TRAINING, step])
         first = step * self.batch
-        return stacked([self._example(first + row, rng) for row in range(self.batch)])
+        examples = [self._example(first + row, rng) for row in range(self.batch)]
+        return stacked(examples)
 
     def _example(self, index: int, rng: np.random.Generator) -> CropExample:
         if rng.random() < self.empty:
@@ -202,7 +203,8 @@ class CropMixture:
         entry = self._hands.draw(rng)
         pixels = self.photos.store[entry.picture]
         example = hand_crop(pixels, entry.hand, self.size, rng)
-        return replace(with_changes(example, rng), group=entry.group)
+        changed = with_changes(example, rng)
+        return replace(changed, group=entry.group)
 
     def _rendered_example(self, index: int, rng: np.random.Generator) -> CropExample:
         picture = self.rendered(index)
@@ -211,7 +213,9 @@ class CropMixture:
         example = labelled_crop(picture.pixels, hand, region, self.size, rng)
         changed = augment(example.pixels, rng, changes=RENDERED_CHANGES)
         example = replace(example, pixels=changed, group="rendered")
-        return mirrored(example) if rng.random() < 0.5 else example
+        if rng.random() < 0.5:
+            return mirrored(example)
+        return example
 
     def _empty_example(self, rng: np.random.Generator) -> CropExample:
         # No draw where there are no mistakes: batches without any stay as they were before these.
@@ -224,8 +228,9 @@ class CropMixture:
     def _mistaken_example(self, rng: np.random.Generator) -> CropExample:
         mistake = self._mistakes.draw(rng)
         store = self.photos.store if mistake.in_photo else self.photos.empty_store
+        pixels = store[mistake.picture]
         region = MISTAKE_JITTER.applied(mistake.region, rng)
-        return empty_crop(store[mistake.picture], region, self.size, rng, group="mistake")
+        return empty_crop(pixels, region, self.size, rng, group="mistake")
 
 
 def example_without_hand(
@@ -238,8 +243,10 @@ def example_without_hand(
         entry = singles[int(rng.integers(len(singles)))]
         return beside_hand(photos.store[entry.picture], entry.hand, size, rng)
     empty = photos.empty[split]
-    pixels = photos.empty_store[empty[int(rng.integers(len(empty)))]]
-    return empty_crop(pixels, random_region(pixels.shape, rng), size, rng, group="empty")
+    chosen = empty[int(rng.integers(len(empty)))]
+    pixels = photos.empty_store[chosen]
+    region = random_region(pixels.shape, rng)
+    return empty_crop(pixels, region, size, rng, group="empty")
 
 
 def fixed_examples(
@@ -254,11 +261,12 @@ def fixed_examples(
         limit: crops of hands at most; evenly taken from all of the split.
         empty: crops without hands.
     """
+    hands = photos.hands[split]
     examples = []
-    for index in evenly_spaced(len(photos.hands[split]), limit):
+    for index in evenly_spaced(len(hands), limit):
         # A generator for each hand: which others are judged must not change how this one is cut.
         rng = np.random.default_rng([_JUDGING, index])
-        examples.append(_judged_hand(photos, photos.hands[split][index], size, rng))
+        examples.append(_judged_hand(photos, hands[index], size, rng))
     for index in range(empty):
         # From the limit on: where all hands are judged no generator is used twice.
         rng = np.random.default_rng([_JUDGING, limit + index])
@@ -281,6 +289,7 @@ def evenly_spaced(count: int, limit: int) -> list[int]:
     [0, 3, 6, 9]
     """
     positions = np.linspace(0, count - 1, min(limit, count)).astype(int)
+    # Once each, as rounding may meet a position twice.
     return list(np.unique(positions).tolist())
 
 
@@ -291,7 +300,8 @@ def rendered_examples(mixture: CropMixture, count: int) -> list[CropExample]:
     examples = []
     for index in range(count):
         picture = studio.crop(index, options)
-        examples.append(whole_picture_crop(picture.pixels, picture.hands[0], mixture.size))
+        example = whole_picture_crop(picture.pixels, picture.hands[0], mixture.size)
+        examples.append(example)
     return examples
 
 
@@ -328,9 +338,11 @@ def _moved_off(region: Rect, rng: np.random.Generator) -> Rect:
     """Return a region beside another one, turned to any side."""
     direction = rng.uniform(-np.pi, np.pi)
     distance = rng.uniform(*_AWAY) * region.width
+    across = distance * np.cos(direction)
+    down = distance * np.sin(direction)
     return replace(
         region,
-        x=region.x + float(distance * np.cos(direction)),
-        y=region.y + float(distance * np.sin(direction)),
+        x=region.x + float(across),
+        y=region.y + float(down),
         angle=float(rng.uniform(-np.pi, np.pi)),
     )

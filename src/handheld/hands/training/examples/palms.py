@@ -34,7 +34,7 @@ from handheld.hands.training.examples.photo_hands import (
     PhotoHands,
     read_photo_hands,
 )
-from handheld.hands.training.examples.photos import SHIPPED, Split
+from handheld.hands.training.examples.photos import SINGLE, Split
 from handheld.hands.training.examples.pool import RenderPool, from_middles
 from handheld.hands.training.examples.sets import SetSampler
 from handheld.hands.training.labels import LabelledHand, LabelledPicture, palm_box
@@ -73,10 +73,6 @@ _BORDERS = (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101)
 
 # How often each: half flat, as the tracker's letterbox is.
 _BORDER_SHARES = (0.5, 0.25, 0.25)
-
-
-# Sets of which each photo shows one hand.
-_ONE_HAND = frozenset(photo_set.name for photo_set in SHIPPED if photo_set.single)
 
 
 def palm_pictures(photos: PhotoHands, split: Split) -> list[tuple[int, PalmPicture]]:
@@ -120,7 +116,7 @@ def _palm_picture(
     """Return the photo at a position in the store for the detector."""
     photo = photos.photos[index]
     # By people, who say of the set that there is no hand but those that it knows.
-    known = photo.complete or photo.group in _ONE_HAND
+    known = photo.complete or photo.group in SINGLE
     return PalmPicture(
         pixels=photos.store[index],
         hands=tuple(hands),

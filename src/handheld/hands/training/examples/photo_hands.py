@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.hands.geometry import LANDMARK_RULE
+from handheld.hands.result import Handedness
 from handheld.hands.training.examples.labelling import TeacherHand, read_labels, read_suspects
 from handheld.hands.training.examples.mistakes import read_mistakes
 from handheld.hands.training.examples.photos import (
@@ -119,6 +120,12 @@ class LabelLimits:
         # A palm of fewer pixels is a blot: where its fingers are is the teacher's imagination.
         return answer.disagreement <= self.disagreement and palm >= self.palm
 
+    def handedness(self, answer: TeacherHand) -> Handedness | None:
+        """Return an answer's side, ``None`` where the teacher is not certain enough of it."""
+        if answer.certainty >= self.certain:
+            return answer.handedness
+        return None
+
 
 def read_photo_hands(
     data: Path,
@@ -139,24 +146,26 @@ def read_photo_hands(
     Raises:
         InputError: a folder, a photo or the labels are missing or damaged; by name.
     """
-    photos = read_photos(data / "photos")
+    folder = data / "photos"
+    photos = read_photos(folder)
     answers = read_labels(labels)
     # Before anything is decoded, which takes minutes.
-    _ensure_there(labels, answers.keys() - {photo.name for photo in photos}, data / "photos")
+    _ensure_there(labels, answers.keys() - {photo.name for photo in photos}, folder)
     store = _open_photos(photos, cache)
     hands = _trusted_hands(photos, store, answers, limits or LabelLimits())
     if not hands["train"]:
         raise InputError(
-            f"{labels}: no hand of a training photo in {data / 'photos'} is labelled well enough"
+            f"{labels}: no hand of a training photo in {folder} is labelled well enough"
         )
     empty_store = _open_empty(data, cache)
+    pictures = _stored(photos, store, empty_store)
     return PhotoHands(
         photos=photos,
         store=store,
         hands=hands,
         empty_store=empty_store,
         empty=_empty_by_split(empty_store),
-        mistakes=_mistakes_by_split(mistakes, _stored(photos, store, empty_store)),
+        mistakes=_mistakes_by_split(mistakes, pictures),
         suspects=_suspects_in_pixels(labels, photos, store),
     )
 
@@ -225,21 +234,17 @@ def _stored(
     """Return both stores' pictures by the names under which mistakes refer to them."""
     pictures = {}
     for index, photo in enumerate(photos):
-        pictures[f"photos/{photo.name}"] = _StoredPicture(
-            split=photo.split,
-            group=photo.group,
-            in_photo=True,
-            position=index,
-            scale=store.scale(index),
+        scale = store.scale(index)
+        picture = _StoredPicture(
+            photo.split, photo.group, in_photo=True, position=index, scale=scale
         )
+        pictures[f"photos/{photo.name}"] = picture
     for index, name in enumerate(empty_store.names):
         # Names are such as "negatives/congress_0001.jpg": the source is before the underscore.
+        group, _, _ = name.partition("_")
+        scale = empty_store.scale(index)
         pictures[name] = _StoredPicture(
-            split=split_of(name),
-            group=name.partition("_")[0],
-            in_photo=False,
-            position=index,
-            scale=empty_store.scale(index),
+            split_of(name), group, in_photo=False, position=index, scale=scale
         )
     return pictures
 
@@ -310,7 +315,8 @@ def _trusted(
     palm = float(np.hypot(*(keypoints[9, :2] - keypoints[0, :2])))
     unsure = answer.spread > limits.spread
     # The keypoints that a crop is cut by: without one of them it could not be said where to cut.
-    if not limits.allow(answer, palm) or unsure[list(LANDMARK_RULE.subset)].any():
+    is_cuttable = not unsure[list(LANDMARK_RULE.subset)].any()
+    if not limits.allow(answer, palm) or not is_cuttable:
         return None
     keypoints[unsure] = np.nan
     if photo.tips is not None:
@@ -319,7 +325,7 @@ def _trusted(
         keypoints=keypoints,
         source="teacher",
         world=answer.world,
-        handedness=answer.handedness if answer.certainty >= limits.certain else None,
+        handedness=limits.handedness(answer),
         person=photo.person,
     )
 

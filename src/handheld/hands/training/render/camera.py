@@ -104,8 +104,8 @@ class Rendering:
         uncovered = 1 - self.coverage[..., None]
         blended = self.colour + background * uncovered
         # A half is added, as a cast cuts off.
-        rounded = np.clip(blended + 0.5, 0, 255).astype(np.uint8)
-        return cast(Picture, rounded)
+        rounded = np.clip(blended + 0.5, 0, 255)
+        return rounded.astype(np.uint8)
 
     def visible(self, points: Floats, depths: Floats, flesh: Doubles) -> NDArray[np.bool_]:
         """Tell which points, (N, 2) pixels at (N,) metres, lie in the picture with nothing else
