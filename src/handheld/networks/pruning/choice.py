@@ -94,11 +94,14 @@ def choose(network: fx.GraphModule, channels: Channels, importance: Scores, goal
     _check(channels, importance)
     cost = cost_of(network, channels, goal.of)
     free = _united(group.units for group in channels.free)
-    worth = importance / np.maximum(cost.of_each(), np.finfo(float).tiny)
+    falls = np.maximum(cost.of_each(), np.finfo(float).tiny)
+    worth = (importance / falls)[free]
     # Of equal worth the first go first, so that the order never depends on the machine.
-    order = free[np.lexsort((free, worth[free]))]
-    order = order[~np.isin(order, _protected(channels, order, goal.minimum_units))]
-    return np.setdiff1d(free, _leaving(channels.free, cost, order, goal))
+    order = free[np.lexsort((free, worth))]
+    protected = _protected(channels, order, goal.minimum_units)
+    may_go = order[~np.isin(order, protected)]
+    leaving = _leaving(channels.free, cost, may_go, goal)
+    return np.setdiff1d(free, leaving)
 
 
 def _united(ids: Iterable[Ids]) -> Ids:
@@ -121,8 +124,11 @@ def _leaving(groups: tuple[Group, ...], cost: NetworkCost, order: Ids, goal: Cos
     def first(count: int) -> Ids:
         return _rounded(groups, order[:count], goal.round_to)
 
+    def is_enough(count: int) -> bool:
+        return cost.of(first(count)) <= allowed
+
     # By halves: the more go, the less it costs, and a cost is a walk over all layers.
-    count = bisect_left(range(len(order)), True, key=lambda count: cost.of(first(count)) <= allowed)
+    count = bisect_left(range(len(order)), True, key=is_enough)
     return first(count)
 
 
@@ -131,14 +137,16 @@ def _protected(channels: Channels, order: Ids, minimum_units: Mapping[str, int])
     best_first = order[::-1]
     kept: list[Ids] = []
     for group in channels.free:
-        ranked = best_first[np.isin(best_first, group.units)]
         # Of a layer that the caller does not know, none has to stay for its group's sake.
-        kept.append(ranked[: minimum_units.get(group.layers[0], 0)])
+        count = minimum_units.get(group.layers[0], 0)
+        ranked = best_first[np.isin(best_first, group.units)]
+        kept.append(ranked[:count])
     free = set(order.tolist())
     for _, units in needed(channels):
         # Where a unit stays in any case, the layer has one.
         if free.issuperset(units.tolist()):
-            kept.append(best_first[np.isin(best_first, units)][:1])
+            ranked = best_first[np.isin(best_first, units)]
+            kept.append(ranked[:1])
     return _united(kept)
 
 
@@ -146,9 +154,11 @@ def _rounded(groups: tuple[Group, ...], gone: Ids, round_to: int) -> Ids:
     """Give each group back as many of its best units as make the number that stays a multiple."""
     leaving: list[Ids] = []
     for group in groups:
+        size = len(group.units)
         of_group = gone[np.isin(gone, group.units)]
-        stay = len(group.units) - len(of_group)
+        stay = size - len(of_group)
         rounded = -(-stay // round_to) * round_to
         # A group of no multiple's size keeps all of its units.
-        leaving.append(of_group[: max(0, len(group.units) - rounded)])
+        count = max(0, size - rounded)
+        leaving.append(of_group[:count])
     return _united(leaving)

@@ -53,7 +53,8 @@ class NetworkCost:
             lengths = [float(len(ids)) for ids in axes]
             # (axes, units) how long each axis is without the unit.
             without = [len(ids) - np.bincount(ids, minlength=self.units) for ids in axes]
-            falls += cost * (np.prod(lengths) - np.prod(without, axis=0, dtype=float))
+            pairs = np.prod(without, axis=0, dtype=float)
+            falls += cost * (np.prod(lengths) - pairs)
         return falls
 
 
@@ -80,11 +81,17 @@ def _macs(network: fx.GraphModule, channels: Channels) -> Iterator[Term]:
             yield _term(channels.axes.get(f"{name}.weight", ()), operations)
     batch = example_of(network).shape[0]
     for node in network.graph.nodes:
-        products = products_of(node)
-        # Of no known channels a product costs the same whatever goes.
-        axes_of_products = channels.products.get(node.name, ((),) * len(products))
-        for operations, axes in zip(products, axes_of_products, strict=True):
+        for operations, axes in _products(node, channels):
             yield _term(axes, operations / batch)
+
+
+def _products(node: fx.Node, channels: Channels) -> Iterator[tuple[int, Axes]]:
+    """Yield what each product of a node costs, and the channels that it multiplies out."""
+    operations = products_of(node)
+    # Of no known channels a product costs the same whatever goes.
+    unknown: tuple[Axes, ...] = ((),) * len(operations)
+    axes = channels.products.get(node.name, unknown)
+    return zip(operations, axes, strict=True)
 
 
 def _parameters(network: fx.GraphModule, channels: Channels) -> Iterator[Term]:
@@ -106,7 +113,8 @@ def _size(network: fx.GraphModule, channels: Channels) -> Iterator[Term]:
 def _term(axes: Axes, total: float) -> Term:
     held = tuple(ids for ids in axes if ids is not None)
     # Of no axes with channels the product is 1: the cost is always the same.
-    return total / float(np.prod([len(ids) for ids in held])), held
+    pairs = float(np.prod([len(ids) for ids in held]))
+    return total / pairs, held
 
 
 _TERMS: Mapping[str, Callable[[fx.GraphModule, Channels], Iterator[Term]]] = {

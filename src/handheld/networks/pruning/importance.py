@@ -74,12 +74,13 @@ def check_finite(network: nn.Module) -> None:
 
 def _weight_norms(network: fx.GraphModule, channels: Channels) -> Scores:
     total = np.zeros(channels.count)
-    for layer, units in channels.made.items():
-        weight = network.get_parameter(f"{layer}.weight").detach()
-        rows = _rows(network.get_submodule(layer), weight)
+    for name, units in channels.made.items():
+        weight = network.get_parameter(f"{name}.weight").detach()
+        rows = _rows(network.get_submodule(name), weight)
         norms = rows.norm(dim=1).double().cpu().numpy()
         # By each layer's mean, so that layers of larger weights do not count for more.
-        np.add.at(total, units, norms / max(norms.mean(), np.finfo(float).tiny))
+        mean = max(norms.mean(), np.finfo(float).tiny)
+        np.add.at(total, units, norms / mean)
     return total
 
 
@@ -87,7 +88,8 @@ def _rows(layer: nn.Module, weight: torch.Tensor) -> torch.Tensor:
     """(channels, ...) the weights, or their gradients, of each channel that a layer makes."""
     if isinstance(layer, Transposed):
         # (inputs, outputs / groups, ...), each group's inputs one after the other.
-        weight = weight.reshape(layer.groups, -1, *weight.shape[1:]).transpose(1, 2).flatten(0, 1)
+        by_group = weight.reshape(layer.groups, -1, *weight.shape[1:])
+        weight = by_group.transpose(1, 2).flatten(0, 1)
     if isinstance(layer, nn.Embedding):
         weight = weight.t()
     return weight.flatten(1)
@@ -101,7 +103,9 @@ def _scales(network: fx.GraphModule, channels: Channels) -> Scores:
         # A unit may be normalised in several places, or by several scales at once.
         np.add.at(sums, units, scales.double().cpu().numpy())
         np.add.at(counts, units, 1.0)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+    means = sums / np.maximum(counts, 1)
+    # Nobody knows how much a unit counts that is never normalised: it stays.
+    return np.where(counts > 0, means, np.inf)
 
 
 def _normalised(network: fx.GraphModule, channels: Channels) -> dict[str, Ids]:
@@ -126,10 +130,12 @@ def _taylor(network: fx.GraphModule, channels: Channels, batches: Batches, loss:
     count = 0
     with evaluating(network):
         for inputs, targets in batches:
-            value = loss(functional_call(network, weights, (inputs,)), targets)
+            outputs = functional_call(network, weights, (inputs,))
+            value = loss(outputs, targets)
             _check_loss(value, count)
+            gates = _gates(network, channels, _changes(weights, value))
             # Squared for each batch: over all of them the changes would cancel.
-            total += _gates(network, channels, _changes(weights, value)) ** 2
+            total += gates**2
             count += 1
     if count == 0:
         raise InputError(
@@ -151,7 +157,10 @@ def _changes(weights: dict[str, torch.Tensor], loss: torch.Tensor) -> dict[str, 
     slopes = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
     changes: dict[str, torch.Tensor] = {}
     for (name, weight), slope in zip(weights.items(), slopes, strict=True):
-        changes[name] = torch.zeros_like(weight) if slope is None else weight.detach() * slope
+        if slope is None:
+            changes[name] = torch.zeros_like(weight)
+        else:
+            changes[name] = weight.detach() * slope
     return changes
 
 
@@ -160,18 +169,26 @@ def _gates(network: fx.GraphModule, channels: Channels, changes: dict[str, torch
 
     A tensor that several layers share is in ``changes`` once, with the slope of all its uses.
     """
-    at_layers = np.zeros(channels.count)
     at_norms = np.zeros(channels.count)
     is_normalised = np.zeros(channels.count, bool)
-    for name, units in channels.made.items():
-        if f"{name}.weight" in changes:
-            rows = _rows(network.get_submodule(name), changes[f"{name}.weight"])
-            _add(at_layers, units, rows.sum(1), changes.get(f"{name}.bias"))
     for name, units in _normalised(network, channels).items():
         if f"{name}.weight" in changes:
             _add(at_norms, units, changes[f"{name}.weight"], changes.get(f"{name}.bias"))
             is_normalised[units] = True
-    return np.where(is_normalised, at_norms, at_layers)
+    return np.where(is_normalised, at_norms, _gates_at_layers(network, channels, changes))
+
+
+def _gates_at_layers(
+    network: fx.GraphModule, channels: Channels, changes: dict[str, torch.Tensor]
+) -> Scores:
+    gates = np.zeros(channels.count)
+    for name, units in channels.made.items():
+        weight = changes.get(f"{name}.weight")
+        # None: the weight is another layer's too, under whose name it stands.
+        if weight is not None:
+            rows = _rows(network.get_submodule(name), weight)
+            _add(gates, units, rows.sum(1), changes.get(f"{name}.bias"))
+    return gates
 
 
 def _add(total: Scores, units: Ids, weights: torch.Tensor, bias: torch.Tensor | None) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import fx, nn
 
 from handheld.networks.pruning.choice import ROUNDING, CostGoal, choose, least_units
 from handheld.networks.pruning.cost import CostKind, cost_of
-from handheld.networks.pruning.importance import Batches, Loss, Method, scores
+from handheld.networks.pruning.importance import Batches, Loss, Method, Scores, scores
 from handheld.networks.pruning.schedule import cubic
 from handheld.networks.structure import Channels, Slim, channels_of, slim, trace
 from handheld.networks.structure.slim import AxisIndices
@@ -78,35 +79,59 @@ def prune(  # noqa: PLR0913  # options by keyword, each by itself
         minimum = keep**0.5 / 2
     device = device_of(network)
     before = trace(network, example).to(device)
-    channels = channels_of(before)
-    start = _total(before, channels, of)
+    now = _Cut.of(Slim(before, {}), of)
+    start = now.cost
     # Of the network as it was given, not less in each round.
-    minimum_units = least_units(channels, minimum)
-    now = Slim(before, {})
-    cost = start
+    minimum_units = least_units(now.channels, minimum)
     for step in range(1, steps + 1):
-        importance = scores(now.network, channels, method, batches=batches, loss=loss)
-        share = min(1.0, (1 - cubic(1 - keep, step, steps)) * start / cost)
-        units = choose(
-            now.network, channels, importance, CostGoal(share, of, minimum_units, round_to)
-        )
-        now = _after(now, slim(now.network, channels, units))
-        channels = channels_of(now.network)
-        cost = _total(now.network, channels, of)
+        importance = scores(now.network, now.channels, method, batches=batches, loss=loss)
+        remaining = 1 - cubic(1 - keep, step, steps)
+        # Of what this round begins with: a round before may have cut more than it had to.
+        share = min(1.0, remaining * start / now.cost)
+        now = now.to(importance, CostGoal(share, of, minimum_units, round_to))
         if fine_tune is not None and step < steps:
             fine_tune(now.network)
             # Training may have moved it; the batches of the next scores are where it was.
             now.network.to(device)
-    share = cost / start
+    share = now.cost / start
     # Twice: the goal and the cost are both products of floats.
     met = share <= keep * (1 + 2 * ROUNDING)
-    reason = "" if met else _why(channels, of, share, minimum)
-    return Pruned(now.network, now.taken, share, met, reason)
+    reason = "" if met else _why(now.channels, of, share, minimum)
+    return Pruned(now.network, now.slim.taken, share, met, reason)
 
 
-def _total(network: fx.GraphModule, channels: Channels, of: CostKind) -> float:
-    """Return what a network costs; one of no layers would cost nothing, and shares divide by it."""
-    return max(1.0, cost_of(network, channels, of).total)
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """A network between two rounds.
+
+    Attributes:
+        slim: the network, and what all rounds so far took.
+        channels: of it.
+        cost: of it.
+    """
+
+    slim: Slim
+    channels: Channels
+    cost: float
+
+    @classmethod
+    def of(cls, cut: Slim, what: CostKind) -> Self:
+        """Look at a network that was cut."""
+        channels = channels_of(cut.network)
+        # A network of no layers would cost nothing, and shares divide by it.
+        cost = max(1.0, cost_of(cut.network, channels, what).total)
+        return cls(cut, channels, cost)
+
+    @property
+    def network(self) -> fx.GraphModule:
+        """The network as it is now."""
+        return self.slim.network
+
+    def to(self, importance: Scores, goal: CostGoal) -> "_Cut":
+        """Return the network cut once more, to a goal."""
+        units = choose(self.network, self.channels, importance, goal)
+        smaller = slim(self.network, self.channels, units)
+        return _Cut.of(_after(self.slim, smaller), goal.of)
 
 
 def _check_rounds(keep: float, minimum: float | None, steps: int) -> None:

@@ -65,7 +65,8 @@ class Masks:
             raise InputError(f"expected the scope 'global' or 'layer', got {scope!r}")
         sizes: dict[str, torch.Tensor] = {}
         for name, weight in _weights(network, skip).items():
-            sizes[name] = weight.detach().abs().float().contiguous()
+            size = weight.detach().abs()
+            sizes[name] = size.float().contiguous()
         return cls(network, _SCOPES[scope](sizes, sparsity))
 
     @classmethod
@@ -81,13 +82,9 @@ class Masks:
         whole_in_range("n", n, low=1, high=m)
         kept: dict[str, torch.Tensor] = {}
         for name, weight in _weights(network, skip).items():
-            if weight[0].numel() % m != 0:
-                continue
-            sizes = weight.detach().abs().reshape(-1, m)
-            # Stable: of equal weights the first stay, on each machine.
-            best = sizes.argsort(dim=1, descending=True, stable=True)[:, :n]
-            mask = torch.zeros_like(sizes, dtype=torch.bool).scatter_(1, best, True)
-            kept[name] = mask.view_as(weight)
+            # The weights of one output channel: its rows must not end within a run of m.
+            if weight[0].numel() % m == 0:
+                kept[name] = _largest_of_runs(weight.detach(), n, m)
         return cls(network, kept)
 
     @torch.no_grad()
@@ -110,12 +107,14 @@ def ends(network: nn.Module) -> tuple[str, ...]:
     """
     # In the order of their definition, as torch lists them.
     names = [name.removesuffix(".weight") for name in _weights(network, ())]
-    return tuple(dict.fromkeys([*names[:1], *names[-1:]]))
+    # Once, where the first is the last.
+    first_and_last = dict.fromkeys([*names[:1], *names[-1:]])
+    return tuple(first_and_last)
 
 
 def _weights(network: nn.Module, skip: Collection[str]) -> dict[str, nn.Parameter]:
     check_finite(network)
-    layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, _LAYERS)}
+    layers = [name for name, layer in network.named_modules() if isinstance(layer, _LAYERS)]
     for name in skip:
         if name not in layers:
             raise InputError(
@@ -129,6 +128,16 @@ def _weights(network: nn.Module, skip: Collection[str]) -> dict[str, nn.Paramete
         if layer not in skip and name in parameters:
             weights[name] = parameters[name]
     return weights
+
+
+def _largest_of_runs(weight: torch.Tensor, n: int, m: int) -> torch.Tensor:
+    """True for the ``n`` largest of every ``m`` in a row."""
+    sizes = weight.abs().reshape(-1, m)
+    # Stable: of equal weights the first stay, on each machine.
+    order = sizes.argsort(dim=1, descending=True, stable=True)
+    mask = torch.zeros_like(sizes, dtype=torch.bool)
+    mask.scatter_(1, order[:, :n], True)
+    return mask.view_as(weight)
 
 
 def _largest_of_layers(
@@ -149,11 +158,11 @@ def _largest_of_all(sizes: Mapping[str, torch.Tensor], sparsity: float) -> dict[
         # Each layer keeps its largest: one without any weight would pass nothing on.
         size.view(-1)[size.argmax()] = torch.inf
         flat.append(size.flatten().cpu())
-    remaining = _largest(torch.cat(flat), sparsity)
+    kept = _largest(torch.cat(flat), sparsity)
+    lengths = [size.numel() for size in sizes.values()]
     masks: dict[str, torch.Tensor] = {}
-    for name, size in sizes.items():
-        masks[name] = remaining[: size.numel()].view_as(size).to(size.device)
-        remaining = remaining[size.numel() :]
+    for (name, size), mask in zip(sizes.items(), kept.split(lengths), strict=True):
+        masks[name] = mask.view_as(size).to(size.device)
     return masks
 
 
