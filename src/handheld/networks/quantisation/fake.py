@@ -53,8 +53,10 @@ class FakeActivation(nn.Module):
         if self.training:
             self._widen(x.detach())
         scale = ((self.high - self.low) / 255).clamp(min=_LEAST_SCALE)
-        zero = (-128 - self.low / scale).round().clamp(-128, 127).to(torch.int32)
-        return torch.fake_quantize_per_tensor_affine(x.float(), scale, zero, -128, 127)
+        # The level that stands for 0: of a range that begins at 0 it is the lowest.
+        zero = (-128 - self.low / scale).round().clamp(-128, 127)
+        level = zero.to(torch.int32)
+        return torch.fake_quantize_per_tensor_affine(x.float(), scale, level, -128, 127)
 
     @torch.no_grad()
     def _widen(self, x: torch.Tensor) -> None:
@@ -77,7 +79,8 @@ class FakeConstant(nn.Module):
     def forward(self, constant: torch.Tensor) -> torch.Tensor:
         """Round."""
         others = [axis for axis in range(constant.ndim) if axis != self.axis]
-        scale = (constant.detach().abs().amax(dim=others) / 127).clamp(min=_LEAST_SCALE)
+        largest = constant.detach().abs().amax(dim=others)
+        scale = (largest / 127).clamp(min=_LEAST_SCALE)
         zeros = torch.zeros_like(scale, dtype=torch.int32)
         return torch.fake_quantize_per_channel_affine(constant, scale, zeros, self.axis, -127, 127)
 
@@ -93,7 +96,8 @@ class FakeWeights(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the layer with rounded weights."""
-        y: torch.Tensor = functional_call(self.layer, {"weight": self.rounded()}, (x,))
+        weights = {"weight": self.rounded()}
+        y: torch.Tensor = functional_call(self.layer, weights, (x,))
         return y
 
     def rounded(self) -> torch.Tensor:
@@ -117,19 +121,28 @@ def fake_quantise(
     if only is not None:
         chosen &= set(only)
     chosen -= set(skip)
-    rounding = _Rounding(fake, chosen, everything=only is None)
-    # All of them first: what is put in between would be seen as a reader.
-    for node in [node for node in fake.graph.nodes if rounding.is_after(node)]:
-        _round_after(fake, node, FakeActivation())
+    _round_activations(fake, _Rounding(fake, chosen, everything=only is None))
     for name in sorted(chosen):
-        layer = FakeWeights(fake.get_submodule(name))
-        # The file holds a weight once, rounded for whoever reads it.
-        for node in _readers_of(fake, layer.layer.get_parameter("weight")):
-            _round_after(fake, node, FakeConstant(layer.rounding.axis))
-        _replace(fake, name, layer)
-        _rename_constants(fake, f"{name}.", f"{name}.{_LAYER}.")
+        _round_weights(fake, name)
     fake.recompile()
     return fake
+
+
+def _round_activations(network: fx.GraphModule, rounding: "_Rounding") -> None:
+    # All of them first: what is put in between would be seen as a reader.
+    rounded = [node for node in network.graph.nodes if rounding.is_after(node)]
+    for node in rounded:
+        _round_after(network, node, FakeActivation())
+
+
+def _round_weights(network: fx.GraphModule, name: str) -> None:
+    """Put a layer that rounds its weights in place of another."""
+    layer = FakeWeights(network.get_submodule(name))
+    # The file holds a weight once, rounded for whoever reads it.
+    for node in _readers_of(network, layer.layer.get_parameter("weight")):
+        _round_after(network, node, FakeConstant(layer.rounding.axis))
+    _replace(network, name, layer)
+    _rename_constants(network, f"{name}.", f"{name}.{_LAYER}.")
 
 
 def without_fakes(fake: fx.GraphModule) -> fx.GraphModule:
@@ -171,8 +184,11 @@ class _Rounding:
             node = node.all_input_nodes[0]
         if not _is_of_fractions(node):
             return False
-        if node.op != "call_module":
-            return self.everything and (node.op == "placeholder" or node.target in _JOINS)
+        if node.op == "call_module":
+            return self._is_after_layer(node)
+        return self.everything and (node.op == "placeholder" or node.target in _JOINS)
+
+    def _is_after_layer(self, node: fx.Node) -> bool:
         if str(node.target) in self.chosen:
             return True
         return self.everything and isinstance(self._layer(node), _AVERAGES)

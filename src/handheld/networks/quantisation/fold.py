@@ -84,11 +84,16 @@ def _pairs(network: fx.GraphModule) -> Iterator[_Pair]:
         # A call that is not normalised would get folded weights too.
         if before is None or len(calls.nodes[before]) != len(norm_calls):
             continue
-        if not read.isdisjoint(map(id, before.parameters())):
+        if _is_read(before, read):
             continue
         if all(_can_fold(before, source) for source in sources):
             pairs = list(zip(sources, norm_calls, strict=True))
             yield _Pair(calls.names[before], before, norm, pairs)
+
+
+def _is_read(layer: nn.Module, read: set[int]) -> bool:
+    """Whether a weight of a layer is among tensors that are known by their ids."""
+    return any(id(parameter) in read for parameter in layer.parameters())
 
 
 def _only_layer(network: fx.GraphModule, sources: list[fx.Node]) -> nn.Module | None:
@@ -138,10 +143,12 @@ def _can_fold(before: nn.Module, source: fx.Node) -> bool:
 def _compare(folded: fx.GraphModule, network: fx.GraphModule) -> None:
     """See that a folded network answers as the network does. Raises :class:`CompileError`."""
     example = _noise_like(example_of(network))
+    # A network without parameters is where its inputs are.
     device = next((parameter.device for parameter in network.parameters()), example.device)
+    inputs = example.to(device)
     with evaluating(network), torch.inference_mode():
-        answers = tree_leaves(folded(example.to(device)))
-        expected = tree_leaves(network(example.to(device)))
+        answers = tree_leaves(folded(inputs))
+        expected = tree_leaves(network(inputs))
     for answer, right in zip(answers, expected, strict=True):
         # And not a number of channels, say, or nothing.
         if isinstance(right, torch.Tensor):

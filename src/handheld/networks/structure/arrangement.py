@@ -46,7 +46,8 @@ def reshaped(walk: Walk, source: Axes, before: Lengths, after: Lengths) -> Axes:
             continue
         # Axis 0 is the batch, which no other axis may be mixed with.
         require(bool(new) and 0 not in old and 0 not in new)
-        grid = _grid(source, before, old).reshape([after[axis] for axis in new])
+        lengths = [after[axis] for axis in new]
+        grid = _grid(source, before, old).reshape(lengths)
         gets_places = len(before) == 2 and len(new) > 2
         axis, ids = _divided(walk, grid, first=gets_places)
         axes[new[axis]] = ids
@@ -90,12 +91,16 @@ def _grid(source: Axes, lengths: Lengths, block: list[int]) -> Ids:
     shape: list[int] = []
     for axis in block:
         ids = source[axis]
-        if ids is not None:
+        if ids is None:
+            # Stretched below: each place along it is of the same channels.
+            shape.append(1)
+        else:
             held.append(ids)
-        shape.append(1 if ids is None else len(ids))
+            shape.append(len(ids))
     # Of two axes of channels a place would belong to two.
     require(len(held) == 1)
-    return np.broadcast_to(held[0].reshape(shape), [lengths[axis] for axis in block])
+    whole = [lengths[axis] for axis in block]
+    return np.broadcast_to(held[0].reshape(shape), whole)
 
 
 def _divided(walk: Walk, grid: Ids, *, first: bool) -> tuple[int, Ids]:

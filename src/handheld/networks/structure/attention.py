@@ -42,8 +42,20 @@ def _is_plain(layer: nn.MultiheadAttention) -> bool:
 
 def _open(layer: nn.MultiheadAttention) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Replace the weights of a layer by layers, and yield what consists of what."""
+    # Before anything is taken away: the names say what there is.
+    yield from _divided_names(layer)
     weights = _weights(layer)
     biases = _biases(layer)
+    for name in ("in_proj_weight", "in_proj_bias"):
+        layer.register_parameter(name, None)
+    for projection, weight, bias in zip(_PROJECTIONS, weights, biases, strict=True):
+        layer.register_parameter(f"{projection}_weight", None)
+        layer.add_module(projection, _linear(weight, bias))
+    layer.__class__ = _Attention
+
+
+def _divided_names(layer: nn.MultiheadAttention) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each parameter of a layer with those that it will be divided into."""
     # A parameter of one weight each exists where keys or values are of another width than queries.
     if layer.in_proj_weight is None:
         for projection in _PROJECTIONS:
@@ -52,12 +64,6 @@ def _open(layer: nn.MultiheadAttention) -> Iterator[tuple[str, tuple[str, ...]]]
         yield "in_proj_weight", tuple(f"{projection}.weight" for projection in _PROJECTIONS)
     if layer.in_proj_bias is not None:
         yield "in_proj_bias", tuple(f"{projection}.bias" for projection in _PROJECTIONS)
-    for name in ("in_proj_weight", "in_proj_bias"):
-        layer.register_parameter(name, None)
-    for projection, weight, bias in zip(_PROJECTIONS, weights, biases, strict=True):
-        layer.register_parameter(f"{projection}_weight", None)
-        layer.add_module(projection, _linear(weight, bias))
-    layer.__class__ = _Attention
 
 
 def _weights(layer: nn.MultiheadAttention) -> list[torch.Tensor]:
@@ -107,13 +113,24 @@ class _Attention(nn.MultiheadAttention):
         values = self._projected("v_proj", value)
         mask = _joined(self._additive(attn_mask, queries), _padding(key_padding_mask, queries))
         answers = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
-        attended = self._tokens_where_asked(self.out_proj(answers.transpose(1, 2).flatten(2)))
+        joined_heads = answers.transpose(1, 2).flatten(2)
+        attended = self._tokens_where_asked(self.out_proj(joined_heads))
         if not need_weights:
             return attended, None
         # The operator above does not return them.
+        weights = self._attention_weights(queries, keys, mask)
+        if average_attn_weights:
+            weights = weights.mean(dim=1)
+        return attended, weights
+
+    def _attention_weights(
+        self, queries: torch.Tensor, keys: torch.Tensor, mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return (batch, heads, tokens, other tokens)."""
         products = queries * self.head_dim**-0.5 @ keys.transpose(-2, -1)
-        weights = torch.softmax(products if mask is None else products + mask, dim=-1)
-        return attended, weights.mean(dim=1) if average_attn_weights else weights
+        if mask is not None:
+            products = products + mask
+        return torch.softmax(products, dim=-1)
 
     def _tokens_where_asked(self, tensor: torch.Tensor) -> torch.Tensor:
         """Change between (batch, tokens, channels) and what the layer takes and returns."""

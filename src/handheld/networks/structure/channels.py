@@ -90,12 +90,14 @@ def channels_of(network: fx.GraphModule) -> Channels:
     for node in network.graph.nodes:
         _visit(walk, node, layers)
     units, pins = walk.variables.dense()
-    outputs = {name: units[ids] for name, ids in walk.makers.items()}
+    made = {name: units[ids] for name, ids in walk.makers.items()}
+    # Units are numbered without gaps; a network without channels has none.
+    count = int(units.max(initial=-1)) + 1
     return Channels(
-        count=int(units.max(initial=-1)) + 1,
+        count=count,
         axes=_units_of_parameters(walk, units),
-        made=outputs,
-        groups=_groups(outputs, pins),
+        made=made,
+        groups=_groups(made, pins),
         lengths=_units_of_lengths(walk, units),
         products=_units_of_products(walk, units),
     )
@@ -164,13 +166,19 @@ def _compute(walk: Walk, node: fx.Node, layers: Mapping[str, nn.Module]) -> None
         if layer is None and node.target in DIVISIONS:
             walk.pieces[node] = pieces_of(Operation(walk, node))
             return
-        axes = operator_axes(walk, node) if layer is None else _layer_axes(walk, node, layer)
+        axes = _axes_of(walk, node, layer)
         require(_fits(axes, shape_of(node)))
     except NoRuleError:
         _unknown(walk, node, layer)
         return
     walk.known[node] = axes
     _inherit(walk, node)
+
+
+def _axes_of(walk: Walk, node: fx.Node, layer: nn.Module | None) -> Axes:
+    if layer is not None:
+        return _layer_axes(walk, node, layer)
+    return operator_axes(walk, node)
 
 
 def _constant(walk: Walk, node: fx.Node) -> None:
@@ -209,8 +217,8 @@ def _layer_axes(walk: Walk, node: fx.Node, layer: nn.Module) -> Axes:
     after = shape_of(node)
     if before is None or after is None:
         raise NoRuleError
-    name = str(node.target)
-    return layer_axes(LayerCall(walk, name, layer, walk.known[source], before, after))
+    call = LayerCall(walk, str(node.target), layer, walk.known[source], before, after)
+    return layer_axes(call)
 
 
 def _unknown(walk: Walk, node: fx.Node, layer: nn.Module | None) -> None:
@@ -263,6 +271,15 @@ def _groups(outputs: Mapping[str, Ids], pins: Mapping[int, str]) -> tuple[Group,
     """Join the layers that share a unit; the first layer of a group is its root, so groups come in
     the network's order.
     """
+    names: dict[int, list[str]] = {}
+    # Roots are numbered as their layers are, so each is first seen in the network's order.
+    for name, root in zip(outputs, _roots_of_layers(outputs), strict=True):
+        names.setdefault(root, []).append(name)
+    return tuple(_group(group, outputs, pins) for group in names.values())
+
+
+def _roots_of_layers(outputs: Mapping[str, Ids]) -> list[int]:
+    """Return one number for all layers that share a unit, for each layer."""
     # A union-find again, of layers in place of channels.
     layers = ChannelVariables()
     numbers = layers.new(len(outputs))
@@ -272,18 +289,15 @@ def _groups(outputs: Mapping[str, Ids], pins: Mapping[int, str]) -> tuple[Group,
         others = sorted({first.setdefault(unit, number) for unit in units.tolist()})
         layers.same(numbers[others], np.full(len(others), number))
     roots, _ = layers.dense()
-    names: dict[int, list[str]] = {}
-    # Roots are numbered as their layers are, so each is first seen in the network's order.
-    for name, root in zip(outputs, roots.tolist(), strict=True):
-        names.setdefault(root, []).append(name)
-    return tuple(_group(group, outputs, pins) for group in names.values())
+    return list(roots.tolist())
 
 
 def _group(layers: list[str], outputs: Mapping[str, Ids], pins: Mapping[int, str]) -> Group:
     units = np.concatenate([outputs[layer] for layer in layers]).tolist()
     # A layer may make a unit twice, and several layers make the same.
     distinct = list(dict.fromkeys(units))
-    return Group(np.array(distinct, np.int64), tuple(layers), _first_reason(distinct, pins))
+    reason = _first_reason(distinct, pins)
+    return Group(np.array(distinct, np.int64), tuple(layers), reason)
 
 
 def _first_reason(units: list[int], pins: Mapping[int, str]) -> str:

@@ -27,15 +27,17 @@ def pieces_of(operation: Operation) -> tuple[Axes, ...]:
         return _unbound(operation)
     axes = operation.axes
     axis = operation.integer(2, "dim", 0) % len(axes)
+    total = length(operation.source, axis)
     key, sizes = _sizes(operation.node)
     is_count = operation.node.target in _CHUNKS
-    lengths = _lengths(sizes, length(operation.source, axis), is_count=is_count)
+    lengths = _lengths(sizes, total, is_count=is_count)
     ids = axes[axis]
     if ids is None:
         return (axes,) * len(lengths)
     if isinstance(sizes, int):
         # A number of pieces stays; the length of each follows its channels.
-        pieces = _equal_pieces(operation, ids, lengths, () if is_count else (key,))
+        path = () if is_count else (key,)
+        pieces = _equal_pieces(operation, ids, lengths, path)
     else:
         pieces = _listed_pieces(operation, ids, lengths, key)
     return tuple(with_axis(axes, axis, piece) for piece in pieces)
@@ -99,12 +101,13 @@ def concatenate(operation: Operation) -> Axes:
     axis = operation.integer(1, "dim", 0)
     require(all(rank_of(source) == rank for source in sources))
     axis %= rank
-    axes: list[Ids | None] = []
     together = _end_to_end(walk, sources, axis)
+    axes: list[Ids | None] = []
     for other, other_length in enumerate(operation.shape):
         if other == axis:
             axes.append(together)
         else:
+            # Counted from behind, as broadcasting does.
             axes.append(joined(walk, sources, other - rank, other_length))
     return tuple(axes)
 

@@ -22,7 +22,8 @@ def macs(network: fx.GraphModule) -> dict[str, int]:
     """
     counts: dict[str, int] = {}
     layers = dict(network.named_modules())
-    batch = (shape_of(input_of(network)) or (1,))[0]
+    shape = shape_of(input_of(network)) or (1,)
+    batch = shape[0]
     for node in network.graph.nodes:
         if node.op == "call_module":
             name = str(node.target)
@@ -61,7 +62,9 @@ def _of_two_products(node: fx.Node) -> tuple[int, ...]:
     value = shape_of(argument(node, 2, "value"))
     if query is None or key is None or value is None:
         return ()
-    return query.numel() * key[-2], query[:-1].numel() * value[-2] * value[-1]
+    scores = query.numel() * key[-2]
+    answers = query[:-1].numel() * value[-2] * value[-1]
+    return scores, answers
 
 
 def _sizes(node: fx.Node) -> torch.Size:
@@ -88,16 +91,25 @@ def _of_recurrence(node: fx.Node, layer: nn.RNNBase) -> int:
 
 
 def _of_attention(node: fx.Node, layer: nn.MultiheadAttention) -> int:
-    # Some call it with one tensor, or with two: the last is then also what is missing.
-    sources = cast(list[fx.Node], [*node.args, *node.args[-1:] * 2][:3])
-    query, key, value = (shape_of(source) or torch.Size([1, 1, 1]) for source in sources)
+    query, key, value = _attention_shapes(node)
     width = layer.embed_dim
     projected = (query.numel() + key.numel() + value.numel()) * width
     batch = _batch_of(query, layer)
     tokens = query[:-1].numel() // batch
     others = key[:-1].numel() // batch
+    # Queries with keys, and their weights with values.
+    looked_up = 2 * batch * tokens * others * width
     returned = query[:-1].numel() * width**2
-    return int(projected + returned + 2 * batch * tokens * others * width)
+    return int(projected + returned + looked_up)
+
+
+def _attention_shapes(node: fx.Node) -> tuple[torch.Size, torch.Size, torch.Size]:
+    """Return the shapes of queries, keys and values."""
+    # Some call it with one tensor, or with two: the last is then also what is missing.
+    sources = cast(list[fx.Node], [*node.args, *node.args[-1:] * 2])
+    unknown = torch.Size([1, 1, 1])
+    query, key, value = (shape_of(source) or unknown for source in sources[:3])
+    return query, key, value
 
 
 def _batch_of(query: torch.Size, layer: nn.MultiheadAttention) -> int:

@@ -13,14 +13,15 @@ from handheld.networks.structure.variables import Axes, Ids, require
 def matmul(operation: Operation) -> Axes:
     """Channels that are multiplied out go together; those of the outer axes stay apart."""
     walk = operation.walk
-    pair = [operation.tensor(0, "input"), operation.tensor(1, "other")]
+    left = operation.tensor(0, "input")
+    right = operation.tensor(1, "other")
     # torch gives a vector an axis for the product and takes it away again.
-    require(all(rank_of(operand) > 1 for operand in pair))
-    *_, rows, inner = walk.known[pair[0]]
-    *_, other_inner, columns = walk.known[pair[1]]
-    inner = walk.same_axis(inner, other_inner, why(walk, *pair))
+    require(rank_of(left) > 1 and rank_of(right) > 1)
+    *_, rows, inner = walk.known[left]
+    *_, other_inner, columns = walk.known[right]
+    inner = walk.same_axis(inner, other_inner, why(walk, left, right))
     # The last two axes are the matrices'; those before are broadcast as in a sum.
-    outer = all_joined(walk, pair, operation.shape, below=2)
+    outer = all_joined(walk, [left, right], operation.shape, below=2)
     walk.products[operation.node] = ((rows, inner, columns),)
     return (*outer, rows, columns)
 
@@ -28,14 +29,17 @@ def matmul(operation: Operation) -> Axes:
 def attention(operation: Operation) -> Axes:
     """Queries and keys lose the same channels; the answers' are those of the values."""
     walk = operation.walk
-    operands = [operation.tensor(n, name) for n, name in enumerate(("query", "key", "value"))]
+    query = operation.tensor(0, "query")
+    key = operation.tensor(1, "key")
+    value = operation.tensor(2, "value")
+    operands = [query, key, value]
     rank = rank_of(operation.node)
     # With fewer axes it would be broadcast, and its tokens belong to several.
     require(all(rank_of(operand) == rank for operand in operands))
     _keep_tokens(operation, operands)
-    *_, queries, query_channels = walk.known[operands[0]]
-    key_channels = walk.known[operands[1]][-1]
-    value_channels = walk.known[operands[2]][-1]
+    *_, queries, query_channels = walk.known[query]
+    *_, key_channels = walk.known[key]
+    *_, value_channels = walk.known[value]
     inner = walk.same_axis(query_channels, key_channels, why(walk, *operands))
     outer = all_joined(walk, operands, operation.shape, below=2)
     # The two products that it is: queries with keys, and their weights with values.
@@ -58,18 +62,18 @@ def _keep_tokens(operation: Operation, operands: list[fx.Node]) -> None:
 
 def layer_norm(operation: Operation) -> Axes:
     """Statistics of the channels that stay."""
-    walk = operation.walk
     source = operation.tensor(0, "input")
     shape = operation.argument(1, "normalized_shape")
     require(isinstance(shape, tuple | list))
-    axes = walk.known[source]
+    axes = operation.walk.known[source]
+    # The last ones of the tensor.
     held = axes[len(axes) - len(shape) :]
     for ids, number in zip(held, shape, strict=True):
         # A number that the network computes follows by itself, but maybe other channels.
         require(ids is None or isinstance(number, int))
     key: int | str = 1 if len(operation.node.args) > 1 else "normalized_shape"
     for index, ids in enumerate(held):
-        walk.follows(operation.node, (key, index), ids)
+        operation.walk.follows(operation.node, (key, index), ids)
         _scale(operation, source, ids, index)
     return axes
 
