@@ -191,10 +191,12 @@ def written(
     seconds = time.time() - float(plan["started"])
     card = card_of(network, plan, table, title=file.title, seconds=seconds)
     progress("export", 0.0, "compiling")
-    files = export(network, file.name, folder, card, _inputs(calibration[:_CALIBRATION]))
+    inputs = _inputs(calibration[:_CALIBRATION])
+    files = export(network, file.name, folder, card, inputs)
     path = folder / f"{file.name}.md"
     write_card(card, files, path)
-    progress("export", 1.0, ", ".join(path.name for path in files.files.values()))
+    names = [written_file.name for written_file in files.files.values()]
+    progress("export", 1.0, ", ".join(names))
     return Training(scores, files, path)
 
 
@@ -235,14 +237,14 @@ def card_of(
 
 def write_card(card: Mapping[str, Any], files: Export, path: Path) -> None:
     """Write a card as Markdown, with the sizes of the files."""
-    learn = card["plan"].get("learn", {})
+    plan = card["plan"]
+    seed = plan.get("learn", {}).get("seed")
     lines = [
         f"# {card['title']}",
         "",
         f"Licence {card['licence']}. {card['parameters']:,} parameters. {card['labels']}.",
         f"Begun {card['hours_since_begun']} hours before this card; "
-        f"{card['plan'].get('steps')} steps, seed {learn.get('seed')}, "
-        f"handheld {card['plan'].get('version')}.",
+        f"{plan.get('steps')} steps, seed {seed}, handheld {plan.get('version')}.",
         "",
         "| precision | file | size |",
         "|---|---|---|",
@@ -264,7 +266,8 @@ def _file_rows(files: Export) -> list[str]:
     """Return a row of Markdown for each file, and why there is none in other precisions."""
     rows = []
     for precision, file in files.files.items():
-        rows.append(f"| {precision} | {file.name} | {file.stat().st_size / 1e6:.2f} MB |")
+        megabytes = file.stat().st_size / 1e6
+        rows.append(f"| {precision} | {file.name} | {megabytes:.2f} MB |")
     for precision, reason in files.refused.items():
         rows.append(f"- no {precision}: {reason}")
     return rows
@@ -292,12 +295,14 @@ def assemble_pack(palm: Path, landmark: Path, folder: Path, *, precision: str = 
     """
     if precision not in PACKED:
         raise InputError(f"precision: expected {', '.join(PACKED)}, got {precision!r}")
+    ending = PRECISIONS[precision]
     palm_run = _NetworkRun(palm, task="palm", name="palm")
     landmark_run = _NetworkRun(landmark, task="landmarks", name="landmark")
-    palm_size = palm_run.copy_network(folder, PRECISIONS[precision])
-    landmark_size = landmark_run.copy_network(folder, PRECISIONS[precision])
+    palm_size = palm_run.copy_network(folder, ending)
+    landmark_size = landmark_run.copy_network(folder, ending)
+    card = f"{palm_run.card()}\n{landmark_run.card()}"
     with atomic_path(folder / "card.md") as temporary:
-        temporary.write_text(palm_run.card() + "\n" + landmark_run.card(), "utf-8")
+        temporary.write_text(card, "utf-8")
     # Last: a folder with it is a pack that can be opened.
     with atomic_path(folder / "pack.toml") as temporary:
         temporary.write_text(_pack_table(palm_size, landmark_size), "utf-8")

@@ -115,11 +115,11 @@ class _Cut:
     cost: float
 
     @classmethod
-    def of(cls, cut: Slim, what: CostKind) -> Self:
+    def of(cls, cut: Slim, cost_kind: CostKind) -> Self:
         """Look at a network that was cut."""
         channels = channels_of(cut.network)
         # A network of no layers would cost nothing, and shares divide by it.
-        cost = max(1.0, cost_of(cut.network, channels, what).total)
+        cost = max(1.0, cost_of(cut.network, channels, cost_kind).total)
         return cls(cut, channels, cost)
 
     @property

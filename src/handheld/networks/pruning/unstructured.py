@@ -160,8 +160,9 @@ def _largest_of_all(sizes: Mapping[str, torch.Tensor], sparsity: float) -> dict[
         flat.append(size.flatten().cpu())
     kept = _largest(torch.cat(flat), sparsity)
     lengths = [size.numel() for size in sizes.values()]
+    pieces = torch.split(kept, lengths)
     masks: dict[str, torch.Tensor] = {}
-    for (name, size), mask in zip(sizes.items(), kept.split(lengths), strict=True):
+    for (name, size), mask in zip(sizes.items(), pieces, strict=True):
         masks[name] = mask.view_as(size).to(size.device)
     return masks
 

@@ -99,8 +99,8 @@ def _grid(source: Axes, lengths: Lengths, block: list[int]) -> Ids:
             shape.append(len(ids))
     # Of two axes of channels a place would belong to two.
     require(len(held) == 1)
-    whole = [lengths[axis] for axis in block]
-    return np.broadcast_to(held[0].reshape(shape), whole)
+    stretched = [lengths[axis] for axis in block]
+    return np.broadcast_to(held[0].reshape(shape), stretched)
 
 
 def _divided(walk: Walk, grid: Ids, *, first: bool) -> tuple[int, Ids]:

@@ -90,14 +90,14 @@ def channels_of(network: fx.GraphModule) -> Channels:
     for node in network.graph.nodes:
         _visit(walk, node, layers)
     units, pins = walk.variables.dense()
-    made = {name: units[ids] for name, ids in walk.makers.items()}
+    outputs = {name: units[ids] for name, ids in walk.makers.items()}
     # Units are numbered without gaps; a network without channels has none.
     count = int(units.max(initial=-1)) + 1
     return Channels(
         count=count,
         axes=_units_of_parameters(walk, units),
-        made=made,
-        groups=_groups(made, pins),
+        made=outputs,
+        groups=_groups(outputs, pins),
         lengths=_units_of_lengths(walk, units),
         products=_units_of_products(walk, units),
     )

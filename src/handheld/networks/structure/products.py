@@ -13,15 +13,15 @@ from handheld.networks.structure.variables import Axes, Ids, require
 def matmul(operation: Operation) -> Axes:
     """Channels that are multiplied out go together; those of the outer axes stay apart."""
     walk = operation.walk
-    left = operation.tensor(0, "input")
-    right = operation.tensor(1, "other")
+    source = operation.tensor(0, "input")
+    other = operation.tensor(1, "other")
     # torch gives a vector an axis for the product and takes it away again.
-    require(rank_of(left) > 1 and rank_of(right) > 1)
-    *_, rows, inner = walk.known[left]
-    *_, other_inner, columns = walk.known[right]
-    inner = walk.same_axis(inner, other_inner, why(walk, left, right))
+    require(rank_of(source) > 1 and rank_of(other) > 1)
+    *_, rows, inner = walk.known[source]
+    *_, other_inner, columns = walk.known[other]
+    inner = walk.same_axis(inner, other_inner, why(walk, source, other))
     # The last two axes are the matrices'; those before are broadcast as in a sum.
-    outer = all_joined(walk, [left, right], operation.shape, below=2)
+    outer = all_joined(walk, [source, other], operation.shape, below=2)
     walk.products[operation.node] = ((rows, inner, columns),)
     return (*outer, rows, columns)
 

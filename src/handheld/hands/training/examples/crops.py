@@ -259,12 +259,14 @@ def mirrored(example: CropExample) -> CropExample:
     points = example.points.copy()
     # Whole coordinates are middles of pixels, so the last pixel's middle is the first one's mirror
     # image.
-    points[:, 0] = (size - 1) / size - points[:, 0]
+    last = (size - 1) / size
+    points[:, 0] = last - points[:, 0]
+    flip = np.array([-1, 1, 1], np.float32)
     return replace(
         example,
         pixels=np.ascontiguousarray(example.pixels[:, ::-1]),
         points=points,
-        world=example.world * np.array([-1, 1, 1], np.float32),
+        world=example.world * flip,
         handedness=1 - example.handedness,
     )
 
@@ -285,9 +287,11 @@ def cut(pixels: Pixels, region: Rect, size: int, rng: np.random.Generator | None
     if rng is not None:
         border = _BORDERS[int(rng.choice(3, p=_BORDER_SHARES))]
         shade = rng.integers(0, 256, 3).tolist()
+    # From the crop's pixels, not from fractions of its side.
+    matrix = region.matrix / (size, size, 1.0)
     cropped = cv2.warpAffine(
         np.asarray(pixels),
-        region.matrix / (size, size, 1.0),
+        matrix,
         (size, size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=border,

@@ -419,14 +419,19 @@ def fixed_scenes(
         empty: pictures without hands.
         rendered: rendered scenes, if the mixture has any.
     """
-    complete = [picture for _, picture in palm_pictures(mixture.photos, split) if picture.judged]
-    pictures = [complete[index] for index in evenly_spaced(len(complete), limit)]
+    pictures = _judged_pictures(mixture.photos, split, limit)
     rng = np.random.default_rng([_JUDGING, mixture.size])
     pictures += [mixture.without_hands(split, rng) for _ in range(empty)]
     if mixture.rendered:
         pictures += _rendered_pictures(mixture, rendered)
     boxed = partial(letterboxed, size=mixture.size, whole_hands=mixture.whole_hands)
     return [boxed(picture) for picture in pictures]
+
+
+def _judged_pictures(photos: PhotoHands, split: Split, limit: int) -> list[PalmPicture]:
+    """Return the photos of which people say that there are no other hands."""
+    complete = [picture for _, picture in palm_pictures(photos, split) if picture.judged]
+    return [complete[index] for index in evenly_spaced(len(complete), limit)]
 
 
 def _rendered_pictures(mixture: PalmMixture, count: int) -> list[PalmPicture]:

@@ -45,7 +45,8 @@ class PixelStore:
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         height, width = self.shapes[index]
         start = self.starts[index]
-        return self.content[start : start + 3 * height * width].reshape(height, width, 3)
+        end = start + 3 * height * width
+        return self.content[start:end].reshape(height, width, 3)
 
     def scale(self, index: int) -> float:
         """Return by what pixels of the original are multiplied to become pixels
@@ -131,9 +132,9 @@ def _read_index(path: Path) -> dict[str, list[Any]] | None:
 
 
 def _write(path: Path, index: Path, names: Sequence[str], pictures: Iterable[Pixels]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     shapes = []
     halvings = []
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         # One after the other: all of them are more than fits into memory.
         for picture in pictures:

@@ -62,19 +62,22 @@ class RenderPool:
         Raises:
             FileError: the file cannot be read or written, or the disk is full.
         """
-        row = index % self.count
         try:
-            stored = self._read(row)
-            if stored is None:
-                stored = self._rendered(row)
-                # At its place in one call: processes that render the same picture write the same.
-                os.pwrite(self._file, stored.tobytes(), row * self._record.itemsize)
+            record = self._stored(index % self.count)[0]
         except OSError as error:
             message = f"{self.path}: cannot be written: {error}; free space, or lower examples.pool"
             raise FileError(message) from error
-        record = stored[0]
-        hands = tuple(_hand(record, number) for number in range(int(record["hands"])))
-        return LabelledPicture(record["pixels"], hands, complete=True)
+        hands = [_hand(record, number) for number in range(int(record["hands"]))]
+        return LabelledPicture(record["pixels"], tuple(hands), complete=True)
+
+    def _stored(self, row: int) -> NDArray[np.void]:
+        """Return a record, which is rendered and written if it is not there."""
+        stored = self._read(row)
+        if stored is None:
+            stored = self._rendered(row)
+            # At its place in one call: processes that render the same picture write the same.
+            os.pwrite(self._file, stored.tobytes(), row * self._record.itemsize)
+        return stored
 
     @property
     def _file(self) -> int:
@@ -108,11 +111,15 @@ class RenderPool:
 
 
 def _put_hand(record: np.void, number: int, hand: LabelledHand) -> None:
-    record["keypoints"][number] = hand.keypoints
     # NaN stands for what is not known: an array has no place for None.
-    record["world"][number] = np.nan if hand.world is None else hand.world
-    record["box"][number] = np.nan if hand.box is None else hand.box
-    record["seen"][number] = 1.0 if hand.visible is None else hand.visible.mean()
+    world = np.nan if hand.world is None else hand.world
+    box = np.nan if hand.box is None else hand.box
+    # Without flags all of it counts as seen.
+    seen = 1.0 if hand.visible is None else hand.visible.mean()
+    record["keypoints"][number] = hand.keypoints
+    record["world"][number] = world
+    record["box"][number] = box
+    record["seen"][number] = seen
     record["right"][number] = hand.handedness == "Right"
 
 

@@ -104,8 +104,8 @@ class LandmarkNetwork(nn.Module):
         self.squeeze = convolution(shape.widths[-1], _SQUEEZED, size=1)
         self.whole = _whole_layer(shape)
         # It is told where each keypoint is seen, or it could not say how far that is off.
-        told = shape.hidden + 2 * _KEYPOINTS
-        self.outputs = nn.Linear(told, sum(_OUTPUTS))
+        inputs = shape.hidden + 2 * _KEYPOINTS
+        self.outputs = nn.Linear(inputs, sum(_OUTPUTS))
         self.register_buffer("grid", _cell_middles(shape.size // _FINE))
         self.grid: Tensor
         initialise(self)

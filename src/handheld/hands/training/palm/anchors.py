@@ -108,8 +108,8 @@ class AnchorGrid:
         free = labels != _PALM
         if not complete:
             # What is near a hand that is known is known too.
-            near = (distances < _NEIGHBOURHOOD * side) & ~around
-            labels[near & free] = _BACKGROUND
+            neighbours = (distances < _NEIGHBOURHOOD * side) & ~around
+            labels[neighbours & free] = _BACKGROUND
         labels[around & free] = _NOTHING
 
     def _distances(self, box: Floats) -> Floats:

@@ -65,9 +65,9 @@ def _draw_picture(sources: RenderSources, random: np.random.Generator) -> Pictur
 def _piece(picture: Picture, random: np.random.Generator, aspect: float) -> Picture:
     """Cut a piece of a given width to height out of a picture."""
     height, width = picture.shape[:2]
-    most = min(height, width / aspect)
+    largest = min(height, width / aspect)
     # At least half of what fits: of less, a photo is a blur when it is enlarged.
-    height_cut = most * random.uniform(0.5, 1)
+    height_cut = largest * random.uniform(0.5, 1)
     columns = max(1, int(height_cut * aspect))
     rows = max(1, int(height_cut))
     y = random.integers(height - rows + 1)

@@ -368,7 +368,7 @@ def _blur(values: Floats, spread: float, step: int = 1) -> Floats:
 def _largest(samples: NDArray[Any]) -> NDArray[Any]:
     """Return the largest sample of each pixel."""
     rows = np.maximum(samples[0::SUPERSAMPLING], samples[1::SUPERSAMPLING])
-    left = rows[:, 0::SUPERSAMPLING]
-    right = rows[:, 1::SUPERSAMPLING]
-    largest: NDArray[Any] = np.maximum(left, right)
+    even = rows[:, 0::SUPERSAMPLING]
+    odd = rows[:, 1::SUPERSAMPLING]
+    largest: NDArray[Any] = np.maximum(even, odd)
     return largest
