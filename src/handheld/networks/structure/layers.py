@@ -148,7 +148,8 @@ def _convolution(call: LayerCall) -> Axes:
     """A convolution, or a transposed one; of places only, and of a batch."""
     layer = call.layer
     _require_batch(call)
-    require(len(call.source) == layer.weight.dim() and places_stay(call.source))
+    rank = len(call.source)
+    require(rank == layer.weight.dim() and places_stay(call.source))
     if _is_depthwise(layer):
         outputs = _depthwise(call)
     elif isinstance(layer, Transposed):
@@ -156,7 +157,8 @@ def _convolution(call: LayerCall) -> Axes:
     else:
         outputs = _grouped(call)
     call.uses("bias", outputs)
-    return (call.source[0], outputs, *[None] * (len(call.source) - 2))
+    batch = call.source[0]
+    return (batch, outputs, *[None] * (rank - 2))
 
 
 def _is_depthwise(layer: Any) -> bool:
@@ -183,16 +185,21 @@ def _transposed(call: LayerCall) -> Ids:
     read = call.source[1]
     if read is not None and groups > 1:
         call.walk.same_pieces(read, groups)
-    call.uses("weight", read, call.walk.same_pieces(outputs, groups))
+    # Its weight begins with all that it reads, and holds what one group makes.
+    of_group = call.walk.same_pieces(outputs, groups)
+    call.uses("weight", read, of_group)
     return outputs
 
 
 def _depthwise(call: LayerCall) -> Ids | None:
     layer = call.layer
     read = call.source[1]
-    outputs = None if read is None else np.repeat(read, layer.out_channels // layer.in_channels)
+    outputs = None
+    if read is not None:
+        outputs = np.repeat(read, layer.out_channels // layer.in_channels)
     # A transposed convolution's weight begins with what it reads.
-    call.uses("weight", read if isinstance(layer, Transposed) else outputs, None)
+    rows = read if isinstance(layer, Transposed) else outputs
+    call.uses("weight", rows, None)
     return outputs
 
 

@@ -91,20 +91,27 @@ def make_plain(network: fx.GraphModule, example: torch.Tensor) -> fx.GraphModule
         CompileError: the network fails on the example.
     """
     writers = Writers(network, example)
-    kept_layers: set[Any] = set()
-    for node in writers.nodes:
-        # A layer is plain or not for all of its calls.
-        if node.op == "call_module" and writers.is_seen(node):
-            kept_layers.add(node.target)
+    kept_layers = _seen_layers(writers)
     for node in writers.nodes:
         is_kept = node.op == "call_module" and node.target in kept_layers
         if is_kept or _plain(node) is None or writers.is_seen(node):
             continue
         source = node.all_input_nodes[0]
         _write_plainly(network, node)
+        # Who read the source before it was written read something else.
         source.replace_all_uses_with(node, partial(writers.is_behind, other=node))
     network.recompile()
     return network
+
+
+def _seen_layers(writers: Writers) -> set[Any]:
+    """Return the layers that write what others see, in any of their calls."""
+    seen: set[Any] = set()
+    for node in writers.nodes:
+        # A layer is plain or not for all of its calls.
+        if node.op == "call_module" and writers.is_seen(node):
+            seen.add(node.target)
+    return seen
 
 
 def without_unread(network: fx.GraphModule) -> fx.GraphModule:
@@ -163,15 +170,21 @@ def _plain(node: fx.Node) -> Any:
         return _PLAIN[target]
     if node.op == "call_module" or _asked(node) is not None:
         return target
+    # By torch's habit: what writes is called as what does not, with an underscore behind.
     name = _name(node).removesuffix("_")
     if node.op == "call_method":
-        # And not an attribute: what requires_grad_ sets is no tensor.
-        if callable(getattr(torch.Tensor, name, None)):
-            return name
-        return None
+        return _plain_method(name)
     if isinstance(target, torch._ops.OpOverload):
-        return getattr(getattr(torch.ops.aten, name, None), target._overloadname, None)
+        overloads = getattr(torch.ops.aten, name, None)
+        return getattr(overloads, target._overloadname, None)
     return getattr(torch, name, getattr(functional, name, None))
+
+
+def _plain_method(name: str) -> str | None:
+    # And not an attribute: what requires_grad_ sets is no tensor.
+    if callable(getattr(torch.Tensor, name, None)):
+        return name
+    return None
 
 
 def _write_plainly(network: fx.GraphModule, node: fx.Node) -> None:

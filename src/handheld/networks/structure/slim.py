@@ -46,9 +46,7 @@ def slim(network: fx.GraphModule, channels: Channels, kept: Ids) -> Slim:
     Raises:
         InputError: a layer would lose all of its channels.
     """
-    # Ids that are no units of this network, or are pinned, change nothing.
-    free = np.concatenate([np.empty(0, np.int64), *(group.units for group in channels.free)])
-    gone = np.setdiff1d(free, kept)
+    gone = _gone(channels, kept)
     _check_layers_stay(channels, gone)
     taken = _taken(channels, gone)
     # The caller goes on with the large one: others are cut from it.
@@ -56,7 +54,17 @@ def slim(network: fx.GraphModule, channels: Channels, kept: Ids) -> Slim:
     replace_tensors(small, _cut(small, taken))
     # Before the shapes: with the old lengths a reshape would fail.
     set_lengths(small, lengths_after(channels, gone))
-    return Slim(with_shapes(small, example_of(network)), taken)
+    shaped = with_shapes(small, example_of(network))
+    return Slim(shaped, taken)
+
+
+def _gone(channels: Channels, kept: Ids) -> Ids:
+    """Return the free units that are not among those that stay."""
+    # Ids that are no units of this network, or are pinned, change nothing.
+    units = [group.units for group in channels.free]
+    # numpy joins nothing to nothing only with an array to begin with.
+    free = np.concatenate([np.empty(0, np.int64), *units])
+    return np.setdiff1d(free, kept)
 
 
 def _check_layers_stay(channels: Channels, gone: Ids) -> None:

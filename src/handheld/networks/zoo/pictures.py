@@ -31,7 +31,9 @@ class PictureShape(NamedTuple):
     def at_side(self, side: int) -> "PictureShape":
         """Return the shape of the same pictures with another shorter side."""
         scale = side / self.side
-        return PictureShape(self.channels, round(self.height * scale), round(self.width * scale))
+        height = round(self.height * scale)
+        width = round(self.width * scale)
+        return PictureShape(self.channels, height, width)
 
 
 # Side of the picture that is projected, at most: half of MNIST's.
@@ -118,19 +120,25 @@ class Projection(nn.Module):
 
 def residual(shape: PictureShape, classes: int, width: int) -> nn.Module:
     """Four stages of ``width`` times 1, 2, 4, 8 channels, two of them with a residual block."""
-    w = width
+    # Made in their order: each draws its weights from the one generator.
     return nn.Sequential(
-        _stem(shape, w),
-        convolution(w, 2 * w),
+        _stem(shape, width),
+        convolution(width, 2 * width),
         nn.MaxPool2d(2),
-        ResidualBlock(convolution(2 * w, 2 * w), convolution(2 * w, 2 * w)),
-        convolution(2 * w, 4 * w),
+        _residual_block(2 * width),
+        convolution(2 * width, 4 * width),
         nn.MaxPool2d(2),
-        convolution(4 * w, 8 * w),
+        convolution(4 * width, 8 * width),
         nn.MaxPool2d(2),
-        ResidualBlock(convolution(8 * w, 8 * w), convolution(8 * w, 8 * w)),
-        *_head(8 * w, classes),
+        _residual_block(8 * width),
+        *_head(8 * width, classes),
     )
+
+
+def _residual_block(channels: int) -> ResidualBlock:
+    first = convolution(channels, channels)
+    second = convolution(channels, channels)
+    return ResidualBlock(first, second)
 
 
 def mobile(shape: PictureShape, classes: int, width: int) -> nn.Module:
@@ -138,26 +146,27 @@ def mobile(shape: PictureShape, classes: int, width: int) -> nn.Module:
     layers = [_stem(shape, width)]
     inputs = width
     for stage, blocks in _MOBILE_STAGES:
+        outputs = stage * width
         for block in range(blocks):
             # Each stage but the first begins with a picture of half the size.
             stride = 2 if block == 0 and stage > 1 else 1
-            layers.append(_inverted(inputs, stage * width, stride))
-            inputs = stage * width
-    return nn.Sequential(*layers, convolution(inputs, 8 * width, 1), *_head(8 * width, classes))
+            layers.append(_inverted(inputs, outputs, stride))
+            inputs = outputs
+    layers.append(convolution(inputs, 8 * width, 1))
+    return nn.Sequential(*layers, *_head(8 * width, classes))
 
 
 def plain(shape: PictureShape, classes: int, width: int) -> nn.Module:
     """Five strided or residual stages of ``width`` times 1, 2, 2, 4, 4 channels: few layers,
     without pooling.
     """
-    w = width
     return nn.Sequential(
-        _stem(shape, w),
-        convolution(w, 2 * w, stride=2),
-        ResidualBlock(convolution(2 * w, 2 * w), convolution(2 * w, 2 * w)),
-        convolution(2 * w, 4 * w, stride=2),
-        convolution(4 * w, 4 * w),
-        *_head(4 * w, classes),
+        _stem(shape, width),
+        convolution(width, 2 * width, stride=2),
+        _residual_block(2 * width),
+        convolution(2 * width, 4 * width, stride=2),
+        convolution(4 * width, 4 * width),
+        *_head(4 * width, classes),
     )
 
 
@@ -166,11 +175,11 @@ def projected(shape: PictureShape, classes: int, width: int) -> nn.Module:
     a ProjectionNet.
     """
     pool = -(-shape.side // _SMALL)
-    inputs = shape.channels * (shape.height // pool) * (shape.width // pool)
+    pixels = (shape.height // pool) * (shape.width // pool)
     return nn.Sequential(
         nn.AvgPool2d(pool),
         nn.Flatten(),
-        Projection(inputs, 16 * width),
+        Projection(shape.channels * pixels, 16 * width),
         nn.Linear(16 * width, 8 * width),
         nn.ReLU(),
         nn.Linear(8 * width, classes),
