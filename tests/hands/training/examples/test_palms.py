@@ -101,7 +101,7 @@ def test_a_photo_that_the_teacher_looked_through_is_background_but_for_its_suspe
     world, monkeypatch
 ):
     """As sets in which nobody says whether there are more hands."""
-    monkeypatch.setattr(palms, "SHIPPED", ())
+    monkeypatch.setattr(palms, "SINGLE", frozenset())
     plain = palm_pictures(read_photo_hands(world.data, world.labels, world.cache), "train")
     assert not any(picture.complete or picture.judged for _, picture in plain)
     with_lines(world.labels, suspects=[[100, 5, 140, 45]])
@@ -119,7 +119,7 @@ def test_a_photo_that_the_teacher_looked_through_is_background_but_for_its_suspe
 
 
 def test_what_a_pack_took_for_hands_is_background(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(palms, "SHIPPED", ())
+    monkeypatch.setattr(palms, "SINGLE", frozenset())
     photos = read_photo_hands(world.data, world.labels, world.cache)
     name = photos.photos[photos.hands["train"][0].picture].name
     path = tmp_path / "mistakes.jsonl"
