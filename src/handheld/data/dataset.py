@@ -83,7 +83,7 @@ class Dataset:
         """Return how many of these examples' inputs another data set has too, bit for bit."""
         # By digests: pictures of a large set would not fit a second time.
         known = set(_keys(other.inputs))
-        return sum(key in known for key in _keys(self.inputs))
+        return sum(map(known.__contains__, _keys(self.inputs)))
 
     def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> "Dataset":
         """Return some of the examples, in the order given."""
@@ -131,7 +131,9 @@ class Dataset:
         if not len(single):
             return
         names = [self.classes[label] for label in single]
-        if len(single) > _MAX_DISTINCT * len(self) and all(map(_is_number, names)):
+        are_many = len(single) > _MAX_DISTINCT * len(self)
+        # Names too may be many and stand once; only numbers are taken for a quantity.
+        if are_many and all(map(_is_number, names)):
             raise InputError(
                 f"{len(single)} of {len(self)} examples have a label that no other has: expected "
                 "classes; a quantity is to be put into a few ranges first"
@@ -162,6 +164,7 @@ class Splits:
     def __post_init__(self) -> None:
         splits = {"train": self.train, "valid": self.valid, "test": self.test}
         for name, split in splits.items():
+            # Empty first: what was left out explains more than a form that differs.
             if not len(split):
                 raise InputError(f"the {name} split is empty{_why(self.skipped)}")
             if split.classes != self.train.classes:
@@ -260,7 +263,9 @@ def _require_whole_texts(texts: Sequence[str]) -> None:
 
 def _drawn_count(count: int, fraction: float) -> int:
     """Return how many of a class are drawn: one at least, and never all."""
-    return max(0, min(count - 1, max(1, round(fraction * count))))
+    drawn = max(1, round(fraction * count))
+    # Of a class without examples count - 1 is below 0.
+    return max(0, min(count - 1, drawn))
 
 
 def _is_number(name: str) -> bool:
@@ -318,7 +323,7 @@ def _overlaps(splits: Splits) -> list[str]:
         overlap_note(splits.train, splits.test, "test"),
         overlap_note(splits.valid, splits.test, "test", "validation"),
     )
-    return [note for note in notes if note]
+    return list(filter(None, notes))
 
 
 def _keys(inputs: NDArray[Any] | tuple[str, ...]) -> Iterable[Hashable]:
