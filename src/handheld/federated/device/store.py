@@ -58,14 +58,19 @@ class _Form:
     @property
     def lengths(self) -> tuple[int, ...]:
         """The shape as numbers."""
-        return tuple(int(length) for length in self.shape.split(",") if length)
+        # Of a single number the shape is an empty text.
+        lengths = filter(None, self.shape.split(","))
+        return tuple(map(int, lengths))
 
     def is_whole(self, blob: bytes) -> bool:
         """Whether bytes hold as many numbers, all of them finite."""
         dtype = np.dtype(self.dtype)
         if len(blob) != dtype.itemsize * math.prod(self.lengths):
             return False
-        return dtype.kind != "f" or bool(np.isfinite(np.frombuffer(blob, dtype)).all())
+        if dtype.kind != "f":
+            return True
+        numbers = np.frombuffer(blob, dtype)
+        return bool(np.isfinite(numbers).all())
 
     def stacked(self, blobs: Sequence[bytes]) -> NDArray[np.generic]:
         """Return the arrays that bytes hold as one, with a first dimension more."""
@@ -133,7 +138,8 @@ class ExampleStore:
     def __len__(self) -> int:
         """Return how many examples there are, the aged ones counted until the next use."""
         with self._open() as connection:
-            return int(connection.execute("select count(*) from examples").fetchone()[0])
+            (count,) = connection.execute("select count(*) from examples").fetchone()
+        return int(count)
 
     def add(self, value: NDArray[np.generic], target: NDArray[np.generic] | int) -> None:
         """Keep an example.
@@ -187,9 +193,8 @@ class ExampleStore:
                 len(rows) - len(intact),
                 len(rows),
             )
-        return Examples(
-            inputs.stacked([row[0] for row in intact]), targets.stacked([row[1] for row in intact])
-        )
+        input_blobs, target_blobs = zip(*intact, strict=True)
+        return Examples(inputs.stacked(input_blobs), targets.stacked(target_blobs))
 
     def forget(self) -> None:
         """Remove everything."""

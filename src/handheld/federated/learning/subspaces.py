@@ -138,9 +138,10 @@ class LowRankMatrix:
         """Return the numbers of the array that a factor tells."""
         if self.basis is None:
             return factor
-        upright = self.basis @ factor.view(self.basis.shape[1], -1)
+        matrix = self.basis @ factor.view(self.basis.shape[1], -1)
         # Where rows are fewer than columns the matrix lay on its side.
-        matrix = upright if len(upright) == self.shape[0] else upright.T
+        if len(matrix) != self.shape[0]:
+            matrix = matrix.T
         return matrix.flatten()
 
 

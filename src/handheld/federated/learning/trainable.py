@@ -54,7 +54,9 @@ class TrainableModule:
 
         Without statistics its own are used as they are.
         """
-        values = self.layout.statistics.of(self.module) if statistics is None else statistics
+        values = statistics
+        if values is None:
+            values = self.layout.statistics.of(self.module)
         # Gradients are bound too: those of an earlier device must not be left in the module.
         gradients = torch.zeros(len(self.layout.weights))
         self.layout.bind(self.module.eval(), torch.from_numpy(weights.copy()), gradients, values)
@@ -121,5 +123,8 @@ def batch_of(
 
 
 def _tensor(values: NDArray[np.generic]) -> torch.Tensor:
-    dtype = np.float32 if values.dtype.kind == "f" else np.int64
+    # Torch's layers take floats of 32 bits, its losses and embeddings whole numbers of 64.
+    dtype: type[np.generic] = np.int64
+    if values.dtype.kind == "f":
+        dtype = np.float32
     return torch.from_numpy(np.ascontiguousarray(values, dtype))

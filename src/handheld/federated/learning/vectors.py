@@ -278,7 +278,8 @@ def _statistics_of(
         if isinstance(layer, _NormBase):
             names = {f"{prefix}.{name}".lstrip(".") for name, _ in layer.named_buffers()}
             of_norms |= names
-            moving |= names if _learns_means(layer) and not fixed else set()
+            if _learns_means(layer) and not fixed:
+                moving |= names
     if forward is not None and not of_norms.issuperset(buffers):
         # Of layers that are not torch's only a forward pass tells.
         moving |= _moved(copy, forward) - of_norms

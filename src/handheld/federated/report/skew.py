@@ -45,7 +45,9 @@ def picture(partition: Partition, labels: NDArray[np.int64] | None, width: int) 
     shown = ranked[ranks]
     bars = [ChartBar(size, f"{size:,} examples") for size in partition.sizes[shown].tolist()]
     up = AxisWords(f"examples of {len(shown)} users", "{:,.0f}".format)
-    rows = [] if labels is None else _classes(partition, labels, shown)
+    rows: list[HeatRow] = []
+    if labels is not None:
+        rows = _classes(partition, labels, shown)
     return draw_bars(bars, "Whose the examples are", width=width, height=_BARS, up=up, rows=rows)
 
 

@@ -67,8 +67,10 @@ def choose(setup: RunSetup, task: ClientTask, clock: float, payload: Payload) ->
     leaves = rng.random(len(asked)) < devices.dropout_rate
     sent = asked[~leaves]
     seconds = np.array([setup.seconds(int(user), payload) for user in sent])
-    # Of a Poisson cohort all who were drawn may answer.
-    most_answers = len(asked) if plan.sampling == "poisson" else plan.cohort
+    most_answers = plan.cohort
+    if plan.sampling == "poisson":
+        # Of a Poisson cohort all who were drawn may answer.
+        most_answers = len(asked)
     # Stable: of devices that take as long, the same are first on every machine.
     fastest = np.argsort(seconds, kind="stable")
     in_time = fastest[seconds[fastest] <= devices.deadline][:most_answers]
@@ -79,13 +81,9 @@ def choose(setup: RunSetup, task: ClientTask, clock: float, payload: Payload) ->
     lasts = devices.deadline
     if devices.deadline == math.inf or (is_full and not until_deadline):
         lasts = float(seconds[in_time].max(initial=0.0))
-    return Cohort(
-        asked,
-        np.sort(sent[in_time]),
-        sent,
-        waited + lasts,
-        len(in_time) >= round(devices.min_report_fraction * plan.cohort),
-    )
+    required = round(devices.min_report_fraction * plan.cohort)
+    is_enough = len(in_time) >= required
+    return Cohort(asked, np.sort(sent[in_time]), sent, waited + lasts, is_enough)
 
 
 def _asked(
@@ -102,7 +100,9 @@ def _asked(
         # Nobody waits for others to be ready: whether one device is drawn must change nothing
         # about who else answers.
         asked = drawn[devices.are_ready(drawn, clock, rng)]
-        return asked, 0.0 if len(asked) else _MINUTE
+        if not len(asked):
+            return asked, _MINUTE
+        return asked, 0.0
     if devices.ready >= 1:
         asked = rng.choice(population, min(count, population), replace=False)
         return asked.astype(np.int64), 0.0

@@ -39,6 +39,7 @@ def arrivals_round(
     arrivals = _Arrivals.of(setup, now, Payload(down, setup.upload))
     states = {**now.versions, now.state.round: now.state}
     jobs = []
+    # In order, so that sums are the same whoever came first.
     for version in sorted({flight.version for flight in arrivals.came}):
         users = [flight.user for flight in arrivals.came if flight.version == version]
         # The paper's weight of an update that is as many steps old.
@@ -125,7 +126,9 @@ class _Arrivals:
         order = rng.permutation(setup.population)[: len(busy) + _TRIES]
         free = np.array([user for user in order if user not in busy])
         ready = free[plan.devices.are_ready(free, self.clock, rng)]
-        user = int(ready[0] if len(ready) else free[0])
+        if not len(ready):
+            ready = free
+        user = int(ready[0])
         ends = self.clock + setup.seconds(user, payload)
         leaves = bool(rng.random() < plan.devices.dropout_rate)
         return Flight(ends, self.started, user, version, leaves)

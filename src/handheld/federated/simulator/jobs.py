@@ -107,7 +107,7 @@ class ClientJob:
             collector = _Collector(self, stages)
             for start in range(0, len(self.users), learner.at_once):
                 users = self.users[start : start + learner.at_once]
-                states = [self._algorithm_state(user) for user in users]
+                states = list(map(self._algorithm_state, users))
                 answers = learner.learn(self.task, users, states)
                 for user, state, learned in zip(users, states, answers, strict=True):
                     collector.add(user, state, learned)
@@ -164,8 +164,10 @@ class _Collector:
             change = np.zeros_like(job.task.state.weights)
             stage_seeds = seeds(job.task, user)
             update = self._stages.on_nothing(self._facts, job.memory, stage_seeds)
-        # What a device claims to have is limited, or one could set the mean.
-        weight = min(learned.weight, job.max_weight) if job.max_weight else 1.0
+        weight = 1.0
+        if job.max_weight:
+            # What a device claims to have is limited, or one could set the mean.
+            weight = min(learned.weight, job.max_weight)
         extra = None
         if state is not None:
             self._states[user] = job.task.algorithm.keep(
@@ -213,7 +215,9 @@ class _Collector:
 
     def _add_statistics(self, learned: Learned, weight: float) -> None:
         total = Total.of(learned.statistics, weight)
-        self._statistics = total if self._statistics is None else self._statistics + total
+        if self._statistics is not None:
+            total = self._statistics + total
+        self._statistics = total
         if self._job.keep_changes:
             self._held_statistics.append(learned.statistics.astype(np.float32))
         # They travel as float32, as weights do.
@@ -271,10 +275,10 @@ def _stacked(vectors: Sequence[Floats]) -> Floats | None:
 def _one_thread() -> Iterator[None]:
     # A learner without torch must not import it for this.
     torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else 1
-    if torch is None or before == 1:
+    if torch is None or torch.get_num_threads() == 1:
         yield
         return
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield

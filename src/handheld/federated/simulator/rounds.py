@@ -89,8 +89,13 @@ def simulate(  # noqa: PLR0913  # options by keyword, each by itself
     with naming_own_code():
         # Whatever the user's classes raise here is named, before anything is written.
         setup = _setup(plan, learner)
-        identity = identity_of(plan, learner) if out else {}
-    with _Keeper(None if out is None else Path(out), identity) as keeper:
+        folder = None
+        identity: Identity = {}
+        if out is not None:
+            folder = Path(out)
+            # Only where it is kept: digests of all data take a while.
+            identity = identity_of(plan, learner)
+    with _Keeper(folder, identity) as keeper:
         with naming_own_code():
             now = keeper.load(len(learner.start())) or _first(setup)
         now = replace(now, rows=_of_this_delta(setup, now.rows))
@@ -183,7 +188,9 @@ class _Loop:
             StoppedRunError: a round that came to nothing, after which the run must not go on.
         """
         plan = self.setup.plan
-        one_more = _round if plan.buffer_size is None else arrivals_round
+        one_more = _round
+        if plan.buffer_size is not None:
+            one_more = arrivals_round
         ended = False
         while not ended:
             with naming_own_code():
@@ -288,7 +295,9 @@ def _require_population(plan: Plan, population: int) -> None:
             f"algorithm.population: expected {population}, the number of devices, got {expected}:"
             " leave it out"
         )
-    may_answer = population if plan.sampling == "poisson" else min(plan.cohort, population)
+    may_answer = population
+    if plan.sampling == "fixed":
+        may_answer = min(plan.cohort, population)
     for stage in plan.stages:
         if isinstance(stage, WholeNumbers) and stage.clients < may_answer:
             raise InputError(

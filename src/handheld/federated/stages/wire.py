@@ -60,7 +60,9 @@ class Structured(PlainStage):
             raise InputError(
                 "structured: updates are of something else than weights here: let it come first"
             )
-        bound = None if facts.bound is None else facts.bound * _ROTATED
+        bound = facts.bound
+        if bound is not None:
+            bound *= _ROTATED
         return replace(facts, bound=longest(self.then, bound), shapes=())
 
     def on_update(

@@ -54,7 +54,10 @@ class Stochastic:
         ends = []
         packed = []
         x = checked(x)
-        for number, block in enumerate(rotated(x, seed) if self.rotate else filled(x)):
+        some_blocks = filled(x)
+        if self.rotate:
+            some_blocks = rotated(x, seed)
+        for number, block in enumerate(some_blocks):
             low, high = self._ends(block)
             ends.append((low, high))
             packed.append(self._packed(block, low, high, seed_of(seed, number, _ROUNDING)))

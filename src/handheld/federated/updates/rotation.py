@@ -48,7 +48,9 @@ def filled(x: Floats) -> Iterator[Floats]:
     for block, size in zip(_cut(x, sizes), sizes, strict=True):
         # Only the last block lacks numbers; others are not copied.
         missing = size - len(block)
-        yield np.append(block, np.zeros(missing, np.float32)) if missing else block
+        if missing:
+            block = np.append(block, np.zeros(missing, np.float32))
+        yield block
 
 
 def rotated(x: Floats, seed: int) -> Iterator[Floats]:
