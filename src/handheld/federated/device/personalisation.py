@@ -198,7 +198,8 @@ class _Fitting:
         if layers == "head":
             head = _Head(self.model.layout.weights.names)
         task = ClientTask(self.shared, FedAvg(), self.settings.work, self.seed, head)
-        learned = Descent(self.model, task, user=0).learn(self.examples, rows, self.goes_on)
+        descent = Descent(self.model, task, user=0)
+        learned = descent.learn(self.examples, rows, self.goes_on)
         moved = learned.statistics - self.shared.statistics
         if head is not None:
             # What the head is given must stay what it was for the shared model.
@@ -260,7 +261,8 @@ class _Folds:
         """Return the best candidate, or the shared model where none is better by more than luck."""
         fitting = self._fitting
         shared = ExampleScores.join(self._shared)
-        candidates = {key: ExampleScores.join(tried) for key, tried in self._candidates.items()}
+        joined = map(ExampleScores.join, self._candidates.values())
+        candidates = dict(zip(self._candidates, joined, strict=True))
         layers, share = min(candidates, key=lambda key: _mean_loss(candidates[key]))
         best = candidates[layers, share]
         state = fitting.moved(self._means[layers], share)

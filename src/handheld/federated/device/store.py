@@ -121,16 +121,7 @@ class ExampleStore:
         self.bytes = megabytes * 1e6
         self.seconds = days * _DAY
         self._clock = clock
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Its owner's alone from the first moment on: SQLite would make it for all to read.
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-            require_file(self.path)
-        except (OSError, ValueError) as error:  # ValueError: its name holds a NUL
-            reason = getattr(error, "strerror", None) or error
-            raise InputError(
-                f"{self.path} cannot be used as a store of examples: {reason}"
-            ) from error
+        _make_file(self.path)
         with self._open() as connection:
             # Here, and not with the first example, a file that is something else is refused.
             connection.executescript(_TABLES)
@@ -270,3 +261,15 @@ def _require_form(connection: sqlite3.Connection, name: str, form: _Form) -> Non
 def _forms(connection: sqlite3.Connection) -> dict[str, _Form]:
     rows = connection.execute("select what, type, shape from kind")
     return {name: _Form(dtype, shape) for name, dtype, shape in rows}
+
+
+def _make_file(path: Path) -> None:
+    """Make the file of a store unless it is there. Raises :class:`InputError`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Its owner's alone from the first moment on: SQLite would make it for all to read.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        require_file(path)
+    except (OSError, ValueError) as error:  # ValueError: its name holds a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be used as a store of examples: {reason}") from error

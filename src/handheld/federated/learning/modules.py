@@ -206,7 +206,8 @@ class ModuleLearner:
 
         Raises :class:`TrainingError` where the module, the loss or a metric raises.
         """
-        return per_user(self._scores(state, self.users.examples, "devices'"), self.users.partition)
+        scores = self._scores(state, self.users.examples, "devices'")
+        return per_user(scores, self.users.partition)
 
     def fresh(self) -> nn.Module:
         """Return a copy of the module as it was given."""
@@ -269,7 +270,8 @@ class ModuleLearner:
         self._plain.restore(self.module)
         rows = self.users.partition.of(user)
         try:
-            return Descent(self.model, task, user, state).learn(self.users.examples, rows)
+            descent = Descent(self.model, task, user, state)
+            return descent.learn(self.users.examples, rows)
         except MemoryError:
             raise
         except Exception as error:  # whatever a user's module raises on one device's examples
@@ -286,7 +288,8 @@ class ModuleLearner:
         rows = self.users.partition.indices
         if not len(rows):
             return []
-        starts = (0, len(rows) // 2, max(0, len(rows) - _SAMPLE))
+        last = max(0, len(rows) - _SAMPLE)
+        starts = (0, len(rows) // 2, last)
         return [rows[start : start + _SAMPLE] for start in starts]
 
     def _try_test(self, test: Examples) -> None:

@@ -132,7 +132,8 @@ class LowRankMatrix:
         if self.basis is None:
             return array
         # A product with orthonormal columns is the projection on them.
-        return (self.basis.T @ _upright(array.view(self.shape[0], -1))).flatten()
+        matrix = _upright(array.view(self.shape[0], -1))
+        return (self.basis.T @ matrix).flatten()
 
     def expand(self, factor: torch.Tensor) -> torch.Tensor:
         """Return the numbers of the array that a factor tells."""

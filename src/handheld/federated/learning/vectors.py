@@ -64,7 +64,8 @@ class Vector:
     def of(self, module: nn.Module) -> NDArray[np.float32]:
         """Return a module's weights, (n,)."""
         parameters = dict(module.named_parameters())
-        return np.concatenate([parameters[name].detach().numpy().ravel() for name in self.shapes])
+        tensors = map(parameters.__getitem__, self.shapes)
+        return np.concatenate([tensor.detach().numpy().ravel() for tensor in tensors])
 
     def views(self, vector: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the weights that lie in a vector (n,), by name, without a copy."""
@@ -130,9 +131,8 @@ class Statistics:
         if not self.shapes:
             return np.empty(0)
         buffers = dict(module.named_buffers())
-        return np.concatenate(
-            [buffers[name].detach().to(torch.float64).numpy().ravel() for name in self.shapes]
-        )
+        tensors = [buffers[name].detach().to(torch.float64) for name in self.shapes]
+        return np.concatenate([tensor.numpy().ravel() for tensor in tensors])
 
     def put(self, module: nn.Module, values: Doubles) -> None:
         """Give a module statistics (m,). Raises :class:`InputError` for another number of them."""

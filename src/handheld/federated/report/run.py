@@ -58,7 +58,8 @@ def write_run(
         )
     population = len(learner.examples)
     # By the rounds that were, which may be fewer than planned.
-    promised = plan.promised(population, len(run.rows), int(run.times.max(initial=0)))
+    times = int(run.times.max(initial=0))
+    promised = plan.promised(population, len(run.rows), times)
     folder.mkdir(parents=True, exist_ok=True)
     _write_model(folder / _MODEL, learner, run)
     write_parquet(folder / _ROUNDS, run.rows)

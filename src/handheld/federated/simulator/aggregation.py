@@ -115,7 +115,8 @@ def jobs_of(
     plan = setup.plan
     examples = setup.examples[users]
     # The longest first, so that no worker begins one when the others are done.
-    ranked: list[int] = users[np.argsort(-examples, kind="stable")].tolist()
+    order = np.argsort(-examples, kind="stable")
+    ranked: list[int] = users[order].tolist()
     # Nothing is weighed where all devices count alike.
     max_weight = 0.0
     if ranked and not plan.alike:

@@ -75,15 +75,23 @@ def choose(setup: RunSetup, task: ClientTask, clock: float, payload: Payload) ->
     fastest = np.argsort(seconds, kind="stable")
     in_time = fastest[seconds[fastest] <= devices.deadline][:most_answers]
     is_full = len(in_time) >= min(most_answers, len(asked))
-    # Where noise hides devices' data, the clock, and who is ready by it, must not tell of it: then
-    # each round lasts until the deadline.
-    until_deadline = plan.promises and devices.own_hours
     lasts = devices.deadline
-    if devices.deadline == math.inf or (is_full and not until_deadline):
+    if _ends_with_last_answer(setup, is_full=is_full):
         lasts = float(seconds[in_time].max(initial=0.0))
     required = round(devices.min_report_fraction * plan.cohort)
     is_enough = len(in_time) >= required
     return Cohort(asked, np.sort(sent[in_time]), sent, waited + lasts, is_enough)
+
+
+def _ends_with_last_answer(setup: RunSetup, *, is_full: bool) -> bool:
+    """Whether a round ends before its deadline; ``is_full``: all answered that may."""
+    devices = setup.plan.devices
+    if devices.deadline == math.inf:
+        return True
+    # Where noise hides devices' data, the clock, and who is ready by it, must not tell of it: then
+    # each round lasts until the deadline.
+    until_deadline = setup.plan.promises and devices.own_hours
+    return is_full and not until_deadline
 
 
 def _asked(

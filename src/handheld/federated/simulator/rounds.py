@@ -179,7 +179,9 @@ class _Loop:
         """Whether no round is left, or what is known is good enough."""
         if self.now.state.round >= self.setup.plan.rounds:
             return True
-        return bool(self.until and self.now.rows and self.until(self.now.rows[-1]))
+        if self.until is None or not self.now.rows:
+            return False
+        return bool(self.until(self.now.rows[-1]))
 
     def go(self, machines: SimulationBackend) -> None:
         """Go through the rounds that are left.
@@ -283,8 +285,9 @@ def _require_robust(plan: Plan, population: int) -> None:
                 " numbers work on"
             )
     if plan.sampling == "fixed":
+        clients = min(plan.cohort, population)
         # Raises where all are too few.
-        plan.robust.mean(np.zeros((min(plan.cohort, population), 1), np.float32))
+        plan.robust.mean(np.zeros((clients, 1), np.float32))
 
 
 def _require_population(plan: Plan, population: int) -> None:
@@ -323,7 +326,8 @@ def _round(
     """Return what is known after one more round, and why updates were rejected in it."""
     task, down = setup.task(now.state)
     cohort = choose(setup, task, now.clock, Payload(down, setup.upload))
-    results = RoundResults.of(backend.results(jobs_of(setup, task, now, cohort.users)))
+    jobs = jobs_of(setup, task, now, cohort.users)
+    results = RoundResults.of(backend.results(jobs))
     # Who is too late, or answers in a round that is given up, has sent an update all the same.
     unused = len(cohort.sent) - len(cohort.users)
     figures = {

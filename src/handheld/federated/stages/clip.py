@@ -89,6 +89,7 @@ class AdaptiveClip(PlainStage):
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that lengths are bounded."""
         facts.require("adaptive clip", modular=False, single=True, equal=True)
+        # An update, and beside it half a mark, at right angles to each other.
         bound = float(memory["length"]) * math.hypot(1, self._mark(facts) / 2)
         return replace(facts, bound=bound, steady=False, count=facts.count + 1, shapes=())
 

@@ -120,8 +120,11 @@ class Eden:
         for number, (size, scale) in enumerate(zip(sizes, scales, strict=True)):
             codes = np.empty(size, np.uint8)
             end = start + size * self.bits // 8
-            _kernels.unpack(np.frombuffer(content, np.uint8, end - start, start), self.bits, codes)
-            block = (centres * np.float32(abs(scale))).take(codes)
+            packed = np.frombuffer(content, np.uint8, end - start, start)
+            _kernels.unpack(packed, self.bits, codes)
+            # The few levels are scaled, not the many numbers.
+            levels_of_block = centres * np.float32(abs(scale))
+            block = levels_of_block.take(codes)
             # A scale may be -0.0, of a block of zeros.
             if np.signbit(scale):
                 block = rotated_back_once(block, seed, number)

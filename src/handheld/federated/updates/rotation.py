@@ -81,7 +81,8 @@ def rotated_back(rotated_blocks: Iterator[Floats], count: int, seed: int) -> Flo
     pairs = zip(blocks(count), rotated_blocks, strict=True)
     for number, (size, block) in enumerate(pairs):
         # The last block was filled up with zeros, which are cut off.
-        x[start : start + size] = _back(block, seed_of(seed, number))[: count - start]
+        plain = _back(block, seed_of(seed, number))
+        x[start : start + size] = plain[: count - start]
         start += size
     return x
 
