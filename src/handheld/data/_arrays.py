@@ -1,6 +1,8 @@
 """``.npz`` files."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,11 +41,20 @@ class _Archive:
     @property
     def suffixes(self) -> list[str]:
         """What follows ``x_`` in the names of arrays."""
-        return [name.removeprefix("x_") for name in sorted(self.arrays) if name.startswith("x_")]
+        names = sorted(self.arrays)
+        return [name.removeprefix("x_") for name in names if name.startswith("x_")]
 
     def error(self, problem: str) -> InputError:
         """Return an error that names the file."""
         return InputError(f"{self.path}: {problem}")
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Name the file in errors of what knows nothing of files."""
+        try:
+            yield
+        except InputError as error:
+            raise self.error(str(error)) from error
 
 
 def read_npz(path: Path, options: LoadOptions) -> RawSplits:
@@ -68,10 +79,8 @@ def read_npz(path: Path, options: LoadOptions) -> RawSplits:
     inputs = _inputs(inputs, options, archive)
     data = {}
     for split in suffixes:
-        try:
+        with archive.named():
             data[split] = Dataset(inputs[split], labels[split], classes)
-        except InputError as error:
-            raise archive.error(str(error)) from error
     # Who says what is white knows that the pictures are dark.
     if options.white is None:
         notes = (*notes, *_dark_note(inputs))
@@ -80,13 +89,18 @@ def read_npz(path: Path, options: LoadOptions) -> RawSplits:
 
 def _dark_note(inputs: Arrays) -> tuple[str, ...]:
     """Return what to say of pictures that are nearly black, as masks of 0 and 1 in uint8 are."""
-    pictures = [array for array in inputs.values() if array.dtype == np.uint8 and array.ndim == 4]
+    pictures = list(filter(_has_bytes, inputs.values()))
     count = sum(map(len, pictures))
     brightest = max(map(brightest_of, pictures), default=0)
     if not 0 < brightest < DARK:
         return ()
     brightness = f"the brightest of all {count} pictures has {brightest} of 255"
     return (f"{brightness}: white={brightest} (white = {brightest} under [data]) makes that white",)
+
+
+def _has_bytes(array: NDArray[Any]) -> bool:
+    """Whether an array holds pictures, as they are once they were read."""
+    return array.dtype == np.uint8 and array.ndim == _MAX_AXES
 
 
 def _read_archive(path: Path) -> _Archive:
@@ -158,10 +172,8 @@ def _classes(
     """Return the names of the classes, the labels as indices into them, and notes."""
     if "classes" in archive.arrays:
         return _class_names(archive), labels, ()
-    try:
+    with archive.named():
         return numbered(labels)
-    except InputError as error:
-        raise archive.error(str(error)) from error
 
 
 def _class_names(archive: _Archive) -> tuple[str, ...]:

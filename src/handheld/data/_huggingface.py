@@ -281,7 +281,8 @@ def _texts(rows: Rows, labels: _Labels, folder: Path) -> tuple[Dataset, list[Ski
             continue
         texts.append(text)
         indices.append(labels.indices[label])
-    return Dataset(tuple(texts), np.array(indices, dtype=np.int64), labels.classes), skipped
+    data = Dataset(tuple(texts), np.array(indices, np.int64), labels.classes)
+    return data, skipped
 
 
 def _joined(columns: Sequence[str | None]) -> str:

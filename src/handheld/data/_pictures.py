@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -53,12 +54,17 @@ def decode(
     odd = _odd_sizes(pictures, names)
     for index, reason in odd.items():
         skipped.append(Skipped(names[index], reason))
-    # From the last on, so that the others keep their numbers.
-    for index in sorted(odd, reverse=True):
-        del pictures[index]
-        del labels[index]
+    _drop(odd, pictures, labels)
     stacked = _stacked(pictures, options)
     return Dataset(stacked, np.array(labels, np.int64), classes), skipped
+
+
+def _drop(odd: Iterable[int], *lists: list[Any]) -> None:
+    """Take the same entries out of several lists."""
+    # From the last on, so that the others keep their numbers.
+    for index in sorted(odd, reverse=True):
+        for values in lists:
+            del values[index]
 
 
 def _decoded(content: bytes, name: str, options: LoadOptions) -> Picture:

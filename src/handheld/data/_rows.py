@@ -191,7 +191,9 @@ def _first_line(lines: Sequence[str]) -> str:
 def _quoted_rows(text: str, path: Path) -> Iterator[TableRow]:
     # The limit is one for the process, and only ever raised: a field may be as long as the file.
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=_delimiter(text))
+    # Ends of lines as they are: those within quotation marks belong to their text.
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, strict=True, delimiter=_delimiter(text))
     line = 1
     try:
         for fields in reader:

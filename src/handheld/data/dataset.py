@@ -64,7 +64,9 @@ class Dataset:
     @property
     def counts(self) -> NDArray[np.int64]:
         """(classes,) examples of each class."""
-        return np.bincount(self.labels, minlength=len(self.classes)).astype(np.int64)
+        # Also of classes behind the last one that occurs.
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        return counts.astype(np.int64)
 
     @property
     def digest(self) -> str:
@@ -123,7 +125,8 @@ class Dataset:
         for label, count in enumerate(self.counts.tolist()):
             members = rng.permutation(np.flatnonzero(self.labels == label))
             is_drawn[members[: _drawn_count(count, fraction)]] = True
-        return self.subset(np.flatnonzero(~is_drawn)), self.subset(np.flatnonzero(is_drawn))
+        others = self.subset(np.flatnonzero(~is_drawn))
+        return others, self.subset(np.flatnonzero(is_drawn))
 
     def _require_several(self) -> None:
         """Raise :class:`InputError` where a class has one example, which cannot be divided."""
@@ -243,7 +246,8 @@ def _check_classes(classes: Sequence[str]) -> None:
 def _require_finite(inputs: NDArray[Any]) -> None:
     """Raise :class:`InputError` for the first example that holds no numbers."""
     if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
-        is_finite = np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1)
+        rows = inputs.reshape(len(inputs), -1)
+        is_finite = np.isfinite(rows).all(axis=1)
         first = int(np.flatnonzero(~is_finite)[0])
         raise InputError(f"example {first} holds values that are not finite")
 

@@ -113,12 +113,17 @@ def windows(
         train_text, test_text = _split_text(texts[user], test)
         trains.append(_windows(train_text, length))
         tests.append(_windows(test_text, length))
-    ends = np.cumsum(list(map(len, trains)))
-    offsets = np.concatenate([[0], ends]).astype(np.int64)
-    partition = Partition(np.arange(offsets[-1]), offsets, tuple(users))
+    partition = _one_after_another(users, trains)
     inputs, targets = _inputs_and_targets(np.concatenate(trains))
     test_inputs, test_targets = _inputs_and_targets(np.concatenate(tests))
     return Windows(inputs, targets, partition, test_inputs, test_targets)
+
+
+def _one_after_another(users: Sequence[str], cuts: Sequence[NDArray[np.int64]]) -> Partition:
+    """Return whose the windows are, where each user's follow those of the user before."""
+    ends = np.cumsum(list(map(len, cuts)))
+    offsets = np.concatenate([[0], ends]).astype(np.int64)
+    return Partition(np.arange(offsets[-1]), offsets, tuple(users))
 
 
 def _split_text(lines: Sequence[str], test: float) -> tuple[str, str]:
@@ -131,7 +136,9 @@ def _split_text(lines: Sequence[str], test: float) -> tuple[str, str]:
 
 def numbers(text: str) -> NDArray[np.int64]:
     """Return (letters,) numbers of a text's letters, 1 and up; 0 for letters that are not known."""
-    return np.array([ALPHABET.find(letter) + 1 for letter in text], np.int64)
+    # What is not found is at -1, and so becomes 0.
+    places = np.fromiter(map(ALPHABET.find, text), np.int64, len(text))
+    return places + 1
 
 
 def _windows(text: str, length: int) -> NDArray[np.int64]:

@@ -187,7 +187,10 @@ def by_dirichlet(labels: Indices, users: int, *, alpha: float, seed: int) -> Par
     _, codes = np.unique(labels, return_inverse=True)
     remaining = np.bincount(codes)
     # Shuffled once, each class is a stack to take from: a draw for each example would be slow.
-    stacks = [rng.permutation(np.flatnonzero(codes == code)) for code in range(len(remaining))]
+    stacks = []
+    for code in range(len(remaining)):
+        members = np.flatnonzero(codes == code)
+        stacks.append(rng.permutation(members))
     prior = alpha * (remaining / len(labels))
     indices = []
     for size in _even_sizes(len(labels), users):

@@ -61,7 +61,11 @@ class Sparse:
         shifts = self.offsets[rows] - offsets[:-1]
         entries = np.arange(offsets[-1]) + shifts.repeat(counts)
         return Sparse(
-            offsets, self.columns[entries], self.values[entries], self.labels[rows], self.features
+            offsets=offsets,
+            columns=self.columns[entries],
+            values=self.values[entries],
+            labels=self.labels[rows],
+            features=self.features,
         )
 
 
@@ -251,7 +255,8 @@ def _shown_features(rng: Generator, owners: Ints, users: int, features: int, sho
     count = len(owners)
     common = shown // 2
     habits = _power_law_features(rng, (users, 4 * shown), features)  # what a user meets
-    picks = rng.integers(0, habits.shape[1], (count, shown - 1 - common))
+    usual_count = shown - 1 - common  # beside the one that is always there
+    picks = rng.integers(0, habits.shape[1], (count, usual_count))
     usual = habits[owners[:, None], picks]
     always = np.zeros((count, 1), np.int64)
     others = _power_law_features(rng, (count, common), features)
