@@ -208,6 +208,6 @@ def _middle(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     # Of a picture that is far longer than high the middle may round to nothing.
     rows = max(1, round(height * scale))
     columns = max(1, round(width * scale))
-    top = (picture_height - rows) // 2
-    left = (picture_width - columns) // 2
-    return picture[top : top + rows, left : left + columns]
+    first_row = (picture_height - rows) // 2
+    first_column = (picture_width - columns) // 2
+    return picture[first_row : first_row + rows, first_column : first_column + columns]

@@ -137,8 +137,8 @@ def _split_text(lines: Sequence[str], test: float) -> tuple[str, str]:
 def numbers(text: str) -> NDArray[np.int64]:
     """Return (letters,) numbers of a text's letters, 1 and up; 0 for letters that are not known."""
     # What is not found is at -1, and so becomes 0.
-    places = np.fromiter(map(ALPHABET.find, text), np.int64, len(text))
-    return places + 1
+    positions = np.fromiter(map(ALPHABET.find, text), np.int64, len(text))
+    return positions + 1
 
 
 def _windows(text: str, length: int) -> NDArray[np.int64]:

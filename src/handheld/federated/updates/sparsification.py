@@ -100,8 +100,8 @@ class Largest:
             return bytes(4)
         count = self._count(len(x))
         # Partitioned, not sorted: of a million numbers only the largest are to be known.
-        places = np.argpartition(-np.abs(x), count - 1)[:count]
-        largest = np.sort(places)  # gaps are between rising ones
+        unordered = np.argpartition(-np.abs(x), count - 1)[:count]
+        largest = np.sort(unordered)  # gaps are between rising ones
         # Room for the most that gaps can take: all their high bits, and the low ones of each.
         high_bits = len(x) >> self._low_bits
         low_bits = count * (self._low_bits + 1)
