@@ -1,6 +1,8 @@
 """``.npz`` files."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from handheld.arrays import read_npz as read_arrays
 from handheld.data._numbers import Labels, numbered
 from handheld.data._options import LoadOptions, RawSplits
-from handheld.data._pixels import DARK, bounds, channels_last, to_bytes, white_of
+from handheld.data._pixels import DARK, bounds, brightest_of, channels_last, to_bytes, white_of
 from handheld.data._splits import by_split
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
@@ -31,17 +33,28 @@ class _Archive:
 
     def name(self, letter: str, suffix: str) -> str:
         """Return what an array of a split is called in the file, ``y`` or ``y_valid``."""
-        is_whole = suffix == "train" and not self.is_divided
-        return letter if is_whole else f"{letter}_{suffix}"
+        # Where nobody divided them, x_train is our name and messages must say theirs.
+        if suffix == "train" and not self.is_divided:
+            return letter
+        return f"{letter}_{suffix}"
 
     @property
     def suffixes(self) -> list[str]:
         """What follows ``x_`` in the names of arrays."""
-        return [name.removeprefix("x_") for name in sorted(self.arrays) if name.startswith("x_")]
+        names = sorted(self.arrays)
+        return [name.removeprefix("x_") for name in names if name.startswith("x_")]
 
     def error(self, problem: str) -> InputError:
         """Return an error that names the file."""
         return InputError(f"{self.path}: {problem}")
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Name the file in errors of what knows nothing of files."""
+        try:
+            yield
+        except InputError as error:
+            raise self.error(str(error)) from error
 
 
 def read_npz(path: Path, options: LoadOptions) -> RawSplits:
@@ -52,7 +65,8 @@ def read_npz(path: Path, options: LoadOptions) -> RawSplits:
     options.require(str(path), "arrays", "channels", "white")
     archive = _read_archive(path)
     # The file may call a split val or dev; its arrays keep that name.
-    suffixes, unknown = by_split([(name, name) for name in archive.suffixes], str(path))
+    names = archive.suffixes
+    suffixes, unknown = by_split(zip(names, names, strict=True), str(path))
     if not suffixes:
         raise archive.error(
             f"expected arrays x_train and y_train, or x and y, got {sorted(archive.arrays)}"
@@ -65,23 +79,28 @@ def read_npz(path: Path, options: LoadOptions) -> RawSplits:
     inputs = _inputs(inputs, options, archive)
     data = {}
     for split in suffixes:
-        try:
+        with archive.named():
             data[split] = Dataset(inputs[split], labels[split], classes)
-        except InputError as error:
-            raise archive.error(str(error)) from error
-    dark = () if options.white is not None else _dark_note(inputs)
-    return RawSplits(data, skipped, (*notes, *dark))
+    # Who says what is white knows that the pictures are dark.
+    if options.white is None:
+        notes = (*notes, *_dark_note(inputs))
+    return RawSplits(data, skipped, notes)
 
 
 def _dark_note(inputs: Arrays) -> tuple[str, ...]:
     """Return what to say of pictures that are nearly black, as masks of 0 and 1 in uint8 are."""
-    pictures = [array for array in inputs.values() if array.dtype == np.uint8 and array.ndim == 4]
+    pictures = list(filter(_has_bytes, inputs.values()))
     count = sum(map(len, pictures))
-    brightest = max((int(array.max(initial=0)) for array in pictures), default=0)
+    brightest = max(map(brightest_of, pictures), default=0)
     if not 0 < brightest < DARK:
         return ()
     brightness = f"the brightest of all {count} pictures has {brightest} of 255"
     return (f"{brightness}: white={brightest} (white = {brightest} under [data]) makes that white",)
+
+
+def _has_bytes(array: NDArray[Any]) -> bool:
+    """Whether an array holds pictures, as they are once they were read."""
+    return array.dtype == np.uint8 and array.ndim == _MAX_AXES
 
 
 def _read_archive(path: Path) -> _Archive:
@@ -116,17 +135,8 @@ def _labels(archive: _Archive, suffix: str) -> Labels:
     """Return the (n,) labels of a split."""
     if f"y_{suffix}" not in archive.arrays:
         raise archive.error(f"x_{suffix} has no y_{suffix}")
-    inputs = archive.arrays[f"x_{suffix}"]
-    if inputs.dtype.kind in "US":
-        raise archive.error(
-            f"{archive.name('x', suffix)} holds texts: expected numbers; "
-            "labelled texts are read from tables, .csv, .tsv or .jsonl"
-        )
-    if inputs.ndim == 0 or 0 in inputs.shape[1:]:
-        raise archive.error(
-            f"{archive.name('x', suffix)} has the shape {list(inputs.shape)}: "
-            "expected (examples, ...)"
-        )
+    # Inputs first: that they are texts explains more than that their labels are names.
+    _check_inputs(archive, suffix)
     labels = archive.arrays[f"y_{suffix}"]
     if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras saves those of CIFAR
         labels = labels[:, 0]
@@ -141,16 +151,29 @@ def _labels(archive: _Archive, suffix: str) -> Labels:
     return labels.astype(np.int64)
 
 
+def _check_inputs(archive: _Archive, suffix: str) -> None:
+    """Raise :class:`InputError` unless the inputs of a split are numbers of some shape."""
+    inputs = archive.arrays[f"x_{suffix}"]
+    if inputs.dtype.kind in "US":
+        raise archive.error(
+            f"{archive.name('x', suffix)} holds texts: expected numbers; "
+            "labelled texts are read from tables, .csv, .tsv or .jsonl"
+        )
+    if inputs.ndim == 0 or 0 in inputs.shape[1:]:
+        raise archive.error(
+            f"{archive.name('x', suffix)} has the shape {list(inputs.shape)}: "
+            "expected (examples, ...)"
+        )
+
+
 def _classes(
     archive: _Archive, labels: dict[str, Labels]
 ) -> tuple[tuple[str, ...], dict[str, Labels], tuple[str, ...]]:
     """Return the names of the classes, the labels as indices into them, and notes."""
     if "classes" in archive.arrays:
         return _class_names(archive), labels, ()
-    try:
+    with archive.named():
         return numbered(labels)
-    except InputError as error:
-        raise archive.error(str(error)) from error
 
 
 def _class_names(archive: _Archive) -> tuple[str, ...]:
@@ -168,7 +191,9 @@ def _class_names(archive: _Archive) -> tuple[str, ...]:
 
 
 def _as_text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name
+    if isinstance(name, bytes):
+        return name.decode()
+    return name
 
 
 def _inputs(arrays: Arrays, options: LoadOptions, archive: _Archive) -> Arrays:
@@ -233,4 +258,7 @@ def _white(arrays: list[NDArray[Any]], location: str) -> float:
 
 def _type_name(array: NDArray[Any]) -> str:
     """Return the name of an array's type; all floats count as one."""
-    return "float" if array.dtype.kind == "f" else str(array.dtype)
+    # White is 1 or 255 in floats of any width, so their width does not matter.
+    if array.dtype.kind == "f":
+        return "float"
+    return str(array.dtype)

@@ -140,7 +140,16 @@ class _Header:
 
     def indices(self, known: frozenset[str]) -> list[int]:
         """Return the columns that have one of the names."""
-        return [index for index, name in enumerate(self.names) if name in known]
+        return self.among(range(len(self.names)), known)
+
+    def among(self, indices: Iterable[int], known: frozenset[str]) -> list[int]:
+        """Return those of some columns that have one of the names."""
+        return [index for index in indices if self.names[index] in known]
+
+    def without(self, indices: Iterable[int]) -> list[int]:
+        """Return all columns but these."""
+        others = set(range(len(self.names))).difference(indices)
+        return sorted(others)
 
     def joined(self) -> tuple[str, ...] | None:
         """Return the names of columns that are one text together; None where there are none."""
@@ -159,7 +168,8 @@ class _Header:
 
     def listed(self, indices: Iterable[int]) -> str:
         """Return the names of columns, for a message."""
-        return ", ".join(repr(self.names[index]) for index in indices)
+        names = map(self.names.__getitem__, indices)
+        return ", ".join(map(repr, names))
 
     def error(self, problem: str) -> InputError:
         """Return an error that says how to name columns."""
@@ -169,7 +179,7 @@ class _Header:
 def _named_columns(header: _Header) -> Columns | None:
     """Return the columns whose names are known; None where there are none such."""
     texts = _named_texts(header)
-    labels = [index for index in header.indices(LABEL_NAMES) if index not in texts]
+    labels = header.indices(LABEL_NAMES)
     if not labels or not texts:
         return None
     if len(labels) > 1:
@@ -190,7 +200,10 @@ def _named_texts(header: _Header) -> tuple[int, ...]:
 def _said_columns(header: _Header, said: ColumnNames) -> Columns:
     """Return the columns that a person names; of labels or texts that are not named, by names."""
     by_number = _are_numbers(header, said)
-    label = None if said.label is None else _said_index(said.label, header, by_number)
+    # The label first: of two columns that are not there it is the one that is told.
+    label = None
+    if said.label is not None:
+        label = _said_index(said.label, header, by_number)
     texts = tuple(_said_index(name, header, by_number) for name in said.texts)
     if label in texts:
         raise InputError(
@@ -198,17 +211,20 @@ def _said_columns(header: _Header, said: ColumnNames) -> Columns:
             "name another"
         )
     if label is None:
-        others = [index for index in range(len(header.names)) if index not in texts]
-        label = _only(header, others, LABEL_NAMES, "labels")
-    return Columns(label, texts or _texts_beside(label, header), has_header=not by_number)
+        label = _only(header, header.without(texts), LABEL_NAMES, "labels")
+    if not texts:
+        texts = _texts_beside(label, header)
+    return Columns(label, texts, has_header=not by_number)
 
 
 def _are_numbers(header: _Header, said: ColumnNames) -> bool:
     """Whether columns are said by number: a column may have a number as its name too."""
-    words = [word for word in (said.label, *said.texts) if word is not None]
-    if any(plain(word) in header.names for word in words):
+    words = list(said.texts)
+    if said.label is not None:
+        words.append(said.label)
+    if not set(map(plain, words)).isdisjoint(header.names):
         return False
-    return all(word.isdecimal() for word in words)
+    return all(map(str.isdecimal, words))
 
 
 def _said_index(name: str, header: _Header, by_number: bool) -> int:
@@ -228,15 +244,14 @@ def _texts_beside(label: int, header: _Header) -> tuple[int, ...]:
     if pair := header.joined_without(header.names[label]):
         return header.indices_of(pair)
     # Without numbers of rows, "id,text,label" has one column left.
-    others = [
-        index for index, name in enumerate(header.names) if index != label and name not in ID_NAMES
-    ]
+    ids = header.indices(ID_NAMES)
+    others = header.without([label, *ids])
     return (_only(header, others, TEXT_NAMES, "texts"),)
 
 
 def _only(header: _Header, indices: Sequence[int], known: frozenset[str], role: str) -> int:
     """Return the one column whose name is known, or else the only column there is."""
-    named = [index for index in indices if header.names[index] in known]
+    named = header.among(indices, known)
     # A name that is known is worth more than being the only one.
     for candidates in (named, indices):
         if len(candidates) == 1:
@@ -249,4 +264,4 @@ def _only(header: _Header, indices: Sequence[int], known: frozenset[str], role: 
 
 def plain(name: str) -> str:
     """Return a column's name as the names here are written: small letters, blanks as ``_``."""
-    return "_".join(name.strip().lower().split())
+    return "_".join(name.lower().split())

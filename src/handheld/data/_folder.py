@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from handheld.data._options import LoadOptions, RawSplits
-from handheld.data._splits import SPLITS, by_split, split_of
+from handheld.data._splits import by_split, in_folder, split_of
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
 from handheld.pictures import SUFFIXES
@@ -39,26 +39,34 @@ def _splits_of(path: Path) -> tuple[Mapping[str, Path], list[Skipped]]:
         raise InputError(f"{path}: expected a folder for each class, with pictures in it")
     if not _are_splits(folders):
         return {"train": path}, []
-    splits, unknown = by_split([(folder.name, folder) for folder in folders], str(path))
-    return splits, [Skipped(str(path / name), reason) for name, reason in unknown]
+    names = map(_name_of, folders)
+    splits, unknown = by_split(zip(names, folders, strict=True), str(path))
+    return splits, in_folder(path, unknown)
+
+
+def _name_of(path: Path) -> str:
+    return path.name
 
 
 def _loose_pictures(folder: Path) -> list[Skipped]:
     reason = "lies beside the folders of the classes, so it has none"
     loose = sorted(filter(_is_picture, folder.iterdir()))
-    return [Skipped(str(picture), reason) for picture in loose]
+    return _all_skipped(loose, reason)
+
+
+def _all_skipped(paths: Sequence[Path], reason: str) -> list[Skipped]:
+    return [Skipped(str(path), reason) for path in paths]
 
 
 def _classes_of(splits: Mapping[str, Path], path: Path) -> tuple[str, ...]:
     """Return the folders of the training split that hold pictures, or else all of its folders."""
     folders = _folders(splits.get("train", path))
     if not folders:
-        raise InputError(
-            f"{path}: expected a folder for each class in {', '.join(map(str, splits.values()))}"
-        )
+        listed = ", ".join(map(str, splits.values()))
+        raise InputError(f"{path}: expected a folder for each class in {listed}")
     # An empty folder would be a class that nothing teaches, and an output that is never right.
-    with_pictures = [folder for folder in folders if any(map(_is_picture, folder.rglob("*")))]
-    return tuple(folder.name for folder in with_pictures or folders)
+    with_pictures = list(filter(_has_pictures_below, folders))
+    return tuple(map(_name_of, with_pictures or folders))
 
 
 def _strangers(folder: Path, classes: Sequence[str], *, is_train: bool) -> list[Skipped]:
@@ -67,13 +75,16 @@ def _strangers(folder: Path, classes: Sequence[str], *, is_train: bool) -> list[
     if is_train:
         reason = "holds no picture"
     strangers = [other for other in _folders(folder) if other.name not in classes]
-    return [Skipped(str(other), reason) for other in strangers]
+    return _all_skipped(strangers, reason)
 
 
 def _folders(path: Path) -> list[Path]:
-    folders = [folder for folder in path.iterdir() if folder.is_dir()]
+    return sorted(filter(_is_shown_folder, path.iterdir()))
+
+
+def _is_shown_folder(path: Path) -> bool:
     # Hidden ones are programs' own: .git, .ipynb_checkpoints.
-    return sorted(folder for folder in folders if not folder.name.startswith("."))
+    return path.is_dir() and not path.name.startswith(".")
 
 
 def _are_splits(folders: Sequence[Path]) -> bool:
@@ -86,12 +97,16 @@ def _are_splits(folders: Sequence[Path]) -> bool:
     named = [folder for folder in folders if split_of(folder.name) is not None]
     if len(named) == len(folders):
         return True
-    has_train = any(SPLITS[folder.name.lower()] == "train" for folder in named)
-    return has_train and not any(map(_has_pictures, named))
+    splits = map(split_of, map(_name_of, named))
+    return "train" in splits and not any(map(_has_pictures, named))
 
 
 def _has_pictures(folder: Path) -> bool:
     return any(map(_is_picture, folder.iterdir()))
+
+
+def _has_pictures_below(folder: Path) -> bool:
+    return any(map(_is_picture, folder.rglob("*")))
 
 
 def _pictures(
@@ -108,13 +123,18 @@ def _pictures(
                 unread.append(Skipped(str(path), reason))
             elif _is_picture(path):
                 try:
-                    # Once more, just before: a pipe in its place would be waited for.
-                    require_file(path)
-                    content = path.read_bytes()
+                    content = _content_of(path)
                 except OSError as error:
+                    # One broken file is no reason to refuse all the others.
                     unread.append(Skipped(str(path), f"cannot be read: {error.strerror}"))
                     continue
                 yield str(path), content, label
+
+
+def _content_of(path: Path) -> bytes:
+    # Once more, just before: a pipe in its place would be waited for.
+    require_file(path)
+    return path.read_bytes()
 
 
 def _reason_against(path: Path) -> str:
@@ -124,7 +144,9 @@ def _reason_against(path: Path) -> str:
         return "is a link to a folder, and such are not followed"
     if not _has_picture_name(path) or path.is_file() or path.is_dir():
         return ""
-    return "is a link to nothing" if path.is_symlink() else "is no file"
+    if path.is_symlink():
+        return "is a link to nothing"
+    return "is no file"
 
 
 def _is_picture(path: Path) -> bool:

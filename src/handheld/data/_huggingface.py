@@ -15,17 +15,22 @@ import numpy as np
 
 from handheld.data._columns import HELP, LABEL_NAMES, ColumnNames, columns_of, plain
 from handheld.data._options import LoadOptions, RawSplits
-from handheld.data._splits import by_split
+from handheld.data._splits import by_split, in_folder
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError, MissingDependencyError
 from handheld.untrusted import read_json
 
 _PICTURE_NAMES = frozenset({"image", "img", "picture", "photo", "pixel_values"})
 _NO_LABEL = -1  # what the library writes for it beside class labels
+_JSON_TYPES: Mapping[type[Any], str] = {list: "a list", dict: "an object"}
 
 Classes = tuple[str, ...]
 Rows = Sequence[tuple[Any, ...]]
 """What stands in the columns of the label and of the inputs, row by row."""
+
+
+_LABEL_TYPES = ("text", "number", "flag")
+"""What a column of labels may hold."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,21 @@ class _Column:
     @property
     def may_be_label(self) -> bool:
         """Whether its values can be labels."""
-        return self.holds in ("text", "number", "flag")
+        return self.holds in _LABEL_TYPES
+
+
+def _holding(columns: Iterable[_Column], *types: str) -> list[_Column]:
+    """Return the columns that hold one of these."""
+    return [column for column in columns if column.holds in types]
+
+
+def _named(columns: Iterable[_Column], known: frozenset[str]) -> list[_Column]:
+    """Return the columns that have one of these names, in any capitals."""
+    return [column for column in columns if plain(column.name) in known]
+
+
+def _names_of(columns: Iterable[_Column]) -> list[str]:
+    return [column.name for column in columns]
 
 
 def is_saved_dataset(path: Path) -> bool:
@@ -77,9 +96,10 @@ def _folders_of(path: Path) -> tuple[Mapping[str, Path], list[Skipped]]:
     index = path / "dataset_dict.json"
     if not index.is_file():
         return {"train": path}, []
-    names = map(str, _entry(index, "splits", list))
-    folders, unknown = by_split([(name, path / name) for name in names], str(path))
-    return folders, [Skipped(str(path / name), reason) for name, reason in unknown]
+    names = list(map(str, _entry(index, "splits", list)))
+    paths = map(path.joinpath, names)
+    folders, unknown = by_split(zip(names, paths, strict=True), str(path))
+    return folders, in_folder(path, unknown)
 
 
 def _read_split(
@@ -89,7 +109,8 @@ def _read_split(
     table = _table(folder)
     columns = _columns(table, folder)
     label, inputs = _chosen(columns, options, str(folder))
-    values = [table.column(column.name).to_pylist() for column in (label, *inputs)]
+    # These columns alone: of the others nothing is read from the disk.
+    values = [table.column(name).to_pylist() for name in _names_of((label, *inputs))]
     rows = list(zip(*values, strict=True))
     labels = _labels(rows, label, classes)
     if inputs[0].holds == "picture":
@@ -104,12 +125,13 @@ def _chosen(
 ) -> tuple[_Column, Sequence[_Column]]:
     """Return the column of the labels, and that of the pictures or those of the texts."""
     _check_said(columns, options, location)
-    labels = [column for column in columns if column.may_be_label]
-    pictures = [column for column in columns if column.holds == "picture"]
+    labels = _holding(columns, *_LABEL_TYPES)
+    pictures = _holding(columns, "picture")
+    # Who names texts means these, though there are pictures too.
     if pictures and not options.text_columns:
         label = _label_beside_pictures(labels, options.label_column, location)
         return label, [_picture(pictures, location)]
-    if not any(column.holds == "text" for column in columns):
+    if not _holding(columns, "text"):
         raise InputError(
             f"{location}: expected a column of labels and one of pictures or texts, "
             f"got {_described(columns)}"
@@ -124,45 +146,48 @@ def _label_and_texts(
     likely = _likely(columns)
     label = options.label_column or _only_name(likely)
     # A number is no text, and a label only where its name or somebody says so.
-    names = {label, *(column.name for column in likely)}
+    names = {label, *_names_of(likely)}
     usable = [column for column in columns if column.holds == "text" or column.name in names]
     said = ColumnNames(label, options.text_columns)
-    chosen = columns_of([column.name for column in usable], said, location)
+    chosen = columns_of(_names_of(usable), said, location)
     if chosen is None:
         raise InputError(
             f"{location}: nothing says which of {_described(columns)} are label and text: {HELP}"
         )
-    return usable[chosen.label], [usable[index] for index in chosen.texts]
+    texts = map(usable.__getitem__, chosen.texts)
+    return usable[chosen.label], list(texts)
 
 
 def _only_name(columns: Sequence[_Column]) -> str | None:
-    return columns[0].name if len(columns) == 1 else None
+    if len(columns) != 1:
+        return None
+    return columns[0].name
 
 
 def _check_said(columns: Sequence[_Column], options: LoadOptions, location: str) -> None:
     """Raise :class:`InputError` for a column that is not there, or cannot be what somebody says."""
-    by_name = {column.name: column for column in columns}
+    by_name = dict(zip(_names_of(columns), columns, strict=True))
     for name in filter(None, (options.label_column, *options.text_columns)):
         if name not in by_name:
             raise InputError(f"{location}: no column {name!r}; there are {_described(columns)}")
-    if options.label_column and not by_name[options.label_column].may_be_label:
-        raise InputError(
-            f"{location}: expected labels that are names or whole numbers, "
-            f"got {_described([by_name[options.label_column]])}"
-        )
-    for name in options.text_columns:
-        if by_name[name].holds != "text":
+    if options.label_column:
+        label = by_name[options.label_column]
+        if not label.may_be_label:
             raise InputError(
-                f"{location}: expected a column of texts, got {_described([by_name[name]])}"
+                f"{location}: expected labels that are names or whole numbers, "
+                f"got {_described([label])}"
             )
+    for name in options.text_columns:
+        text = by_name[name]
+        if text.holds != "text":
+            raise InputError(f"{location}: expected a column of texts, got {_described([text])}")
 
 
 def _likely(columns: Sequence[_Column]) -> Sequence[_Column]:
     """Return the columns that are marked as class labels, or else those with the name of labels."""
     # Who marks a column as class labels means it; of several such, names decide.
     marked = [column for column in columns if column.classes is not None]
-    named = [column for column in marked or columns if plain(column.name) in LABEL_NAMES]
-    return named or marked
+    return _named(marked or columns, LABEL_NAMES) or marked
 
 
 def _label_beside_pictures(columns: Sequence[_Column], said: str | None, location: str) -> _Column:
@@ -181,8 +206,7 @@ def _label_beside_pictures(columns: Sequence[_Column], said: str | None, locatio
 
 def _picture(columns: Sequence[_Column], location: str) -> _Column:
     """Return the one column of pictures, or of several the one that has the name of pictures."""
-    named = [column for column in columns if plain(column.name) in _PICTURE_NAMES]
-    for candidates in (columns, named):
+    for candidates in (columns, _named(columns, _PICTURE_NAMES)):
         if len(candidates) == 1:
             return candidates[0]
     raise InputError(
@@ -218,20 +242,29 @@ class _Labels:
 
 def _labels(rows: Rows, label: _Column, classes: Classes | None) -> _Labels:
     if label.classes is not None:
-        return _Labels(label.classes, {number: number for number in range(len(label.classes))})
-    values = sorted({row[0] for row in rows if row[0] is not None})
-    names = {value: _as_name(value) for value in values}
+        # Class labels are stored as their numbers already.
+        numbers = range(len(label.classes))
+        return _Labels(label.classes, dict(zip(numbers, numbers, strict=True)))
+    present = {row[0] for row in rows}
+    # Sorted: sets have another order in each process, and classes are a model's outputs.
+    values = sorted(present - {None})
+    names = list(map(_as_name, values))
     if classes is None:
         # Two values may have one name, such as texts that differ in blanks around them.
-        classes = tuple(dict.fromkeys(filter(None, names.values())))
-    index_of = {name: index for index, name in enumerate(classes)}
-    indices = {value: index_of[name] for value, name in names.items() if name in index_of}
+        classes = tuple(dict.fromkeys(filter(None, names)))
+    index_of = dict(zip(classes, range(len(classes)), strict=True))
+    indices = {}
+    for value, name in zip(values, names, strict=True):
+        if name in index_of:
+            indices[value] = index_of[name]
     return _Labels(classes, indices)
 
 
 def _as_name(value: Any) -> str:
     """Return a label's name: flags as JSON writes them, as other tables have them."""
-    return json.dumps(value) if isinstance(value, bool) else str(value).strip()
+    if isinstance(value, bool):
+        return json.dumps(value)
+    return str(value).strip()
 
 
 def _texts(rows: Rows, labels: _Labels, folder: Path) -> tuple[Dataset, list[Skipped]]:
@@ -248,11 +281,13 @@ def _texts(rows: Rows, labels: _Labels, folder: Path) -> tuple[Dataset, list[Ski
             continue
         texts.append(text)
         indices.append(labels.indices[label])
-    return Dataset(tuple(texts), np.array(indices, dtype=np.int64), labels.classes), skipped
+    data = Dataset(tuple(texts), np.array(indices, np.int64), labels.classes)
+    return data, skipped
 
 
 def _joined(columns: Sequence[str | None]) -> str:
-    stripped = [(column or "").strip() for column in columns]
+    # Nulls first: they have nothing to strip.
+    stripped = map(str.strip, filter(None, columns))
     return " ".join(filter(None, stripped))
 
 
@@ -273,15 +308,22 @@ def _pictures(
             skipped.append(Skipped(name, reason))
         else:
             encoded.append((name, picture["bytes"], labels.indices[label]))
-    paths = [picture["path"] for _, picture in rows if picture and picture.get("path")]
     # Pictures by reference are on the disk of whoever saved them.
-    if not encoded and paths:
+    if not encoded and (path := _first_path(rows)):
         raise InputError(
-            f"{folder}: column {column.name!r} holds paths only, such as {paths[0]}, and not the "
+            f"{folder}: column {column.name!r} holds paths only, such as {path}, and not the "
             "pictures: save the data set with datasets' save_to_disk, which embeds them"
         )
     data, left_out = decode(encoded, labels.classes, options)
     return data, skipped + left_out
+
+
+def _first_path(rows: Rows) -> str:
+    """Return the path of the first picture that has one; an empty text where none has."""
+    for _, picture in rows:
+        if picture and picture.get("path"):
+            return str(picture["path"])
+    return ""
 
 
 def _reason_against(picture: Any) -> str:
@@ -290,8 +332,9 @@ def _reason_against(picture: Any) -> str:
         return "expected a picture, got none"
     if picture.get("bytes"):
         return ""
-    path = picture.get("path")
-    return f"holds a path only: {path}" if path else "expected a picture, got none"
+    if path := picture.get("path"):
+        return f"holds a path only: {path}"
+    return "expected a picture, got none"
 
 
 def _columns(table: Any, folder: Path) -> list[_Column]:
@@ -313,15 +356,22 @@ def _column(name: str, arrow_type: Any, feature: Any, location: str) -> _Column:
         arrow_type = arrow_type.value_type
     if types.is_struct(arrow_type) and any(map(_is_content, arrow_type)):
         return _Column(name, "a picture", "picture")
-    for holds, tests in {
-        "text": (types.is_string, types.is_large_string, types.is_string_view),
-        "flag": (types.is_boolean,),
-        "number": (types.is_integer,),
-    }.items():
-        if any(test(arrow_type) for test in tests):
-            classes = _class_names(name, feature, location) if holds == "number" else None
-            return _Column(name, str(arrow_type), holds, classes)
+    if types.is_integer(arrow_type):
+        classes = _class_names(name, feature, location)
+        return _Column(name, str(arrow_type), "number", classes)
+    if types.is_boolean(arrow_type):
+        return _Column(name, str(arrow_type), "flag")
+    if _is_text(arrow_type):
+        return _Column(name, str(arrow_type), "text")
     return _Column(name, str(arrow_type), "")
+
+
+def _is_text(arrow_type: Any) -> bool:
+    from pyarrow import types
+
+    # Arrow has three layouts of texts, and which one stands in a file is the writer's choice.
+    is_long = types.is_large_string(arrow_type) or types.is_string_view(arrow_type)
+    return bool(types.is_string(arrow_type) or is_long)
 
 
 def _class_names(name: str, feature: Any, location: str) -> Classes | None:
@@ -340,9 +390,11 @@ def _is_content(field: Any) -> bool:
     """Whether a field of a structure holds an encoded picture."""
     from pyarrow import types
 
+    if field.name != "bytes":
+        return False
     # Of pictures that are stored as paths alone the bytes have the type of nothing.
-    tests = (types.is_binary, types.is_large_binary, types.is_null)
-    return field.name == "bytes" and any(test(field.type) for test in tests)
+    is_binary = types.is_binary(field.type) or types.is_large_binary(field.type)
+    return bool(is_binary or types.is_null(field.type))
 
 
 def _table(folder: Path) -> Any:
@@ -371,17 +423,21 @@ def _table(folder: Path) -> Any:
 def _files(folder: Path) -> Iterator[Path]:
     """Yield the files of a split; what lies elsewhere is refused, as the list is a stranger's."""
     entries = _entry(folder / "state.json", "_data_files", list)
-    names = [entry.get("filename") if isinstance(entry, dict) else None for entry in entries]
-    if not all(isinstance(name, str) for name in names):
+    # All of them before the first is opened: a list that is half right is refused whole.
+    if not all(map(_has_filename, entries)):
         raise InputError(
             f'{folder / "state.json"}: _data_files: expected objects with a "filename", '
             f"got {entries!r}"
         )
-    for name in names:
-        file = folder / str(name)
+    for entry in entries:
+        file = folder / entry["filename"]
         if file.resolve().parent != folder.resolve():
             raise InputError(f"{folder}: state.json names {file}, which lies outside")
         yield file
+
+
+def _has_filename(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("filename"), str)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -403,6 +459,6 @@ def _entry(path: Path, key: str, expected: type[Any]) -> Any:
     if value is None:
         return expected()
     if not isinstance(value, expected):
-        words = "a list" if expected is list else "an object"
+        words = _JSON_TYPES[expected]
         raise InputError(f"{path}: {key}: expected {words}, got {value!r}")
     return value

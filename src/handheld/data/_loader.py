@@ -10,7 +10,7 @@ from handheld.data._folder import read_folder
 from handheld.data._huggingface import is_saved_dataset, read_saved_dataset
 from handheld.data._options import LoadOptions, RawSplits
 from handheld.data._rows import SUFFIXES, suffix_of
-from handheld.data._splits import by_split, split_of
+from handheld.data._splits import by_split, in_folder, split_of
 from handheld.data._tables import read_table
 from handheld.data.dataset import Dataset, Skipped, Splits
 from handheld.errors import InputError
@@ -78,14 +78,18 @@ def load(  # noqa: PLR0913  # options by keyword, each by itself
     in_range("valid", valid, low=0, high=1, high_open=True)
     in_range("test", test, low=0, high=1, high_open=True)
     whole_in_range("seed", seed, low=0)
-    data, skipped, notes = _read(path, options)
+    data, raw_skipped, notes = _read(path, options)
     # Here, for all forms: names come from disks, reasons quote them.
-    skipped = tuple(Skipped(_as_text(name), _as_text(reason)) for name, reason in skipped)
+    skipped = tuple(map(_as_texts, raw_skipped))
     _require_examples(path, data, skipped)
     try:
         return Splits.of(data, skipped, notes, valid=valid, test=test, seed=seed)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _as_texts(skipped: Skipped) -> Skipped:
+    return Skipped(_as_text(skipped.name), _as_text(skipped.reason))
 
 
 def _as_text(words: str) -> str:
@@ -100,8 +104,11 @@ def _require_examples(path: Path, data: Mapping[str, Dataset], skipped: Sequence
     """Raise :class:`InputError` where there is nothing to train on."""
     if "train" not in data:
         splits = ", ".join(data) or "no split"
-        others = f"; {skipped[0].name} {skipped[0].reason}" if skipped else ""
-        raise InputError(f"{path}: holds {splits}, but nothing to train on{others}")
+        problem = f"{path}: holds {splits}, but nothing to train on"
+        if skipped:
+            # What was left out is often the training data, under a name that is no split's.
+            problem += f"; {skipped[0].name} {skipped[0].reason}"
+        raise InputError(problem)
     if len(data["train"]):
         return
     if skipped:
@@ -128,12 +135,20 @@ def _read_any_folder(path: Path, options: LoadOptions) -> RawSplits:
     """Read a saved data set, tables named after splits, or pictures by class."""
     if is_saved_dataset(path):
         return read_saved_dataset(path, options)
-    files = [file for file in sorted(path.iterdir()) if file.is_file()]
-    tables = [file for file in files if suffix_of(file) in SUFFIXES]
+    tables = list(filter(_is_table, sorted(path.iterdir())))
     # Notes and lists of labels lie beside pictures too: a table counts where a split's name has it.
-    if any(split_of(file.name.partition(".")[0]) for file in tables):
+    if any(map(_is_named_after_split, tables)):
         return _named_tables(path, tables, options)
     return read_folder(path, options)
+
+
+def _is_table(path: Path) -> bool:
+    return path.is_file() and suffix_of(path) in SUFFIXES
+
+
+def _is_named_after_split(path: Path) -> bool:
+    stem, _, _ = path.name.partition(".")
+    return split_of(stem) is not None
 
 
 def _named_tables(folder: Path, tables: Sequence[Path], options: LoadOptions) -> RawSplits:
@@ -144,12 +159,13 @@ def _named_tables(folder: Path, tables: Sequence[Path], options: LoadOptions) ->
     named = [(table.name, table) for table in tables]
     paths, unknown = by_split(named, str(folder), are_files=True)
     data, skipped, notes = _tables(paths, options)
-    strangers = []
-    for name, reason in unknown:
-        # A readme.txt beside the tables is nobody's data, and says nothing.
-        if suffix_of(Path(name)) in _ALWAYS_TABLES:
-            strangers.append(Skipped(str(folder / name), reason))
+    strangers = in_folder(folder, filter(_is_always_table, unknown))
     return RawSplits(data, (*strangers, *skipped), notes)
+
+
+def _is_always_table(skipped: Skipped) -> bool:
+    # A readme.txt beside the tables is nobody's data, and says nothing.
+    return suffix_of(Path(skipped.name)) in _ALWAYS_TABLES
 
 
 def _tables(paths: Mapping[str, Path], options: LoadOptions) -> RawSplits:
@@ -162,6 +178,7 @@ def _tables(paths: Mapping[str, Path], options: LoadOptions) -> RawSplits:
         data[name], left_out = read_table(
             path, classes, label_column=options.label_column, text_columns=options.text_columns
         )
+        # By position a class would mean another in each split.
         classes = classes or data[name].classes
         skipped += left_out
     return RawSplits(data, tuple(skipped))

@@ -63,7 +63,8 @@ def _check_range(present: Labels) -> None:
 
 def _gaps(present: Labels) -> tuple[str, ...]:
     """Return a note on the numbers below the highest that no example has."""
-    missing = np.setdiff1d(np.arange(present.max(initial=-1) + 1), present)
+    highest = present.max(initial=-1)
+    missing = np.setdiff1d(np.arange(highest + 1), present)
     if not len(missing):
         return ()
     listed = " or ".join(map(str, missing))

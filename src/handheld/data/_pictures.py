@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from handheld.data._options import LoadOptions
-from handheld.data._pixels import DARK
+from handheld.data._pixels import DARK, brightest_of
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError, MediaError
 from handheld.pictures import Picture, resize, to_grey
@@ -51,12 +52,19 @@ def decode(
         if len(pictures) % _LOOK_EVERY == 0:
             _odd_sizes(pictures, names)
     odd = _odd_sizes(pictures, names)
-    skipped += [Skipped(names[index], reason) for index, reason in odd.items()]
+    for index, reason in odd.items():
+        skipped.append(Skipped(names[index], reason))
+    _drop(odd, pictures, labels)
+    stacked = _stacked(pictures, options)
+    return Dataset(stacked, np.array(labels, np.int64), classes), skipped
+
+
+def _drop(odd: Iterable[int], *lists: list[Any]) -> None:
+    """Take the same entries out of several lists."""
     # From the last on, so that the others keep their numbers.
     for index in sorted(odd, reverse=True):
-        del pictures[index]
-        del labels[index]
-    return Dataset(_stacked(pictures, options), np.array(labels, np.int64), classes), skipped
+        for values in lists:
+            del values[index]
 
 
 def _decoded(content: bytes, name: str, options: LoadOptions) -> Picture:
@@ -64,15 +72,20 @@ def _decoded(content: bytes, name: str, options: LoadOptions) -> Picture:
     # Smaller first: to make a large picture grey takes longer.
     if options.size is not None:
         picture = resize(picture, options.size)
-    return to_grey(picture) if options.grey else picture
+    if options.grey:
+        picture = to_grey(picture)
+    return picture
 
 
 def _stacked(pictures: Sequence[Picture], options: LoadOptions) -> Picture:
     """Return one array, which has four axes for no pictures too."""
     if pictures:
         return np.stack(pictures)
-    channels = 1 if options.grey else 3
-    return np.zeros((0, *(options.size or (1, 1)), channels), np.uint8)
+    channels = 3
+    if options.grey:
+        channels = 1
+    height, width = options.size or (1, 1)
+    return np.zeros((0, height, width, channels), np.uint8)
 
 
 def _odd_sizes(pictures: Sequence[Picture], names: Sequence[str]) -> dict[int, str]:
@@ -84,7 +97,7 @@ def _odd_sizes(pictures: Sequence[Picture], names: Sequence[str]) -> dict[int, s
     sizes = Counter(picture.shape for picture in pictures)
     if len(sizes) < 2:
         return {}
-    common = sizes.most_common(1)[0][0]
+    [(common, _)] = sizes.most_common(1)
     usual = f"{common[0]} x {common[1]}"
     reasons = {}
     for index, picture in enumerate(pictures):
@@ -104,7 +117,7 @@ def notes_of(splits: Iterable[Dataset], options: LoadOptions) -> tuple[str, ...]
     if not count:
         return ()
     notes = []
-    brightest = max(int(array.max(initial=0)) for array in pictures)
+    brightest = max(map(brightest_of, pictures))
     if brightest < DARK:
         notes.append(
             f"the brightest of all {count} pictures has {brightest} of 255: if their numbers have "
@@ -119,4 +132,5 @@ def notes_of(splits: Iterable[Dataset], options: LoadOptions) -> tuple[str, ...]
 
 
 def _is_grey(pictures: Picture) -> bool:
+    # One by one: the first coloured one ends it, and no copy of all pictures is made.
     return all((picture[:, :, :1] == picture).all() for picture in pictures)

@@ -39,9 +39,14 @@ def channels_last(
     Raises:
         InputError: both could be, or there are other numbers of channels.
     """
-    is_first = said == FIRST if said else _is_first(pictures, location)
-    count = pictures.shape[-3 if is_first else -1]
+    is_first = said == FIRST
+    if said is None:
+        is_first = _is_first(pictures, location)
     shape = _shape_of(pictures)
+    # From the end, so that one picture and an array of many are treated alike.
+    if is_first:
+        pictures = np.moveaxis(pictures, -3, -1)
+    count = pictures.shape[-1]
     if count == _ALPHA:
         raise InputError(
             f"{location}: {shape} has 4 channels, and what lies under alpha has no colour: lay the "
@@ -49,12 +54,13 @@ def channels_last(
             "laid on white)"
         )
     if count not in COUNTS:
-        axis = f" {said}" if said else ""
+        channels = f"{count} channels"
+        if said is not None:
+            channels += f" {said}"
         raise InputError(
-            f"{location}: {shape} has {count} channels{axis}, expected 1 or 3, last or first: "
-            f"{_SAY_CHANNELS}"
+            f"{location}: {shape} has {channels}, expected 1 or 3, last or first: {_SAY_CHANNELS}"
         )
-    return np.moveaxis(pictures, -3, -1) if is_first else pictures
+    return pictures
 
 
 def _is_first(pictures: NDArray[np.generic], location: str) -> bool:
@@ -120,3 +126,8 @@ def bounds(pictures: NDArray[np.generic]) -> tuple[float, float]:
     if not pictures.size:
         return 0.0, 0.0
     return float(pictures.min()), float(pictures.max())
+
+
+def brightest_of(pictures: NDArray[Any]) -> int:
+    """Return the largest number of pictures of whole numbers; 0 of none."""
+    return int(pictures.max(initial=0))

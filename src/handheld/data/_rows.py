@@ -10,6 +10,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ FASTTEXT = "__label__"
 # Bytes of a file, unpacked: some gigabytes of texts are as many as memory takes as Python objects.
 MAX_BYTES = 1 << 31
 
+# Byte order marks, which spreadsheets on Windows write.
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
@@ -39,7 +41,7 @@ class TableRow(NamedTuple):
     @property
     def is_blank(self) -> bool:
         """Whether nothing stands in it."""
-        return not any(field and field.strip() for field in self.fields)
+        return not any(map(str.strip, filter(None, self.fields)))
 
     def at(self, column: int) -> str:
         """Return what stands in a column, an empty text where nothing does."""
@@ -49,8 +51,10 @@ class TableRow(NamedTuple):
 
     def folded(self, width: int) -> "TableRow":
         """Return a row of ``width`` fields; the last one has the tabs that divided it."""
-        last = "\t".join(field or "" for field in self.fields[width - 1 :])
-        return self._replace(fields=(*self.fields[: width - 1], last))
+        first = self.fields[: width - 1]
+        others = self.fields[width - 1 :]
+        last = "\t".join(field or "" for field in others)
+        return self._replace(fields=(*first, last))
 
 
 class TextTable(NamedTuple):
@@ -69,10 +73,10 @@ class TextTable(NamedTuple):
 
 def suffix_of(path: Path) -> str:
     """Return a file's suffix in small letters, that of what is packed for a ``.gz``."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
+    suffix = path.suffix.lower()
+    if suffix == ".gz":
+        return path.with_suffix("").suffix.lower()
+    return suffix
 
 
 def read_rows(path: Path) -> TextTable:
@@ -103,8 +107,8 @@ def read_rows(path: Path) -> TextTable:
     if suffix == ".csv":
         return TextTable(list(_quoted_rows(text, path)))
     # Not by csv: in the sets that are shared as .tsv a quotation mark is a letter like any other.
-    rows = [TableRow(number, tuple(line.split("\t"))) for number, line in enumerate(lines, 1)]
-    return TextTable(rows, may_hold_tabs=True)
+    fields = (tuple(line.split("\t")) for line in lines)
+    return TextTable(list(map(TableRow, count(1), fields)), may_hold_tabs=True)
 
 
 def content_of(path: Path) -> bytes:
@@ -139,7 +143,7 @@ def text_of(content: bytes, location: str) -> str:
 
     Raises :class:`InputError` for anything else.
     """
-    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    encoding = _encoding_of(content)
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
@@ -158,6 +162,13 @@ def text_of(content: bytes, location: str) -> str:
     return text
 
 
+def _encoding_of(content: bytes) -> str:
+    for mark, name in _MARKS:
+        if content.startswith(mark):
+            return name
+    return "utf-8"
+
+
 def lines_of(text: str) -> list[str]:
     """Return lines that end in LF, CRLF, or throughout in CR.
 
@@ -166,6 +177,7 @@ def lines_of(text: str) -> list[str]:
     if "\n" not in text:
         return text.split("\r")
     lines = text.split("\n")
+    # Nearly always: a pass over the text is far cheaper than one over its lines.
     if "\r" not in text:
         return lines
     return [line.removesuffix("\r") for line in lines]
@@ -179,7 +191,9 @@ def _first_line(lines: Sequence[str]) -> str:
 def _quoted_rows(text: str, path: Path) -> Iterator[TableRow]:
     # The limit is one for the process, and only ever raised: a field may be as long as the file.
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=_delimiter(text))
+    # Ends of lines as they are: those within quotation marks belong to their text.
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, strict=True, delimiter=_delimiter(text))
     line = 1
     try:
         for fields in reader:
@@ -202,7 +216,9 @@ def _delimiter(text: str) -> str:
     """
     first = _first_line(lines_of(text))
     for delimiter in ",;\t|":
-        if len(next(csv.reader([first], delimiter=delimiter), [])) > 1:
+        # By csv, and not by counting: a separator within quotation marks divides nothing.
+        fields = next(csv.reader([first], delimiter=delimiter), [])
+        if len(fields) > 1:
             return delimiter
     return ","
 
@@ -252,6 +268,7 @@ def _json_table(entries: Iterable[tuple[int, Any]], path: Path) -> TextTable:
             )
         objects.append((number, entry))
         names |= dict.fromkeys(entry)
+    # Once more, since a name may occur for the first time in the last object.
     rows = []
     for number, entry in objects:
         values = map(entry.get, names)
@@ -265,4 +282,7 @@ def _field(value: Any) -> str | None:
         return None
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return value
+    # As it stands in the file: true, and not Python's True.
+    return json.dumps(value)

@@ -1,6 +1,7 @@
 """Names of splits, as data sets have them: one table for folders, tables, arrays and data sets."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from handheld.data.dataset import Skipped
@@ -48,8 +49,11 @@ def by_split(
     by_name: dict[str, Item] = {}
     unknown = []
     for name, item in items:
-        # By its first point: "train.tsv.gz" and "valid.part1.csv" are named so too.
-        split = split_of(name.partition(".")[0] if are_files else name)
+        stem = name
+        if are_files:
+            # By its first point: "train.tsv.gz" and "valid.part1.csv" are named so too.
+            stem = name.partition(".")[0]
+        split = split_of(stem)
         if split is None:
             expected = ", ".join(SPLITS)
             unknown.append(Skipped(name, f"is the name of no split: expected one of {expected}"))
@@ -61,6 +65,14 @@ def by_split(
         else:
             names[split] = name
             by_name[split] = item
-    # Train first: it says what the classes are.
-    ordered = {split: by_name[split] for split in _ORDER if split in by_name}
-    return ordered, tuple(unknown)
+    return _ordered(by_name), tuple(unknown)
+
+
+def _ordered(by_name: Mapping[str, Item]) -> dict[str, Item]:
+    """Return the splits, train first: it says what the classes are."""
+    return {split: by_name[split] for split in _ORDER if split in by_name}
+
+
+def in_folder(path: Path, skipped: Iterable[Skipped]) -> list[Skipped]:
+    """Return what was left out of a folder, by its whole path."""
+    return [Skipped(str(path / name), reason) for name, reason in skipped]

@@ -24,7 +24,8 @@ _MIN_ROWS_TO_DOUBT = 8
 # Share of the rows with a label of their own from which on they are no labels.
 _MAX_DISTINCT = 0.5
 
-_NAME = re.compile(r"[^\W\d][\w-]{0,24}")  # what a column is called, and hardly what a text says
+# What a column is called, and hardly what a text says: one short word.
+_NAME = re.compile(r"[^\W\d][\w-]{0,24}")
 
 
 def read_table(
@@ -102,7 +103,10 @@ def _read(
     # Where a table has names of its own, its header is none of the rows.
     is_header_a_row = columns.has_header and not table.names
     rows = table.rows[int(is_header_a_row) :]
-    known = None if keep_unknown or classes is None else frozenset(classes)
+    known = None
+    if classes is not None and not keep_unknown:
+        # A set, as it is looked into for each row.
+        known = frozenset(classes)
     labels: list[str] = []
     texts: list[str] = []
     skipped: list[Skipped] = []
@@ -126,8 +130,12 @@ def _reason_against(label: str, text: str) -> str:
     """Return why a row is left out."""
     if label and text:
         return f"label {label!r} is not among the classes"
-    missing = [word for word, value in (("label", label), ("text", text)) if not value]
-    return f"expected a label and a text, got no {' and no '.join(missing)}"
+    missing = "no label"
+    if not text:
+        missing = "no text"
+    if not label and not text:
+        missing = "no label and no text"
+    return f"expected a label and a text, got {missing}"
 
 
 def _class_names(present: set[str], classes: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -137,7 +145,7 @@ def _class_names(present: set[str], classes: tuple[str, ...] | None) -> tuple[st
 
 
 def _indices(labels: Sequence[str], names: Sequence[str]) -> NDArray[np.int64]:
-    index_of = {name: index for index, name in enumerate(names)}
+    index_of = dict(zip(names, range(len(names)), strict=True))
     return np.fromiter(map(index_of.__getitem__, labels), np.int64, len(labels))
 
 
@@ -163,7 +171,7 @@ def _columns(table: TextTable, said: ColumnNames, path: Path, *, doubt: bool) ->
 def _check_nameless(table: TextTable, path: Path, *, doubt: bool) -> None:
     """Raise :class:`InputError` unless the columns may be label and text."""
     # Tabs behind the second column may be the text's own.
-    if not table.may_hold_tabs and max(len(row.fields) for row in table.rows) > 2:
+    if not table.may_hold_tabs and any(map(_has_more_than_two, table.rows)):
         first = table.rows[0]
         raise InputError(
             f"{path}, line {first.line}: {len(first.fields)} columns, and nothing says which are "
@@ -173,13 +181,23 @@ def _check_nameless(table: TextTable, path: Path, *, doubt: bool) -> None:
         _doubt(table.rows, path)
 
 
+def _has_more_than_two(row: TableRow) -> bool:
+    return len(row.fields) > 2
+
+
+def _is_filled(row: TableRow) -> bool:
+    return len(row.fields) >= 2 and bool(row.fields[0])
+
+
 def _doubt(rows: Sequence[TableRow], path: Path) -> None:
     """Refuse two nameless columns that seem to be in the other order, or to have a header."""
-    filled = [row for row in rows if len(row.fields) >= 2 and row.fields[0]]
+    # What is blank or broken says nothing of the order, and is left out or refused later.
+    filled = list(filter(_is_filled, rows))
     firsts = [row.fields[0] for row in filled]
     seconds = {row.fields[1] for row in filled}
     are_enough = len(filled) >= _MIN_ROWS_TO_DOUBT
-    if are_enough and len(set(firsts)) > max(_MAX_DISTINCT * len(filled), len(seconds)):
+    most_distinct = max(_MAX_DISTINCT * len(filled), len(seconds))
+    if are_enough and len(set(firsts)) > most_distinct:
         raise InputError(f"{path}: the second column, not the first, looks like the labels: {HELP}")
     if _is_odd(firsts, are_enough) and all(map(_is_name, filled[0].fields[:2])):
         raise InputError(
@@ -222,6 +240,7 @@ def _fields(
                 )
             row = row.folded(width)
         text = row.at(columns.texts[0])
+        # Nearly always there is one, and this runs for each row of what may be millions.
         if len(columns.texts) > 1:
             text = " ".join(filter(None, map(row.at, columns.texts)))
         yield row, row.at(columns.label), text

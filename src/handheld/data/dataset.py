@@ -64,7 +64,9 @@ class Dataset:
     @property
     def counts(self) -> NDArray[np.int64]:
         """(classes,) examples of each class."""
-        return np.bincount(self.labels, minlength=len(self.classes)).astype(np.int64)
+        # Also of classes behind the last one that occurs.
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        return counts.astype(np.int64)
 
     @property
     def digest(self) -> str:
@@ -83,7 +85,7 @@ class Dataset:
         """Return how many of these examples' inputs another data set has too, bit for bit."""
         # By digests: pictures of a large set would not fit a second time.
         known = set(_keys(other.inputs))
-        return sum(key in known for key in _keys(self.inputs))
+        return sum(map(known.__contains__, _keys(self.inputs)))
 
     def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> "Dataset":
         """Return some of the examples, in the order given."""
@@ -123,7 +125,8 @@ class Dataset:
         for label, count in enumerate(self.counts.tolist()):
             members = rng.permutation(np.flatnonzero(self.labels == label))
             is_drawn[members[: _drawn_count(count, fraction)]] = True
-        return self.subset(np.flatnonzero(~is_drawn)), self.subset(np.flatnonzero(is_drawn))
+        others = self.subset(np.flatnonzero(~is_drawn))
+        return others, self.subset(np.flatnonzero(is_drawn))
 
     def _require_several(self) -> None:
         """Raise :class:`InputError` where a class has one example, which cannot be divided."""
@@ -131,7 +134,9 @@ class Dataset:
         if not len(single):
             return
         names = [self.classes[label] for label in single]
-        if len(single) > _MAX_DISTINCT * len(self) and all(map(_is_number, names)):
+        are_many = len(single) > _MAX_DISTINCT * len(self)
+        # Names too may be many and stand once; only numbers are taken for a quantity.
+        if are_many and all(map(_is_number, names)):
             raise InputError(
                 f"{len(single)} of {len(self)} examples have a label that no other has: expected "
                 "classes; a quantity is to be put into a few ranges first"
@@ -162,6 +167,7 @@ class Splits:
     def __post_init__(self) -> None:
         splits = {"train": self.train, "valid": self.valid, "test": self.test}
         for name, split in splits.items():
+            # Empty first: what was left out explains more than a form that differs.
             if not len(split):
                 raise InputError(f"the {name} split is empty{_why(self.skipped)}")
             if split.classes != self.train.classes:
@@ -240,7 +246,8 @@ def _check_classes(classes: Sequence[str]) -> None:
 def _require_finite(inputs: NDArray[Any]) -> None:
     """Raise :class:`InputError` for the first example that holds no numbers."""
     if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
-        is_finite = np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1)
+        rows = inputs.reshape(len(inputs), -1)
+        is_finite = np.isfinite(rows).all(axis=1)
         first = int(np.flatnonzero(~is_finite)[0])
         raise InputError(f"example {first} holds values that are not finite")
 
@@ -260,7 +267,9 @@ def _require_whole_texts(texts: Sequence[str]) -> None:
 
 def _drawn_count(count: int, fraction: float) -> int:
     """Return how many of a class are drawn: one at least, and never all."""
-    return max(0, min(count - 1, max(1, round(fraction * count))))
+    drawn = max(1, round(fraction * count))
+    # Of a class without examples count - 1 is below 0.
+    return max(0, min(count - 1, drawn))
 
 
 def _is_number(name: str) -> bool:
@@ -318,7 +327,7 @@ def _overlaps(splits: Splits) -> list[str]:
         overlap_note(splits.train, splits.test, "test"),
         overlap_note(splits.valid, splits.test, "test", "validation"),
     )
-    return [note for note in notes if note]
+    return list(filter(None, notes))
 
 
 def _keys(inputs: NDArray[Any] | tuple[str, ...]) -> Iterable[Hashable]:

@@ -59,10 +59,10 @@ def from_pairs(  # noqa: PLR0913  # options by keyword, each by itself
             be read in several ways, labels that are no class, an empty split. A single pair that
             cannot be read is left out and named in ``skipped``.
     """
+    sources = {"train": _pairs_of("train", train)}
     fractions = {"valid": 0.0, "test": 0.0}
-    sources: dict[str, LabelledPairs] = {}
-    for name, source in {"train": train, "valid": valid, "test": test}.items():
-        if isinstance(source, Real) and name in fractions:
+    for name, source in {"valid": valid, "test": test}.items():
+        if isinstance(source, Real):
             in_range(name, source, low=0, high=1, high_open=True)
             fractions[name] = float(source)
         else:
@@ -71,12 +71,15 @@ def from_pairs(  # noqa: PLR0913  # options by keyword, each by itself
     reader = _PairReader(LoadOptions(channels=channels, white=white))
     examples, labels = reader.read_all(sources)
     if classes is None:
+        # As torchvision's data sets have them.
         classes = getattr(train, "classes", None)
     names = _class_names(classes)
     notes: tuple[str, ...] = ()
     if not names:
         names, labels, notes = numbered(labels)
-    data = {name: _dataset(name, examples[name], labels[name], names) for name in sources}
+    data = {}
+    for name in sources:
+        data[name] = _dataset(name, examples[name], labels[name], names)
     return Splits.of(data, reader.skipped, notes, **fractions, seed=seed)
 
 
@@ -150,7 +153,9 @@ class _PairReader:
             if self.skipped:
                 problem = "no pair of the training data could be read"
             raise InputError(problem)
-        return {name: self._scaled(pictures) for name, pictures in examples.items()}, labels
+        # When all splits were read: what is white is known by the brightest picture of any.
+        scaled = {name: self._scaled(pictures) for name, pictures in examples.items()}
+        return scaled, labels
 
     def _read(self, name: str, pairs: LabelledPairs) -> tuple[list[Any], list[int]]:
         """Return examples and labels.
@@ -166,6 +171,7 @@ class _PairReader:
             try:
                 example, label = _split_pair(pairs[index], location)
                 example = self._example(example, location)
+            # It is a ValueError too, but is of all pairs and not of this one.
             except InputError:
                 raise
             # What torch's and Pillow's readers raise for a single file that is broken.
@@ -183,21 +189,32 @@ class _PairReader:
         """
         if not self._unknown:
             return examples
+        location, _ = self._unknown[0]
+        common = self._common_white()
+        scaled: list[Any] = []
+        for example in examples:
+            if not isinstance(example, str):
+                white = _white(example) or common
+                example = to_bytes(example, white, location)
+            scaled.append(example)
+        return scaled
+
+    def _common_white(self) -> float:
+        """Return what is white in the pictures of which none tells it alone.
+
+        Raises :class:`InputError` where they do not tell it together either.
+        """
         location, first = self._unknown[0]
+        # Beside one of 0 to 1 these may be fractions beyond their range, or bytes.
         if self._fractions:
             low, high = bounds(first)
             raise InputError(
                 f"{location}: values of {low:.4g} to {high:.4g}, but {self._fractions} has 0 to 1: "
                 f"{SAY_WHITE}"
             )
-        lows, highs = zip(*(bounds(picture) for _, picture in self._unknown), strict=True)
-        common = white_of(first.dtype, min(lows), max(highs), location)
-        scaled: list[Any] = []
-        for example in examples:
-            if not isinstance(example, str):
-                example = to_bytes(example, _white(example) or common, location)
-            scaled.append(example)
-        return scaled
+        _, pictures = zip(*self._unknown, strict=True)
+        lows, highs = zip(*map(bounds, pictures), strict=True)
+        return white_of(first.dtype, min(lows), max(highs), location)
 
     def _example(self, example: Any, location: str) -> Any:
         """Return a text, or a picture.
@@ -297,8 +314,10 @@ def _white(picture: NDArray[Any]) -> float | None:
     if picture.dtype == np.uint8:
         return 255
     low, high = bounds(picture)
-    is_fraction = picture.dtype.kind in "fb" and 0 <= low <= high <= 1
-    return 1 if is_fraction else None
+    # Whole numbers of 0 and 1 may be a mask, or a picture of bytes that is nearly black.
+    if picture.dtype.kind in "fb" and 0 <= low <= high <= 1:
+        return 1
+    return None
 
 
 def _dataset(name: str, examples: list[Any], labels: Labels, classes: tuple[str, ...]) -> Dataset:

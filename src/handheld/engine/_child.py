@@ -56,8 +56,11 @@ def _lower(number: int, value: int) -> None:
     """Set a limit, or leave the one that stands where it is lower."""
     import resource
 
-    hard = resource.getrlimit(number)[1]
-    limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    _, hard = resource.getrlimit(number)
+    limit = value
+    # "No limit" is -1 on some systems, the least of all numbers.
+    if hard != resource.RLIM_INFINITY:
+        limit = min(value, hard)
     resource.setrlimit(number, (limit, limit))
 
 
@@ -67,8 +70,9 @@ def _limit_cpu(seconds: float) -> None:
         import resource
     except ImportError:
         return
-    used = sum(os.times()[:2])
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    times = os.times()
+    used = times.user + times.system
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     # Whole seconds alone can be set; one more, as the parent's own limit is to come first.
     soft = math.ceil(used + seconds) + 1
     if hard == resource.RLIM_INFINITY or soft < hard:
@@ -137,8 +141,10 @@ class _LiteRt:
             arrays = _arrays(head, buffers)
             outputs = self._model.call(head["signature"], head["names"], arrays, head["outputs"])
             return list(outputs)
+        # Straight into the runtime's own memory, whose types and shapes both sides know.
         for target, data in zip(self._model.inputs, buffers, strict=True):
-            target[...] = np.frombuffer(data, target.dtype).reshape(target.shape)
+            array = np.frombuffer(data, target.dtype)
+            target[...] = array.reshape(target.shape)
         return list(self._model.invoke())
 
 

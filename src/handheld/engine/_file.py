@@ -111,7 +111,8 @@ class ModelFile:
         if constant.dtype in _NO_ARRAY:
             raise ModelError(f"constant {name!r} is of {constant.dtype}, which no array holds")
         # A copy, as the bytes need not be aligned for their type where they lie in the file.
-        return np.frombuffer(constant.data.tobytes(), constant.dtype).reshape(constant.shape)
+        aligned = constant.data.tobytes()
+        return np.frombuffer(aligned, constant.dtype).reshape(constant.shape)
 
     @property
     def card(self) -> dict[str, Any]:
@@ -132,7 +133,8 @@ def _unpacked_int4(data: np.ndarray) -> np.ndarray:
     halves = np.repeat(data, 2)
     halves[1::2] >>= 4
     # Up and down again, so that the sign of four bits becomes that of eight.
-    return np.asarray((halves << 4).view(np.int8) >> 4)
+    raised = (halves << 4).view(np.int8)
+    return np.asarray(raised >> 4)
 
 
 def read(data: bytes, path: str) -> ModelFile:
@@ -174,7 +176,7 @@ def resized(file: ModelFile, shapes: Mapping[int, Shape], path: str) -> ModelFil
     try:
         verdict = check_model(file.table, inputs)
     except RefusedError as error:
-        listed = ", ".join(str(list(shape)) for shape in shapes.values())
+        listed = ", ".join(map(str, map(list, shapes.values())))
         problem = f"cannot be run with inputs of shape {listed}: {error}"
         raise ModelError(f"{path} {problem}; give others") from error
     return replace(
@@ -197,12 +199,14 @@ def _checked(model: Table) -> ModelFile:
         if not _has_open_input(model["subgraphs"][0]):
             raise
         declared = tuple(_declared_shapes(graph) for graph in model["subgraphs"])
+        # Doubted too: as it stands, nothing vouches for it.
         verdict = Verdict(steady=False, doubts=(str(error),), shapes=declared)
         return _describe(model, verdict, str(error))
 
 
 def _has_open_input(graph: Table) -> bool:
-    return any(open_axes(graph["tensors"][index]) for index in graph["inputs"])
+    inputs = map(graph["tensors"].__getitem__, graph["inputs"])
+    return any(map(open_axes, inputs))
 
 
 def _declared_shapes(graph: Table) -> tuple[Shape, ...]:
@@ -211,7 +215,8 @@ def _declared_shapes(graph: Table) -> tuple[Shape, ...]:
 
 def _describe(model: Table, verdict: Verdict, unsized: str) -> ModelFile:
     graph = model["subgraphs"][0]
-    codes = [operator_name(code) for code in model["operator_codes"]]
+    codes = list(map(operator_name, model["operator_codes"]))
+    has_variables = any(map(_has_variable, model["subgraphs"]))
     return ModelFile(
         inputs=_infos(graph, "inputs", verdict.shapes[0]),
         outputs=_infos(graph, "outputs", verdict.shapes[0]),
@@ -225,7 +230,7 @@ def _describe(model: Table, verdict: Verdict, unsized: str) -> ModelFile:
         layout=_layout(verdict),
         doubts=verdict.doubts,
         unsized=unsized,
-        keeps_state="VAR_HANDLE" in codes or any(map(_has_variable, model["subgraphs"])),
+        keeps_state=has_variables or "VAR_HANDLE" in codes,
         constants=_constants(model, graph),
         table=model,
     )
@@ -233,7 +238,9 @@ def _describe(model: Table, verdict: Verdict, unsized: str) -> ModelFile:
 
 def _layout(verdict: Verdict) -> tuple[Shape | None, ...]:
     # Where a tensor moves at a run, its shape before the first one says nothing.
-    return verdict.shapes[0] if verdict.steady else ()
+    if not verdict.steady:
+        return ()
+    return verdict.shapes[0]
 
 
 def _has_variable(graph: Table) -> bool:
@@ -251,7 +258,9 @@ def _metadata(model: Table) -> dict[str, bytes]:
 def _constants(model: Table, graph: Table) -> dict[str, StoredConstant]:
     constants = {}
     for tensor in graph["tensors"]:
-        data = model["buffers"][tensor["buffer"]]["data"]
+        buffer = model["buffers"][tensor["buffer"]]
+        data = buffer["data"]
+        # Buffer 0 is empty: tensors that operators write have it.
         if len(data):
             dtype = TYPES[tensor["type"]]
             is_sparse = bool(tensor["sparsity"])
@@ -283,9 +292,12 @@ def _tensor_info(tensor: Table, shape: Shape | None, path: str) -> TensorInfo:
         name = (tensor["name"] or b"").decode()
     except UnicodeDecodeError:
         fail(path, f"name {tensor['name']!r} is not UTF-8")
+    # Before a run that tells the shape, the declared one is the best that is known.
+    if shape is None:
+        shape = tuple(tensor["shape"])
     return TensorInfo(
         name=name,
-        shape=tuple(tensor["shape"]) if shape is None else shape,
+        shape=shape,
         dtype=np.dtype(dtype),
         quantization=_quantization(tensor["quantization"]),
         open_axes=open_axes(tensor),
@@ -310,7 +322,8 @@ def _aliases(model: Table, graph: Table) -> dict[str, int]:
         if signature["subgraph_index"]:  # of another graph than the main one
             continue
         for entry in signature["inputs"]:
-            aliases[_text(entry["name"])] = graph["inputs"].index(entry["tensor_index"])
+            name = _text(entry["name"])
+            aliases[name] = graph["inputs"].index(entry["tensor_index"])
     return aliases
 
 
@@ -326,6 +339,7 @@ def _signatures(model: Table, verdict: Verdict) -> dict[str, ModelSignature]:
             inputs = _named_infos(graph, entry["inputs"], verdict.shapes[number])
             outputs = _named_infos(graph, entry["outputs"], verdict.shapes[number])
         except RefusedError:
+            # Not told: who asks for it by its key is told which others there are.
             continue
         signatures[key] = ModelSignature(key, inputs, outputs)
     return signatures

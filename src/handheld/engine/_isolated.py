@@ -142,7 +142,7 @@ class IsolatedProcess:
         """Send one message; returns the head of its answer, and its arrays."""
         self._ensure_usable()
         deadline = time.monotonic() + self._limits.seconds
-        lengths = [len(buffer) for buffer in buffers]
+        lengths = list(map(len, buffers))
         head = {**message, "seconds": self._cpu_seconds, "lengths": lengths}
         with self._failures(doing):
             self._send(head, buffers, deadline)
@@ -187,7 +187,9 @@ class IsolatedProcess:
         except subprocess.TimeoutExpired:
             return "closed its pipe"
         # Of a child that a signal ended, Popen says minus its number, bubblewrap 128 more.
-        number = -code if code < 0 else code - 128
+        number = code - 128
+        if code < 0:
+            number = -code
         try:
             name = signal.Signals(number).name
         except ValueError:
@@ -237,8 +239,9 @@ class IsolatedProcess:
             raise ValueError("no object")
         if "error" in head:
             raise RuntimeError(str(head["error"]).strip())
-        layouts = [_announced(entry) for entry in head.get("arrays", ())]
+        layouts = list(map(_announced, head.get("arrays", ())))
         total = sum(layout.size for layout in layouts)
+        # Before memory is taken for any of them.
         if total > _MOST_ANSWER:
             raise ValueError(f"{total} bytes")
         return head, [self._read_array(layout, deadline) for layout in layouts]
@@ -262,7 +265,9 @@ def isolation_asked() -> bool | None:
             f"HANDHELD_ISOLATED is {said!r} in the environment, expected 1 (models run in "
             "processes of their own), 0, or nothing"
         )
-    return said == "1" if said else None
+    if not said:
+        return None
+    return said == "1"
 
 
 def ensure_isolation(isolated: object) -> None:
@@ -312,7 +317,7 @@ class IsolatedRuntime:
 
     def invoke(self) -> tuple[np.ndarray, ...]:
         """Run once on what ``inputs`` hold; the outputs belong to the caller."""
-        buffers = [_view(array) for array in self.inputs]
+        buffers = list(map(_view, self.inputs))
         with self._failures():
             return tuple(self._process.run({}, buffers))
 
@@ -328,9 +333,9 @@ class IsolatedRuntime:
             "signature": key,
             "names": list(names),
             "outputs": dict(outputs),
-            "arrays": [_announcement(array) for array in arrays],
+            "arrays": list(map(_announcement, arrays)),
         }
-        buffers = [array.tobytes() for array in arrays]
+        buffers = list(map(_view, arrays))
         with self._failures():
             return tuple(self._process.run(head, buffers))
 
@@ -369,7 +374,7 @@ class IsolatedSession:
         message = {"runtime": "onnxruntime", "path": path, "threads": threads}
         head, _ = self._process.open(message)
         try:
-            self.inputs = [_described(entry) for entry in head["inputs"]]
+            self.inputs = list(map(_described, head["inputs"]))
         except (KeyError, TypeError, ValueError) as error:
             problem = "its process answered with something else than its inputs"
             raise ModelError(f"{label}: {problem}") from error
@@ -382,7 +387,10 @@ class IsolatedSession:
         head = {"arrays": [_announcement(array)]}
         with self._lock:
             outputs = self._process.run(head, [_view(array)])
-        return np.asarray(outputs[0] if outputs else (), np.float32)
+        # Of a child that a hostile model took over there may be none.
+        if not outputs:
+            return np.zeros(0, np.float32)
+        return np.asarray(outputs[0], np.float32)
 
 
 def _described(entry: Any) -> tuple[str, list[int | None], str]:
@@ -392,8 +400,14 @@ def _described(entry: Any) -> tuple[str, list[int | None], str]:
         ValueError, TypeError: it says something else.
     """
     name, shape, dtype = entry
-    sides = [side if isinstance(side, int) else None for side in shape]
-    return str(name), sides, str(dtype)
+    return str(name), list(map(_side, shape)), str(dtype)
+
+
+def _side(side: Any) -> int | None:
+    """Return a side; None for the name of one that is open."""
+    if not isinstance(side, int):
+        return None
+    return side
 
 
 @cache
@@ -477,7 +491,7 @@ def _announced(entry: Any) -> _ArrayLayout:
     try:
         text, sides = entry
         dtype = np.dtype(str(text))
-        shape = tuple(int(side) for side in sides)
+        shape = tuple(map(int, sides))
     except (TypeError, ValueError) as error:
         raise ValueError(f"an array {str(entry)[:80]}") from error
     # Numbers and bools alone: of objects, the bytes would be taken for addresses.
@@ -493,8 +507,12 @@ def _wait(number: int, deadline: float, *, writing: bool) -> None:
     Raises:
         TimeoutError: that took until the deadline.
     """
+    event = select.POLLIN
+    if writing:
+        event = select.POLLOUT
+    # Not select.select, which knows no number of 1024 or more.
     poller = select.poll()
-    poller.register(number, select.POLLOUT if writing else select.POLLIN)
+    poller.register(number, event)
     remaining = deadline - time.monotonic()
     if remaining <= 0 or not poller.poll(1000 * remaining):
         raise TimeoutError

@@ -80,6 +80,7 @@ class Model:
         self._threads = threads
         self._isolated = isolated
         self._open = True
+        # By position, and only of inputs that were given other lengths.
         self._shapes: dict[int, tuple[int, ...]] = {}
         names = {info.name: i for i, info in enumerate(file.inputs)}
         # A tensor's own name comes before one that a signature gives to another input.
@@ -121,6 +122,7 @@ class Model:
                 something else.
         """
         path = Path(path)
+
         if isolated is None and isolation_asked():
             isolated = True
         try:
@@ -159,8 +161,11 @@ class Model:
     def _start(self, file: ModelFile) -> _AnyRuntime:
         """A runtime for the file, in this process if nothing speaks against it."""
         types = [info.dtype.name for info in file.outputs]
-        if self._isolated or (self._isolated is None and file.doubts):
-            limits = self._isolated if isinstance(self._isolated, RunLimits) else RunLimits()
+        is_doubted = self._isolated is None and bool(file.doubts)
+        if self._isolated or is_doubted:
+            limits = RunLimits()
+            if isinstance(self._isolated, RunLimits):
+                limits = self._isolated
             return IsolatedRuntime(
                 self._content,
                 str(self.path),
@@ -318,8 +323,11 @@ class Model:
     ) -> dict[str, np.ndarray]:
         """Run the model once and return its outputs by name; takes and raises what ``run`` does."""
         results = self.run(*arrays, signature=signature, **named)
-        outputs = self.outputs if signature is None else self.signatures[signature].outputs
-        return {info.name: array for info, array in zip(outputs, results, strict=True)}
+        outputs = self.outputs
+        if signature is not None:
+            outputs = self.signatures[signature].outputs
+        names = [info.name for info in outputs]
+        return dict(zip(names, results, strict=True))
 
     def _run_resized(self, arrays: list[np.ndarray]) -> tuple[np.ndarray, ...]:
         shapes: dict[int | str, Sequence[int]] = {}
@@ -328,14 +336,17 @@ class Model:
                 raise self._mismatch(f"input {i}", info, array)
             shapes[i] = array.shape
         self.resize(shapes)
+        # All of them once more: the views of before belong to a runtime that is closed.
         for i, array in enumerate(arrays):
             np.copyto(self.input_view(i), array)
         return self.invoke()
 
     def _mismatch(self, subject: str, info: TensorInfo, array: np.ndarray) -> InputError:
+        dtype = array.dtype.name
         # Both byte orders have one name.
-        order = "" if array.dtype.isnative else " of the other byte order"
-        got = f"got {array.dtype.name}{order} {list(array.shape)}"
+        if not array.dtype.isnative:
+            dtype += " of the other byte order"
+        got = f"got {dtype} {list(array.shape)}"
         return InputError(f"{self.path}: {subject} is {info}, {got}")
 
     def resize(self, shapes: Mapping[int | str, Sequence[int]]) -> None:
@@ -359,7 +370,9 @@ class Model:
             self._reopen(resized(self._file, new_shapes, str(self.path)), new_shapes)
 
     def _position(self, key: int | str) -> int:
-        position = self._positions.get(key, -1) if isinstance(key, str) else key
+        position = key
+        if isinstance(position, str):
+            position = self._positions.get(position, -1)
         if not 0 <= position < len(self.inputs):
             raise InputError(f"{self.path}: no input {key!r}; they are {self._listing()}")
         return position
@@ -368,6 +381,7 @@ class Model:
         """The shape, if the input can be given it."""
         info = self.inputs[position]
         sides = tuple(shape)
+        # Numpy's integers too, but no floats, which would be cut off without a word.
         are_whole = all(isinstance(side, Integral) for side in sides)
         if not are_whole or not info.takes(sides) or min(sides, default=1) < 1:
             raise InputError(f"{self.path}: input {position} is {info}, got {list(sides)}")
@@ -424,9 +438,11 @@ class Model:
         names = [info.name for info in signature.inputs]
         chosen = dict(zip(names, arrays, strict=False))
         for name, array in named.items():
-            if name not in names or name in chosen:
-                state = "given twice" if name in chosen else "unknown"
-                raise InputError(f"{self.path}: input {name!r} of {signature.key!r} is {state}")
+            subject = f"{self.path}: input {name!r} of {signature.key!r}"
+            if name in chosen:
+                raise InputError(f"{subject} is given twice")
+            if name not in names:
+                raise InputError(f"{subject} is unknown")
             chosen[name] = array
         if len(arrays) > len(names) or chosen.keys() != set(names):
             takes = ", ".join(map(str, signature.inputs))
@@ -451,15 +467,20 @@ class Model:
         chosen: dict[int, Any] = dict(enumerate(arrays))
         for name, array in named.items():
             position = self._positions.get(name)
-            if position is None or position in chosen:
-                state = "unknown" if position is None else "given twice"
-                listed = f"the inputs are {self._listing()}"
-                raise InputError(f"{self.path}: input {name!r} is {state}; {listed}")
+            if position is None:
+                raise self._wrong_name(name, "unknown")
+            # Also where a tensor is named twice, once by its name and once by a signature's.
+            if position in chosen:
+                raise self._wrong_name(name, "given twice")
             chosen[position] = array
         if chosen.keys() != set(range(count)):
             expected = f"expected {self._listing()}"
             raise InputError(f"{self.path}: {len(chosen)} inputs given, {expected}")
         return [np.asarray(chosen[position]) for position in range(count)]
+
+    def _wrong_name(self, name: str, state: str) -> InputError:
+        listed = f"the inputs are {self._listing()}"
+        return InputError(f"{self.path}: input {name!r} is {state}; {listed}")
 
     def _listing(self) -> str:
         return ", ".join(map(str, self.inputs))
@@ -492,8 +513,9 @@ class Model:
         """
         with self.lock:
             runtime = self._ensure_runtime()
-            for i in () if finite else self._floats:
-                self._ensure_finite(self.inputs[i], runtime.inputs[i])
+            if not finite:
+                for i in self._floats:
+                    self._ensure_finite(self.inputs[i], runtime.inputs[i])
             try:
                 return runtime.invoke()
             except _RUNTIME_ERRORS as error:
@@ -551,6 +573,5 @@ class Model:
         self.close()
 
     def __repr__(self) -> str:
-        return (
-            f"Model({str(self.path)!r}, {self._listing()} -> {', '.join(map(str, self.outputs))})"
-        )
+        outputs = ", ".join(map(str, self.outputs))
+        return f"Model({str(self.path)!r}, {self._listing()} -> {outputs})"

@@ -37,7 +37,10 @@ class Session:
             path, options, providers=["CPUExecutionProvider"]
         )
         inputs = self._session.get_inputs()
-        self._name = inputs[0].name if inputs else ""
+        # A model without inputs is opened too, so that messages can say what it takes.
+        self._name = ""
+        if inputs:
+            self._name = inputs[0].name
         self.inputs = [_described(entry) for entry in inputs]
         """Name, shape and type of each input; a side that is open is a name or None."""
 

@@ -33,8 +33,11 @@ def slot(data: bytes, table: int, number: int) -> int:
     """Position of a field of the table at ``table``; 0 if it is absent."""
     if number >= slots(data, table):
         return 0
-    (offset,) = unpack_from("<H", data, _vtable(data, table) + 4 + 2 * number)
-    return table + int(offset) if offset else 0
+    first = _vtable(data, table) + 4  # behind the two sizes
+    (offset,) = unpack_from("<H", data, first + 2 * number)
+    if not offset:
+        return 0
+    return table + int(offset)
 
 
 def target(data: bytes, at: int) -> int:
@@ -49,14 +52,16 @@ def elements(data: bytes, table: int, field: int) -> list[int]:
         return []
     vector = target(data, at)
     first = vector + 4  # the count stands before it
-    return [target(data, first + 4 * i) for i in range(u4(data, vector))]
+    count = u4(data, vector)
+    return [target(data, first + 4 * i) for i in range(count)]
 
 
 def string(data: bytes, table: int, field: int) -> bytes:
     """The string in a field of the table at ``table``."""
     at = target(data, slot(data, table, field))
+    count = u4(data, at)
     first = at + 4
-    return data[first : first + u4(data, at)]
+    return data[first : first + count]
 
 
 def moved(data: bytes, shift: int) -> bytes:

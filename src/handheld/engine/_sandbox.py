@@ -29,7 +29,9 @@ def bubblewrap() -> str:
         result = subprocess.run(command, capture_output=True, timeout=20, check=False, env={})
     except (OSError, subprocess.SubprocessError):
         return ""
-    return path if result.returncode == 0 else ""
+    if result.returncode:
+        return ""
+    return path
 
 
 def isolation() -> str:

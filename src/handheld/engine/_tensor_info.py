@@ -45,9 +45,11 @@ class TensorInfo:
         """Whether a shape differs from this one in open axes alone."""
         if len(shape) != len(self.shape):
             return False
-        pairs = enumerate(zip(shape, self.shape, strict=True))
-        others = [axis for axis, (side, length) in pairs if side != length]
-        return set(others) <= set(self.open_axes)
+        sides = zip(shape, self.shape, strict=True)
+        for axis, (side, length) in enumerate(sides):
+            if side != length and axis not in self.open_axes:
+                return False
+        return True
 
     def to_stored(self, real: np.ndarray) -> np.ndarray:
         """Return real values as the tensor stores them.
@@ -59,7 +61,9 @@ class TensorInfo:
         scale, zero_point = self._affine()
         limits = np.iinfo(self.dtype)
         stored = np.rint(real / scale) + zero_point
-        return np.asarray(np.clip(stored, limits.min, limits.max), dtype=self.dtype)
+        # Clipped before it is cast, as a cast of what is too large would wrap.
+        clipped = np.clip(stored, limits.min, limits.max)
+        return np.asarray(clipped, dtype=self.dtype)
 
     def to_real(self, stored: np.ndarray) -> np.ndarray:
         """Return stored values as the real ones that they stand for, float64."""
@@ -86,8 +90,10 @@ class TensorInfo:
         return f"{self.name!r} {self.dtype.name} [{sides}]"
 
     def _side_text(self, axis: int) -> str:
-        mark = " (open)" if axis in self.open_axes else ""
-        return f"{self.shape[axis]}{mark}"
+        side = str(self.shape[axis])
+        if axis in self.open_axes:
+            side += " (open)"
+        return side
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,13 @@ class ImageCard:
     crops: bool
     is_logits: bool
 
+    @property
+    def channels(self) -> int:
+        """Of the picture that the model takes."""
+        if self.grey:
+            return 1
+        return 3
+
     @classmethod
     def of(cls, model: Model, *, needs_labels: bool = True) -> "ImageCard":
         """Read a model's card.
@@ -95,7 +102,9 @@ def _image_entry(model: Model) -> dict[str, Any]:
 
 
 def _numbers(value: Any, key: str, model: Model) -> np.ndarray:
-    numbers = value if isinstance(value, list) else [value]
+    numbers = value
+    if not isinstance(value, list):
+        numbers = [value]
     if len(numbers) not in (1, 3) or not all(map(_is_number, numbers)):
         problem = f"card entry image.{key} is {value!r}, expected one number or three"
         raise ModelError(f"{model.path}: {problem}")
@@ -121,7 +130,7 @@ def classify(model: Model, image: np.ndarray, *, top: int = 5) -> list[Predictio
     """
     card = ImageCard.of(model)
     _check_picture(image)
-    info = _picture_input(model, channels=1 if card.grey else 3)
+    info = _picture_input(model, card.channels)
     _, height, width, _ = info.shape
     picture = prepare(image, card, height, width)
     outputs = model.run(info.to_stored(picture[None]))
@@ -149,6 +158,7 @@ def _check_picture(image: np.ndarray) -> None:
 
 def _picture_input(model: Model, channels: int) -> TensorInfo:
     info = model.inputs[0]
+    # One picture at a time: of a batch the others would have to be made up.
     is_picture = len(info.shape) == 4 and info.shape[0] == 1 and info.shape[3] == channels
     if len(model.inputs) != 1 or not is_picture:
         expected = f"expected one input [1, height, width, {channels}]"
@@ -160,8 +170,7 @@ def _picture_input(model: Model, channels: int) -> TensorInfo:
 def labels_of(model: Model) -> tuple[str, ...]:
     """Return the labels on a model's card. Raises :class:`ModelError` if there are none."""
     labels = model.card.get("labels")
-    is_list = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
-    if not labels or not is_list:
+    if not isinstance(labels, list) or set(map(type, labels)) != {str}:
         problem = "its card has no list of labels; it does not say what its output means"
         raise ModelError(f"{model.path}: {problem}")
     return tuple(labels)
@@ -175,8 +184,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def likeliest(probabilities: np.ndarray, labels: Sequence[str], top: int) -> list[Prediction]:
     """Return the ``top`` labels of (labels,) probabilities, best first; of equals the first."""
-    best = np.argsort(-probabilities, kind="stable")[:top]
-    return [Prediction(labels[index], float(probabilities[index])) for index in best]
+    order = np.argsort(-probabilities, kind="stable")
+    return [Prediction(labels[index], float(probabilities[index])) for index in order[:top]]
 
 
 def prepare(image: np.ndarray, card: ImageCard, height: int, width: int) -> np.ndarray:
@@ -184,17 +193,21 @@ def prepare(image: np.ndarray, card: ImageCard, height: int, width: int) -> np.n
     picture: np.ndarray = image.astype(np.float32) / np.float32(255)
     if card.crops:
         picture = _middle(picture, height, width)
+    # Grey last: where a picture is made smaller there is less to do.
     picture = resample(picture, (height, width))
     if card.grey:
         picture = (picture @ LUMA)[:, :, None]
-    return np.asarray((picture - card.mean) / card.std, dtype=np.float32)
+    normalised = (picture - card.mean) / card.std
+    return np.asarray(normalised, dtype=np.float32)
 
 
 def _middle(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     """The largest middle of a picture that has the proportions of ``height`` and ``width``."""
-    scale = min(picture.shape[0] / height, picture.shape[1] / width)
+    picture_height, picture_width, _ = picture.shape
+    scale = min(picture_height / height, picture_width / width)
+    # Of a picture that is far longer than high the middle may round to nothing.
     rows = max(1, round(height * scale))
     columns = max(1, round(width * scale))
-    first_row = (picture.shape[0] - rows) // 2
-    first_column = (picture.shape[1] - columns) // 2
+    first_row = (picture_height - rows) // 2
+    first_column = (picture_width - columns) // 2
     return picture[first_row : first_row + rows, first_column : first_column + columns]

@@ -9,7 +9,7 @@ person waits; CPU time what a battery pays.
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -21,7 +21,8 @@ from handheld.ranges import in_range, whole_in_range
 Clock = Callable[[], float]
 """Returns a time in seconds."""
 
-_LONGEST = 100  # times `rounds`, whatever `min_seconds` asks for
+# Times `rounds`, whatever `min_seconds` asks for: a candidate that does nothing would never end.
+_LONGEST = 100
 
 # Warming up ends when a few calls are hardly faster than those before. A median of three ignores
 # one call that was disturbed; ten times three calls warm any model that we have seen.
@@ -123,17 +124,23 @@ def measure(  # noqa: PLR0913  # options by keyword, each by itself
     in_range("min_seconds", min_seconds, low=0)
     if pin is not None:
         whole_in_range("pin", pin, low=0)
-    entries = [_Candidate(call) for call in candidates.values()]
+    entries = list(map(_Candidate, candidates.values()))
     rng = np.random.default_rng(seed)  # whoever runs first warms the caches for the others
     with _pinned(pin):
         for entry in entries:
             _warm_up(entry.call, warmup, clock)
         for finished in range(_LONGEST * rounds):
-            if finished >= rounds and min(entry.total for entry in entries) >= min_seconds:
+            if finished >= rounds and _shortest(entries) >= min_seconds:
                 break
             for position in rng.permutation(len(entries)):
                 entries[position].sample(clock, cpu_clock)
-    return {name: entry.timing() for name, entry in zip(candidates, entries, strict=True)}
+    timings = map(_Candidate.timing, entries)
+    return dict(zip(candidates, timings, strict=True))
+
+
+def _shortest(entries: Sequence[_Candidate]) -> float:
+    """Return the seconds for which the candidate that ran least has run."""
+    return min(entry.total for entry in entries)
 
 
 def _check_counts(candidates: int, rounds: int, warmup: int | None) -> None:

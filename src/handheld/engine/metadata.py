@@ -136,7 +136,10 @@ class _Front:
         self._pad(4)
         count = len(fields)
         vtable = len(self.data)
-        offsets = [0 if field is None else 4 + 4 * i for i, field in enumerate(fields)]
+        offsets = [0] * count  # 0 stands for a field that is absent
+        for i, field in enumerate(fields):
+            if field is not None:
+                offsets[i] = 4 + 4 * i
         sizes = (4 + 2 * count, 4 + 4 * count)  # of the vtable, and of the table
         self.data += struct.pack(f"<HH{count}H", *sizes, *offsets)
         self._pad(4)
@@ -156,15 +159,19 @@ def _front(model: bytes, card: bytes) -> bytes:
         problem = "the model's root has fields of a newer schema"
         raise ModelError(f"{problem}; embed the card with a newer handheld")
     name = CARD.encode()
-    fields: list[_Node | None] = []
+    fields: list[_Node | None] = [None] * count
     for number in range(count):
-        at = slot(model, root, number)
-        fields.append(_Old(target(model, at)) if at else None)
-    buffers = [*map(_Old, elements(model, root, BUFFERS))]
-    others = [
-        at for at in elements(model, root, _METADATA) if string(model, at, _ENTRY_NAME) != name
-    ]
+        if at := slot(model, root, number):
+            fields[number] = _Old(target(model, at))
+    # The version is a number in the table itself, and leads nowhere.
     fields[_VERSION] = u4(model, slot(model, root, _VERSION))
-    fields[_METADATA] = [*map(_Old, others), (name, len(buffers))]
+    buffers = [*map(_Old, elements(model, root, BUFFERS))]
+    fields[_METADATA] = [*_other_entries(model, root, name), (name, len(buffers))]
     fields[BUFFERS] = [*buffers, (card,)]
     return _Front().close(tuple(fields))
+
+
+def _other_entries(model: bytes, root: int, name: bytes) -> list[_Old]:
+    """Return the entries of metadata that are not ours: an older card is left behind."""
+    entries = elements(model, root, _METADATA)
+    return [_Old(at) for at in entries if string(model, at, _ENTRY_NAME) != name]

@@ -242,23 +242,34 @@ def _only_input(inputs: Any, path: str) -> tuple[list[Any], str]:
 
 
 def _listed(inputs: Any) -> str:
-    return ", ".join(f"{name} {shape} {dtype}" for name, shape, dtype in inputs) or "none"
+    texts = [f"{name} {shape} {dtype}" for name, shape, dtype in inputs]
+    return ", ".join(texts) or "none"
 
 
 def _picture_input(inputs: Any, path: str) -> _PictureInput:
     axes, dtype = _only_input(inputs, path)
-    # A name or None stands for any length.
-    batch, *sides = [axis if isinstance(axis, int) else 0 for axis in axes]
+    batch, *sides = map(_length_of, axes)
     if batch not in (0, 1):
         expected = "expected of 1 or of any length; export it with a batch of 1"
         raise ModelError(f"{path}: takes batches of {batch}, {expected}")
+    # The usual order first: a picture of one or three rows is no picture.
     channels_last = sides[0] not in _CHANNELS
-    channels = sides.pop(-1 if channels_last else 0)
+    position = 0
+    if channels_last:
+        position = -1
+    channels = sides.pop(position)
     if channels not in _CHANNELS:
         expected = "expected 1 or 3 channels at the second or the last axis"
         raise ModelError(f"{path}: {expected}, got {_listed(inputs)}")
     side = min(filter(None, sides), default=0)
     return _PictureInput(_TYPES[dtype], channels_last, channels, side)
+
+
+def _length_of(axis: Any) -> int:
+    # A name or None stands for any length.
+    if not isinstance(axis, int):
+        return 0
+    return axis
 
 
 def _fed(picture: NDArray[np.float32], picture_input: _PictureInput, path: str) -> NDArray[Any]:

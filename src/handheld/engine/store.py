@@ -12,7 +12,9 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
+from typing import IO
 
 from handheld.errors import FetchError, FileError
 from handheld.files import atomic_path
@@ -84,7 +86,8 @@ def stored(bundle: Bundle, file: str) -> Path:
 def is_stored(bundle: Bundle) -> bool:
     """Whether every file of a bundle is in the cache, whole."""
     folder = cache_folder() / bundle.name
-    return all(_is_whole(folder / file, sha256) for file, (_, sha256) in bundle.files.items())
+    hashes = [(folder / file, sha256) for file, (_, sha256) in bundle.files.items()]
+    return all(starmap(_is_whole, hashes))
 
 
 def fetch(
@@ -134,14 +137,18 @@ def pip_download(requirement: str, folder: Path) -> Path:
     """
     options = ["--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
     command = [*_pip(), "download", *options, *_PLATFORM, "--dest", str(folder), requirement]
-    # Progress goes to the terminal's error stream: standard output is the command's own.
-    output = sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL
-    if output is subprocess.DEVNULL:
+    output: IO[str] | int = subprocess.DEVNULL
+    if sys.stderr.isatty():
+        # Progress goes to the terminal's error stream: standard output is the command's own.
+        output = sys.stderr
+    else:
         command.append("--quiet")
     result = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if result.returncode or not wheels:
-        last = (result.stderr.strip() or "pip gave no reason").splitlines()[-1]
+        reason = result.stderr.strip() or "pip gave no reason"
+        # The last line says what stopped it; those before are what it tried.
+        last = reason.splitlines()[-1]
         raise FetchError(f"pip could not download {requirement}: {last}; {_BRING_IT}")
     return wheels[0]
 
@@ -160,9 +167,12 @@ def _pip() -> list[str]:
 
 def _is_whole(path: Path, sha256: str) -> bool:
     try:
-        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+        if not path.is_file():
+            return False
+        content = path.read_bytes()
     except OSError as error:
         raise FetchError(f"{path} cannot be read: {error.strerror}") from error
+    return hashlib.sha256(content).hexdigest() == sha256
 
 
 def _extract(wheel: Path, member: str, sha256: str, target: Path) -> None:

@@ -73,12 +73,12 @@ class _Attack:
         low = min(inside.min(), outside.min())
         high = max(inside.max(), outside.max())
         thresholds = np.linspace(low, high, _THRESHOLDS, endpoint=False)
-        right = (inside[:, None] > thresholds).mean(axis=0)
-        wrong = (outside[:, None] > thresholds).mean(axis=0)
-        right = right - np.sqrt(right * (1 - right) / len(inside)) - 1 / len(inside) - delta
-        wrong = wrong + np.sqrt(wrong * (1 - wrong) / len(outside)) + 1 / len(outside)
+        right = _shares_above(inside, thresholds)
+        wrong = _shares_above(outside, thresholds)
+        at_least = right - _deviations(right, len(inside)) - 1 / len(inside) - delta
+        at_most = wrong + _deviations(wrong, len(outside)) + 1 / len(outside)
         # No share is above 0 where nothing is shown: its logarithm is as low as floats go.
-        epsilons = np.log(np.maximum(right, _TINY) / wrong)
+        epsilons = np.log(np.maximum(at_least, _TINY) / at_most)
         best = int(epsilons.argmax())
         return float(epsilons[best]), float(thresholds[best])
 
@@ -89,10 +89,22 @@ class _Attack:
         # Half of what may go wrong is for either share.
         level = (1 - confidence) / 2
         at_least = _lower(int(right.sum()), len(right), level)
-        at_most = 1 - _lower(int((~wrong).sum()), len(wrong), level)
+        # The upper bound of a share is the lower one of the others, from the other side.
+        others = int((~wrong).sum())
+        at_most = 1 - _lower(others, len(wrong), level)
         if at_least <= delta:
             return 0.0
         return max(0.0, math.log((at_least - delta) / at_most))
+
+
+def _shares_above(scores: Scores, thresholds: Scores) -> Scores:
+    """Return, for each threshold, the share of scores above it."""
+    return np.asarray((scores[:, None] > thresholds).mean(axis=0))
+
+
+def _deviations(shares: Scores, count: int) -> Scores:
+    """Return the standard deviations of shares that so many trials give."""
+    return np.asarray(np.sqrt(shares * (1 - shares) / count))
 
 
 def _lower(successes: int, trials: int, level: float) -> float:

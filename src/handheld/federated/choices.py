@@ -98,13 +98,13 @@ def named(choice: TableChoice, table: Any, entry: str, *, folder: Path) -> Any:
         InputError: no such name or field, or a class of the user's own that raises, or lacks an
             attribute.
     """
-    name = str(table.get("name")) if isinstance(table, dict) else ""
-    # A colon: none of ours has one.
-    is_own = ":" in name
-    if not is_own and name not in choice.classes:
+    name = ""
+    if isinstance(table, dict):
+        name = str(table.get("name"))
+    maker = _maker(choice, name, folder)
+    if maker is None:
         names = ", ".join([*choice.classes, "package.module:Class"])
         raise InputError(f"{entry}: expected a table with a name of {names}, got {table!r}")
-    maker = factory(name, folder) if is_own else choice.classes[name]
     inner: dict[str, Any] = {}
     plain: dict[str, Any] = {}
     for key, value in table.items():
@@ -119,6 +119,14 @@ def named(choice: TableChoice, table: Any, entry: str, *, folder: Path) -> Any:
     value = result_of(make, entry, name)
     choice.require_attributes(value, entry, name)
     return value
+
+
+def _maker(choice: TableChoice, name: str, folder: Path) -> Callable[..., Any] | None:
+    """Return what is called by a name; None for one that nothing has."""
+    # A colon: none of ours has one.
+    if ":" in name:
+        return factory(name, folder)
+    return choice.classes.get(name)
 
 
 def result_of(function: Callable[..., Any], entry: str, name: str, *arguments: Any) -> Any:

@@ -113,8 +113,9 @@ class FederatedConfig:
     @property
     def files(self) -> tuple[Path, ...]:
         """The file or folder of the data, where the configuration names one."""
-        named = self.data is not None and self.data.path
-        return (find(named, self.folder),) if named else ()
+        if self.data is None or not self.data.path:
+            return ()
+        return (find(self.data.path, self.folder),)
 
     def learner(self) -> PopulationLearner:
         """Read the data and make the network. Raises :class:`InputError`."""
@@ -128,8 +129,10 @@ def read(path: str | os.PathLike[str]) -> FederatedConfig:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
     names = [field.name for field in fields(_RunFile)]
     table = read_toml(path, known=[*names, *PLAIN_ENTRIES])
+    # Taken out first: what is left is to be the fields of ``_RunFile``, and nothing else.
     plain = {name: table.pop(name) for name in PLAIN_ENTRIES if name in table}
     said = from_table(_RunFile, table, "")
+    # Resolved, so that a run finds its files though the working folder changes.
     folder = Path(path).resolve().parent
     return FederatedConfig(
         out=Path(said.out),
@@ -143,10 +146,10 @@ def read(path: str | os.PathLike[str]) -> FederatedConfig:
 
 
 def _plan(said: _RunFile, plain: Mapping[str, Any], folder: Path) -> Plan:
-    stages = [
-        choices.named(choices.STAGE, stage, f"stages[{number}]", folder=folder)
-        for number, stage in enumerate(said.stages)
-    ]
+    stages = []
+    for number, table in enumerate(said.stages):
+        stage = choices.named(choices.STAGE, table, f"stages[{number}]", folder=folder)
+        stages.append(stage)
     return from_table(
         Plan,
         plain,
@@ -164,4 +167,6 @@ def _optional(
     choice: TableChoice, table: Mapping[str, Any] | None, entry: str, folder: Path
 ) -> Any:
     """Return what a table within the configuration names; None without such a table."""
-    return None if table is None else choices.named(choice, table, entry, folder=folder)
+    if table is None:
+        return None
+    return choices.named(choice, table, entry, folder=folder)

@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 _MOST_CLASSES = 1 << 24
 # Files that were left out and are named one by one: the rest is counted.
 _NAMED = 10
-_LETTER_SPLITS = ("plays", "files")
+_LETTER_READERS = {"plays": plays, "files": one_each}
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def learner_of(
     """
     if data.factory:
         population = _from_factory(data.factory, folder)
-    elif data.split in _LETTER_SPLITS:
+    elif data.split in _LETTER_READERS:
         population = _letters(data, folder)
     else:
         population = _pictures(data, folder, seed)
@@ -191,19 +191,30 @@ def learner_of(
     shape = users.examples.inputs.shape[1:]
     if users.examples.targets.dtype.kind == "f" and data.classes:
         raise InputError("data.classes: targets that are numbers are of no classes: leave it out")
+    outputs = data.classes or population.outputs
+    module = model.module(shape, outputs, folder=folder, seed=seed)
+    loss = cross_entropy
+    if model.loss:
+        loss = factory(model.loss, folder)
+    metrics = {}
+    for name in model.metrics:
+        _, _, function_name = name.partition(":")
+        metrics[function_name] = factory(name, folder)
     return ModuleLearner(
-        model.module(shape, data.classes or population.outputs, folder=folder, seed=seed),
+        module,
         users,
         population.test,
-        loss=factory(model.loss, folder) if model.loss else cross_entropy,
-        metrics={name.partition(":")[2]: factory(name, folder) for name in model.metrics},
+        loss=loss,
+        metrics=metrics,
         freeze_statistics=model.freeze_statistics,
     )
 
 
 def _from_factory(name: str, folder: Path) -> _Population:
     result = result_of(factory(name, folder), "data.factory", name)
-    users, test = result if isinstance(result, tuple) and len(result) == 2 else (None, None)
+    users = test = None
+    if isinstance(result, tuple) and len(result) == 2:
+        users, test = result
     if not isinstance(users, Users) or not (test is None or isinstance(test, Examples)):
         got = type(result).__name__
         raise InputError(
@@ -223,17 +234,22 @@ def _from_factory(name: str, folder: Path) -> _Population:
 
 
 def _letters(data: UserDataConfig, folder: Path) -> _Population:
-    read = plays if data.split == "plays" else one_each
-    texts = windows(read(find(data.path, folder)), length=data.length)
+    read = _LETTER_READERS[data.split]
+    lines = read(find(data.path, folder))
+    texts = windows(lines, length=data.length)
     users = Users(Examples(texts.inputs, texts.targets), texts.partition)
     # One output more than letters: for those that the alphabet does not have.
     return _Population(users, Examples(texts.test_inputs, texts.test_targets), len(ALPHABET) + 1)
 
 
 def _pictures(data: UserDataConfig, folder: Path, seed: int) -> _Population:
+    size = None
+    if data.size:
+        height, width = data.size
+        size = (height, width)
     splits = load(
         find(data.path, folder),
-        size=(data.size[0], data.size[1]) if data.size else None,
+        size=size,
         seed=seed,
         grey=data.grey,
         channels=data.channels or None,
@@ -247,15 +263,17 @@ def _pictures(data: UserDataConfig, folder: Path, seed: int) -> _Population:
         )
     # Devices validate nothing: those examples are learned from as well.
     labels = np.concatenate([splits.train.labels, splits.valid.labels])
-    inputs = np.concatenate(
-        [_channels_first(split.inputs) for split in (splits.train, splits.valid)]
-    )
-    users = Users(Examples(inputs, labels), data.partition(labels, seed))
-    test = Examples(np.ascontiguousarray(_channels_first(splits.test.inputs)), splits.test.labels)
+    train = _channels_first(splits.train.inputs)
+    valid = _channels_first(splits.valid.inputs)
+    examples = Examples(np.concatenate([train, valid]), labels)
+    users = Users(examples, data.partition(labels, seed))
+    test_inputs = np.ascontiguousarray(_channels_first(splits.test.inputs))
+    test = Examples(test_inputs, splits.test.labels)
     return _Population(users, test, len(splits.classes))
 
 
 def _channels_first(pictures: object) -> NDArray[np.generic]:
+    """Return (n, channels, height, width) pictures, as torch's layers take them."""
     return np.moveaxis(np.asarray(pictures), -1, 1)
 
 

@@ -105,8 +105,11 @@ def central(  # noqa: PLR0913  # options by keyword, each by itself
     whole_in_range("rounds", rounds, low=1)
     _require_sampling(sampling, relation)
     if sampling == "unknown":
-        whole_in_range("times", rounds if times is None else times, low=1)
-        rounds_of_one = rounds if times is None else min(times, rounds)
+        rounds_of_one = rounds
+        if times is not None:
+            whole_in_range("times", times, low=1)
+            rounds_of_one = min(times, rounds)
+        # Gaussian mechanisms compose like one whose mean moves by the root of their number.
         moved = _moved(relation) * math.sqrt(rounds_of_one)
         epsilon = _gaussian(multiplier / moved, delta)
         drawn = (
@@ -147,7 +150,9 @@ def local(multiplier: float, delta: float, *, times: int = 1) -> Guarantee:
     _require_multiplier(multiplier)
     _require_delta(delta)
     whole_in_range("times", times, low=1)
-    often = "the round" if times == 1 else f"all {times} rounds"
+    often = f"all {times} rounds"
+    if times == 1:
+        often = "the round"
     words = (
         f"who sees a device's updates of {often} that it takes part in, the server too, cannot tell"
         " its data from any other (replace one); nobody needs to be trusted but the device"
@@ -172,7 +177,9 @@ def tree(multiplier: float, rounds: int, delta: float, *, times: int = 1) -> Gua
     _require_delta(delta)
     whole_in_range("rounds", rounds, low=1)
     whole_in_range("times", times, low=1)
-    often = "1 time" if times == 1 else f"{times} times"
+    often = f"{times} times"
+    if times == 1:
+        often = "1 time"
     words = (
         f"who sees the models of all {rounds} rounds {_OTHERS['replace_one']} (replace one), as"
         " long as the server is trusted to add the noise and no device takes part more than"

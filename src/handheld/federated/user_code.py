@@ -18,7 +18,9 @@ def said(error: BaseException) -> str:
     """Return what an error says, in one line."""
     # The first line alone: torch's errors go on for pages.
     lines = str(error).strip().splitlines()
-    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    text = type(error).__name__
+    if lines:
+        text += f": {lines[0]}"
     if len(text) <= _LONGEST:
         return text
     return f"{text[: _LONGEST - 3]}..."

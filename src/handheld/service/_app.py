@@ -29,6 +29,7 @@ def make_app(
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         context.worker.start()
         yield
+        # First of all: pages that follow a job would wait for its next report.
         context.stopping.set()
         context.worker.stop()
         close()
@@ -50,8 +51,10 @@ def make_app(
     handlers: dict[Any, Any] = {
         HandheldError: endpoints.refuse,
         HTTPException: endpoints.refuse_http,
+        # It may be away for a moment; whoever asked is told to come again.
         SQLAlchemyError: endpoints.wait_for_database,
     }
+    # Before all routes, so that none of them can forget its headers.
     guard = Middleware(Guard, hosts=hosts)
     app = Starlette(
         routes=routes, middleware=[guard], exception_handlers=handlers, lifespan=lifespan

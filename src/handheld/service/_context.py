@@ -54,6 +54,7 @@ class ServiceContext:
             return []
         described = []
         for file in self.folders.results(job.key):
+            # A result may be called anything, a question mark among it.
             url = f"/jobs/{job_id}/files/{quote(file.name)}"
             described.append({"name": file.name, "bytes": file.bytes, "url": url})
         return described
@@ -61,7 +62,10 @@ class ServiceContext:
 
 def status(job: JobRecord) -> dict[str, Any]:
     """Return what changes while a job runs."""
-    state = "cancelling" if job.cancelling and not job.ended else job.state
+    state = job.state
+    # A job that runs ends with its owner's next beat, and says so until then.
+    if job.cancelling and not job.ended:
+        state = "cancelling"
     return {
         "state": state,
         "fraction": job.fraction,

@@ -54,6 +54,9 @@ def download(folders: Folders, job: JobRecord, request: Request) -> Response:
 
 def download_all(folders: Folders, job: JobRecord) -> Response:
     """Answer with all results as one archive, made while it is sent."""
-    files = [(file.name, folders.result(job.key, file.name)) for file in folders.results(job.key)]
+    files = []
+    for file in folders.results(job.key):
+        path = folders.result(job.key, file.name)
+        files.append((file.name, path))
     headers = {"Content-Disposition": f'attachment; filename="{job.kind}.zip"'}
     return StreamingResponse(stream_zip(files), media_type="application/zip", headers=headers)

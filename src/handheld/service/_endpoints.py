@@ -56,9 +56,10 @@ class ServiceEndpoints:
         described = self.context.describe(job_id, job)
         if not wants_page(request):
             return JSONResponse(described)
+        title = job.kind
         # A server may have been started again without this kind.
-        job_kind = self.context.kinds.get(job.kind)
-        title = job_kind.title if job_kind else job.kind
+        if job.kind in self.context.kinds:
+            title = self.context.kinds[job.kind].title
         return self.pages.page(
             "job.html", job=job, title=title, address=f"/jobs/{job_id}", **described
         )
@@ -68,11 +69,16 @@ class ServiceEndpoints:
         self.context.queue.cancel(job.key)
         if wants_page(request):
             return RedirectResponse(f"/jobs/{job_id}", 303)
-        return JSONResponse(self.context.describe(job_id, self._find(request)[1]))
+        # Once more, as it is another one now.
+        job_id, job = self._find(request)
+        return JSONResponse(self.context.describe(job_id, job))
 
     def remove(self, request: Request) -> Response:
-        self.context.queue.cancel(self._find(request)[1].key, remove=True)
-        return self.pages.page("removed.html") if wants_page(request) else Response(status_code=204)
+        _, job = self._find(request)
+        self.context.queue.cancel(job.key, remove=True)
+        if wants_page(request):
+            return self.pages.page("removed.html")
+        return Response(status_code=204)
 
     def events(self, request: Request) -> Response:
         job_id, _ = self._find(request)
@@ -102,7 +108,10 @@ class ServiceEndpoints:
             status = error.status
         elif isinstance(error, InputError):
             status = 422
-        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+        headers = {}
+        if status == 401:
+            # What HTTP asks of such an answer: how to show who one is (RFC 9110, 15.5.2).
+            headers["WWW-Authenticate"] = "Bearer"
         return self.pages.problem(request, status, str(error), headers)
 
     def refuse_http(self, request: Request, error: HTTPException) -> Response:
@@ -121,6 +130,7 @@ class ServiceEndpoints:
         try:
             job = self.context.find(job_id)
         except InputError:
+            # What cannot be an id is answered like one that is none: nothing is told of the form.
             job = None
         if job is None:
             raise HTTPException(
@@ -131,7 +141,7 @@ class ServiceEndpoints:
         return job_id, job
 
     def _ended(self, request: Request) -> JobRecord:
-        job = self._find(request)[1]
+        _, job = self._find(request)
         if not job.ended:
             raise HTTPException(409, "this job has not ended; its files can be downloaded then")
         return job

@@ -96,6 +96,7 @@ class FormReader:
     def count(self, size: int) -> None:
         """Count bytes of the body. Raises :class:`UploadError` when there are too many."""
         self.form.bytes += size
+        # What comes is counted, as the length that a request declares may be any number.
         if self.form.bytes > self._terms.max_bytes:
             raise UploadError(
                 413, f"expected an upload of at most {self._terms.max_bytes} bytes, got more"
@@ -122,7 +123,7 @@ class FormReader:
         self._header = self._value = b""
 
     def _part_is_known(self) -> None:
-        options = parse_options_header(self._disposition)[1]
+        _, options = parse_options_header(self._disposition)
         self._name = options.get(b"name", b"").decode(errors="replace")
         if self._name in self.form.values or self._name in self.form.files:
             raise InputError(f"field {self._name!r}: expected it once, got it twice")
@@ -132,6 +133,7 @@ class FormReader:
             self._kind.field(self._name)
 
     def _open(self, sent: str) -> None:
+        # Before the first byte of a file is kept: fields are small, files are not.
         if not is_token(self.form.values.get("token"), self._terms.token):
             raise UploadError(401, NO_TOKEN)
         if not self._is_allowed:
@@ -143,14 +145,17 @@ class FormReader:
         if not sent:  # what a browser sends for a field without a file
             self._file = Path("/dev/null").open("wb")  # noqa: SIM115
             return
-        self.form.files[self._name] = field.file_name(sent)
-        self._file = (self._folder / field.file_name(sent)).open("xb")
+        name = field.file_name(sent)
+        self.form.files[self._name] = name
+        # "x": nothing is there yet, and nothing is ever written over.
+        self._file = (self._folder / name).open("xb")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:
             self._file.write(data[start:end])
             return
         self._text += data[start:end]
+        # At each piece: a value without an end would fill the memory.
         if len(self._text) > _MAX_VALUE:
             raise UploadError(
                 413, f"field {self._name!r}: expected at most {_MAX_VALUE} bytes, got more"

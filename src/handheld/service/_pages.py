@@ -31,6 +31,7 @@ class Pages:
         loader = PackageLoader("handheld.service")
         self._templates = Environment(
             loader=loader,
+            # Names of files and messages of jobs are strangers' words.
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -39,6 +40,7 @@ class Pages:
         self._templates.filters |= {"size": size_text, "time": _time_text}
         self._templates.globals |= {"site": title, "can_view": can_view}
         folder = resources.files("handheld.service").joinpath("static")
+        # Read once, by names that are ours: no path that a request asks for is ever opened.
         self._static = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
 
     def page(self, name: str, code: int = 200, **values: Any) -> Response:
@@ -50,7 +52,9 @@ class Pages:
         name = request.path_params["name"]
         if name not in self._static:
             return self.problem(request, 404, "there is no such file")
-        media_type = _TYPES["." + name.rpartition(".")[2]]
+        _, _, ending = name.rpartition(".")
+        media_type = _TYPES[f".{ending}"]
+        # Asked for again each time: after an update a page must not meet an old script.
         headers = {"Cache-Control": "no-cache"}
         return Response(self._static[name], media_type=media_type, headers=headers)
 

@@ -84,7 +84,10 @@ async def _take(
     folder = await run_in_threadpool(context.folders.make, key)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + context.limits.upload_seconds
-    seconds = context.limits.upload_seconds if token is None else _TOKEN_SECONDS
+    seconds = context.limits.upload_seconds
+    # Who has shown no token yet gets little time to do so, or could hold connections for hours.
+    if token is not None:
+        seconds = _TOKEN_SECONDS
     async with asyncio.timeout(seconds) as patience:
 
         def allow() -> None:
@@ -136,7 +139,10 @@ def _queue(context: ServiceContext, job_kind: JobKind, key: str, form: UploadedF
 def _requested_kind(request: Request, context: ServiceContext) -> JobKind:
     """Return the kind that the address names, which is known before the body comes."""
     names = tuple(context.kinds)
-    name = request.query_params.get("kind", names[0] if len(names) == 1 else "")
+    name = request.query_params.get("kind", "")
+    # Where there is one kind, nobody has to name it.
+    if "kind" not in request.query_params and len(names) == 1:
+        name = names[0]
     if name not in context.kinds:
         raise InputError(
             f"expected the kind of job in the address, as ?kind=NAME with one of {', '.join(names)}"
@@ -146,7 +152,9 @@ def _requested_kind(request: Request, context: ServiceContext) -> JobKind:
 
 def _bearer(request: Request) -> str | None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
+    if scheme.lower() != "bearer":
+        return None
+    return token.strip()
 
 
 def _explain(error: BaseException) -> BaseException:

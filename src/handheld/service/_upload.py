@@ -56,7 +56,9 @@ async def receive_form(
     try:
         parser = MultipartParser(options[b"boundary"], reader.callbacks())
         while (chunk := await _next(stream)) is not None:
+            # Before it is parsed: what is too much must not reach the disk.
             reader.count(len(chunk))
+            # In a thread, as it writes files, and others' requests would wait for the disk.
             await run_in_threadpool(parser.write, chunk)
         if not reader.ended:
             raise UploadError(400, "the upload ends in the middle; send it again")
@@ -64,6 +66,7 @@ async def receive_form(
         raise UploadError(400, f"expected a multipart body, got a broken one: {error}") from error
     finally:
         reader.close()
+    # Once more, for a form without any file: the reader asks before the first one alone.
     if not is_token(reader.form.values.pop("token", None), terms.token):
         raise UploadError(401, NO_TOKEN)
     return reader.form

@@ -140,10 +140,16 @@ def _set_write_ahead(cursor: Any) -> None:
 def _begin(connection: sql.Connection) -> None:
     # A transaction that begins by reading and then writes cannot wait for its turn: SQLite makes it
     # fail. Take the turn first.
-    reading = connection.get_execution_options().get("reading")
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    statement = "BEGIN IMMEDIATE"
+    if connection.get_execution_options().get("reading"):
+        statement = "BEGIN"
+    connection.exec_driver_sql(statement)
 
 
 def _first_line(error: sql.exc.SQLAlchemyError) -> str:
+    # The driver's own words: SQLAlchemy adds the statement and a link to them.
     cause = getattr(error, "orig", None) or error
-    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    lines = str(cause).strip().splitlines()
+    if not lines:
+        return type(cause).__name__
+    return lines[0]

@@ -64,8 +64,10 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        refusal = self._refusal(scope["method"], Headers(scope=scope))
-        app = self._app if refusal is None else PlainTextResponse(refusal[1] + "\n", refusal[0])
+        app = self._app
+        if refusal := self._refusal(scope["method"], Headers(scope=scope)):
+            status, reason = refusal
+            app = PlainTextResponse(f"{reason}\n", status)
         await app(scope, receive, send_guarded)
 
     def _refusal(self, method: str, headers: Headers) -> tuple[int, str] | None:

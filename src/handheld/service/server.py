@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,10 @@ def create_app(  # noqa: PLR0913  # options by keyword, each by itself
             "leave it out to let everybody submit"
         )
     folders = Folders(folder)
-    opened = Database(folders.root / "jobs.sqlite" if database is None else database, metadata)
+    url: str | Path = folders.root / "jobs.sqlite"
+    if database is not None:
+        url = database
+    opened = Database(url, metadata)
     queue = JobQueue(opened, limits or Limits())
     worker = JobWorker(queue, folders, by_name.values())
     context = ServiceContext(
@@ -143,8 +147,8 @@ def run_app(
                 super().handle_exit(sig, frame)
 
         if on_start is not None:
-            shown = f"[{host}]" if ":" in host else host
-            on_start(f"http://{shown}:{listening.getsockname()[1]}/")
+            _, real_port, *_ = listening.getsockname()
+            on_start(f"http://{_in_address(host)}:{real_port}/")
         Server(config).run(sockets=[listening])
 
 
@@ -177,8 +181,17 @@ def _impatient_protocol() -> Any:
     return ImpatientProtocol
 
 
+def _in_address(host: str) -> str:
+    """Return a host as addresses have it: colons of IPv6 would be taken for that of the port."""
+    if ":" in host:
+        return f"[{host}]"
+    return host
+
+
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    family = socket.AF_INET
+    if ":" in host:
+        family = socket.AF_INET6
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:

@@ -2,6 +2,7 @@
 of letters to learn from.
 """
 
+import math
 import os
 import re
 import tarfile
@@ -75,7 +76,9 @@ def one_each(folder: str | os.PathLike[str]) -> dict[str, list[str]]:
 
     Raises :class:`InputError` where there are none.
     """
-    lines = {user: text.splitlines() for user, text in _files(Path(folder))}
+    lines = {}
+    for user, text in _files(Path(folder)):
+        lines[user] = text.splitlines()
     if not lines:
         raise InputError(f"{os.fspath(folder)}: no .txt files, one for each user")
     return lines
@@ -98,7 +101,10 @@ def windows(
     in_range("test", test, low=0, high=1, high_open=True)
     whole_in_range("length", length, low=1)
     whole_in_range("min_lines", min_lines, low=0)
-    users = [user for user, lines in sorted(texts.items()) if len(lines) >= max(1, min_lines)]
+    # One line at least, whatever is asked for: of none there is nothing to learn from.
+    required = max(1, min_lines)
+    # Sorted, so that one order of users stands for one set of texts.
+    users = [user for user, lines in sorted(texts.items()) if len(lines) >= required]
     if not users:
         raise InputError(f"no user has {min_lines} lines or more")
     trains = []
@@ -107,22 +113,32 @@ def windows(
         train_text, test_text = _split_text(texts[user], test)
         trains.append(_windows(train_text, length))
         tests.append(_windows(test_text, length))
-    ends = np.cumsum([len(train) for train in trains])
-    offsets = np.concatenate([[0], ends]).astype(np.int64)
-    partition = Partition(np.arange(offsets[-1]), offsets, tuple(users))
+    partition = _one_after_another(users, trains)
     inputs, targets = _inputs_and_targets(np.concatenate(trains))
-    return Windows(inputs, targets, partition, *_inputs_and_targets(np.concatenate(tests)))
+    test_inputs, test_targets = _inputs_and_targets(np.concatenate(tests))
+    return Windows(inputs, targets, partition, test_inputs, test_targets)
+
+
+def _one_after_another(users: Sequence[str], cuts: Sequence[NDArray[np.int64]]) -> Partition:
+    """Return whose the windows are, where each user's follow those of the user before."""
+    ends = np.cumsum(list(map(len, cuts)))
+    offsets = np.concatenate([[0], ends]).astype(np.int64)
+    return Partition(np.arange(offsets[-1]), offsets, tuple(users))
 
 
 def _split_text(lines: Sequence[str], test: float) -> tuple[str, str]:
     """Return a user's first lines, one at least, and the others: who speaks goes on."""
     cut = max(1, round(len(lines) * (1 - test)))
-    return "\n".join(lines[:cut]) + "\n", "\n".join(lines[cut:])
+    train_text = "\n".join(lines[:cut]) + "\n"
+    test_text = "\n".join(lines[cut:])
+    return train_text, test_text
 
 
 def numbers(text: str) -> NDArray[np.int64]:
     """Return (letters,) numbers of a text's letters, 1 and up; 0 for letters that are not known."""
-    return np.array([ALPHABET.find(letter) + 1 for letter in text], np.int64)
+    # What is not found is at -1, and so becomes 0.
+    positions = np.fromiter(map(ALPHABET.find, text), np.int64, len(text))
+    return positions + 1
 
 
 def _windows(text: str, length: int) -> NDArray[np.int64]:
@@ -132,16 +148,20 @@ def _windows(text: str, length: int) -> NDArray[np.int64]:
     other, so that each letter but the first is predicted once.
     """
     letters = numbers(text)
-    count = max(0, -(-(len(letters) - 1) // length))  # rounded up
+    to_predict = len(letters) - 1
+    count = max(0, math.ceil(to_predict / length))
     padded = np.full(count * length + 1, -1, np.int64)
-    padded[: min(len(letters), len(padded))] = letters[: len(padded)]
+    # It always fits: without any window, of one letter or none, one number is left.
+    padded[: len(letters)] = letters
     starts = np.arange(count)[:, None] * length
-    return np.asarray(padded[starts + np.arange(length + 1)])
+    steps = np.arange(length + 1)
+    return np.asarray(padded[starts + steps])
 
 
 def _inputs_and_targets(
     cut: NDArray[np.int64],
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    # Inputs are looked up in a table, which has no row -1; targets of -1 are left out of the loss.
     inputs = np.maximum(cut[:, :-1], 0).astype(np.int32)
     return inputs, np.ascontiguousarray(cut[:, 1:])
 
@@ -172,7 +192,9 @@ def _spoken(line: str, role: str | None) -> tuple[str | None, str]:
     if line.startswith("\t"):
         return role, line.strip()
     # A blank line leaves the speaker as it is; any other is nobody's.
-    return None if line.strip() else role, ""
+    if line.strip():
+        role = None
+    return role, ""
 
 
 def _files(path: Path) -> Iterator[tuple[str, str]]:
@@ -191,13 +213,18 @@ def _files(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _archived_files(archive: tarfile.TarFile, path: Path) -> Iterator[tuple[str, str]]:
-    for member in sorted(archive.getmembers(), key=lambda member: member.name):
-        if not member.name.endswith(".txt"):
+    for member in sorted(archive.getmembers(), key=_member_name):
+        # A link or a folder may end so too, and has nothing to read.
+        if not (member.name.endswith(".txt") and member.isfile()):
             continue
         if member.size > _MAX_BYTES:
             raise InputError(
                 f"{path}: {member.name} has {member.size:,} bytes, at most {_MAX_BYTES:,} are read"
             )
-        content = archive.extractfile(member) if member.isfile() else None
+        content = archive.extractfile(member)
         if content is not None:
             yield Path(member.name).stem, content.read().decode("utf-8", "replace")
+
+
+def _member_name(member: tarfile.TarInfo) -> str:
+    return member.name

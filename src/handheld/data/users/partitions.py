@@ -41,7 +41,8 @@ class Partition:
     def __post_init__(self) -> None:
         _require_indices("indices", self.indices)
         _require_indices("offsets", self.offsets)
-        ends = self.offsets[[0, -1]].tolist() if len(self.offsets) else []
+        # A slice: of no offsets there is no first and no last.
+        ends = [*self.offsets[:1].tolist(), *self.offsets[-1:].tolist()]
         is_rising = (self.offsets[1:] >= self.offsets[:-1]).all()
         if ends != [0, len(self.indices)] or not is_rising:
             raise InputError(
@@ -55,7 +56,9 @@ class Partition:
 
     def of(self, user: int) -> Indices:
         """Return the numbers of a user's examples."""
-        return self.indices[self.offsets[user] : self.offsets[user + 1]]
+        start = self.offsets[user]
+        stop = self.offsets[user + 1]
+        return self.indices[start:stop]
 
     @property
     def sizes(self) -> Indices:
@@ -78,13 +81,17 @@ class Partition:
                 f"{len(self):,} users and {classes:,} classes are too many to count: number "
                 "classes from 0 without gaps (np.unique with return_inverse)"
             )
-        if labels.size and (labels.min() < 0 or labels.max() >= classes):
+        low = labels.min(initial=0)
+        high = labels.max(initial=0)
+        if labels.size and (low < 0 or high >= classes):
             raise InputError(
                 f"labels: expected 0 to {classes - 1}, got {labels.min()} to {labels.max()}"
             )
         users = np.arange(len(self)).repeat(self.sizes)
+        # Unsigned labels of 64 bits would make the sum below a float.
+        whole_labels = labels.astype(np.int64)
         # One number for a user and a class: a single pass counts all of them.
-        cells = users * classes + labels.astype(np.int64)[self.indices]
+        cells = users * classes + whole_labels[self.indices]
         counts = np.bincount(cells, minlength=len(self) * classes)
         return counts.reshape(len(self), classes).astype(np.int64)
 
@@ -95,7 +102,8 @@ def evenly(count: int, users: int, *, seed: int) -> Partition:
     Raises :class:`InputError` for too few.
     """
     _require_enough(count, users)
-    return from_indices(np.array_split(_rng(seed).permutation(count), users))
+    order = _rng(seed).permutation(count)
+    return from_indices(np.array_split(order, users))
 
 
 def by_user(owners: Sequence[Hashable]) -> Partition:
@@ -115,8 +123,8 @@ def by_user(owners: Sequence[Hashable]) -> Partition:
                 f"owners: example {index} is of {owner}, which is like nobody: name who has it"
             )
     names = sorted(dict.fromkeys(owners), key=_by_text)
-    numbers = {name: number for number, name in enumerate(names)}
-    users = np.array([numbers[owner] for owner in owners])
+    numbers = dict(zip(names, range(len(names)), strict=True))
+    users = np.array(list(map(numbers.__getitem__, owners)))
     # Stable: a user's examples stay in the order in which they came.
     order = np.argsort(users, kind="stable")
     sizes = np.bincount(users, minlength=len(names))
@@ -147,9 +155,14 @@ def by_shards(labels: Indices, users: int, *, shards_per_user: int = 2, seed: in
     count = users * shards_per_user
     _require_enough(len(labels), count)
     rng = _rng(seed)
+    # Stable: numpy's other sorts put equal labels in an order that differs between machines.
     shards = np.array_split(np.argsort(labels, kind="stable"), count)
     order = rng.permutation(count).reshape(users, shards_per_user)
-    return from_indices([np.concatenate([shards[shard] for shard in row]) for row in order])
+    return from_indices([_joined(shards, numbers) for numbers in order.tolist()])
+
+
+def _joined(shards: Sequence[Indices], numbers: Sequence[int]) -> Indices:
+    return np.concatenate([shards[number] for number in numbers])
 
 
 def by_dirichlet(labels: Indices, users: int, *, alpha: float, seed: int) -> Partition:
@@ -171,9 +184,13 @@ def by_dirichlet(labels: Indices, users: int, *, alpha: float, seed: int) -> Par
     _require_enough(len(labels), users)
     in_range("alpha", alpha, low=0, low_open=True)
     rng = _rng(seed)
-    classes, codes = np.unique(labels, return_inverse=True)
-    stacks = [rng.permutation(np.flatnonzero(codes == code)) for code in range(len(classes))]
-    remaining = np.bincount(codes, minlength=len(classes))
+    _, codes = np.unique(labels, return_inverse=True)
+    remaining = np.bincount(codes)
+    # Shuffled once, each class is a stack to take from: a draw for each example would be slow.
+    stacks = []
+    for code in range(len(remaining)):
+        members = np.flatnonzero(codes == code)
+        stacks.append(rng.permutation(members))
     prior = alpha * (remaining / len(labels))
     indices = []
     for size in _even_sizes(len(labels), users):
@@ -221,8 +238,8 @@ def by_dirichlet_shares(
         members = rng.permutation(np.flatnonzero(labels == label))
         shares = _dirichlet(rng, np.full(users, alpha))
         # Cut points are rounded, not sizes, so that sizes add up.
-        cuts = np.rint(np.cumsum(shares) * len(members)).astype(int)[:-1]
-        for user, piece in enumerate(np.split(members, cuts)):
+        ends = np.rint(np.cumsum(shares) * len(members)).astype(int)
+        for user, piece in enumerate(np.split(members, ends[:-1])):
             pieces[user].append(piece)
     indices = list(map(np.concatenate, pieces))
     _fill_up(indices, min_examples, rng)
@@ -252,8 +269,11 @@ def by_quantity(count: int, users: int, *, skew: float = 1.5, seed: int) -> Part
     # up; 1e-9 keeps the last one from falling below the count by rounding.
     others = np.cumsum(shares / shares.sum()) * (count - users)
     cuts = ranks + np.floor(others + 1e-9).astype(int)
+    # Sizes first: the other order of draws would be another partition for a seed.
     sizes = rng.permutation(np.diff(cuts, prepend=0))
-    return from_indices(np.split(rng.permutation(count), np.cumsum(sizes)[:-1]))
+    order = rng.permutation(count)
+    ends = np.cumsum(sizes)
+    return from_indices(np.split(order, ends[:-1]))
 
 
 def from_indices(indices: Sequence[Indices]) -> Partition:
@@ -265,7 +285,7 @@ def from_indices(indices: Sequence[Indices]) -> Partition:
         raise InputError("expected a user or more, got none")
     for numbers in indices:
         _require_indices("indices", np.asarray(numbers))
-    sizes = np.array([len(numbers) for numbers in indices])
+    sizes = np.array(list(map(len, indices)))
     return Partition(np.concatenate(indices).astype(np.int64), _offsets(sizes))
 
 
@@ -274,7 +294,8 @@ def _dirichlet(rng: Generator, alphas: Floats) -> Floats:
     # Of small alphas all gammas may be 0, which divided by their sum are no numbers.
     drawn = rng.standard_gamma(alphas)
     if not drawn.sum() > 0:
-        drawn[rng.choice(len(alphas), p=alphas / alphas.sum())] = 1
+        winner = rng.choice(len(alphas), p=alphas / alphas.sum())
+        drawn[winner] = 1
     return np.asarray(drawn / drawn.sum())
 
 
@@ -295,7 +316,9 @@ def _from_mixture(rng: Generator, mixture: Floats, remaining: Indices, size: int
 
 
 def _even_sizes(count: int, users: int) -> list[int]:
-    return [count // users + (user < count % users) for user in range(users)]
+    size, remainder = divmod(count, users)
+    # The first users have what remains, one each, as np.array_split has it.
+    return [size + 1] * remainder + [size] * (users - remainder)
 
 
 def _fill_up(indices: list[Indices], minimum: int, rng: Generator) -> None:
@@ -319,7 +342,8 @@ def _fill_up(indices: list[Indices], minimum: int, rng: Generator) -> None:
             indices[user] = np.concatenate([indices[user], shuffled[:count]])
             indices[richest] = shuffled[count:]
             for changed in (user, richest):
-                heapq.heappush(heap, (-len(indices[changed]), changed))
+                entry = (-len(indices[changed]), changed)
+                heapq.heappush(heap, entry)
 
 
 def _require_indices(name: str, numbers: NDArray[Any]) -> None:
@@ -329,7 +353,8 @@ def _require_indices(name: str, numbers: NDArray[Any]) -> None:
         raise InputError(
             f"{name}: expected whole numbers (n,), got {numbers.dtype} {list(numbers.shape)}"
         )
-    wrong = numbers[(numbers < 0) | (numbers > _MAX_INDEX)]
+    is_wrong = (numbers < 0) | (numbers > _MAX_INDEX)
+    wrong = numbers[is_wrong]
     if wrong.size:
         raise InputError(f"{name}: expected numbers of 0 or more, of examples, got {wrong[0]}")
 
@@ -340,7 +365,8 @@ def _rng(seed: int) -> Generator:
 
 
 def _offsets(sizes: Indices) -> Indices:
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    ends = np.cumsum(sizes)
+    return np.concatenate([[0], ends]).astype(np.int64)
 
 
 def _require_enough(count: int, users: int) -> None:

@@ -48,7 +48,9 @@ def skew_of(partition: Partition, labels: NDArray[np.int64] | None = None) -> Sk
     sizes = partition.sizes[partition.sizes > 0]
     if not len(sizes):
         return Skew(0, 0, 0, 0.0, 0, 0.0)
+    # Of fewer than ten users the richest one is the tenth.
     tenth = max(1, len(sizes) // 10)
+    richest = np.sort(sizes)[-tenth:]
     classes: float | None = None
     distance: float | None = None
     if labels is not None:
@@ -59,7 +61,7 @@ def skew_of(partition: Partition, labels: NDArray[np.int64] | None = None) -> Sk
         smallest=int(sizes.min()),
         median=float(np.median(sizes)),
         largest=int(sizes.max()),
-        top_tenth=float(np.sort(sizes)[-tenth:].sum() / sizes.sum()),
+        top_tenth=float(richest.sum() / sizes.sum()),
         classes=classes,
         distance=distance,
     )
@@ -72,5 +74,8 @@ def _class_skew(partition: Partition, labels: NDArray[np.int64]) -> tuple[float,
     known = (counts > 0).sum(axis=1)
     mixtures = counts / counts.sum(axis=1, keepdims=True)
     common = counts.sum(axis=0) / counts.sum()
+    # Half of the sum: what one mixture has too much the other lacks, and would count twice.
     distances = np.abs(mixtures - common).sum(axis=1) / 2
-    return float(known.mean()), round(float(distances.mean()), 4)
+    # Four digits, so that a report reads well and machines agree.
+    distance = round(float(distances.mean()), 4)
+    return float(known.mean()), distance

@@ -57,10 +57,15 @@ class Sparse:
         """Return some of the examples, in the order given."""
         counts = np.diff(self.offsets)[rows]
         offsets = _offsets(counts)
+        # Entries are numbered through; each example's move by as much as its first.
         shifts = self.offsets[rows] - offsets[:-1]
         entries = np.arange(offsets[-1]) + shifts.repeat(counts)
         return Sparse(
-            offsets, self.columns[entries], self.values[entries], self.labels[rows], self.features
+            offsets=offsets,
+            columns=self.columns[entries],
+            values=self.values[entries],
+            labels=self.labels[rows],
+            features=self.features,
         )
 
 
@@ -98,13 +103,15 @@ def read_libsvm(
     if len(names) != 2:
         raise InputError(f"{path}: expected examples of two labels, got {names[:5].tolist()}")
     columns = np.fromiter(chain.from_iterable(line.columns for line in lines), np.int32)
+    values = np.fromiter(chain.from_iterable(line.values for line in lines), np.float32)
+    is_larger = labels == names[1]
     if features is None:
         features = int(columns.max(initial=-1)) + 1
     data = Sparse(
         offsets=_offsets([len(line.columns) for line in lines]),
         columns=columns,
-        values=np.fromiter(chain.from_iterable(line.values for line in lines), np.float32),
-        labels=np.where(labels == names[1], 1, -1).astype(np.float32),
+        values=values,
+        labels=np.where(is_larger, 1, -1).astype(np.float32),
         features=features,
     )
     return data, skipped
@@ -131,9 +138,13 @@ def _text_lines(path: Path) -> Iterator[str]:
     require_file(path)
     with path.open("rb") as file:
         is_packed = file.read(len(_GZIP)) == _GZIP
-    open_text = gzip.open if is_packed else open
-    with open_text(path, "rt", encoding="ascii") as file:
-        yield from file
+    # By what stands in it: many such files are shared packed, under any name.
+    if is_packed:
+        with gzip.open(path, "rt", encoding="ascii") as unpacked:
+            yield from unpacked
+    else:
+        with path.open(encoding="ascii") as text:
+            yield from text
 
 
 def _parsed(words: Sequence[str], features: int | None) -> _Line:
@@ -144,7 +155,7 @@ def _parsed(words: Sequence[str], features: int | None) -> _Line:
         column, mark, value = word.partition(":")
         if not mark:
             raise ValueError(f"expected feature:value, got {word[:40]!r}")
-        columns.append(int(column) - 1)
+        columns.append(int(column) - 1)  # the format counts from 1
         values.append(float(value))
     line = _Line(float(words[0]), columns, values)
     _check_line(line, features)
@@ -152,8 +163,10 @@ def _parsed(words: Sequence[str], features: int | None) -> _Line:
 
 
 def _check_line(line: _Line, features: int | None) -> None:
-    if any(after <= before for before, after in pairwise([-1, *line.columns])):
-        raise ValueError("expected features from 1 on, each larger than the one before")
+    # From -1 on: a feature below the first is out of order too.
+    for before, after in pairwise([-1, *line.columns]):
+        if after <= before:
+            raise ValueError("expected features from 1 on, each larger than the one before")
     last = max(line.columns, default=-1)
     if features is not None and last >= features:
         raise ValueError(f"expected features of at most {features}, got {last + 1}")
@@ -189,13 +202,11 @@ def clicks(
     whole_in_range("seed", seed, low=0)
     in_range("examples", examples, low=1)
     rng = np.random.default_rng(seed)
-    owners = np.arange(users).repeat(_power_law_counts(rng, users, examples))
-    weights = (rng.normal(size=features) * _WEIGHT_SPREAD).astype(np.float32)
-    weights[0] = _BIAS
+    counts = _power_law_counts(rng, users, examples)
+    owners = np.arange(users).repeat(counts)
+    weights = _true_weights(rng, features)
     drawn = _shown_features(rng, owners, users, features, shown)
-    # Sorted, of equal ones the first counts: a feature is there or not.
-    is_new = np.ones(drawn.shape, bool)
-    is_new[:, 1:] = drawn[:, 1:] != drawn[:, :-1]
+    is_new = _is_first_in_row(drawn)
     odds = np.where(is_new, weights[drawn], 0).sum(axis=1)
     columns = drawn[is_new].astype(np.int32)
     data = Sparse(
@@ -208,9 +219,26 @@ def clicks(
     return data, owners.astype(np.int64), weights
 
 
+def _true_weights(rng: Generator, features: int) -> Floats:
+    weights = (rng.normal(size=features) * _WEIGHT_SPREAD).astype(np.float32)
+    weights[0] = _BIAS
+    return weights
+
+
+def _is_first_in_row(drawn: Ints) -> NDArray[np.bool_]:
+    """Return where a feature stands for the first time in its row; rows are sorted.
+
+    Of equal ones the first counts: a feature is there or not.
+    """
+    is_first = np.ones(drawn.shape, bool)
+    is_first[:, 1:] = drawn[:, 1:] != drawn[:, :-1]
+    return is_first
+
+
 def _clicked(rng: Generator, odds: NDArray[np.floating]) -> Floats:
     """Draw labels by a logistic model: 1 where somebody clicks, -1 where not."""
-    is_clicked = rng.random(len(odds)) < 1 / (1 + np.exp(-odds))
+    chances = 1 / (1 + np.exp(-odds))
+    is_clicked = rng.random(len(odds)) < chances
     return np.where(is_clicked, 1, -1).astype(np.float32)
 
 
@@ -227,20 +255,23 @@ def _shown_features(rng: Generator, owners: Ints, users: int, features: int, sho
     count = len(owners)
     common = shown // 2
     habits = _power_law_features(rng, (users, 4 * shown), features)  # what a user meets
-    picks = rng.integers(0, habits.shape[1], (count, shown - 1 - common))
+    usual_count = shown - 1 - common  # beside the one that is always there
+    picks = rng.integers(0, habits.shape[1], (count, usual_count))
     usual = habits[owners[:, None], picks]
     always = np.zeros((count, 1), np.int64)
-    drawn = np.concatenate(
-        [always, _power_law_features(rng, (count, common), features), usual], axis=1
-    )
+    others = _power_law_features(rng, (count, common), features)
+    drawn = np.concatenate([always, others, usual], axis=1)
     drawn.sort(axis=1)
     return drawn
 
 
 def _power_law_features(rng: Generator, shape: tuple[int, int], features: int) -> Ints:
     """Draw features from 1 on, feature k about as often as 1 / k."""
-    return np.minimum(features ** rng.random(shape), features - 1).astype(np.int64)
+    # Of a number u in [0, 1), features^u: its density falls like 1 / k.
+    drawn = features ** rng.random(shape)
+    return np.minimum(drawn, features - 1).astype(np.int64)
 
 
 def _offsets(counts: Ints | Sequence[int]) -> Ints:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    ends = np.cumsum(counts)
+    return np.concatenate([[0], ends]).astype(np.int64)

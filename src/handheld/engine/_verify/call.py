@@ -40,13 +40,15 @@ class Call:
         if position < len(self.shapes):
             shape = self.shapes[position]
         if shape is None or rank not in (None, len(shape)):
-            expected = f", expected {rank} sides" if rank is not None else ""
-            raise ValueError(f"input {position} has shape {shape}{expected}")
+            problem = f"input {position} has shape {shape}"
+            if rank is not None:
+                problem += f", expected {rank} sides"
+            raise ValueError(problem)
         return shape
 
     def all_shapes(self) -> list[Shape]:
         """Shapes of all inputs, none of which may be absent."""
-        return [self.shape(position) for position in range(len(self.shapes))]
+        return list(map(self.shape, range(len(self.shapes))))
 
     def present(self, position: int) -> bool:
         """Whether an optional input is there."""
@@ -62,7 +64,7 @@ class Call:
         if value.dtype.kind != "i" or value.size > _MOST_NUMBERS:
             raise ValueError(f"operand {position} is no list of int32 or int64")
         # Python's integers, as sums and products of numpy's would wrap.
-        return [int(number) for number in value.flat]
+        return list(map(int, value.flat))
 
     def int_(self, position: int) -> int:
         """Value of an operand that must be one number."""

@@ -30,20 +30,22 @@ def call_order(graphs: Sequence[Table]) -> list[int]:
         CorruptError: a call leads outside, or they call one another in a circle.
         UnsupportedError: calls are nested too deeply, or fork too often.
     """
-    calls = [_called(graph) for graph in graphs]
+    calls = list(map(_called, graphs))
     for i, targets in enumerate(calls):
-        if set(targets) - set(range(len(graphs))):
+        if not set(targets) <= set(range(len(graphs))):
             fail(f"subgraphs[{i}]", f"calls subgraphs {targets} of {len(graphs)}")
     depth: dict[int, int] = {}
     total: dict[int, int] = {}
+    # From the leaves on, and not by recursion: a hostile chain of calls would exhaust the stack.
     while len(depth) < len(graphs):
         leaves = _leaves(calls, depth)
         if not leaves:
             circle = set(range(len(graphs))) - depth.keys()
             fail("subgraphs", f"{circle} call one another in a circle")
         for i in leaves:
-            depth[i] = 1 + max((depth[target] for target in calls[i]), default=0)
-            total[i] = 1 + sum(total[target] for target in calls[i])
+            targets = calls[i]
+            depth[i] = 1 + max(map(depth.__getitem__, targets), default=0)
+            total[i] = 1 + sum(map(total.__getitem__, targets))
             _check_limits(f"subgraphs[{i}]", depth[i], total[i])
     return list(depth)
 

@@ -125,21 +125,23 @@ def _walk_graphs(model: Table, inputs: Mapping[int, Shape]) -> list[GraphWalk]:
     walks: dict[int, GraphWalk] = {}
     # Callees first: a call's shapes are those that the walk of its graph has found.
     for i in order:
-        shapes = inputs if i == 0 else _open_inputs(graphs[i])
+        shapes: Mapping[int, Shape | None] = inputs
+        if i:  # a graph that others call
+            shapes = _open_inputs(graphs[i])
         walks[i] = walk_graph(f"subgraphs[{i}]", graphs[i], tables, walks, shapes)
-    return [walks[i] for i in range(len(graphs))]
+    return list(map(walks.__getitem__, range(len(graphs))))
 
 
 def _file_tables(model: Table) -> FileTables:
     codes = model["operator_codes"]
-    numbers = [operator_number(code) for code in codes]
+    numbers = list(map(operator_number, codes))
     names = [signatures()[number].name for number in numbers]
     return FileTables(
         graphs=model["subgraphs"],
         buffers=model["buffers"],
         numbers=numbers,
         names=names,
-        customs=[custom_name(code) for code in codes],
+        customs=list(map(custom_name, codes)),
         variables=collect(names, model["subgraphs"]),
     )
 

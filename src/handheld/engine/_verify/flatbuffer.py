@@ -90,7 +90,10 @@ class Reader:
         size, offsets = self._layout(at)
         values: Table = {}
         for field in tables().get(name, ()):
-            offset = offsets[field.slot] if field.slot < len(offsets) else 0
+            offset = 0
+            # Files that are older than a field have a shorter vtable.
+            if field.slot < len(offsets):
+                offset = offsets[field.slot]
             if not offset:
                 values[field.name] = field.default
                 continue

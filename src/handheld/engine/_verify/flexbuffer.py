@@ -17,6 +17,7 @@ _MAP = 9
 _BOOL = 26
 _MOST_BYTES = 1 << 12  # a real map has about 200
 _WIDTHS = (1, 2, 4, 8)
+_FLOATS = {4: "<f", 8: "<d"}
 
 
 def read_map(path: str, data: bytes) -> dict[str, float]:
@@ -59,7 +60,8 @@ class _MapReader:
         options: dict[str, float] = {}
         for i in range(count):
             key = self._text(self._target(keys + i * keys_width, keys_width))
-            options[key] = self._scalar(values + i * width, width, self._data[types + i] >> 2)
+            type_number = self._data[types + i] >> 2
+            options[key] = self._scalar(values + i * width, width, type_number)
         # The kernel searches by halves.
         if sorted(options) != list(options) or len(options) != count:
             self._fail("keys of custom options are not in order")
@@ -92,7 +94,8 @@ class _MapReader:
             return int.from_bytes(raw, "little")
         if type_number == _INT:
             return int.from_bytes(raw, "little", signed=True)
-        if type_number != _FLOAT or width < 4:
+        if type_number != _FLOAT or width not in _FLOATS:
             expected = "expected a number in the map itself"
             self._fail(f"a custom option of type {type_number}, {expected}")
-        return float(unpack("<f" if width == 4 else "<d", raw)[0])
+        (value,) = unpack(_FLOATS[width], raw)
+        return float(value)

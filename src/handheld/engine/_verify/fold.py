@@ -34,8 +34,12 @@ def _strided_slice(call: Call, values: Values) -> np.ndarray:
     begin, end, step = (int(value.flat[0]) for value in values[1:4])
     if call.option("shrink_axis_mask") & 1:
         return np.asarray(values[0][begin])
-    start = None if call.option("begin_mask") & 1 else begin
-    stop = None if call.option("end_mask") & 1 else end
+    start: int | None = begin
+    if call.option("begin_mask") & 1:
+        start = None
+    stop: int | None = end
+    if call.option("end_mask") & 1:
+        stop = None
     return np.asarray(values[0][start:stop:step])
 
 

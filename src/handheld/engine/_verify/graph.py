@@ -53,8 +53,9 @@ def walk_graph(
     for i, node in enumerate(graph["operators"]):
         _check_node(f"{path}.operators[{i}]", node, walk, done)
     outputs = set(graph["outputs"])
-    if outputs - walk.ready:
-        fail(f"{path}.outputs", f"tensors {outputs - walk.ready} are never computed")
+    missing = outputs - walk.ready
+    if missing:
+        fail(f"{path}.outputs", f"tensors {missing} are never computed")
     unwritten = walk.unpacked & outputs
     if unwritten:
         problem = "unpack constants, which the runtime keeps to itself: the outputs are not written"
@@ -233,7 +234,7 @@ def _agreed_shapes(
             step.doubt(f"operands {operands} for a graph that takes {takes}")
             return None
         results.append(target.shapes_of("outputs"))
-    if any(result != declared for result in results):
+    if results != [declared] * len(targets):
         step.doubt(f"outputs {declared} of graphs that give {results}")
         return None
     return declared
@@ -251,14 +252,18 @@ def _variable_shapes(step: Step) -> list[Shape] | None:
     handle = step.node["inputs"][0]
     if type_name(walk.graph["tensors"][handle]) != "resource":
         fail(step.path, "a handle that is no resource")
+    # Handles are known by the graph that makes them; one that is passed on may be of any variable.
     variable = walk.handles.get(handle)
     if variable is None:
         step.doubt("a handle that another graph passes on")
-        return None if step.outputs else []
+        if not step.outputs:
+            return []
+        return None
     if step.name == "READ_VARIABLE":
         return _read_shapes(step, variable)
     value = step.node["inputs"][1]
-    if walk.shapes[value] != tuple(walk.graph["tensors"][value]["shape"]):
+    declared = tuple(walk.graph["tensors"][value]["shape"])
+    if walk.shapes[value] != declared:
         step.doubt("a value whose shape only a run can tell")
     # From here on in the order of execution it may be read.
     walk.assigned.add(variable)
@@ -270,6 +275,8 @@ def _read_shapes(step: Step, variable: Name) -> list[Shape] | None:
     reason = walk.tables.variables.check_read(step.path, variable, step.outputs[0])
     if not reason and variable not in walk.assigned:
         reason = "a variable that may be read before it is assigned"
-    # What stands in a variable of which one knows nothing may be of any shape.
     step.doubt(reason)
-    return None if reason else step.declared_shapes()
+    # What stands in a variable of which one knows nothing may be of any shape.
+    if reason:
+        return None
+    return step.declared_shapes()

@@ -187,4 +187,7 @@ def matmul(call: Call) -> list[Shape]:
 
 def _matrix(shape: Shape, *, adjoint: bool) -> Shape:
     """Rows and columns of the matrices in a stack."""
-    return shape[:-3:-1] if adjoint else shape[-2:]
+    rows, columns = shape[-2:]
+    if adjoint:
+        return columns, rows
+    return rows, columns

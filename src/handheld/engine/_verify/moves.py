@@ -29,7 +29,9 @@ def _new_shape(call: Call) -> list[int]:
     if len(call.shapes) < 2:
         sides = list(call.option("new_shape", ()))
         # Old converters wrote [0] for a scalar.
-        return [] if sides == [0] else sides
+        if sides == [0]:
+            return []
+        return sides
     operand = call.shape(1)
     if len(operand) != 1 or operand[0] > MAX_SIDES:
         raise ValueError(f"new shape is given by {operand} numbers, expected a list of at most 8")
@@ -51,7 +53,7 @@ def squeeze(call: Call) -> list[Shape]:
     if len(listed) > MAX_SIDES:
         raise ValueError(f"squeezes {len(listed)} sides of {shape}")
     axes = axes_of(listed, len(shape))
-    if any(shape[axis] != 1 for axis in axes):
+    if not {shape[axis] for axis in axes} <= {1}:
         raise ValueError(f"squeezes sides {sorted(axes)} of {shape}")
     return [dropped(shape, axes)]
 
@@ -67,7 +69,8 @@ def transpose(call: Call) -> list[Shape]:
     # An axis that is named twice leaves another one out, or there are too many.
     if len(axes) != len(shape) or len(order) != len(shape):
         raise ValueError(f"order {order} of {len(shape)} sides")
-    return [tuple(shape[axis] for axis in order)]
+    # Not of ``axes``, which has no order; a negative axis counts from the end here too.
+    return [tuple(map(shape.__getitem__, order))]
 
 
 def _pads(call: Call, position: int, rank: int) -> list[tuple[int, int]]:
@@ -84,14 +87,15 @@ def _padded(shape: Sequence[int], pads: list[tuple[int, int]]) -> list[int]:
 
 def pad(call: Call) -> list[Shape]:
     shape = call.shape(0)
-    return [tuple(_padded(shape, _pads(call, 1, len(shape))))]
+    pads = _pads(call, 1, len(shape))
+    return [tuple(_padded(shape, pads))]
 
 
 def mirror(call: Call) -> list[Shape]:
     shape = call.shape(0)
     # Mode 0 is REFLECT, which does not repeat the edge, and so has one element less to mirror.
     edge = 1 - int(call.option("mode"))
-    reach = [max(pair) for pair in _pads(call, 1, len(shape))]
+    reach = list(map(max, _pads(call, 1, len(shape))))
     for side, width in zip(shape, reach, strict=True):
         if width > side - edge:
             raise ValueError(f"pads {reach} are wider than what they mirror, {shape}")
@@ -153,7 +157,9 @@ def slice_(call: Call) -> list[Shape]:
         raise ValueError(problem)
     result = []
     for side, first, count in zip(shape, begin, size, strict=True):
-        length = side - first if count == -1 else count
+        length = count
+        if count == -1:  # all that follows
+            length = side - first
         if first < 0 or length < 0 or first + length > side:
             raise ValueError(problem)
         result.append(length)
@@ -174,7 +180,8 @@ def strided_slice(call: Call) -> list[Shape]:
     for entry in range(len(begin)):
         if _bit(call, "ellipsis_mask", entry):
             # The ellipsis stands for all axes but those that later entries speak of.
-            end_axis = max(len(shape) - _sliced_axes(call, range(entry + 1, len(begin))), axis)
+            later = _sliced_axes(call, range(entry + 1, len(begin)))
+            end_axis = max(len(shape) - later, axis)
             result += shape[axis:end_axis]
             axis = end_axis
         elif _bit(call, "new_axis_mask", entry):
@@ -193,20 +200,29 @@ def _bit(call: Call, mask: str, entry: int) -> bool:
 
 def _sliced_axes(call: Call, entries: range) -> int:
     """How many axes of the input the entries speak of."""
-    return sum(not _bit(call, "new_axis_mask", entry) for entry in entries)
+    new_axes = sum(_bit(call, "new_axis_mask", entry) for entry in entries)
+    return len(entries) - new_axes
 
 
 def _sliced_side(call: Call, entry: int, side: int) -> list[int]:
     """The side that an entry makes of ``side``; none where it takes one element."""
-    begin, end, step = (call.ints(operand)[entry] for operand in (1, 2, 3))
+    begin = call.ints(1)[entry]
+    end = call.ints(2)[entry]
+    step = call.ints(3)[entry]
     if _bit(call, "shrink_axis_mask", entry):
         axis_of(begin, side)
         if step < 0:  # the kernel then walks nothing, and leaves the output as it was in memory
             raise ValueError(f"takes one element at {begin} by a step of {step}")
         return []
-    start = None if _bit(call, "begin_mask", entry) else begin
-    stop = None if _bit(call, "end_mask", entry) else end
-    return [len(range(*slice(start, stop, step).indices(side)))]
+    start: int | None = begin
+    if _bit(call, "begin_mask", entry):
+        start = None
+    stop: int | None = end
+    if _bit(call, "end_mask", entry):
+        stop = None
+    # Python cuts as the kernel does, negative positions and steps among it.
+    walked = range(*slice(start, stop, step).indices(side))
+    return [len(walked)]
 
 
 def gather(call: Call) -> list[Shape]:
@@ -249,8 +265,9 @@ def broadcast_to(call: Call) -> list[Shape]:
 def reduce(call: Call) -> list[Shape]:
     shape = call.shape(0)
     listed = call.ints(1)
-    # Of a scalar there is nothing to reduce, though an axis may be listed.
-    axes = axes_of(listed, len(shape)) if shape else set()
+    axes: set[int] = set()
+    if shape:  # of a scalar there is nothing to reduce, though an axis may be listed
+        axes = axes_of(listed, len(shape))
     if len(listed) > max(len(shape), 1):
         raise ValueError(f"axes {listed} of {shape}")
     if not call.option("keep_dims"):
@@ -262,7 +279,8 @@ def reduce(call: Call) -> list[Shape]:
 
 def arg(call: Call) -> list[Shape]:
     shape = call.shape(0)
-    return [replaced(shape, axis_of(call.int_(1), len(shape)))]
+    axis = axis_of(call.int_(1), len(shape))
+    return [replaced(shape, axis)]
 
 
 def along(call: Call) -> list[Shape]:
@@ -293,15 +311,18 @@ def to_depth(call: Call) -> list[Shape]:
     block = call.option("block_size")
     if height % block or width % block:
         raise ValueError(f"blocks of {block} of {call.shape(0)}")
-    return [(batch, height // block, width // block, channels * block * block)]
+    rows = height // block
+    columns = width // block
+    return [(batch, rows, columns, channels * block * block)]
 
 
 def to_space(call: Call) -> list[Shape]:
     batch, height, width, channels = call.shape(0, 4)
     block = call.option("block_size")
-    if channels % (block * block):
+    depth, remainder = divmod(channels, block * block)
+    if remainder:
         raise ValueError(f"blocks of {block} of {call.shape(0)}")
-    return [(batch, height * block, width * block, channels // (block * block))]
+    return [(batch, height * block, width * block, depth)]
 
 
 def _blocks(call: Call) -> list[int]:
@@ -321,7 +342,8 @@ def to_batch(call: Call) -> list[Shape]:
     padded = _padded(sides, pads)
     if any(map(mod, padded, blocks)):
         raise ValueError(f"blocks {blocks} of padded sides {padded}")
-    return [(batch * math.prod(blocks), *map(floordiv, padded, blocks), channels)]
+    count = math.prod(blocks)
+    return [(batch * count, *map(floordiv, padded, blocks), channels)]
 
 
 def from_batch(call: Call) -> list[Shape]:

@@ -237,12 +237,15 @@ def _parse(line: str) -> tuple[int, Signature]:
     number, name, inputs, outputs, *tail = line.split()
     counts = _range(inputs.rstrip("?~"))
     options = "".join(tail)
+    table = ""
+    if options:
+        table = options.rstrip("!") + "Options"
     signature = Signature(
         name,
         counts,
         optional=_optional(inputs, counts),
         outputs=_range(outputs),
-        options=options.rstrip("!") + "Options" if options else "",
+        options=table,
         required=options.endswith("!"),
     )
     return int(number), signature

@@ -65,7 +65,9 @@ def _table_name(path: str, number: int) -> str:
     if number > len(names):
         problem = f"options of kind {number}, which is not among the {len(names)} that are known"
         fail(path, problem)
-    return names[number - 1] if number else ""
+    if not number:
+        return ""
+    return names[number - 1]
 
 
 def _check_range(path: str, key: str, value: object) -> None:

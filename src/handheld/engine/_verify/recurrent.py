@@ -28,9 +28,12 @@ _NEEDED = (2, 3, 4, 6, 7, 8, 13, 14, 15, _OUTPUT_STATE, _CELL_STATE)
 def sequence_lstm(call: Call) -> list[Shape]:
     """UNIDIRECTIONAL_SEQUENCE_LSTM: 24 operands, of which the first gate may be absent."""
     data = call.shape(0, 3)
-    batch = data[1] if call.option("time_major") else data[0]
+    batch = data[0]
+    if call.option("time_major"):
+        batch = data[1]
+    # Of the forget gate, the first one that is always there: its weights say how large all are.
     cells, depth = call.shape(2, 2)
-    outputs = call.shape(6, 2)[1]
+    _, outputs = call.shape(6, 2)
     if depth != data[2] or min(cells, outputs, batch) < 1:
         raise ValueError(f"weights {call.shape(2)} for an input {data}")
     if call.option("diagonal_recurrent_tensors"):
@@ -52,7 +55,8 @@ def sequence_lstm(call: Call) -> list[Shape]:
 
 def _expect_gates(call: Call) -> None:
     """What belongs to the first gate is there with its weights, all of it or nothing."""
-    first = 0 if call.present(1) else 1
+    has_input_gate = call.present(1)
+    first = int(not has_input_gate)
     _expect_together(call, (1, 5, 12))
     _expect_together(call, _PEEPHOLES[first:])
     _expect_together(call, _NORMS[first:])

@@ -194,7 +194,9 @@ def _field(text: str, slot: int) -> Field:
         return Field(name, slot, "vector", _OFFSET.size, scalar, target, ())
     if target != type_name:
         return Field(name, slot, "tables", _OFFSET.size, _OFFSET, target, ())
-    encoding = type_name if type_name in ("str", "union") else "table"
+    encoding = "table"
+    if type_name in ("str", "union"):
+        encoding = type_name
     return Field(name, slot, encoding, _OFFSET.size, _OFFSET, target, None)
 
 

@@ -40,7 +40,9 @@ def _walked_sizes(path: str, shape: Sequence[int], sparsity: Table) -> list[int]
     inner = []
     for position, entry in enumerate(order[rank:], rank):
         side = sparsity["block_map"][entry - rank]
-        size = levels[position]["dense_size"] if position < len(levels) else 0
+        size = 0
+        if position < len(levels):
+            size = levels[position]["dense_size"]
         if size < 1 or shape[side] % size:
             fail(path, f"sparse blocks of {size} on a side of {shape[side]}")
         outer[side] //= size
@@ -82,7 +84,9 @@ def _check_side(path: str, level: Table, size: int, nodes: int) -> int:
 
 
 def _numbers(path: str, vector: Table | None) -> np.ndarray:
-    values = vector["values"] if vector else None
+    values = None
+    if vector:
+        values = vector["values"]
     if values is None or len(values) > _MOST_NUMBERS:
         fail(path, "compressed, but without segments or indices")
     return np.asarray(values, np.int64)

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from handheld.engine._verify.axes import Shape
 from handheld.engine._verify.flatbuffer import Table
 from handheld.engine._verify.variables import Name, Variables
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class GraphWalk:
 
     def shapes_of(self, field_name: str) -> list[Shape | None]:
         """Shapes of the graph's ``inputs`` or ``outputs``."""
-        return [self.shapes[i] for i in self.graph[field_name]]
+        return list(map(self.shapes.__getitem__, self.graph[field_name]))
 
 
 # Not frozen, like ``Operands``: one is made for each operator, and frozen ones take longer.
@@ -103,13 +106,13 @@ class Step:
 
     def __post_init__(self) -> None:
         tensors = self.walk.graph["tensors"]
-        self.inputs = [tensors[i] if i >= 0 else None for i in self.node["inputs"]]
+        self.inputs = _entries(tensors, self.node["inputs"])
         self.outputs = [tensors[i] for i in self.node["outputs"]]
         self.options = self.node["builtin_options"] or {}
 
     def shapes_of(self, field_name: str) -> list[Shape | None]:
         """Shapes at run time of its ``inputs`` or ``outputs``; None: absent, or unknown."""
-        return [self.walk.shapes[i] if i >= 0 else None for i in self.node[field_name]]
+        return _entries(self.walk.shapes, self.node[field_name])
 
     def declared_shapes(self) -> list[Shape]:
         """Shapes of its outputs as the file has them."""
@@ -119,3 +122,15 @@ class Step:
         """Note why only a process of its own may run the operator; "": no reason."""
         if reason:
             self.walk.doubts.append(f"{self.path}: {reason}")
+
+
+def _entries(values: Sequence[Item], indices: Sequence[int]) -> list[Item | None]:
+    """Return entries by index; None for -1, which stands for an operand that is left out."""
+    entries: list[Item | None] = []
+    for i in indices:
+        # Asked for and not left to the list, where -1 is the last one.
+        if i < 0:
+            entries.append(None)
+        else:
+            entries.append(values[i])
+    return entries

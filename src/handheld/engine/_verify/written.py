@@ -76,8 +76,10 @@ def _value(index: int, walk: GraphWalk, constants_alone: bool) -> np.ndarray | N
     if is_empty(tensor):
         # Known without a run, wherever it comes from: an empty list of axes, for one.
         return np.empty(0, _INTEGERS.get(type_name(tensor), "f4"))
+    if index not in walk.constants and constants_alone:
+        return None
     if index not in walk.constants:
-        return None if constants_alone else walk.values.get(index)
+        return walk.values.get(index)
     layout = _INTEGERS.get(type_name(tensor))
     if tensor["sparsity"] or not layout:
         return np.empty(0, layout or "f4")

@@ -52,4 +52,5 @@ class FedAvg:
     def apply(self, state: ServerState, total: Total) -> ServerState:
         """Return the state after a round."""
         # In float64 until it is done: the total is.
-        return state.after((state.weights + self.rate * total.mean).astype(np.float32))
+        weights = state.weights + self.rate * total.mean
+        return state.after(weights.astype(np.float32))

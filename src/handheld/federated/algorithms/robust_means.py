@@ -56,7 +56,8 @@ class TrimmedMean:
         if 2 * out >= clients:
             raise InputError(f"leaving out {out} at either end leaves none of {clients} clients")
         # Partitioned, not sorted: what is left needs no order.
-        kept = np.partition(changes, (out, clients - out - 1), axis=0)[out : clients - out]
+        ordered = np.partition(changes, (out, clients - out - 1), axis=0)
+        kept = ordered[out : clients - out]
         return Total(kept.mean(axis=0, dtype=np.float64), 1.0, clients)
 
 
@@ -66,7 +67,8 @@ class Median:
 
     def mean(self, changes: Floats) -> Total:
         """Return the medians."""
-        return Total(np.median(_several(changes, 1), axis=0).astype(np.float64), 1.0, len(changes))
+        medians = np.median(_several(changes, 1), axis=0)
+        return Total(medians.astype(np.float64), 1.0, len(changes))
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,10 @@ class Krum:
         np.fill_diagonal(distances, np.inf)
         neighbours = np.sort(distances, axis=1)[:, : honest - 2]
         scores = neighbours.sum(axis=1)
+        # Stable: of equal scores, which broken machines may send, the same are first everywhere.
         chosen = np.argsort(scores, kind="stable")[: self.kept]
-        return Total(changes[chosen].mean(axis=0, dtype=np.float64), 1.0, clients)
+        mean = changes[chosen].mean(axis=0, dtype=np.float64)
+        return Total(mean, 1.0, clients)
 
 
 def _several(changes: Floats, minimum: int) -> Floats:

@@ -36,8 +36,10 @@ class FedAvgM(FedAvg):
 
     def apply(self, state: ServerState, total: Total) -> ServerState:
         """Return the state after a round."""
-        moved = total.mean + self.momentum * state.kept.get("moved", np.float32(0))
-        return state.after(_narrow(state.weights + self.rate * moved), moved=_narrow(moved))
+        before = state.kept.get("moved", np.float32(0))
+        moved = total.mean + self.momentum * before
+        weights = state.weights + self.rate * moved
+        return state.after(_narrow(weights), moved=_narrow(moved))
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ class FedAdam(FedAvg):
         first_squares = np.full(len(mean), self.tau**2, np.float32)
         squares_before = state.kept.get("squares", first_squares).astype(np.float64)
         squares = self.squares(squares_before, mean)
-        weights = state.weights + self.rate * moved / (np.sqrt(squares) + self.tau)
+        sizes = np.sqrt(squares) + self.tau
+        weights = state.weights + self.rate * moved / sizes
         return state.after(_narrow(weights), moved=_narrow(moved), squares=_narrow(squares))
 
 
@@ -92,7 +95,8 @@ class FedYogi(FedAdam):
 
     def squares(self, before: Doubles, mean: Doubles) -> Doubles:
         """Return the mean of squares after one more."""
-        return before - (1 - self.beta2) * mean**2 * np.sign(before - mean**2)
+        new = mean**2
+        return before - (1 - self.beta2) * new * np.sign(before - new)
 
 
 # What is kept is float32, as weights are: half of the memory, and of checkpoints.

@@ -43,8 +43,11 @@ class Total:
         # What is added modulo 2^32 counts once.
         if change.dtype == np.uint32:
             return cls(change.copy(), weight, 1)
+        # In 64 bits: sums of thousands of updates would lose their last digits in 32.
         factor = np.float64(weight)
-        return cls(change * factor, weight, 1, None if extra is None else extra * factor)
+        if extra is None:
+            return cls(change * factor, weight, 1)
+        return cls(change * factor, weight, 1, extra * factor)
 
     def __add__(self, other: "Total") -> "Total":
         extra = None
@@ -80,7 +83,9 @@ class Adder:
         is_weight = np.isfinite(weight) and weight > 0
         if before is None or change.dtype == np.uint32 or not is_weight:
             total = Total.of(change, weight, extra)
-            self.total = total if before is None else before + total
+            if before is not None:
+                total = before + total
+            self.total = total
             return
         # In place: a sum of large models would be copied for each device otherwise.
         _kernels.add_weighted(change, weight, before.change)

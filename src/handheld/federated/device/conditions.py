@@ -49,9 +49,13 @@ class DeviceConditions:
         unmet = []
         for name in ("idle", "charging", "unmetered"):
             is_so: bool | None = getattr(situation, name)
+            if is_so is True or not getattr(self, name):
+                continue
+            reason = f"not {name}"
             # What is not known may be a phone in its user's hand.
-            if getattr(self, name) and is_so is not True:
-                unmet.append(f"not known to be {name}" if is_so is None else f"not {name}")
+            if is_so is None:
+                reason = f"not known to be {name}"
+            unmet.append(reason)
         return tuple(unmet)
 
 

@@ -149,7 +149,10 @@ class ClientDevice:
         done = learned.distance / task.rate / task.work.steps_of(len(used))
         is_enough = done > 0 and (not may_go_on.stopped or done >= self.budget.keep)
         left_out = len(examples) - len(used)
-        return LearningOutcome(learned if is_enough else None, done, may_go_on.stopped, left_out)
+        # What was cut too short is not sent: a server would count it like all of the work.
+        if not is_enough:
+            return LearningOutcome(None, done, may_go_on.stopped, left_out)
+        return LearningOutcome(learned, done, may_go_on.stopped, left_out)
 
     def _require_task(self, task: ClientTask) -> None:
         count = len(self.vector)

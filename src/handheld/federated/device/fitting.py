@@ -67,12 +67,15 @@ class ExampleFitting:
 
     def _fitting(self, examples: Examples) -> Examples:
         """Return the examples that fit, all of them as they are."""
-        reasons = [self._problem(examples.of(np.array([row]))) for row in range(len(examples))]
-        fits = np.array([not reason for reason in reasons])
-        if fits.all():
+        reasons = []
+        for row in range(len(examples)):
+            example = examples.of(np.array([row]))
+            reasons.append(self._problem(example))
+        problems = list(filter(None, reasons))
+        if not problems:
             return examples
-        first = next(reason for reason in reasons if reason)
-        if not fits.any():
+        first = problems[0]
+        if len(problems) == len(examples):
             raise InputError(
                 f"none of the {len(examples)} examples of {self.path} fits the model ({first}):"
                 " forget() removes them"
@@ -80,10 +83,11 @@ class ExampleFitting:
         _LOG.warning(
             "%s: %d of %d examples left out, the first: %s",
             self.path,
-            int((~fits).sum()),
+            len(problems),
             len(examples),
             first,
         )
+        fits = ~np.array(reasons, bool)
         return examples.of(np.flatnonzero(fits))
 
     def _problem(self, example: Examples) -> str:

@@ -85,8 +85,12 @@ class MachineSensors:
     def read(self) -> DeviceSituation:
         """Return what the machine has been doing since the call before."""
         battery = psutil.sensors_battery()
-        charging = True if battery is None else battery.power_plugged
-        return DeviceSituation(self._idle(), charging, _METERED.get(self._ask(_NETWORK) or ""))
+        # What has no battery is a machine on a desk, which is plugged in.
+        charging = True
+        if battery is not None:
+            charging = battery.power_plugged
+        metered = self._ask(_NETWORK) or ""
+        return DeviceSituation(self._idle(), charging, _METERED.get(metered))
 
     def _idle(self) -> bool:
         before = self._before

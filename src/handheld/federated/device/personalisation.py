@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -139,7 +140,9 @@ def personalise(  # noqa: PLR0913  # options by keyword, each by itself
             f" {len(examples)}"
         )
     layout = layout_of(module, examples)
-    first = layout.statistics.of(module) if statistics is None else statistics
+    first = statistics
+    if first is None:
+        first = layout.statistics.of(module)
     fitting = _Fitting(
         TrainableModule(module, layout, loss),
         ServerState(weights, statistics=first),
@@ -191,12 +194,17 @@ class _Fitting:
 
     def learned(self, layers: str, rows: NDArray[np.int64]) -> _Change:
         """Return how the model changes by learning from some examples."""
-        head = _Head(self.model.layout.weights.names) if layers == "head" else None
+        head = None
+        if layers == "head":
+            head = _Head(self.model.layout.weights.names)
         task = ClientTask(self.shared, FedAvg(), self.settings.work, self.seed, head)
-        learned = Descent(self.model, task, user=0).learn(self.examples, rows, self.goes_on)
+        descent = Descent(self.model, task, user=0)
+        learned = descent.learn(self.examples, rows, self.goes_on)
         moved = learned.statistics - self.shared.statistics
-        # What the head is given must stay what it was for the shared model.
-        return _Change(learned.change, np.zeros_like(moved) if head else moved)
+        if head is not None:
+            # What the head is given must stay what it was for the shared model.
+            moved = np.zeros_like(moved)
+        return _Change(learned.change, moved)
 
     def moved(self, change: _Change, share: float) -> ServerState:
         """Return the model that goes some way from the shared one to the learned one."""
@@ -226,10 +234,10 @@ class _Folds:
         self._candidates: dict[tuple[str, float], list[ExampleScores]] = defaultdict(list)
         state = fitting.shared
         # The mean of what was learned without each fold is what serves in the end.
-        self._means = {
-            layers: _Change(np.zeros_like(state.weights), np.zeros_like(state.statistics))
-            for layers in fitting.settings.layers
-        }
+        self._means: dict[str, _Change] = {}
+        for layers in fitting.settings.layers:
+            weights = np.zeros_like(state.weights)
+            self._means[layers] = _Change(weights, np.zeros_like(state.statistics))
 
     def add(self, held_out: NDArray[np.int64], seen: NDArray[np.int64]) -> None:
         """Learn from the rows that are seen, and evaluate on those that are not.
@@ -253,7 +261,8 @@ class _Folds:
         """Return the best candidate, or the shared model where none is better by more than luck."""
         fitting = self._fitting
         shared = ExampleScores.join(self._shared)
-        candidates = {key: ExampleScores.join(tried) for key, tried in self._candidates.items()}
+        joined = map(ExampleScores.join, self._candidates.values())
+        candidates = dict(zip(self._candidates, joined, strict=True))
         layers, share = min(candidates, key=lambda key: _mean_loss(candidates[key]))
         best = candidates[layers, share]
         state = fitting.moved(self._means[layers], share)
@@ -284,10 +293,13 @@ def luck(shared: ExampleScores, personal: ExampleScores) -> float:
         shared: one model's scores.
         personal: those of the other, which may be better.
     """
-    # Of classes what is right counts: a loss may fall while no answer changes.
-    ahead = personal.right - shared.right if shared.asked.any() else shared.losses - personal.losses
+    ahead: NDArray[Any] = shared.losses - personal.losses
+    if shared.asked.any():
+        # Of classes what is right counts: a loss may fall while no answer changes.
+        ahead = personal.right - shared.right
     wins = int((ahead > 0).sum())
     differ = int((ahead != 0).sum())
+    # In whole numbers of Python: binomials of a thousand examples are beyond any float.
     as_many: int = sum(math.comb(differ, more) for more in range(wins, differ + 1))
     return float(as_many / 2**differ)
 
@@ -313,10 +325,12 @@ class _Head:
     def subspace(self, shapes: Sequence[Shape], seed: int) -> MaskedSubspace:
         """Return the subspace of the last layer's weights."""
         layer = _layer_of(self.names[-1])
-        sizes = [math.prod(shape) for shape in shapes]
+        sizes = list(map(math.prod, shapes))
         # A layer's arrays lie one after another, and the last layer's are the last.
-        first = next(i for i, name in enumerate(self.names) if _layer_of(name) == layer)
-        return MaskedSubspace(sum(sizes), np.arange(sum(sizes[:first]), sum(sizes)))
+        first = list(map(_layer_of, self.names)).index(layer)
+        start = sum(sizes[:first])
+        count = sum(sizes)
+        return MaskedSubspace(count, np.arange(start, count))
 
 
 def _layer_of(name: str) -> str:

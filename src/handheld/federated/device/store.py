@@ -58,14 +58,19 @@ class _Form:
     @property
     def lengths(self) -> tuple[int, ...]:
         """The shape as numbers."""
-        return tuple(int(length) for length in self.shape.split(",") if length)
+        # Of a single number the shape is an empty text.
+        lengths = filter(None, self.shape.split(","))
+        return tuple(map(int, lengths))
 
     def is_whole(self, blob: bytes) -> bool:
         """Whether bytes hold as many numbers, all of them finite."""
         dtype = np.dtype(self.dtype)
         if len(blob) != dtype.itemsize * math.prod(self.lengths):
             return False
-        return dtype.kind != "f" or bool(np.isfinite(np.frombuffer(blob, dtype)).all())
+        if dtype.kind != "f":
+            return True
+        numbers = np.frombuffer(blob, dtype)
+        return bool(np.isfinite(numbers).all())
 
     def stacked(self, blobs: Sequence[bytes]) -> NDArray[np.generic]:
         """Return the arrays that bytes hold as one, with a first dimension more."""
@@ -116,16 +121,7 @@ class ExampleStore:
         self.bytes = megabytes * 1e6
         self.seconds = days * _DAY
         self._clock = clock
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Its owner's alone from the first moment on: SQLite would make it for all to read.
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-            require_file(self.path)
-        except (OSError, ValueError) as error:  # ValueError: its name holds a NUL
-            reason = getattr(error, "strerror", None) or error
-            raise InputError(
-                f"{self.path} cannot be used as a store of examples: {reason}"
-            ) from error
+        _make_file(self.path)
         with self._open() as connection:
             # Here, and not with the first example, a file that is something else is refused.
             connection.executescript(_TABLES)
@@ -133,7 +129,8 @@ class ExampleStore:
     def __len__(self) -> int:
         """Return how many examples there are, the aged ones counted until the next use."""
         with self._open() as connection:
-            return int(connection.execute("select count(*) from examples").fetchone()[0])
+            (count,) = connection.execute("select count(*) from examples").fetchone()
+        return int(count)
 
     def add(self, value: NDArray[np.generic], target: NDArray[np.generic] | int) -> None:
         """Keep an example.
@@ -187,9 +184,8 @@ class ExampleStore:
                 len(rows) - len(intact),
                 len(rows),
             )
-        return Examples(
-            inputs.stacked([row[0] for row in intact]), targets.stacked([row[1] for row in intact])
-        )
+        input_blobs, target_blobs = zip(*intact, strict=True)
+        return Examples(inputs.stacked(input_blobs), targets.stacked(target_blobs))
 
     def forget(self) -> None:
         """Remove everything."""
@@ -265,3 +261,15 @@ def _require_form(connection: sqlite3.Connection, name: str, form: _Form) -> Non
 def _forms(connection: sqlite3.Connection) -> dict[str, _Form]:
     rows = connection.execute("select what, type, shape from kind")
     return {name: _Form(dtype, shape) for name, dtype, shape in rows}
+
+
+def _make_file(path: Path) -> None:
+    """Make the file of a store unless it is there. Raises :class:`InputError`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Its owner's alone from the first moment on: SQLite would make it for all to read.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        require_file(path)
+    except (OSError, ValueError) as error:  # ValueError: its name holds a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be used as a store of examples: {reason}") from error

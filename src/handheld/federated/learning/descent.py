@@ -41,7 +41,9 @@ class Descent:
         self._task = task
         self._user = user
         self._server = as_tensors(task.state)
-        self._state = None if state is None else torch.from_numpy(state)
+        self._state: torch.Tensor | None = None
+        if state is not None:
+            self._state = torch.from_numpy(state)
         self._subspaces = task.subspaces([user], model.layout.weights.arrays)
         self._weights, self._gradient = model.begin_training(
             task.state.weights, task.state.statistics

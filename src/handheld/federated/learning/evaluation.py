@@ -42,9 +42,9 @@ class ExampleScores:
     @staticmethod
     def join(scores: Sequence["ExampleScores"]) -> "ExampleScores":
         """Return all of them as one."""
-        others = {
-            name: np.concatenate([one.others[name] for one in scores]) for name in scores[0].others
-        }
+        others = {}
+        for name in scores[0].others:
+            others[name] = np.concatenate([one.others[name] for one in scores])
         return ExampleScores(
             np.concatenate([one.losses for one in scores]),
             np.concatenate([one.right for one in scores]),
@@ -153,9 +153,14 @@ def per_user(evaluated: ExampleScores, partition: Partition) -> PerUser:
     users = np.flatnonzero(partition.sizes)
     if not len(users):
         raise InputError("no device has examples to evaluate on")
-    rows = [evaluated.of(partition.of(int(user))).figures for user in users]
+    rows = []
     names: dict[str, None] = {}  # in the order of the figures
-    for row in rows:
+    for user in users.tolist():
+        row = evaluated.of(partition.of(user)).figures
         names.update(dict.fromkeys(row))
-    figures = {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
+        rows.append(row)
+    figures = {}
+    for name in names:
+        # Not every device has every figure: of one without classes there is no accuracy.
+        figures[name] = np.array([row.get(name, np.nan) for row in rows])
     return PerUser(users, figures)

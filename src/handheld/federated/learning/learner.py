@@ -1,5 +1,6 @@
 """What devices do in a round: the seam between those who learn and those who add up."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
@@ -58,7 +59,7 @@ class ClientWork:
         """Return how many steps a device with so many examples goes."""
         if examples == 0:
             return 0
-        batches = -(-examples // self._batch(examples))
+        batches = math.ceil(examples / self._batch(examples))
         # A device with examples learns from some, however few epochs there are.
         steps = max(1, round(self.epochs * batches))
         if self.steps is None:
@@ -67,7 +68,9 @@ class ClientWork:
 
     def examples_seen(self, examples: int) -> float:
         """Return how many examples a device with so many goes through, each as often as it does."""
-        batch = examples if self.batch is None else min(self.batch, examples)
+        batch = examples
+        if self.batch is not None:
+            batch = min(self.batch, examples)
         return float(self.steps_of(examples) * batch)
 
     def batches(self, examples: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:

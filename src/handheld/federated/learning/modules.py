@@ -102,7 +102,12 @@ class ModuleLearner:
         # Attributes that no buffer holds would go from one device to the next.
         self._plain = PlainState.of(self._original, self._forward)
         self._structure = structure(self.module)
-        self.at_once = at_once or (_AT_ONCE if self._may_go_side_by_side() else 1)
+        if not at_once:
+            at_once = 1
+            # Asked for only where it decides: it tries a batch of both ways.
+            if self._may_go_side_by_side():
+                at_once = _AT_ONCE
+        self.at_once = at_once
 
     @property
     def examples(self) -> NDArray[np.int64]:
@@ -160,7 +165,9 @@ class ModuleLearner:
     def check_work(self, work: ClientWork) -> None:
         """Raise :class:`InputError` where a layer could learn means from no batch of any device."""
         largest = int(self.examples.max(initial=0))
-        batch = largest if work.batch is None else min(work.batch, largest)
+        batch = largest
+        if work.batch is not None:
+            batch = min(work.batch, largest)
         batches = self._batches()
         if batch != 1 or not len(self.layout.statistics) or not batches:
             return
@@ -199,7 +206,8 @@ class ModuleLearner:
 
         Raises :class:`TrainingError` where the module, the loss or a metric raises.
         """
-        return per_user(self._scores(state, self.users.examples, "devices'"), self.users.partition)
+        scores = self._scores(state, self.users.examples, "devices'")
+        return per_user(scores, self.users.partition)
 
     def fresh(self) -> nn.Module:
         """Return a copy of the module as it was given."""
@@ -216,9 +224,17 @@ class ModuleLearner:
     def fingerprint(self) -> dict[str, object]:
         """Return what tells this population, its data and its model from others."""
         batches = self._batches()
-        inputs = batch_of(self.users.examples, batches[0])[0] if batches else None
+        inputs = None
+        if batches:
+            inputs, _ = batch_of(self.users.examples, batches[0])
         partition = self.users.partition
-        test = None if self.test is None else [self.test.inputs, self.test.targets]
+        test = None
+        if self.test is not None:
+            test = [self.test.inputs, self.test.targets]
+        loss: object = self.loss
+        # A module by what it is made of: two runs of one command have two objects.
+        if isinstance(loss, nn.Module):
+            loss = structure(loss)
         return {
             "data": {
                 "inputs": self.users.examples.inputs,
@@ -227,7 +243,7 @@ class ModuleLearner:
             },
             "test": test,
             "network": {"structure": self._structure, "holds": contents(self.fresh(), inputs)},
-            "loss": structure(self.loss) if isinstance(self.loss, nn.Module) else self.loss,
+            "loss": loss,
             "metrics": self.metrics,
             "at_once": self.at_once,
             "freeze_statistics": self.layout.fixed,
@@ -254,7 +270,8 @@ class ModuleLearner:
         self._plain.restore(self.module)
         rows = self.users.partition.of(user)
         try:
-            return Descent(self.model, task, user, state).learn(self.users.examples, rows)
+            descent = Descent(self.model, task, user, state)
+            return descent.learn(self.users.examples, rows)
         except MemoryError:
             raise
         except Exception as error:  # whatever a user's module raises on one device's examples
@@ -271,7 +288,8 @@ class ModuleLearner:
         rows = self.users.partition.indices
         if not len(rows):
             return []
-        starts = (0, len(rows) // 2, max(0, len(rows) - _SAMPLE))
+        last = max(0, len(rows) - _SAMPLE)
+        starts = (0, len(rows) // 2, last)
         return [rows[start : start + _SAMPLE] for start in starts]
 
     def _try_test(self, test: Examples) -> None:

@@ -196,5 +196,7 @@ def _gradient(model: TrainableModule, examples: Examples, rows: NDArray[np.int64
     for name, shape in model.layout.weights.shapes.items():
         gradient = parameters[name].grad
         # Of a weight that the loss does not depend on there is none.
-        flat.append(torch.zeros(shape).flatten() if gradient is None else gradient.flatten())
+        if gradient is None:
+            gradient = torch.zeros(shape)
+        flat.append(gradient.flatten())
     return torch.cat(flat)

@@ -53,7 +53,10 @@ class PlainState:
 
     def restore(self, module: nn.Module) -> None:
         """Give a module's attributes the values that they had before anybody learned."""
-        modules = dict(module.named_modules()) if self._before else {}
+        # Nearly always so, and this runs for each device of each round.
+        if not self._before:
+            return
+        modules = dict(module.named_modules())
         for (name, attribute), value in self._before.items():
             # Past torch's own way to set them, which looks for weights.
             attributes = modules[name].__dict__
@@ -70,9 +73,11 @@ def _attributes(module: nn.Module, *, copy: bool) -> dict[tuple[str, str], Any]:
             if attribute in _TORCHS_OWN:
                 continue
             try:
-                values[name, attribute] = deepcopy(value) if copy else value
+                if copy:
+                    value = deepcopy(value)
             except Exception:  # what cannot be copied cannot be restored either
                 continue
+            values[name, attribute] = value
     return values
 
 

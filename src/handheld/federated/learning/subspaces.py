@@ -132,15 +132,17 @@ class LowRankMatrix:
         if self.basis is None:
             return array
         # A product with orthonormal columns is the projection on them.
-        return (self.basis.T @ _upright(array.view(self.shape[0], -1))).flatten()
+        matrix = _upright(array.view(self.shape[0], -1))
+        return (self.basis.T @ matrix).flatten()
 
     def expand(self, factor: torch.Tensor) -> torch.Tensor:
         """Return the numbers of the array that a factor tells."""
         if self.basis is None:
             return factor
-        upright = self.basis @ factor.view(self.basis.shape[1], -1)
+        matrix = self.basis @ factor.view(self.basis.shape[1], -1)
         # Where rows are fewer than columns the matrix lay on its side.
-        matrix = upright if len(upright) == self.shape[0] else upright.T
+        if len(matrix) != self.shape[0]:
+            matrix = matrix.T
         return matrix.flatten()
 
 

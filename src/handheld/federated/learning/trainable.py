@@ -54,10 +54,13 @@ class TrainableModule:
 
         Without statistics its own are used as they are.
         """
-        values = self.layout.statistics.of(self.module) if statistics is None else statistics
+        values = statistics
+        if values is None:
+            values = self.layout.statistics.of(self.module)
         # Gradients are bound too: those of an earlier device must not be left in the module.
         gradients = torch.zeros(len(self.layout.weights))
-        self.layout.bind(self.module.eval(), torch.from_numpy(weights.copy()), gradients, values)
+        copied_weights = torch.from_numpy(weights.copy())
+        self.layout.bind(self.module.eval(), copied_weights, gradients, values)
 
 
 def cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -71,7 +74,9 @@ def cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     if targets.dim() == 1:
         return lost
     # An example counts as one, however many of its letters are asked for.
-    asked = (targets >= 0).sum(dim=tuple(range(1, targets.dim()))).clamp(min=1)
+    inner_axes = tuple(range(1, targets.dim()))
+    # One at least: a row that asks for nothing has a loss of 0, and not of 0 / 0.
+    asked = (targets >= 0).sum(dim=inner_axes).clamp(min=1)
     return lost.view(targets.shape).flatten(1).sum(dim=1) / asked
 
 
@@ -121,5 +126,8 @@ def batch_of(
 
 
 def _tensor(values: NDArray[np.generic]) -> torch.Tensor:
-    dtype = np.float32 if values.dtype.kind == "f" else np.int64
+    # Torch's layers take floats of 32 bits, its losses and embeddings whole numbers of 64.
+    dtype: type[np.generic] = np.int64
+    if values.dtype.kind == "f":
+        dtype = np.float32
     return torch.from_numpy(np.ascontiguousarray(values, dtype))

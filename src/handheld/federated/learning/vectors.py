@@ -64,7 +64,8 @@ class Vector:
     def of(self, module: nn.Module) -> NDArray[np.float32]:
         """Return a module's weights, (n,)."""
         parameters = dict(module.named_parameters())
-        return np.concatenate([parameters[name].detach().numpy().ravel() for name in self.shapes])
+        tensors = map(parameters.__getitem__, self.shapes)
+        return np.concatenate([tensor.detach().numpy().ravel() for tensor in tensors])
 
     def views(self, vector: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the weights that lie in a vector (n,), by name, without a copy."""
@@ -130,9 +131,8 @@ class Statistics:
         if not self.shapes:
             return np.empty(0)
         buffers = dict(module.named_buffers())
-        return np.concatenate(
-            [buffers[name].detach().to(torch.float64).numpy().ravel() for name in self.shapes]
-        )
+        tensors = [buffers[name].detach().to(torch.float64) for name in self.shapes]
+        return np.concatenate([tensor.numpy().ravel() for tensor in tensors])
 
     def put(self, module: nn.Module, values: Doubles) -> None:
         """Give a module statistics (m,). Raises :class:`InputError` for another number of them."""
@@ -278,7 +278,8 @@ def _statistics_of(
         if isinstance(layer, _NormBase):
             names = {f"{prefix}.{name}".lstrip(".") for name, _ in layer.named_buffers()}
             of_norms |= names
-            moving |= names if _learns_means(layer) and not fixed else set()
+            if _learns_means(layer) and not fixed:
+                moving |= names
     if forward is not None and not of_norms.issuperset(buffers):
         # Of layers that are not torch's only a forward pass tells.
         moving |= _moved(copy, forward) - of_norms

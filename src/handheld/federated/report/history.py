@@ -39,12 +39,11 @@ def write_parquet(path: Path, rows: Sequence[Mapping[str, float]]) -> Path:
     names = list(dict.fromkeys(chain.from_iterable(rows)))
     columns = {}
     for name in names:
-        values = [row.get(name) for row in rows]
+        column = pa.array([row.get(name) for row in rows], pa.float64())
+        # Counts are whole and far below 2^53, so that no float between loses a digit.
         if name in _COUNTS:
-            counts = [None if value is None else int(value) for value in values]
-            columns[name] = pa.array(counts, pa.int64())
-        else:
-            columns[name] = pa.array(values, pa.float64())
+            column = column.cast(pa.int64())
+        columns[name] = column
     with atomic_path(path) as temporary:
         parquet.write_table(pa.table(columns), temporary)
     return path

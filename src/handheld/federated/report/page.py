@@ -79,23 +79,28 @@ def write_report(path: Path, title: str, plan: Plan, rows: Rows, facts: RunFacts
     Raises:
         FileError: it cannot be written.
     """
-    values = {
+    values: dict[str, object] = {
         "title": title,
         "summary": summary(plan, rows, facts.population, facts.weights),
         "problem": facts.problem,
         "figures": figures(rows),
-        "own": spreads(facts.per_user) if facts.per_user else [],
-        "skew": skewed(facts.users) if facts.users else None,
+        "own": [],
+        "skew": None,
         "totals": totals(rows),
         "guarantees": facts.guarantees,
         "settings": settings(plan),
     }
+    # Both tell of devices one by one: they are there only where nothing promises otherwise.
+    if facts.per_user is not None:
+        values["own"] = spreads(facts.per_user)
+    if facts.users is not None:
+        values["skew"] = skewed(facts.users)
     return write_page(path, "handheld.federated.report", "run.html", values)
 
 
 def summary(plan: Plan, rows: Rows, population: int, weights: int) -> str:
     """Return the run in one sentence."""
-    size = size_text(sum(row["bytes_up"] for row in rows))
+    size = size_text(_sum_of(rows, "bytes_up"))
     return (
         f"{_took_part(plan, len(rows), population)}, a model of {weights:,} weights{_best(rows)},"
         f" {size} up."
@@ -108,8 +113,10 @@ def _took_part(plan: Plan, rounds: int, population: int) -> str:
             f"{rounds} steps of {plan.buffer_size} updates each, "
             f"{plan.cohort} of {population:,} devices learning at any time"
         )
-    on_average = " on average" if plan.sampling == "poisson" else ""
-    return f"{rounds} rounds with {plan.cohort} of {population:,} devices each{on_average}"
+    words = f"{rounds} rounds with {plan.cohort} of {population:,} devices each"
+    if plan.sampling == "poisson":
+        words += " on average"
+    return words
 
 
 def _best(rows: Rows) -> str:
@@ -127,19 +134,32 @@ def figures(rows: Rows) -> list[Figure]:
 def _progress(rows: Rows) -> Iterator[Figure]:
     metric = _metric(rows)
     name = metric.replace("_", " ")
-    up = AxisWords(name, _accuracy_text if metric == "test_accuracy" else LOSS.write)
+    write = LOSS.write
+    if metric == "test_accuracy":
+        write = _accuracy_text
+    up = AxisWords(name, write)
+    hours = [seconds / 3600 for seconds in _column(rows, "seconds")]
     costs = (
-        (_ROUND, [row["round"] for row in rows]),
-        (AxisWords("bytes up", size_text), accumulate(row["bytes_up"] for row in rows)),
-        (AxisWords("bytes down", size_text), accumulate(row["bytes_down"] for row in rows)),
-        (AxisWords("simulated hours", _short_text), [row["seconds"] / 3600 for row in rows]),
+        (_ROUND, _column(rows, "round")),
+        (AxisWords("bytes up", size_text), accumulate(_column(rows, "bytes_up"))),
+        (AxisWords("bytes down", size_text), accumulate(_column(rows, "bytes_down"))),
+        (AxisWords("simulated hours", _short_text), hours),
     )
-    values = [row.get(metric, math.nan) for row in rows]
+    values = _column(rows, metric)
     for across, positions in costs:
         points = _finite(zip(positions, values, strict=True))
         # Nothing is drawn against what never grew, such as time without slow devices.
         if points and points[-1][0] > 0:
             yield _figure({name: points}, f"{name} against {across.title}", across, up)
+
+
+def _column(rows: Rows, name: str) -> list[float]:
+    """Return a figure of each round; NaN where it was not taken."""
+    return [row.get(name, math.nan) for row in rows]
+
+
+def _sum_of(rows: Rows, name: str) -> float:
+    return sum(row[name] for row in rows)
 
 
 def _metric(rows: Rows) -> str:
@@ -167,26 +187,29 @@ def _losses(rows: Rows) -> list[Figure]:
     # Without a test there is nothing beside which the loss of learning could stand.
     if not any("test_loss" in row for row in rows):
         return []
-    names = {"devices, while they learn": "loss", "test": "test_loss"}
-    curves = {name: _by_round(rows, key) for name, key in names.items()}
-    return _against_rounds(curves, "losses against round", "loss")
+    curves = {
+        "devices, while they learn": _by_round(rows, "loss"),
+        "test": _by_round(rows, "test_loss"),
+    }
+    return _against_rounds(curves, "losses against round", AxisWords("loss", LOSS.write))
 
 
 def _devices(rows: Rows) -> list[Figure]:
     """Draw how many devices of each round answered, and how many did not, or in vain."""
     names = {"answered": "answered", "left": "gone", "too late": "late", "not taken": "rejected"}
-    # Lines along zero would say nothing.
-    counted = {name: key for name, key in names.items() if any(row.get(key, 0) > 0 for row in rows)}
-    curves = {name: _by_round(rows, key) for name, key in counted.items()}
-    return _against_rounds(curves, "devices against round", "devices")
+    curves = {}
+    for name, key in names.items():
+        # Lines along zero would say nothing.
+        if any(count > 0 for count in _column(rows, key)):
+            curves[name] = _by_round(rows, key)
+    return _against_rounds(curves, "devices against round", AxisWords("devices", count_text))
 
 
-def _against_rounds(curves: Mapping[str, Curve], title: str, up: str) -> list[Figure]:
+def _against_rounds(curves: Mapping[str, Curve], title: str, up: AxisWords) -> list[Figure]:
     # One round is no curve.
     if not any(curves.values()) or len(_rounds_of(curves)) < 2:
         return []
-    write = LOSS.write if up == "loss" else count_text
-    return [_figure(curves, title, _ROUND, AxisWords(up, write))]
+    return [_figure(curves, title, _ROUND, up)]
 
 
 def _rounds_of(curves: Mapping[str, Curve]) -> set[float]:
@@ -194,7 +217,8 @@ def _rounds_of(curves: Mapping[str, Curve]) -> set[float]:
 
 
 def _by_round(rows: Rows, key: str) -> list[tuple[float, float]]:
-    return _finite((row["round"], row.get(key, math.nan)) for row in rows)
+    rounds = _column(rows, "round")
+    return _finite(zip(rounds, _column(rows, key), strict=True))
 
 
 def _finite(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -222,18 +246,21 @@ def skewed(users: Users) -> tuple[list[tuple[str, str]], Markup]:
     """Return how unevenly examples are dealt out: in words, and drawn."""
     targets = users.examples.targets
     partition = users.partition
+    labels = None
     # Numbers are no classes, and -1 asks for nothing.
-    has_classes = targets.ndim == 1 and targets.dtype.kind in "iu" and targets.min(initial=0) >= 0
-    labels = targets.astype(np.int64) if has_classes else None
+    is_whole = targets.ndim == 1 and targets.dtype.kind in "iu"
+    if is_whole and targets.min(initial=0) >= 0:
+        labels = targets.astype(np.int64)
     draw = partial(skew.picture, partition, labels)
     return skew.facts(partition, labels), in_two_widths(draw, _WIDTH)
 
 
 def totals(rows: Rows) -> list[tuple[str, str]]:
     """Return what all rounds come to."""
-    lines = [(words, f"{sum(row[name] for row in rows):,.0f}") for name, words in _COUNTS]
+    lines = [(words, f"{_sum_of(rows, name):,.0f}") for name, words in _COUNTS]
+    # Directly below the counts, which they explain in part.
     lines += [("of those not taken", reason) for reason in reasons(rows)]
-    lines += [(words, size_text(sum(row[name] for row in rows))) for name, words in _BYTES]
+    lines += [(words, size_text(_sum_of(rows, name))) for name, words in _BYTES]
     return [*lines, ("simulated hours", f"{rows[-1]['seconds'] / 3600:.3g}")]
 
 
@@ -257,15 +284,16 @@ def settings(plan: Plan) -> list[tuple[str, str]]:
     for entry in fields(plan):
         value = getattr(plan, entry.name)
         # One level deep: stages and encoders say what they are by themselves.
-        inner = fields(value) if is_dataclass(value) else ()
-        if inner:
+        if is_dataclass(value) and fields(value):
             lines.append((entry.name, type(value).__name__))
-            lines += [
-                (f"{entry.name}.{field.name}", str(getattr(value, field.name))) for field in inner
-            ]
-        else:
-            values = value if isinstance(value, tuple) else (value,)
-            lines.append((entry.name, ", ".join(map(str, values)) or "none"))
+            for field in fields(value):
+                text = str(getattr(value, field.name))
+                lines.append((f"{entry.name}.{field.name}", text))
+            continue
+        values = value
+        if not isinstance(value, tuple):
+            values = (value,)
+        lines.append((entry.name, ", ".join(map(str, values)) or "none"))
     return lines
 
 

@@ -58,7 +58,8 @@ def write_run(
         )
     population = len(learner.examples)
     # By the rounds that were, which may be fewer than planned.
-    promised = plan.promised(population, len(run.rows), int(run.times.max(initial=0)))
+    times = int(run.times.max(initial=0))
+    promised = plan.promised(population, len(run.rows), times)
     folder.mkdir(parents=True, exist_ok=True)
     _write_model(folder / _MODEL, learner, run)
     write_parquet(folder / _ROUNDS, run.rows)
@@ -74,7 +75,7 @@ def write_run(
 
 def _write_model(path: Path, learner: PopulationLearner, run: SimulationRun) -> None:
     # Bytes, as safetensors' own way to write replaces the file by one that nobody else may read.
-    content = _module_bytes(learner, run) if isinstance(learner, ModuleLearner) else _bytes(run)
+    content = _bytes(learner, run)
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
@@ -88,7 +89,10 @@ def _module_bytes(learner: ModuleLearner, run: SimulationRun) -> bytes:
     return save({name: value.clone() for name, value in module.state_dict().items()})
 
 
-def _bytes(run: SimulationRun) -> bytes:
+def _bytes(learner: PopulationLearner, run: SimulationRun) -> bytes:
+    if isinstance(learner, ModuleLearner):
+        return _module_bytes(learner, run)
+    # What a user's own learner makes of its weights, nobody else knows.
     from safetensors.numpy import save
 
     statistics = np.asarray(run.state.statistics, np.float64)

@@ -41,11 +41,14 @@ def picture(partition: Partition, labels: NDArray[np.int64] | None, width: int) 
     ranked = ranked[partition.sizes[ranked] > 0]
     if not len(ranked):
         return Markup("")
-    ranks = np.linspace(0, len(ranked) - 1, min(_MOST, len(ranked))).round().astype(int)
-    shown = ranked[ranks]
+    count = min(_MOST, len(ranked))
+    ranks = np.linspace(0, len(ranked) - 1, count).round()
+    shown = ranked[ranks.astype(int)]
     bars = [ChartBar(size, f"{size:,} examples") for size in partition.sizes[shown].tolist()]
     up = AxisWords(f"examples of {len(shown)} users", "{:,.0f}".format)
-    rows = [] if labels is None else _classes(partition, labels, shown)
+    rows: list[HeatRow] = []
+    if labels is not None:
+        rows = _classes(partition, labels, shown)
     return draw_bars(bars, "Whose the examples are", width=width, height=_BARS, up=up, rows=rows)
 
 
@@ -56,8 +59,9 @@ def _classes(
     # Labels may be any numbers.
     names, codes = np.unique(labels, return_inverse=True)
     counts = partition.counts(codes, len(names))
+    order = np.argsort(-counts.sum(axis=0), kind="stable")
     # In the order of the labels, as a reader looks for them.
-    commonest = np.sort(np.argsort(-counts.sum(axis=0), kind="stable")[:_CLASSES])
+    commonest = np.sort(order[:_CLASSES])
     rows = []
     for number in commonest.tolist():
         of_class = counts[shown, number]

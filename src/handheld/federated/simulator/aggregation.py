@@ -115,7 +115,8 @@ def jobs_of(
     plan = setup.plan
     examples = setup.examples[users]
     # The longest first, so that no worker begins one when the others are done.
-    ranked: list[int] = users[np.argsort(-examples, kind="stable")].tolist()
+    order = np.argsort(-examples, kind="stable")
+    ranked: list[int] = users[order].tolist()
     # Nothing is weighed where all devices count alike.
     max_weight = 0.0
     if ranked and not plan.alike:
@@ -141,7 +142,10 @@ def jobs_of(
 def _dealt(ranked: list[int], at_once: int, weights: int) -> list[list[int]]:
     """Deal devices out to jobs, as many as learn at once to each in turn."""
     chunks = [ranked[start : start + at_once] for start in range(0, len(ranked), at_once)]
-    jobs = min(_JOBS if weights < _LARGE else _JOBS_OF_LARGE, len(chunks))
+    most_jobs = _JOBS
+    if weights >= _LARGE:
+        most_jobs = _JOBS_OF_LARGE
+    jobs = min(most_jobs, len(chunks))
     return [list(chain.from_iterable(chunks[number::jobs])) for number in range(jobs)]
 
 
@@ -167,7 +171,9 @@ def after(
     if total is not None:
         state, memory = _applied(setup, now, total)
         state = replace(state, statistics=_averaged(plan, now.state, results))
-        states = {**states, **results.states} if results.states else states
+        # Not copied for nothing: most algorithms' devices keep no state.
+        if results.states:
+            states = {**states, **results.states}
     times = now.times.copy()
     # All who sent something: privacy counts them, taken or not.
     np.add.at(times, devices.sent, 1)
@@ -219,7 +225,8 @@ def _evaluated(setup: RunSetup, state: ServerState) -> Mapping[str, float]:
     plan = setup.plan
     if state.round % plan.eval_every and state.round != plan.rounds:
         return {}
-    return {f"test_{name}": value for name, value in setup.learner.evaluate(state).items()}
+    figures = setup.learner.evaluate(state)
+    return {f"test_{name}": value for name, value in figures.items()}
 
 
 def _averaged(plan: Plan, state: ServerState, results: RoundResults) -> Doubles:
@@ -242,9 +249,14 @@ def epsilons(plan: Plan, population: int, row: RoundFigures) -> RoundFigures:
     promised = plan.promised(population, int(row["round"]), int(row["participations"]))
     figures: RoundFigures = {}
     for noise, guarantee in zip(plan.noises, promised, strict=True):
-        name = "local_epsilon" if isinstance(noise, LocalNoise) else "epsilon"
-        if noise.multiplier > 0:
-            figures[name] = min(figures.get(name, math.inf), guarantee.epsilon)
+        # Noise of multiplier 0 is none: plans are tried so.
+        if noise.multiplier <= 0:
+            continue
+        name = "epsilon"
+        if isinstance(noise, LocalNoise):
+            name = "local_epsilon"
+        # Of two noises the better promise holds.
+        figures[name] = min(figures.get(name, math.inf), guarantee.epsilon)
     return figures
 
 
@@ -276,7 +288,10 @@ def _nothing(setup: RunSetup, now: Checkpoint) -> Total:
     facts = setup.stages.facts(now.memory)
     update = setup.stages.on_nothing(facts, now.memory, StageSeeds(0, 0))
     zeros = np.zeros_like(update.values)
-    return Total(zeros if facts[-1].modular else zeros.astype(np.float64), 1.0, 0)
+    # Sums are of 64 bits, but for whole numbers, which go around at 32.
+    if not facts[-1].modular:
+        zeros = zeros.astype(np.float64)
+    return Total(zeros, 1.0, 0)
 
 
 def _applied(

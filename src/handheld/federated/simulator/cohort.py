@@ -67,25 +67,31 @@ def choose(setup: RunSetup, task: ClientTask, clock: float, payload: Payload) ->
     leaves = rng.random(len(asked)) < devices.dropout_rate
     sent = asked[~leaves]
     seconds = np.array([setup.seconds(int(user), payload) for user in sent])
-    # Of a Poisson cohort all who were drawn may answer.
-    most_answers = len(asked) if plan.sampling == "poisson" else plan.cohort
+    most_answers = plan.cohort
+    if plan.sampling == "poisson":
+        # Of a Poisson cohort all who were drawn may answer.
+        most_answers = len(asked)
     # Stable: of devices that take as long, the same are first on every machine.
     fastest = np.argsort(seconds, kind="stable")
     in_time = fastest[seconds[fastest] <= devices.deadline][:most_answers]
     is_full = len(in_time) >= min(most_answers, len(asked))
+    lasts = devices.deadline
+    if _ends_with_last_answer(setup, is_full=is_full):
+        lasts = float(seconds[in_time].max(initial=0.0))
+    required = round(devices.min_report_fraction * plan.cohort)
+    is_enough = len(in_time) >= required
+    return Cohort(asked, np.sort(sent[in_time]), sent, waited + lasts, is_enough)
+
+
+def _ends_with_last_answer(setup: RunSetup, *, is_full: bool) -> bool:
+    """Whether a round ends before its deadline; ``is_full``: all answered that may."""
+    devices = setup.plan.devices
+    if devices.deadline == math.inf:
+        return True
     # Where noise hides devices' data, the clock, and who is ready by it, must not tell of it: then
     # each round lasts until the deadline.
-    until_deadline = plan.promises and devices.own_hours
-    lasts = devices.deadline
-    if devices.deadline == math.inf or (is_full and not until_deadline):
-        lasts = float(seconds[in_time].max(initial=0.0))
-    return Cohort(
-        asked,
-        np.sort(sent[in_time]),
-        sent,
-        waited + lasts,
-        len(in_time) >= round(devices.min_report_fraction * plan.cohort),
-    )
+    until_deadline = setup.plan.promises and devices.own_hours
+    return is_full and not until_deadline
 
 
 def _asked(
@@ -102,7 +108,9 @@ def _asked(
         # Nobody waits for others to be ready: whether one device is drawn must change nothing
         # about who else answers.
         asked = drawn[devices.are_ready(drawn, clock, rng)]
-        return asked, 0.0 if len(asked) else _MINUTE
+        if not len(asked):
+            return asked, _MINUTE
+        return asked, 0.0
     if devices.ready >= 1:
         asked = rng.choice(population, min(count, population), replace=False)
         return asked.astype(np.int64), 0.0

@@ -53,9 +53,10 @@ class SimulationRun:
 
     def first(self, metric: str, at_least: float) -> int | None:
         """Return the first round after which a figure was that good, None if it never was."""
-        return next(
-            (int(row["round"]) for row in self.rows if row.get(metric, -math.inf) >= at_least), None
-        )
+        for row in self.rows:
+            if row.get(metric, -math.inf) >= at_least:
+                return int(row["round"])
+        return None
 
 
 class StoppedRunError(TrainingError):
@@ -102,7 +103,9 @@ def _update_problem(plan: Plan, rows: Sequence[RoundFigures], rejected: Mapping[
         return ""
     why = ", ".join(reasons(in_vain))
     first = number - len(in_vain) + 1
-    since = f"round {number}" if first == number else f"rounds {first} to {number}"
+    since = f"rounds {first} to {number}"
+    if first == number:
+        since = f"round {number}"
     text = f"{since}: not one update was taken; {why}"
     if rows[-1].get("rejected_raised") or rows[-1].get("rejected_stages"):
         # One error stands for all: devices run the same code, and the same stages.
@@ -127,6 +130,8 @@ def _is_in_vain(row: Mapping[str, float]) -> bool:
     # Empty devices are no error: a population may have many of them.
     rejected = row.get("rejected", 0)
     broken = rejected - row.get("rejected_no_examples", 0)
+    taken = row["answered"]
     # Where noise promises something, a rejected update counts as an answer of zeros.
-    taken = row["answered"] - (rejected if "participations" in row else 0)
+    if "participations" in row:
+        taken -= rejected
     return taken <= 0 and broken > 0

@@ -10,10 +10,12 @@ all others have answered. Where devices have weights, K is their sum.
 """
 
 import heapq
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from handheld.federated.algorithms import ServerState
 from handheld.federated.simulator.aggregation import (
     RoundDevices,
     RoundResults,
@@ -23,6 +25,7 @@ from handheld.federated.simulator.aggregation import (
 from handheld.federated.simulator.backends import SimulationBackend
 from handheld.federated.simulator.checkpoint import Checkpoint, Flight, RoundFigures
 from handheld.federated.simulator.devices import Payload
+from handheld.federated.simulator.jobs import ClientJob
 from handheld.federated.simulator.setup import RunSetup
 
 _START_SEED = 15  # use of random numbers, apart from all others of this room
@@ -38,13 +41,7 @@ def arrivals_round(
     _, down = setup.task(now.state)
     arrivals = _Arrivals.of(setup, now, Payload(down, setup.upload))
     states = {**now.versions, now.state.round: now.state}
-    jobs = []
-    for version in sorted({flight.version for flight in arrivals.came}):
-        users = [flight.user for flight in arrivals.came if flight.version == version]
-        # The paper's weight of an update that is as many steps old.
-        factor = (1 + now.state.round - version) ** -0.5
-        task, _ = setup.task(states[version])
-        jobs += jobs_of(setup, task, now, np.array(users), factor)
+    jobs = _jobs(setup, now, arrivals.came, states)
     results = RoundResults.of(backend.results(jobs))
     figures = arrivals.figures(now, down)
     senders = np.array([flight.user for flight in arrivals.came])
@@ -54,6 +51,24 @@ def arrivals_round(
         then, flights=tuple(arrivals.flights), versions=versions, started=arrivals.started
     )
     return then, results.rejected
+
+
+def _jobs(
+    setup: RunSetup,
+    now: Checkpoint,
+    came: Sequence[Flight],
+    states: Mapping[int, ServerState],
+) -> list[ClientJob]:
+    """Return the jobs of devices, those that began with one model together."""
+    jobs = []
+    # In order, so that sums are the same whoever came first.
+    for version in sorted({flight.version for flight in came}):
+        users = [flight.user for flight in came if flight.version == version]
+        # The paper's weight of an update that is as many steps old.
+        factor = (1 + now.state.round - version) ** -0.5
+        task, _ = setup.task(states[version])
+        jobs += jobs_of(setup, task, now, np.array(users), factor)
+    return jobs
 
 
 @dataclass
@@ -125,7 +140,9 @@ class _Arrivals:
         order = rng.permutation(setup.population)[: len(busy) + _TRIES]
         free = np.array([user for user in order if user not in busy])
         ready = free[plan.devices.are_ready(free, self.clock, rng)]
-        user = int(ready[0] if len(ready) else free[0])
+        if not len(ready):
+            ready = free
+        user = int(ready[0])
         ends = self.clock + setup.seconds(user, payload)
         leaves = bool(rng.random() < plan.devices.dropout_rate)
         return Flight(ends, self.started, user, version, leaves)

@@ -107,7 +107,7 @@ class ClientJob:
             collector = _Collector(self, stages)
             for start in range(0, len(self.users), learner.at_once):
                 users = self.users[start : start + learner.at_once]
-                states = [self._algorithm_state(user) for user in users]
+                states = list(map(self._algorithm_state, users))
                 answers = learner.learn(self.task, users, states)
                 for user, state, learned in zip(users, states, answers, strict=True):
                     collector.add(user, state, learned)
@@ -150,31 +150,26 @@ class _Collector:
         """
         job = self._job
         try:
-            change = _checked_change(learned, job.task)
-            if job.error_feedback:
-                change = change + job.state_of(user)
-            update = self._sent(user, change)
+            change, update = self._taken(user, learned)
         except InputError as error:
             self._rejected[user] = str(error)
             self._reasons[getattr(error, "reason", "stages")] += 1
             if not self._stages.promises:
                 return
-            # Whether a device has data must not show: it sends zeros, noise and all, and counts
-            # as any other.
-            change = np.zeros_like(job.task.state.weights)
-            stage_seeds = seeds(job.task, user)
-            update = self._stages.on_nothing(self._facts, job.memory, stage_seeds)
-        # What a device claims to have is limited, or one could set the mean.
-        weight = min(learned.weight, job.max_weight) if job.max_weight else 1.0
+            change, update = self._nothing(user)
+        weight = 1.0
+        if job.max_weight:
+            # What a device claims to have is limited, or one could set the mean.
+            weight = min(learned.weight, job.max_weight)
         extra = None
         if state is not None:
-            self._states[user] = job.task.algorithm.keep(
-                change, learned.distance, job.task.state, state
-            )
+            kept = job.task.algorithm.keep(change, learned.distance, job.task.state, state)
+            self._states[user] = kept
             # The change of its correction, which the server adds to its own.
-            extra = self._states[user] - state
+            extra = kept - state
             self._size += 4 * len(extra)
         if job.error_feedback:
+            # What compression left out is owed, and goes with the next update.
             self._states[user] = change - update.values
         self._add_update(update, weight, extra)
         if len(learned.statistics):
@@ -195,10 +190,29 @@ class _Collector:
             reasons=self._reasons,
         )
 
-    def _sent(self, user: int, change: Floats) -> Update:
+    def _taken(self, user: int, learned: Learned) -> tuple[Floats, Update]:
+        """Return how a device changes the model, and what it sends of that.
+
+        Raises :class:`InputError` for what makes no sense.
+        """
         job = self._job
+        change = _checked_change(learned, job.task)
+        if job.error_feedback:
+            change = change + job.state_of(user)
+        stage_seeds = seeds(job.task, user)
         update = Update.of(change)
-        return self._stages.on_update(update, self._facts, job.memory, seeds(job.task, user))
+        return change, self._stages.on_update(update, self._facts, job.memory, stage_seeds)
+
+    def _nothing(self, user: int) -> tuple[Floats, Update]:
+        """Return what stands for a device whose update is not taken.
+
+        Whether a device has data must not show: it sends zeros, noise and all, and counts as any
+        other.
+        """
+        job = self._job
+        change = np.zeros_like(job.task.state.weights)
+        stage_seeds = seeds(job.task, user)
+        return change, self._stages.on_nothing(self._facts, job.memory, stage_seeds)
 
     def _add_update(self, update: Update, weight: float, extra: Floats | None) -> None:
         job = self._job
@@ -213,7 +227,9 @@ class _Collector:
 
     def _add_statistics(self, learned: Learned, weight: float) -> None:
         total = Total.of(learned.statistics, weight)
-        self._statistics = total if self._statistics is None else self._statistics + total
+        if self._statistics is not None:
+            total = self._statistics + total
+        self._statistics = total
         if self._job.keep_changes:
             self._held_statistics.append(learned.statistics.astype(np.float32))
         # They travel as float32, as weights do.
@@ -271,10 +287,10 @@ def _stacked(vectors: Sequence[Floats]) -> Floats | None:
 def _one_thread() -> Iterator[None]:
     # A learner without torch must not import it for this.
     torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else 1
-    if torch is None or before == 1:
+    if torch is None or torch.get_num_threads() == 1:
         yield
         return
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield

@@ -269,8 +269,7 @@ class Plan:
         """
         noise = self._central_noise()
         require_target(target)
-        kept = None if out is None else kept_noise(Path(out))
-        if out is not None and kept is not None:
+        if out is not None and (kept := kept_noise(Path(out))):
             # Noise that was added stays added: a kept run's promise is by the multiplier it began
             # with.
             going_on = self._with_multiplier(noise, kept.multiplier)
@@ -302,8 +301,9 @@ class Plan:
 
     def _with_multiplier(self, noise: CentralNoise, multiplier: float) -> "Plan":
         # Told by identity: two stages may be equal.
-        changed = replace(noise, multiplier=multiplier)
-        stages = [changed if stage is noise else stage for stage in self.stages]
+        number = list(map(id, self.stages)).index(id(noise))
+        stages = list(self.stages)
+        stages[number] = replace(noise, multiplier=multiplier)
         return replace(self, stages=tuple(stages))
 
     def _require_epsilon(self, target: float, population: int, out: Path, kept: KeptNoise) -> None:
@@ -320,7 +320,8 @@ class Plan:
             advice += f"take {affordable} rounds, "
         if promised < math.inf:
             # Rounded up: the next run must not be refused for the digits that are not printed.
-            advice += f"allow a target_epsilon of {math.ceil(promised * 100) / 100:.10g}, "
+            allowed = math.ceil(promised * 100) / 100
+            advice += f"allow a target_epsilon of {allowed:.10g}, "
         raise InputError(
             f"target_epsilon: the run in {out} goes on with the noise that it has, a multiplier of"
             f" {kept.multiplier:.4g}, which promises an epsilon of {promised:.3g} after {rounds}"
@@ -330,7 +331,8 @@ class Plan:
 
     def _epsilon(self, population: int, rounds: int) -> float:
         """Return what noise promises after some rounds, whoever takes part in them."""
-        return min(guarantee.epsilon for guarantee in self.promised(population, rounds, rounds))
+        promised = self.promised(population, rounds, rounds)
+        return min(guarantee.epsilon for guarantee in promised)
 
     @property
     def alike(self) -> bool:

@@ -41,7 +41,9 @@ class RayBackend:
         # Of asynchronous averaging devices learn from models of several rounds.
         states = {id(job.task.state): job.task.state for job in jobs}
         sent = {key: self.ray.put(state) for key, state in states.items()}
-        waiting = deque(self._start(job, sent[id(job.task.state)]) for job in jobs)
+        waiting: deque[Any] = deque()
+        for job in jobs:
+            waiting.append(self._start(job, sent[id(job.task.state)]))
         while waiting:
             try:
                 yield self.ray.get(waiting.popleft())

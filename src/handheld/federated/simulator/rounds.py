@@ -89,8 +89,13 @@ def simulate(  # noqa: PLR0913  # options by keyword, each by itself
     with naming_own_code():
         # Whatever the user's classes raise here is named, before anything is written.
         setup = _setup(plan, learner)
-        identity = identity_of(plan, learner) if out else {}
-    with _Keeper(None if out is None else Path(out), identity) as keeper:
+        folder = None
+        identity: Identity = {}
+        if out is not None:
+            folder = Path(out)
+            # Only where it is kept: digests of all data take a while.
+            identity = identity_of(plan, learner)
+    with _Keeper(folder, identity) as keeper:
         with naming_own_code():
             now = keeper.load(len(learner.start())) or _first(setup)
         now = replace(now, rows=_of_this_delta(setup, now.rows))
@@ -174,7 +179,9 @@ class _Loop:
         """Whether no round is left, or what is known is good enough."""
         if self.now.state.round >= self.setup.plan.rounds:
             return True
-        return bool(self.until and self.now.rows and self.until(self.now.rows[-1]))
+        if self.until is None or not self.now.rows:
+            return False
+        return bool(self.until(self.now.rows[-1]))
 
     def go(self, machines: SimulationBackend) -> None:
         """Go through the rounds that are left.
@@ -183,7 +190,9 @@ class _Loop:
             StoppedRunError: a round that came to nothing, after which the run must not go on.
         """
         plan = self.setup.plan
-        one_more = _round if plan.buffer_size is None else arrivals_round
+        one_more = _round
+        if plan.buffer_size is not None:
+            one_more = arrivals_round
         ended = False
         while not ended:
             with naming_own_code():
@@ -276,8 +285,9 @@ def _require_robust(plan: Plan, population: int) -> None:
                 " numbers work on"
             )
     if plan.sampling == "fixed":
+        clients = min(plan.cohort, population)
         # Raises where all are too few.
-        plan.robust.mean(np.zeros((min(plan.cohort, population), 1), np.float32))
+        plan.robust.mean(np.zeros((clients, 1), np.float32))
 
 
 def _require_population(plan: Plan, population: int) -> None:
@@ -288,7 +298,9 @@ def _require_population(plan: Plan, population: int) -> None:
             f"algorithm.population: expected {population}, the number of devices, got {expected}:"
             " leave it out"
         )
-    may_answer = population if plan.sampling == "poisson" else min(plan.cohort, population)
+    may_answer = population
+    if plan.sampling == "fixed":
+        may_answer = min(plan.cohort, population)
     for stage in plan.stages:
         if isinstance(stage, WholeNumbers) and stage.clients < may_answer:
             raise InputError(
@@ -314,7 +326,8 @@ def _round(
     """Return what is known after one more round, and why updates were rejected in it."""
     task, down = setup.task(now.state)
     cohort = choose(setup, task, now.clock, Payload(down, setup.upload))
-    results = RoundResults.of(backend.results(jobs_of(setup, task, now, cohort.users)))
+    jobs = jobs_of(setup, task, now, cohort.users)
+    results = RoundResults.of(backend.results(jobs))
     # Who is too late, or answers in a round that is given up, has sent an update all the same.
     unused = len(cohort.sent) - len(cohort.users)
     figures = {

@@ -77,5 +77,8 @@ def estimated_upload(plan: Plan, stages: StageChain, statistics: int) -> int:
     noise = np.random.default_rng(_ESTIMATE_SEED).standard_normal(count)
     change = noise.astype(np.float32) * _TYPICAL_CHANGE
     update = stages.on_update(Update.of(change), facts, memory, StageSeeds(0, 0))
-    corrections = count if plan.algorithm.corrects else 0
+    corrections = 0
+    if plan.algorithm.corrects:
+        # A device sends the change of what it keeps too, as long as the update.
+        corrections = count
     return update.size + _FLOAT * (corrections + statistics)

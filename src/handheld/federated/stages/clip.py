@@ -89,6 +89,7 @@ class AdaptiveClip(PlainStage):
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that lengths are bounded."""
         facts.require("adaptive clip", modular=False, single=True, equal=True)
+        # An update, and beside it half a mark, at right angles to each other.
         bound = float(memory["length"]) * math.hypot(1, self._mark(facts) / 2)
         return replace(facts, bound=bound, steady=False, count=facts.count + 1, shapes=())
 
@@ -98,7 +99,11 @@ class AdaptiveClip(PlainStage):
         """Return the clipped update, and one number more."""
         length = float(memory["length"])
         values, was_short = shortened(update.values, length)
-        mark = np.float32(self._mark(facts) * length * (0.5 if was_short else -0.5))
+        sign = -0.5
+        if was_short:
+            sign = 0.5
+        # In the scale of the update, so that the noise of one hides the other as well.
+        mark = np.float32(self._mark(facts) * length * sign)
         return update.with_values(np.append(values, mark), update.size + 4)
 
     def on_sum(
@@ -106,10 +111,14 @@ class AdaptiveClip(PlainStage):
     ) -> tuple[Total, Memory]:
         """Return the sum without that number, and the length of the next round."""
         length = float(memory["length"])
-        short = total.change[-1] / (self._mark(facts) * length) / total.weight + 0.5
+        mark = self._mark(facts) * length
+        # A mean of marks is the share of short updates less a half.
+        short = total.change[-1] / mark / total.weight + 0.5
         logarithm = math.log(length) - self.rate * (short - self.quantile)
-        new = math.exp(min(max(logarithm, math.log(_SHORTEST)), math.log(_LONGEST)))
-        return replace(total, change=total.change[:-1]), {"length": np.array(new)}
+        # Noise may push the share anywhere: the length stays what float32 can square.
+        bounded = min(max(logarithm, math.log(_SHORTEST)), math.log(_LONGEST))
+        memory = {"length": np.array(math.exp(bounded))}
+        return replace(total, change=total.change[:-1]), memory
 
     def _mark(self, facts: UpdateFacts) -> float:
         """Return the size of the mark: twice ``half``, with (2 sigma_b / z)^2 = 1 + 1 / half^2."""

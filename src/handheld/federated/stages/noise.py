@@ -148,7 +148,9 @@ class TreeNoise(_Noise):
         """Return the sum with the difference of this round's noise and that of the round before."""
         rounds = int(memory["rounds"])
         # One seed for all rounds, or a node's noise would differ from one round to the next.
-        seed = int(memory["seed"]) if rounds else seeds.private
+        seed = seeds.private
+        if rounds:
+            seed = int(memory["seed"])
         now = self._until(rounds + 1, facts, seed)
         before = self._until(rounds, facts, seed)
         kept = {"rounds": np.array(rounds + 1), "seed": np.array(seed, np.uint64)}

@@ -60,7 +60,9 @@ class Structured(PlainStage):
             raise InputError(
                 "structured: updates are of something else than weights here: let it come first"
             )
-        bound = None if facts.bound is None else facts.bound * _ROTATED
+        bound = facts.bound
+        if bound is not None:
+            bound *= _ROTATED
         return replace(facts, bound=longest(self.then, bound), shapes=())
 
     def on_update(
@@ -105,7 +107,8 @@ class WholeNumbers(PlainStage):
             raise InputError(
                 "whole: an update may be of any length here, and sums could go around: clip before"
             )
-        return replace(facts, modular=True, bound=self._grid(facts.bound).longest(facts.count))
+        grid = self._grid(facts.bound)
+        return replace(facts, modular=True, bound=grid.longest(facts.count))
 
     def on_update(
         self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
@@ -125,10 +128,11 @@ class WholeNumbers(PlainStage):
                 f"whole: expected {self.clients} clients at most, {total.clients} answered"
             )
         grid = self._grid(facts.bound)
+        mask = np.uint32((1 << grid.width) - 1)
         # Sums of 32 bits may have gone around, which the modulus takes away.
-        numbers: Any = total.change & np.uint32((1 << grid.width) - 1)
-        change = grid.decode(numbers, facts.count, seeds.common).astype(np.float64)
-        return replace(total, change=change), memory
+        numbers: Any = total.change & mask
+        change = grid.decode(numbers, facts.count, seeds.common)
+        return replace(total, change=change.astype(np.float64)), memory
 
     def _grid(self, bound: float | None) -> Grid:
         return Grid(bound or 1.0, self.clients, self.bits)

@@ -70,7 +70,8 @@ def compressed(content: bytes) -> bytes:
     present = np.packbits(counts > 0)
     table = np.concatenate([present, _two_bytes(shares[counts > 0])])
     length = len(content).to_bytes(4, "little")
-    packed = b"".join([_CODED, length, table.tobytes(), coded[:used].tobytes()])
+    packed = _CODED + length + table.tobytes() + coded[:used].tobytes()
+    # Of noise nothing can be saved: it goes as it is.
     if used and len(packed) <= len(content):
         return packed
     return _PLAIN + content
@@ -94,9 +95,9 @@ def expanded(content: bytes, limit: int) -> bytes:
     shares[present > 0] = np.frombuffer(content[_TABLE:start], "<u2")
     values = np.empty(count, np.uint8)
     coded = np.frombuffer(content[start:], np.uint8)
-    # Shares of another sum would send the decoder out of its table.
-    is_whole = shares.sum() == 1 << _BITS and _kernels.decode_bytes(coded, shares, _BITS, values)
-    if not is_whole:
+    # Shares of another sum would send the decoder out of its table, so it does not begin.
+    fits = shares.sum() == 1 << _BITS
+    if not fits or not _kernels.decode_bytes(coded, shares, _BITS, values):
         raise InputError("expected coded bytes, got damaged ones")
     return values.tobytes()
 

@@ -67,7 +67,9 @@ class Eden:
                 block = rotated_again(block, seed, number)
             scale, codes = self._rounded(block)
             # Below zero, so that the other side knows which were rotated twice.
-            scales.append(-scale if is_peaked else scale)
+            if is_peaked:
+                scale = -scale
+            scales.append(scale)
             packed.append(codes.tobytes())
         return b"".join([np.array(scales, "<f4").tobytes(), *packed])
 
@@ -80,10 +82,15 @@ class Eden:
             )
         unit = np.float32(np.sqrt(squares / len(block)))
         codes = np.zeros(len(block), np.uint8)
-        product = self._round(block, unit, codes) if unit > 0 else 0.0
+        product = 0.0
+        if unit > 0:  # of nothing but zeros there is no nearest level in units
+            product = self._round(block, unit, codes)
         packed = np.empty(len(block) * self.bits // 8, np.uint8)
         _kernels.pack(codes, self.bits, packed)
-        return squares / product if product > 0 else 0.0, packed
+        scale = 0.0
+        if product > 0:
+            scale = squares / product
+        return scale, packed
 
     def _round(self, block: Floats, unit: np.float32, codes: NDArray[np.uint8]) -> float:
         """Write the nearest level of each number; return their product with what they become."""
@@ -113,8 +120,13 @@ class Eden:
         for number, (size, scale) in enumerate(zip(sizes, scales, strict=True)):
             codes = np.empty(size, np.uint8)
             end = start + size * self.bits // 8
-            _kernels.unpack(np.frombuffer(content, np.uint8, end - start, start), self.bits, codes)
-            block = (centres * np.float32(abs(scale))).take(codes)
+            packed = np.frombuffer(content, np.uint8, end - start, start)
+            _kernels.unpack(packed, self.bits, codes)
+            # The few levels are scaled, not the many numbers.
+            levels_of_block = centres * np.float32(abs(scale))
+            block = levels_of_block.take(codes)
             # A scale may be -0.0, of a block of zeros.
-            yield rotated_back_once(block, seed, number) if np.signbit(scale) else block
+            if np.signbit(scale):
+                block = rotated_back_once(block, seed, number)
+            yield block
             start = end

@@ -54,7 +54,7 @@ def levels(bits: int) -> Levels:
             break
         # The density is the same on both sides, and rounding must not change that.
         centres = (moved - moved[::-1]) / 2
-    borders = ((centres[1:] + centres[:-1]) / 2).astype(np.float32)
+    borders = _borders(centres).astype(np.float32)
     edges = np.linspace(borders[0], borders[-1], _GUESSES, endpoint=False)
     guesses = borders.searchsorted(edges).astype(np.int64)
     loss = 1 - float(mass @ centres**2)
@@ -69,7 +69,15 @@ def _first_centres(count: int) -> Doubles:
 
 def _cells(centres: Doubles) -> tuple[Doubles, Doubles]:
     """Return the probability of each centre's cell, and the mean of the numbers in it."""
-    borders = (centres[1:] + centres[:-1]) / 2
-    mass = np.diff([_NOISE.cdf(border) for border in borders], prepend=0.0, append=1.0)
-    moments = np.diff([-_NOISE.pdf(border) for border in borders], prepend=0.0, append=0.0)
+    borders = _borders(centres).tolist()
+    below = list(map(_NOISE.cdf, borders))
+    mass = np.diff(below, prepend=0.0, append=1.0)
+    # The integral of x by a normal density is minus that density.
+    densities = np.array(list(map(_NOISE.pdf, borders)))
+    moments = np.diff(-densities, prepend=0.0, append=0.0)
     return mass, moments / mass
+
+
+def _borders(centres: Doubles) -> Doubles:
+    """Return the numbers that lie as near to one centre as to the next."""
+    return np.asarray((centres[1:] + centres[:-1]) / 2)

@@ -54,10 +54,15 @@ class Stochastic:
         ends = []
         packed = []
         x = checked(x)
-        for number, block in enumerate(rotated(x, seed) if self.rotate else filled(x)):
+        some_blocks = filled(x)
+        if self.rotate:
+            some_blocks = rotated(x, seed)
+        for number, block in enumerate(some_blocks):
             low, high = self._ends(block)
             ends.append((low, high))
-            packed.append(self._packed(block, low, high, seed_of(seed, number, _ROUNDING)))
+            # Another one for each block: they would all be rounded by the same draws.
+            block_seed = seed_of(seed, number, _ROUNDING)
+            packed.append(self._packed(block, low, high, block_seed))
         return b"".join([np.array(ends, "<f4").tobytes(), *packed])
 
     def _ends(self, block: Floats) -> tuple[float, float]:
@@ -85,20 +90,26 @@ class Stochastic:
         """Return (count,) numbers."""
         sizes = blocks(count)
         expect(content, 8 * len(sizes) + sum(sizes) * self.bits // 8)
-        ends = np.frombuffer(content, "<f4", 2 * len(sizes)).reshape(-1, 2)
+        ends = np.frombuffer(content, "<f4", 2 * len(sizes))
+        ends = ends.reshape(-1, 2)
+        # In 64 bits, as damaged ends may be so far apart that 32 have no number for it.
         widths = ends[:, 1].astype(float) - ends[:, 0]
         if not ((widths >= 0) & (widths <= _WIDEST)).all():
             raise InputError("expected a lowest and a highest level of each block in an update")
         x = self._blocks(content, sizes, ends)
         if self.rotate:
             return checked(rotated_back(x, count, seed))
-        return checked(np.concatenate([np.empty(0, np.float32), *x])[:count])
+        # An empty array first, for updates without any block.
+        joined = np.concatenate([np.empty(0, np.float32), *x])
+        return checked(joined[:count])
 
     def _blocks(self, content: bytes, sizes: tuple[int, ...], ends: Floats) -> Iterator[Floats]:
         start = 8 * len(sizes)
         for size, (low, high) in zip(sizes, ends, strict=True):
             codes = np.empty(size, np.uint8)
             end = start + size * self.bits // 8
-            _kernels.unpack(np.frombuffer(content, np.uint8, end - start, start), self.bits, codes)
-            yield low + codes * np.float32((float(high) - low) / (self.levels - 1))
+            packed = np.frombuffer(content, np.uint8, end - start, start)
+            _kernels.unpack(packed, self.bits, codes)
+            step = np.float32((float(high) - low) / (self.levels - 1))
+            yield low + codes * step
             start = end

@@ -48,7 +48,9 @@ def filled(x: Floats) -> Iterator[Floats]:
     for block, size in zip(_cut(x, sizes), sizes, strict=True):
         # Only the last block lacks numbers; others are not copied.
         missing = size - len(block)
-        yield np.append(block, np.zeros(missing, np.float32)) if missing else block
+        if missing:
+            block = np.append(block, np.zeros(missing, np.float32))
+        yield block
 
 
 def rotated(x: Floats, seed: int) -> Iterator[Floats]:
@@ -79,7 +81,8 @@ def rotated_back(rotated_blocks: Iterator[Floats], count: int, seed: int) -> Flo
     pairs = zip(blocks(count), rotated_blocks, strict=True)
     for number, (size, block) in enumerate(pairs):
         # The last block was filled up with zeros, which are cut off.
-        x[start : start + size] = _back(block, seed_of(seed, number))[: count - start]
+        plain = _back(block, seed_of(seed, number))
+        x[start : start + size] = plain[: count - start]
         start += size
     return x
 

@@ -99,24 +99,29 @@ class Largest:
         if not len(checked(x)):
             return bytes(4)
         count = self._count(len(x))
-        largest = np.sort(np.argpartition(-np.abs(x), count - 1)[:count])
+        # Partitioned, not sorted: of a million numbers only the largest are to be known.
+        unordered = np.argpartition(-np.abs(x), count - 1)[:count]
+        largest = np.sort(unordered)  # gaps are between rising ones
         # Room for the most that gaps can take: all their high bits, and the low ones of each.
-        room = (len(x) >> self._low_bits) // 8 + count * (self._low_bits + 1) // 8 + 2
-        gaps = np.zeros(room, np.uint8)
-        used = -(-_kernels.write_gaps(largest, self._low_bits, gaps) // 8)
+        high_bits = len(x) >> self._low_bits
+        low_bits = count * (self._low_bits + 1)
+        gaps = np.zeros(high_bits // 8 + low_bits // 8 + 2, np.uint8)
+        bits = _kernels.write_gaps(largest, self._low_bits, gaps)
+        used = -(-int(bits) // 8)  # rounded up
         numbers = self.then.encode(x[largest], seed)
-        return b"".join([used.to_bytes(4, "little"), gaps[:used].tobytes(), numbers])
+        return used.to_bytes(4, "little") + gaps[:used].tobytes() + numbers
 
     def decode(self, content: bytes, count: int, seed: int) -> Floats:
         """Return (count,) numbers, most of them 0."""
         used = int.from_bytes(content[:4], "little")
+        start = 4 + used  # of the numbers
         largest = np.empty(self._count(count), np.int64)
-        gaps = np.frombuffer(content[4 : 4 + used], np.uint8)
-        is_cut = len(content) < 4 + used
+        gaps = np.frombuffer(content[4:start], np.uint8)
+        is_cut = len(content) < start
         if is_cut or not _kernels.read_gaps(gaps, self._low_bits, count, largest):
             raise InputError(f"expected {len(largest)} rising places below {count} in an update")
         x = np.zeros(count, np.float32)
-        x[largest] = self.then.decode(content[4 + used :], len(largest), seed)
+        x[largest] = self.then.decode(content[start:], len(largest), seed)
         return x
 
     def _count(self, count: int) -> int:
@@ -129,7 +134,8 @@ class Largest:
         Golomb, 1966.
         """
         # Gaps of share p have a median of log(2) / p.
-        return max(0, round(math.log2(math.log(2) / self.share)))
+        median = math.log(2) / self.share
+        return max(0, round(math.log2(median)))
 
 
 def positions(count: int, share: float, seed: int) -> NDArray[np.int64]:
@@ -157,4 +163,5 @@ def with_feedback(
     # What was left out is owed: sent a round later it is not lost.
     complete = checked(x) + left_out
     content = encoder.encode(complete, seed)
-    return content, complete - encoder.decode(content, len(complete), seed)
+    received = encoder.decode(content, len(complete), seed)
+    return content, complete - received

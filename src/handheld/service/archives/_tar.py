@@ -30,6 +30,7 @@ def unpack_tar(archive: Path, target: Unpacking) -> None:
     """Extract a TAR archive. Raises :class:`ArchiveError`."""
     with ExitStack() as stack:
         raw = stack.enter_context(archive.open("rb"))
+        # By its content: a name that a stranger gave says nothing.
         head = raw.read(6)
         raw.seek(0)
         stream: IO[bytes] = raw
@@ -67,8 +68,13 @@ class _Tar:
                 self._member(info)
 
     def _member(self, info: tarfile.TarInfo) -> None:
-        name = self._name if self._name is not None else info.name
-        size = self._size if self._size is not None else info.size
+        name = info.name
+        if self._name is not None:
+            name = self._name
+        size = info.size
+        if self._size is not None:
+            size = self._size
+        # They are of one member alone.
         self._name = self._size = None
         name = name.removeprefix("./")
         if size < 0:
@@ -98,9 +104,11 @@ class _Tar:
     def _records(self, content: bytes) -> None:
         """Read the records ``length key=value`` of a POSIX header."""
         while content:
-            digits = content.partition(b" ")[0]
-            is_length = digits.isdigit() and len(digits) <= _LENGTH_DIGITS
-            end = int(digits) if is_length else 0
+            digits, _, _ = content.partition(b" ")
+            end = 0
+            # So few: Python refuses numbers of thousands of digits by another error.
+            if digits.isdigit() and len(digits) <= _LENGTH_DIGITS:
+                end = int(digits)
             key, equals, value = content[len(digits) + 1 : end].partition(b"=")
             is_inside = len(digits) + 3 <= end <= len(content)
             if not (is_inside and equals and value.endswith(b"\n")):
@@ -124,6 +132,7 @@ class _Tar:
             chunk = self._read(min(remaining, _CHUNK))
             remaining -= len(chunk)
             yield chunk
+        # Members are filled up to whole blocks.
         self._read(-size % _BLOCK)
 
     def _read(self, size: int) -> bytes:

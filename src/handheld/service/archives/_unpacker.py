@@ -37,6 +37,7 @@ def unpack(
             f"{target}: expected a folder that does not exist or is empty; "
             "remove it to unpack again"
         )
+    # Beside it first: a half unpacked folder would be taken for a whole one.
     with atomic_folder(target) as temporary:
         opened = Unpacking(temporary, source.name, max_bytes, max_files)
         if _format_of(source) == "zip":
@@ -54,6 +55,7 @@ def _format_of(archive: Path) -> str:
             head = file.read(_TAR_MAGIC_OFFSET + 5)
     except OSError as error:
         raise ArchiveError(f"{archive.name}: cannot be read: {error.strerror}") from error
+    # The second is that of a ZIP without any member.
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return "zip"
     if head.startswith((b"\x1f\x8b", b"\xfd7zXZ\x00")) or head[_TAR_MAGIC_OFFSET:] == b"ustar":

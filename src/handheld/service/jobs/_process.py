@@ -109,9 +109,7 @@ class JobProcess:
         if self._error is not None or self._done:
             return self._error
         if code < 0:
-            name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-            hint = "; it may have used more memory than there is" if -code == signal.SIGKILL else ""
-            return f"the job's process was ended by {name}{hint}"
+            return f"the job's process was ended by {_signal_text(-code)}"
         return f"the job's process ended with status {code} before the job was done"
 
     def kill(self) -> None:
@@ -152,12 +150,26 @@ class JobProcess:
         if "fraction" in message:
             fraction = float(message["fraction"])
             # A NaN compares false and becomes 0.
-            fraction = min(fraction, 1.0) if fraction > 0 else 0.0
-            self.progress = Progress(fraction, str(message["message"]))
-        else:
-            self._done = "done" in message
-            error = message.get("error")
-            self._error = None if error is None else str(error)
+            if not fraction > 0:
+                fraction = 0.0
+            self.progress = Progress(min(fraction, 1.0), str(message["message"]))
+            return
+        self._done = "done" in message
+        self._error = None
+        if message.get("error") is not None:
+            self._error = str(message["error"])
+
+
+def _signal_text(number: int) -> str:
+    """Return the name of a signal, and what it may have been sent for."""
+    try:
+        name = signal.Signals(number).name
+    except ValueError:  # those of real time have numbers alone
+        return f"signal {number}"
+    # What Linux sends when memory is short; nothing else tells of it.
+    if number == signal.SIGKILL:
+        return f"{name}; it may have used more memory than there is"
+    return name
 
 
 def _environment() -> dict[str, str]:

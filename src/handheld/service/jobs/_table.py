@@ -36,6 +36,7 @@ jobs = sql.Table(
     sql.Column("expires", sql.Double),
     sql.Index("handheld_jobs_waiting", "state", "created"),
 )
+# What a record has: a beat is between servers, and changes all the time.
 columns = [column for column in jobs.c if column.name != "heartbeat"]
 
 
@@ -75,6 +76,9 @@ class JobRecord:
 
 def as_job(row: sql.Row[Any] | None) -> JobRecord | None:
     """Return a row of ``columns`` as a job."""
-    return (
-        None if row is None else JobRecord(**(dict(row._mapping) | {"spec": json.loads(row.spec)}))
-    )
+    if row is None:
+        return None
+    values = dict(row._mapping)
+    # A column of text, which is the same in both databases.
+    values["spec"] = json.loads(row.spec)
+    return JobRecord(**values)

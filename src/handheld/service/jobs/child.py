@@ -67,11 +67,14 @@ def _work(order: dict[str, Any]) -> None:
     _limit_tasks(order["tasks"])
     with _alone(Path(order["folder"])):
         error = _run(order, say)
-    say({"error": error} if error is not None else {"done": True})
+    answer: dict[str, Any] = {"done": True}
+    if error is not None:
+        answer = {"error": error}
+    say(answer)
     sys.stdout.flush()
     # The work is done: a thread that the job left behind, or a library's exit handler that hangs,
     # changes nothing.
-    os._exit(0 if error is None else 1)
+    os._exit(int(error is not None))
 
 
 def _run(order: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> str | None:
@@ -85,9 +88,10 @@ def _run(order: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> str | 
         return storable(str(error))
     except MemoryError:
         traceback.print_exc()
-        limit = order["memory_bytes"]
-        allowed = f" (it may use {limit >> 20} MiB)" if limit else ""
-        return f"the job ran out of memory{allowed}; try it with less data"
+        problem = "the job ran out of memory"
+        if limit := order["memory_bytes"]:
+            problem += f" (it may use {limit >> 20} MiB)"
+        return f"{problem}; try it with less data"
     except BaseException as error:
         traceback.print_exc()
         return storable(

@@ -141,7 +141,10 @@ class Folders:
 
         Seconds since the epoch.
         """
-        limit = (time.time() if now is None else now) - older_than
+        if now is None:
+            now = time.time()
+        # Younger ones may be of an upload that is under way, whose job is not queued yet.
+        limit = now - older_than
         for folder in (self.root / "jobs").iterdir():
             if folder.name in known or not _KEY.fullmatch(folder.name):
                 continue

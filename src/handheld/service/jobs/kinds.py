@@ -57,6 +57,7 @@ class FormField:
             # A text is a sequence too, of letters.
             if isinstance(getattr(self, name), str):
                 raise InputError(f"field {self.name!r}: expected {name} as a list of texts")
+        # A default that the field refuses is told now, and not to whoever leaves it as it is.
         if self.default:
             self.parse(self.default)
 
@@ -79,7 +80,9 @@ class FormField:
             raise InputError(
                 f"{self.label}: expected one of {', '.join(self.choices)}, got {text!r}"
             )
-        return self._number(text) if self.type == "number" else text
+        if self.type == "number":
+            return self._number(text)
+        return text
 
     def file_name(self, sent: str) -> str:
         """Return the name under which a file is kept.
@@ -87,11 +90,13 @@ class FormField:
         Raises :class:`InputError` for an ending that is not accepted.
         """
         endings = [ending for ending in self.accept if sent.lower().endswith(ending)]
+        # Without a list any file is taken, and none keeps its ending.
         if self.accept and not endings:
             raise InputError(
                 f"{self.label}: expected a file called *{', *'.join(self.accept)}, "
                 f"got {sent[-80:]!r}"
             )
+        # The longest: what ends in .tar.gz ends in .gz too.
         return self.name + max(endings, key=len, default="")
 
     def _number(self, text: str) -> float:
@@ -132,19 +137,22 @@ class JobKind:
                 f"kind {self.name!r}: expected an entry such as 'package.module:function', "
                 f"got {self.entry!r}"
             )
-        for name, number in Counter(field.name for field in self.fields).items():
+        for name, number in Counter(self._names).items():
             if number > 1:
                 raise InputError(f"kind {self.name!r}: two fields are called {name!r}")
+
+    @property
+    def _names(self) -> list[str]:
+        return [field.name for field in self.fields]
 
     def field(self, name: str) -> FormField:
         """Return a field by name. Raises :class:`InputError` if the form has none of that name."""
         for field in self.fields:
             if field.name == name:
                 return field
-        raise InputError(
-            f"{self.title}: expected the fields {', '.join(field.name for field in self.fields)}, "
-            f"got {name[:80]!r}"
-        )
+        names = ", ".join(self._names)
+        # Cut off: the name is a sender's, and may be as long as a field's value.
+        raise InputError(f"{self.title}: expected the fields {names}, got {name[:80]!r}")
 
     def parse(self, values: Mapping[str, str], files: Mapping[str, str]) -> Spec:
         """Return a job's spec: the values entered, and for each file its name in ``upload``."""

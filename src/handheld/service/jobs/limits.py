@@ -44,6 +44,7 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            # By what is declared: a whole number of seconds is fine, half a job is not.
             if field.type is float:
                 in_range(field.name, value, low=0, low_open=True)
             elif value is not None or field.default is not None:

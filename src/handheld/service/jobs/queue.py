@@ -56,6 +56,7 @@ class JobQueue:
             "bytes": size,
             "created": self._clock(),
         }
+        # Exclusive: two uploads that both fit alone may not fit together.
         with self._database.exclusive() as connection:
             if size > self._room(connection):
                 raise BusyError(
@@ -66,8 +67,8 @@ class JobQueue:
     def get(self, key: str) -> JobRecord | None:
         """Return a job, or None if there is none or it is about to be removed."""
         with self._database.read() as connection:
-            row = connection.execute(sql.select(*columns).where(jobs.c.key == key)).first()
-            job = as_job(row)
+            selected = sql.select(*columns).where(jobs.c.key == key)
+            job = as_job(connection.execute(selected).first())
             if job is None or (job.expires is not None and job.expires <= self._clock()):
                 return None
             if job.state != "queued":
@@ -129,8 +130,9 @@ class JobQueue:
         values = {"state": state, "bytes": size} | texts | self._end()
         if state == "done":
             values["fraction"] = 1.0
+        update = _owned(job).values(**values)
         with self._database.write() as connection:
-            return connection.execute(_owned(job).values(**values)).rowcount == 1
+            return connection.execute(update).rowcount == 1
 
     def release(self, job: JobRecord) -> None:
         """Put a job back because its server stops; that counts as no attempt."""
@@ -144,11 +146,13 @@ class JobQueue:
         A finished job stays as it is, but for that.
         """
         update = sql.update(jobs).where(jobs.c.key == key)
+        queued = update.where(jobs.c.state == "queued")
+        running = update.where(jobs.c.state == "running")
         cancelled = self._end() | {"state": "cancelled"}
         with self._database.write() as connection:
-            connection.execute(update.where(jobs.c.state == "queued").values(**cancelled))
+            connection.execute(queued.values(**cancelled))
             # Its owner ends it with the next beat.
-            connection.execute(update.where(jobs.c.state == "running").values(cancelling=True))
+            connection.execute(running.values(cancelling=True))
             if remove:
                 connection.execute(update.values(expires=self._clock()))
 
@@ -192,9 +196,9 @@ class JobQueue:
 
     def _room(self, connection: sql.Connection) -> int:
         waiting = sql.func.count().filter(jobs.c.state == "queued")
-        counted, used = connection.execute(
-            sql.select(waiting, sql.func.coalesce(sql.func.sum(jobs.c.bytes), 0))
-        ).one()
+        # Of no rows a sum is NULL.
+        total_bytes = sql.func.coalesce(sql.func.sum(jobs.c.bytes), 0)
+        counted, used = connection.execute(sql.select(waiting, total_bytes)).one()
         if counted >= self.limits.queued:
             raise BusyError(
                 f"expected fewer than {self.limits.queued} jobs waiting, but the queue is full; "
@@ -216,6 +220,7 @@ class JobQueue:
         return {
             "finished": now,
             "owner": None,
+            # A job that is to be removed has a time already, and keeps it.
             "expires": sql.func.coalesce(jobs.c.expires, kept_until),
         }
 

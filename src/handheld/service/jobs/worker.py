@@ -184,8 +184,11 @@ class JobWorker:
         if running.verdict:  # the database or the disk was away when the job ended
             self._end(running, *running.verdict)
         elif running.process.poll():
+            state = "done"
             error = running.process.error
-            self._end(running, "done" if error is None else "failed", error)
+            if error is not None:
+                state = "failed"
+            self._end(running, state, error)
         elif self._timer() >= running.deadline:
             seconds = self._limits.seconds
             self._fail(running, f"the job took longer than the {seconds:.0f} seconds allowed")
@@ -233,7 +236,8 @@ class JobWorker:
     def _kill(self, running: RunningJob) -> None:
         """End a job's processes, wherever they went."""
         running.process.kill()
-        end_strays({other.process.keeper for other in self._running if other is not running})
+        keepers = {other.process.keeper for other in self._running if other is not running}
+        end_strays(keepers)
 
     def _end(self, running: RunningJob, state: str, error: str | None) -> None:
         running.verdict = (state, error)
