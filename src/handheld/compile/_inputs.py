@@ -71,7 +71,9 @@ def to_device(array: Array) -> Array:
 
 def _names_of(example: Any) -> tuple[str, ...]:
     """Return the names of a module's arguments, where an example gives them by name."""
-    return tuple(example) if isinstance(example, Mapping) else ()
+    if not isinstance(example, Mapping):
+        return ()
+    return tuple(example)
 
 
 def _arrays(example: Any, names: tuple[str, ...]) -> tuple[Array, ...]:
