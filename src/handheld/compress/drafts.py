@@ -141,8 +141,9 @@ class FamilyDrafts:
     @property
     def files(self) -> tuple[Draft, ...]:
         """All files that are the family's own."""
-        quantised = () if self.quantised is None else (self.quantised,)
-        return (self.teacher, *quantised, *self.members)
+        if self.quantised is None:
+            return (self.teacher, *self.members)
+        return (self.teacher, self.quantised, *self.members)
 
 
 class FamilyMaker(Protocol):

@@ -130,6 +130,7 @@ def warn(notes: Sequence[str]) -> None:
 def refuse_probabilities(logits: torch.Tensor) -> None:
     """See that a network gives logits, (n, classes). Raises :class:`InputError` for a softmax's."""
     sums = logits.float().sum(dim=1)
+    # where nearly all networks that give logits end
     if not (logits >= 0).all():
         return
     if torch.allclose(sums, torch.ones_like(sums), atol=_SUM_TOLERANCE):
@@ -154,6 +155,7 @@ def factory_network(name: str, folder: Path, arguments: Mapping[str, int], seed:
     make = factory(name, folder)
     parameters = inspect.signature(make).parameters
     chosen = {key: value for key, value in arguments.items() if key in parameters}
+    # the caller's random numbers go on as if none had been drawn
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = make(**chosen)
@@ -179,6 +181,7 @@ def load_weights(network: nn.Module, path: Path, *, transfer: bool = False) -> N
     fresh = network.state_dict()
     if transfer:
         _keep_head(network, fresh, weights)
+    # in both, so that what the file has too much is named as well as what it lacks
     for name in (*fresh, *weights):
         shapes = [_shape_text(state, name) for state in (weights, fresh)]
         if shapes[0] != shapes[1]:
@@ -202,7 +205,9 @@ def _keep_head(
 
 
 def _shape_text(state: Mapping[str, torch.Tensor], name: str) -> str:
-    return str(list(state[name].shape)) if name in state else "none"
+    if name not in state:
+        return "none"
+    return str(list(state[name].shape))
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
@@ -210,6 +215,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         raise InputError(f"no checkpoint {path}")
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
+    # a state dictionary alone: a checkpoint of a whole training holds one among other things
     state = load_state(path)
     if not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise InputError(f"{path}: expected a state dictionary of tensors by name")
