@@ -95,6 +95,7 @@ def propagate(
             workers=workers,
             report=show,
         )
+    # also where sweeps ran out: labels may be near enough, and have taken hours
     write_labels(out, labels, names, edges.ids)
     output.result("\n".join(_lines(labels)), _values(edges, labels))
     if not labels.converged:

@@ -115,6 +115,7 @@ def train(
         reads = "rows"  # what learns along with a trainer is a network
     recipe = replace(recipe_for(reads, limit, classes), bits=bits)
     if joint:
+        # a trainer learns along with one table, not with several
         recipe = replace(recipe, more=())
     plan = TextModelPlan(
         limit,
@@ -126,7 +127,9 @@ def train(
         class_weight=class_weight,
         high_effort=_is_high(effort),
     )
+    # a trainer's factory may stand in this folder: no result must be written over its code
     output.reads(*code_in(Path()))
+    # hidden, and beside the file: the same command finds it again
     state = out.with_name(f".{out.name}.training")
     with output.stoppable(state), stage_bars(output.console) as progress:
         model = make_text_model(data, valid_data, plan, state=state, progress=progress)
@@ -233,6 +236,7 @@ def predict(
 
     output = Output(json=json, quiet=quiet)
     output.reads(model)
+    # words among JSON lines on standard output would be no JSON
     with_words = not output.is_json
     stopped = False
     lines_file = open_lines(json) if json else nullcontext()
@@ -294,13 +298,18 @@ def _line(content: bytes, number: int) -> str:
     """
     from handheld.errors import InputError
 
+    encoding = "utf-8"
+    if number == 1:
+        # a mark at the begin of a file is no letter of its first text
+        encoding = "utf-8-sig"
     try:
-        text = content.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        text = content.decode(encoding).rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise InputError(
             f"standard input, line {number}: byte {error.start} is no UTF-8 text "
             f"({error.reason}): write it as UTF-8"
         ) from error
+    # what is ASCII in UTF-16 is UTF-8 too, with zeros between
     if "\0" in text:
         raise InputError(
             f"standard input, line {number}: holds zero bytes, as UTF-16 does: write it as UTF-8"
@@ -312,6 +321,7 @@ def _leave_quietly() -> None:
     """Let nothing more be written: whoever reads, such as ``head``, has seen enough."""
     import os
 
+    # Python writes what is left in its buffer when it ends, and would complain of the pipe then
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -402,8 +412,11 @@ def _bytes(text: str) -> int:
     from handheld.errors import InputError
 
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
-    unit = _UNITS.get(match[2].lower(), 0) if match else 0
-    size = round(float(match[1]) * unit) if match else 0
+    size = 0
+    if match is not None:
+        # 0 for a unit that there is not
+        unit = _UNITS.get(match[2].lower(), 0)
+        size = round(float(match[1]) * unit)
     if not size:
         raise InputError(f"--max-size {text!r}: expected bytes, such as 100KB, 1.5MB or 98304")
     return size
@@ -434,7 +447,14 @@ def _trainers(names: list[str], classes: int) -> tuple[Any, ...]:
     """
     from handheld.config import factory
 
-    return tuple(factory(name, Path())(classes) if ":" in name else name for name in names)
+    trainers: list[Any] = []
+    for name in names:
+        # only factories have a colon in their names
+        if ":" in name:
+            trainers.append(factory(name, Path())(classes))
+        else:
+            trainers.append(name)
+    return tuple(trainers)
 
 
 def _figures(judged: Any) -> str:
@@ -452,5 +472,8 @@ def _values(judged: Any) -> dict[str, Any]:
     """Return the figures of :func:`_figures` by name."""
     from dataclasses import asdict
 
-    scope = None if judged.scope is None else asdict(judged.scope)
+    scope = None
+    # there is none where no text is out of scope
+    if judged.scope is not None:
+        scope = asdict(judged.scope)
     return {"texts": len(judged.data.known), "accuracy": judged.accuracy, "out_of_scope": scope}
