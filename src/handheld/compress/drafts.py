@@ -51,6 +51,7 @@ class FamilyRequest:
     @property
     def is_trained(self) -> bool:
         """Whether the large network is the teacher as it should be."""
+        # of a module the argument says it, of a checkpoint its source
         return self.trained or self.source.trained
 
     @property

@@ -206,6 +206,7 @@ def _planned(settings: FamilySettings) -> dict[str, Any]:
     What was not said is left out, so that a folder outlives new options.
     """
     values = {name: value for name, value in asdict(settings).items() if name not in _UNPLANNED}
+    # not in plans of before there were any
     if not settings.class_weights:
         del values["class_weights"]
     distillation = values["distillation"]
@@ -267,6 +268,7 @@ def _probe(run: PictureRun, exporter: Exporter) -> Probe:
 def _record(run: PictureRun, notes: list[str], joint: JointResult) -> dict[str, Any]:
     """Return how the family came about, beside what every family's record says."""
     targets = [str(target) for target in run.targets]
+    # the settings of the run, whose class weights are the numbers that were used
     record = {
         "settings": {**asdict(run.settings), "targets": targets},
         "notes": notes,

@@ -159,6 +159,7 @@ def _against(family: Family, cost: pareto.CostAxis) -> Markup:
 
 def _shared(family: Family) -> Figure:
     """Return the curves of the shared training, with their names."""
+    # a training of no steps has a curve without points, and no line whose name could be shown
     curves = {name: curve for name, curve in family.curves.items() if curve}
     title = "Loss of the shared training"
     drawn = in_two_widths(lambda width: draw_curves(curves, title, width=width, height=280), _MOST)
@@ -219,6 +220,7 @@ def _largest(layers: Sequence[Layer]) -> list[Layer]:
     macs = sum(layer.macs for layer in layers) or 1
     ranked = sorted(layers, key=lambda layer: -max(layer.size / size, layer.macs / macs))
     largest = ranked[:_MOST_LAYERS]
+    # in the order in which they stand, by bytes
     return [layer for layer in layers if layer in largest]
 
 
@@ -228,6 +230,7 @@ def _steps(member: Member) -> list[dict[str, Any]]:
     """
     shares = [step.accuracy for step in member.steps]
     low = min(shares, default=0.0)
+    # 1 where all are the same: any place on the scale is right
     span = max(shares, default=1.0) - low or 1.0
     largest = max((step.size for step in member.steps), default=1)
     shown = []

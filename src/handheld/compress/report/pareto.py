@@ -93,4 +93,5 @@ def _point(member: Member, cost: CostAxis, mark: Mark) -> ScatterPoint:
 def _teachers(family: Family) -> tuple[Member, ...]:
     if family.teacher_file is None:
         return (family.teacher,)
+    # the large network too, since members are made of it
     return (family.teacher_file, family.teacher)

@@ -93,6 +93,7 @@ def unsteady(one: MemberRow) -> bool:
 
 def best(family: Family) -> Member | None:
     """Return the member that is most accurate on the validation split, of equals the smaller."""
+    # by the validation split, as ``Family.pick`` does: the test split says how good that was
     return max(family.members, key=lambda member: (member.valid, -member.size), default=None)
 
 
@@ -133,6 +134,7 @@ def _origin(family: Family) -> str:
         f"a teacher of {size_text(teacher.size)} that answers {percent(teacher.accuracy, 1)} "
         "of the test split right"
     )
+    # of a person's own file eight bits are not known
     if family.quantised is None or family.teacher_file is not None:
         return origin
     alone = row(family.quantised, teacher)

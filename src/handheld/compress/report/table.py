@@ -71,4 +71,5 @@ def _met(member: Member) -> str:
         return ""
     if member.met:
         return "yes"
+    # a family that was read from a file may lack the reason
     return f"no: {member.reason or 'not said why'}"

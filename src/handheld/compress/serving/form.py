@@ -194,15 +194,19 @@ def check(upload: Path, spec: Spec, *, limits: CompressLimits) -> Spec:
 
 
 def _whole(name: str, value: float | None) -> int | None:
-    if value is not None and value != int(value):
+    if value is None:
+        return None
+    # a form's numbers are floats
+    if value != int(value):
         raise InputError(f"{name.capitalize()}: expected a whole number, got {value:g}")
-    return None if value is None else int(value)
+    return int(value)
 
 
 def _techniques(text: str) -> list[str]:
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in TECHNIQUES:
+            # cut: it comes from a stranger, and is written into a page
             raise InputError(
                 f"Techniques: no {name[:80]!r}; expected some of {', '.join(TECHNIQUES)}"
             )
@@ -241,4 +245,6 @@ def _target(text: str, techniques: Sequence[str]) -> Target:
 
 def target_list(stored: Any) -> int | list[Target]:
     """Return the targets of a spec as ``compress`` takes them."""
-    return stored if isinstance(stored, int) else [Target.of(text) for text in stored]
+    if isinstance(stored, int):
+        return stored
+    return list(map(Target.of, stored))

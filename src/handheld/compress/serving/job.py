@@ -80,9 +80,12 @@ def _make(folder: Path, family: Path, spec: Spec, report: Report) -> None:
 
 
 def _check_network(network: str, *, is_text: bool) -> None:
-    names = TEXT_NETWORKS if is_text else NETWORKS
+    names: tuple[str, ...] = NETWORKS
+    read = "pictures"
+    if is_text:
+        names = TEXT_NETWORKS
+        read = "texts"
     if network not in names:
-        read = "texts" if is_text else "pictures"
         raise InputError(
             f"Large network: {network} does not read {read}, which the data are: "
             f"choose {' or '.join(names)}"
@@ -93,7 +96,9 @@ def _names(targets: "int | list[Target]") -> list[str]:
     """Return what the stages are called in which members for texts learn."""
     from handheld.compress.texts.maker import ladder, stage_names
 
-    return stage_names(ladder(targets) if isinstance(targets, int) else targets)
+    if isinstance(targets, int):
+        return stage_names(ladder(targets))
+    return stage_names(targets)
 
 
 def _read(folder: Path, spec: Spec, report: Report) -> Splits:
@@ -112,9 +117,12 @@ def _read(folder: Path, spec: Spec, report: Report) -> Splits:
     check_data(path, side, limits)
     # Jobs that were queued before the form had the fields of columns go on.
     columns = (spec.get("text_columns") or "").split(";")
+    size = None
+    if side:
+        size = (side, side)
     data = load(
         path,
-        size=(side, side) if side else None,
+        size=size,
         valid=_VALID,
         test=_TEST,
         seed=spec["seed"],

@@ -220,11 +220,13 @@ def recalibrate(network: nn.Module, batches: PictureBatches, steps: Sequence[int
     for layer in norms:
         layer.reset_running_stats()
         layer.momentum = None
+    # in training mode alone statistics are measured; without gradients nothing else changes
     network.train()
     with torch.inference_mode():
         for step in steps:
             network(batches.at(step).inputs)
     network.eval()
+    # as it was, since the network may learn on
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
 
