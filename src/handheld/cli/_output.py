@@ -31,6 +31,7 @@ INTERRUPTED = 130
 """Exit status of a command that Ctrl-C or a polite end stopped."""
 
 STOPPED = "stopped"
+"""First word of what such a command says last."""
 
 _PIPE_WIDTH = 200  # columns, as many as the longest table needs
 
@@ -47,6 +48,7 @@ def shown(text: str, *, lines: bool = True) -> str:
         text: of any letters.
         lines: whether tabs and ends of lines stay as they are.
     """
+    # written out, and not left out: what stands in a name may be what is wrong with it
     text = _CONTROLS.sub(lambda letter: f"\\x{ord(letter[0]):02x}", text)
     if lines:
         return text

@@ -101,6 +101,7 @@ def _notes(output: Output) -> Iterator[None]:
     from handheld.compress import TeacherWarning
 
     with warnings.catch_warnings():
+        # Python shows a warning of one line of code once: each note is another
         warnings.simplefilter("always", TeacherWarning)
         warnings.showwarning = show
         yield
@@ -175,6 +176,7 @@ def _limit(option: str, text: str | None, *figures: str) -> str:
     if text is None:
         return ""
     target = Target.of(text)
+    # "--max-size 5ms" would limit the latency, and nobody would notice
     if "," in text or all(getattr(target, figure) is None for figure in figures):
         raise InputError(f"{option}: expected nothing but its {figures[0]}, got {text!r}")
     return text

@@ -44,6 +44,7 @@ def check_rooms(
 
 def _missing_note(modules: Iterable[str]) -> str:
     packages = [EXTRAS[module] for module in modules]
+    # each extra once, since one command installs all
     extras = sorted({extra for _, extra in packages})
     names = ", ".join(name for name, _ in packages)
     return f"{advice(*extras)}  (missing: {names})"

@@ -292,6 +292,7 @@ def _read_of(source: str) -> list[Path]:
     path = Path(source)
     if not path.is_dir():
         return [path]
+    # by their endings, as the reader of a folder takes them
     return [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
 
 

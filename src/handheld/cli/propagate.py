@@ -123,8 +123,7 @@ def _values(graph: "WeightedGraph", labels: "PropagatedLabels") -> dict[str, obj
         "sweeps": labels.n_iter,
         "reached": labels.reached,
         "unreached": labels.unreached,
-        # No number in JSON is infinite: before the first sweep there is none.
-        "residual": labels.residual if labels.n_iter else 0.0,
+        "residual": labels.residual,
     }
 
 

@@ -163,6 +163,7 @@ def _train_and_valid(
     if valid is None:
         known, held_out = _set_apart(known, seed, output)
     else:
+        # with the classes of the first: a label that is not among them cannot be validated
         held_out = _read(valid, output, columns, known.classes)
     if NO_ANSWER in known.classes:
         output.warn(
@@ -198,7 +199,9 @@ def evaluate(
     with output.stoppable(), TextClassifier.open(model) as classifier:
         columns = _Columns(label_column, tuple(text_column or ()))
         # In the model's order, so that its numbers mean the same; others come behind.
-        known = classifier.labels if oos is None else (*classifier.labels, oos)
+        known = classifier.labels
+        if oos is not None:
+            known = (*known, oos)
         data = _read(texts, output, columns, known, keep_unknown=True)
         _tell_unknown(data, known, texts, output)
         judged = judge(classifier, TextData.of(data, oos))
@@ -242,7 +245,9 @@ def predict(
     lines_file = open_lines(json) if json else nullcontext()
     # The model first: a wrong path is told before a file is made.
     with TextClassifier.open(model) as classifier, lines_file as lines:
-        threshold = classifier.threshold if reject else 0.0
+        threshold = 0.0
+        if reject:
+            threshold = classifier.threshold
         try:
             for number, line in enumerate(sys.stdin.buffer, 1):
                 answer = _answer(classifier, _line(line, number), threshold)
@@ -369,6 +374,7 @@ def _read(
         text_columns=columns.texts,
         keep_unknown=keep_unknown,
     )
+    # with the first row that was left out: mostly all are wrong in the same way
     if not len(data):
         reason = ""
         if skipped:

@@ -94,6 +94,7 @@ def _array(value: Any) -> Array:
         return np.asarray(value)
     if str(value.dtype) == "torch.bfloat16":  # which numpy does not know
         raise InputError("expected a tensor that a file can hold, got bfloat16: give it as float32")
+    # by texts: torch is not imported here, where arrays alone may be given
     tensor = value.detach().cpu()
     if str(tensor.layout) != "torch.strided":
         tensor = tensor.to_dense()

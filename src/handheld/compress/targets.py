@@ -33,7 +33,7 @@ _UNITS = {
 
 # Of few digits: converting numbers of thousands of digits takes quadratic time.
 _LIMIT = re.compile(r"(?:at (?:least|most) )?([0-9]{1,20}(?:\.[0-9]{1,40})?)\s*(\D+)")
-_SOME = "70KB, 5ms, 94x smaller, 27x faster, 92%"
+_SOME = "70KB, 5ms, 94x smaller, 27x faster, 92%"  # for errors
 _KINDS = ("nested", "pruned", "sparse", "residual", "mobile", "plain", "projected")
 _FIGURES = ("size", "latency", "smaller", "faster", "accuracy")
 # Above any file, time or ratio; beyond it floats no longer count in ones.
@@ -84,6 +84,7 @@ class Target:
 
     def __post_init__(self) -> None:
         limits = {name: getattr(self, name) for name in _FIGURES}
+        # any member would keep it, so that it says nothing of what is wanted
         if all(limit is None for limit in limits.values()):
             raise InputError(f"a target says no limit: expected one or more such as {_SOME}")
         for name, limit in limits.items():

@@ -247,6 +247,7 @@ def file_notes(teacher: TeacherFile, valid: Dataset) -> list[str]:
     right = int((teacher.answers(valid) == valid.labels).sum())
     notes = guess_notes(teacher.name, right, valid.labels)
     better = None
+    # where somebody said how it was trained and it answers well, others are not tried
     if notes or not teacher.is_norm_known:
         better = _better_norm(teacher, valid)
     if better is not None:
@@ -298,6 +299,7 @@ def _columns(
 ) -> NDArray[np.int64] | None:
     """Return the places of the data's classes among a file's values; None: those are its values."""
     if not classes:
+        # by their names, where the card has all of them: a file may know more classes
         if tuple(file_labels) == tuple(labels) or not set(labels) <= set(file_labels):
             return None
         classes = labels
@@ -369,7 +371,10 @@ def _opened_tflite(path: str | os.PathLike[str], isolated: bool | None) -> Opene
 
     side = min(info.shape[1:3])
     if "image" not in model.card:
-        labels = labels_of(model) if "labels" in model.card else ()
+        labels: tuple[str, ...] = ()
+        # a card need not name them: classes may be said by number
+        if "labels" in model.card:
+            labels = labels_of(model)
         return OpenedFile(run, side, None, labels)
     card = ImageCard.of(model, needs_labels=False)
     norm = (tuple(map(float, card.mean)), tuple(map(float, card.std)))

@@ -26,7 +26,8 @@ TECHNIQUES = ("joint", "students", "pruning", "distillation", "quantisation", "s
 """Those of ``compress.settings``."""
 
 SMALLEST_SIDE = 8  # the networks halve a picture three times
-_DIGITS = 20
+_DIGITS = 20  # of a number of members: more are no number that could be meant
+# Endings under which torch, joblib and others write pickles.
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib")
 
 
@@ -38,6 +39,7 @@ class ModelField(FormField):
 
         Raises :class:`InputError` for an ending that is not accepted.
         """
+        # a sentence of its own: such files are what most people have, and have to convert
         if sent.lower().endswith(_PICKLES):
             raise InputError(
                 f"{self.label}: {sent[-80:]!r} is a pickle, which can run code where it is "
@@ -190,6 +192,7 @@ def check(upload: Path, spec: Spec, *, limits: CompressLimits) -> Spec:
             "Your model: finished weights need a .safetensors file; upload one, or do not tick "
             "that they are"
         )
+    # those of today: a job that waits keeps them where the server gets others
     return checked | {"limits": asdict(limits)}
 
 
@@ -210,6 +213,7 @@ def _techniques(text: str) -> list[str]:
             raise InputError(
                 f"Techniques: no {name[:80]!r}; expected some of {', '.join(TECHNIQUES)}"
             )
+    # each once, in their order
     return list(dict.fromkeys(names))
 
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from handheld.compress.targets import Target
     from handheld.compress.teacher import TeacherSource
 
-_VALID = _TEST = 0.1
+# Shares of the training examples, where an archive has no splits of its own.
+_VALID = 0.1
+_TEST = 0.1
 _SPLITS = 3  # folders of classes may stand in train, valid and test
 _STEPS_PER_EPOCH = 32
 _FEWEST_IN_BATCH = 16  # batch normalisation needs some
@@ -47,6 +49,7 @@ def run(folder: Path, spec: Spec, report: Report) -> None:
             _make(folder, family, spec, report)
     except HandheldError as error:
         text = str(error).replace(f"{folder / 'work'}/", "").replace(f"{folder}/", "")
+        # no path of ours in it: an error of its own class says more
         if text == str(error):
             raise
         raise InputError(text) from error
@@ -148,15 +151,23 @@ def teacher_of(spec: Spec, upload: Path) -> "TeacherSource":
     """Return the large network that a form asked for."""
     from handheld.compress.teacher import TeacherSource
 
-    path = None if spec["model"] is None else upload / spec["model"]
-    onnx = path is not None and path.suffix == ".onnx"
+    checkpoint = None
+    file = None
+    if spec["model"] is not None:
+        path = upload / spec["model"]
+        # a model is answered by, weights are begun with
+        if path.suffix == ".onnx":
+            file = str(path)
+        else:
+            checkpoint = str(path)
     return TeacherSource(
         network=spec["network"],
         width=spec["width"],
-        checkpoint=str(path) if path and not onnx else None,
+        checkpoint=checkpoint,
         trained=spec["trained"],
-        file=str(path) if onnx else None,
-        isolated=onnx,
+        file=file,
+        # a stranger's
+        isolated=file is not None,
     )
 
 

@@ -138,6 +138,7 @@ class TextMaker:
     ) -> TextModel:
         """Let a member learn from the teacher's answers, going on from what is kept of it."""
 
+        # its stages are parts of the one that the clock is in
         def report(stage: str, done: float, text: str) -> None:
             clock.progress(clock.stage, done, f"{stage} {text}".strip())
 
@@ -168,6 +169,7 @@ def _check(request: FamilyRequest) -> None:
         seed=settings.seed,
         threads=settings.threads,
     )
+    # nothing is ignored silently: who sets it expects that it counts
     if settings != of_texts:
         raise InputError(
             "these are texts, which learn by the recipes of `projection`: of [settings] they take "
@@ -185,6 +187,7 @@ def _check(request: FamilyRequest) -> None:
 
 def _typical(texts: Sequence[str]) -> str:
     """Return the text of middle length."""
+    # latency grows with a text: noise, or an empty one, would say nothing of real ones
     return sorted(texts, key=len)[len(texts) // 2]
 
 
