@@ -95,8 +95,8 @@ class Signs:
         scale = _RANGE / np.where(largest > 0, largest, 1.0)
         integers = np.rint(rows * scale)
         # The fingerprint of a number's place takes the one of a feature.
-        places = np.arange(1, rows.shape[1] + 1, dtype=np.uint64)
-        hashes = mix(places)
+        positions = np.arange(1, rows.shape[1] + 1, dtype=np.uint64)
+        hashes = mix(positions)
         # Sums of whole numbers below 2^53 are exact in any order.
         sums = np.hstack([integers @ _directions(hashes, key) for key in self._keys])
         return (sums > 0).view(np.uint8)[:, : self.size]

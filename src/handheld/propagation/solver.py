@@ -386,8 +386,7 @@ def _run(
         if choose:
             few = change.moved > 0
         elif residual <= limit.tolerance or change.largest <= _STILL:
-            near = max(limit.tolerance, _NEAR)
-            return _End(number, residual, converged=residual <= near)
+            return _End(number, residual, converged=residual <= max(limit.tolerance, _NEAR))
         elif not plain:
             momentum.hear(change.largest)
     return _End(limit.sweeps, float(residual), converged=False)

@@ -93,12 +93,12 @@ def _length(bar: ChartBar) -> float:
     return bar.value
 
 
-def _bar(bar: ChartBar, left: float, width: float, y: Axis) -> Markup:
+def _bar(bar: ChartBar, x: float, width: float, y: Axis) -> Markup:
     tall = max(1.0, y.start - y.at(_length(bar)))  # one of 0 is seen, and pointed at, too
     classes = "amount"
     if bar.is_marked:
         classes = "amount marked"
-    return _BAR.format(classes, left, y.start - tall, width, tall, 1, bar.words)
+    return _BAR.format(classes, x, y.start - tall, width, tall, 1, bar.words)
 
 
 class _Columns(NamedTuple):

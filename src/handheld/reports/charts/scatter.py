@@ -195,9 +195,9 @@ class _Plot:
         """Return a thin box along the bar of a point's spread."""
         high = self.y.at(point.share)
         half = point.spread / 2
-        left = self.x.at(point.cost - half)
-        right = self.x.at(point.cost + half)
-        return Box(left, high - 1, right, high + 1)
+        begin = self.x.at(point.cost - half)
+        end = self.x.at(point.cost + half)
+        return Box(begin, high - 1, end, high + 1)
 
     def mark(self, point: ScatterPoint) -> Markup:
         """Draw a point."""
