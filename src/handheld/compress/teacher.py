@@ -64,21 +64,26 @@ class TeacherSource:
         if not isinstance(self.network, str):
             raise InputError(f"network: expected a name, got {self.network!r}")
         whole_in_range("width", self.width, low=1)
-        for number, mean in enumerate(self.mean):
-            in_range(f"mean[{number}]", mean, low=0, high=1)
-        for number, std in enumerate(self.std):
-            in_range(f"std[{number}]", std, low=0, low_open=True)
+        self._require_norm()
         if self.trained and self.checkpoint is None:
             raise InputError(
                 "trained = true needs a checkpoint: a network with fresh weights can teach nothing"
             )
-        if bool(self.mean) != bool(self.std):
-            raise InputError(
-                f"expected both mean and std, got mean {list(self.mean)}, std {list(self.std)}"
-            )
         if (self.mean or self.classes or self.isolated) and self.file is None:
             raise InputError(
                 "mean, std, classes and isolated are those of a teacher's file; no file is given"
+            )
+
+    def _require_norm(self) -> None:
+        """See that mean and std are both there or neither, and in their ranges."""
+        for number, mean in enumerate(self.mean):
+            in_range(f"mean[{number}]", mean, low=0, high=1)
+        for number, std in enumerate(self.std):
+            in_range(f"std[{number}]", std, low=0, low_open=True)
+        # one of them alone would be completed by that of other data
+        if bool(self.mean) != bool(self.std):
+            raise InputError(
+                f"expected both mean and std, got mean {list(self.mean)}, std {list(self.std)}"
             )
 
     @classmethod
