@@ -24,6 +24,7 @@ def stage_bars(console: Any) -> Iterator[Callable[[str, float, str], None]]:
         tasks: dict[str, Any] = {}
 
         def show(stage: str, done: float, text: str) -> None:
+            # when it begins: which stages a run has is not known before
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=1.0, text="")
             bars.update(tasks[stage], completed=done, text=text)
@@ -62,6 +63,7 @@ class _Log:
 
     def __call__(self, stage: str, done: float, text: str) -> None:
         now = self._clock()
+        # once: some stages are told to be over again and again
         ends = done >= 1 and stage not in self._ended
         if not ends and now - self._printed.get(stage, -_SECONDS) < _SECONDS:
             return

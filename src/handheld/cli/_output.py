@@ -31,6 +31,7 @@ INTERRUPTED = 130
 """Exit status of a command that Ctrl-C or a polite end stopped."""
 
 STOPPED = "stopped"
+"""First word of what such a command says last."""
 
 _PIPE_WIDTH = 200  # columns, as many as the longest table needs
 
@@ -47,6 +48,7 @@ def shown(text: str, *, lines: bool = True) -> str:
         text: of any letters.
         lines: whether tabs and ends of lines stay as they are.
     """
+    # written out, and not left out: what stands in a name may be what is wrong with it
     text = _CONTROLS.sub(lambda letter: f"\\x{ord(letter[0]):02x}", text)
     if lines:
         return text
@@ -81,8 +83,9 @@ class Output:
 
         from handheld.files import ensure_apart, ensure_writable
 
-        others = [out] if isinstance(out, Path) else list(out or ())
-        self._files = others if json is None else [json, *others]
+        self._files = _listed(out)
+        if json is not None:
+            self._files.insert(0, json)
         # before hours of work, at whose end it would be lost
         for path in self._files:
             ensure_writable(path)
@@ -180,6 +183,12 @@ class Output:
             temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
+def _listed(out: Path | Sequence[Path] | None) -> list[Path]:
+    if isinstance(out, Path):
+        return [out]
+    return list(out or ())
+
+
 def _is_standard_output(path: Path) -> bool:
     """Whether a file is what standard output leads to, as /dev/stdout is."""
     from handheld.files import is_special
@@ -202,7 +211,10 @@ def table_of(head: list[str], rows: list[list[str]]) -> str:
     # as Text: a path may hold brackets, which rich would read as its markup
     for row in rows:
         table.add_row(*map(Text, row))
-    console = Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+    width = None
+    if not sys.stdout.isatty():
+        width = _PIPE_WIDTH
+    console = Console(width=width)
     with console.capture() as captured:
         console.print(table)
     return captured.get().rstrip("\n")
@@ -219,5 +231,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):
+        # JSON has no number for it
         return None
     return value

@@ -28,6 +28,7 @@ app = typer.Typer(
     name="handheld",
     help="Machine learning that runs, learns and stays on the device.",
     no_args_is_help=True,
+    # typer's own traces are pages, and can show what variables hold
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -101,6 +101,7 @@ def _notes(output: Output) -> Iterator[None]:
     from handheld.compress import TeacherWarning
 
     with warnings.catch_warnings():
+        # Python shows a warning of one line of code once: each note is another
         warnings.simplefilter("always", TeacherWarning)
         warnings.showwarning = show
         yield
@@ -137,11 +138,15 @@ def pick(
     member = opened.pick(Target.of(", ".join(filter(None, limits))))
     target = out or Path(member.file)
     # as cp has it: a folder is where the file goes
-    target = target / member.file if target.is_dir() else target
+    if target.is_dir():
+        target /= member.file
     # The picked file may be copied onto itself, as in the folder of the family: nothing is written.
     source = opened.folder / member.file
     is_itself = source.exists() and target.exists() and target.samefile(source)
-    output = Output(json=json, quiet=quiet, out=None if is_itself else target)
+    written = [target]
+    if is_itself:
+        written = []
+    output = Output(json=json, quiet=quiet, out=written)
     files = [one.file for one in (*opened.references, *opened.members)]
     output.reads(*(opened.folder / name for name in ("family.json", *files)))
     path = opened.copy(member, target)
@@ -171,6 +176,7 @@ def _limit(option: str, text: str | None, *figures: str) -> str:
     if text is None:
         return ""
     target = Target.of(text)
+    # "--max-size 5ms" would limit the latency, and nobody would notice
     if "," in text or all(getattr(target, figure) is None for figure in figures):
         raise InputError(f"{option}: expected nothing but its {figures[0]}, got {text!r}")
     return text
@@ -222,6 +228,7 @@ def serve(
     from handheld.service import serve as answer
 
     _require_packages()
+    # a word and no error: a network may be closed to others by other means
     if token is None and host not in LOCAL:
         typer.echo("without --token, everybody who reaches this address may submit jobs", err=True)
     for option, amount in (
@@ -264,6 +271,7 @@ def serve(
 
 
 def _bytes(gigabytes: float) -> int:
+    # of 1000, as disks and the other sizes of this package are written
     return round(gigabytes * 1e9)
 
 

@@ -35,13 +35,16 @@ def check_rooms(
     # By the table of rooms, which lazy imports and the layer test go by too.
     for room in ROOMS:
         missing = [module for module in room.needs if find(module) is None]
-        note = _missing_note(missing) if missing else _versions(room.needs)
+        note = _versions(room.needs)
+        if missing:
+            note = _missing_note(missing)
         rows.append((f"{room.name}: {room.line}", not missing, note))
     return rows
 
 
 def _missing_note(modules: Iterable[str]) -> str:
     packages = [EXTRAS[module] for module in modules]
+    # each extra once, since one command installs all
     extras = sorted({extra for _, extra in packages})
     names = ", ".join(name for name, _ in packages)
     return f"{advice(*extras)}  (missing: {names})"
@@ -55,6 +58,7 @@ def check_isolation() -> tuple[str, bool, str]:
     """Return what holds a stranger's model that is opened with ``isolated=True``."""
     try:
         from handheld.engine import isolation
+    # one of the rooms that cannot run: the others are still told
     except ImportError as error:
         return "isolated models", False, str(error)
     return "isolated models", True, isolation()
@@ -79,4 +83,5 @@ def _version(distribution: str) -> str:
     try:
         return f"{distribution} {importlib.metadata.version(distribution)}"
     except importlib.metadata.PackageNotFoundError:
+        # there, but not installed, as a folder on the path is: of no known version
         return distribution

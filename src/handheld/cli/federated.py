@@ -87,6 +87,7 @@ def simulate(
     from handheld.federated.report import files_of, require_tensorboard, write_run
 
     output = Output(json=json, quiet=quiet)
+    # before it is read: a result that would be written over it is refused
     output.reads(config)
     # Now, and not after the first round.
     if tensorboard:
@@ -106,7 +107,11 @@ def simulate(
         target_epsilon = settings.target_epsilon
     if target_epsilon is not None:
         plan = plan.for_epsilon(target_epsilon, len(learner.examples), out=folder)
-    rounds_shown = _Rounds(folder if tensorboard else None)
+    board_folder = None
+    if tensorboard:
+        board_folder = folder
+    rounds_shown = _Rounds(board_folder)
+    # closed whatever ends the run: the last figures may still be in TensorBoard's buffer
     with closing(rounds_shown):
         run, problem = _run(
             plan,
@@ -125,7 +130,9 @@ def simulate(
         write_run(folder, plan, learner, run, problem=str(problem))
         output.say(f"wrote {report}")
         raise problem
-    per_device = _evaluated_users(learner, run) if per_user else None
+    per_device = None
+    if per_user:
+        per_device = _evaluated_users(learner, run)
     promises = write_run(folder, plan, learner, run, users=per_device)
     _give_results(output, run, per_device, list(map(str, promises)), report)
     output.say(f"wrote {report}")

@@ -40,6 +40,7 @@ def draw(
     from handheld.graph import to_mermaid, to_svg
     from handheld.hands import HandOptions, hand_graph
 
+    # by name, and not from a file: these are the graphs that the package ships
     if name not in ("hands", "palms"):
         raise InputError(f"no graph {name!r}; there are: hands, palms")
     config = hand_graph(HandOptions(max_hands=max_hands, palms_only=name == "palms"))

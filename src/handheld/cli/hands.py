@@ -134,6 +134,7 @@ def _tell_recording(
         f"latency {median:.1f} ms median, {high:.1f} ms p95, "
         f"detector ran {len(recording.detector_frames)} times"
     )
+    # standard output is no file that somebody would look for
     for written in files:
         if written is not None and str(written) != STANDARD_OUTPUT:
             output.say(f"wrote {written}")
@@ -174,6 +175,7 @@ def detect(
     done = 0
     failed = 0
     stop: BaseException | None = None
+    # before the lines are opened: a wrong pack is told while no file is made
     tracker = HandTracker(
         max_hands=max_hands,
         pack=pack,
@@ -188,6 +190,7 @@ def detect(
                 try:
                     image = read_image(path)
                 except MediaError as error:
+                    # one of thousands: the others are looked at all the same
                     output.complain(str(error))
                     failed += 1
                     continue
@@ -205,6 +208,7 @@ def detect(
     if out is not None:
         output.say(f"wrote {count} to {out}")
     _end(output, stop, f"{count} were looked at, and {json} holds their lines")
+    # a script that asks must not take the lines for those of all pictures
     if failed:
         raise typer.Exit(1)
 
@@ -240,7 +244,9 @@ def synth(
     from handheld.hands.training.render.synthesis import synthesise
 
     output = Output(quiet=quiet)
-    options = SceneOptions() if crops is None else CropOptions(size=crops)
+    options: SceneOptions | CropOptions = SceneOptions()
+    if crops is not None:
+        options = CropOptions(size=crops)
     recipe = RenderRecipe(seed=seed, options=options, people=people)
     with output.stoppable(out), stage_bars(output.console) as show:
         counts = synthesise(
@@ -250,7 +256,9 @@ def synth(
             workers=workers,
             on_picture=lambda done: show("pictures", done / count, f"{done} of {count}"),
         )
-    resumed = f", {counts.resumed} were there" if counts.resumed else ""
+    resumed = ""
+    if counts.resumed:
+        resumed = f", {counts.resumed} were there"
     output.say(f"made {counts.made} pictures{resumed}; look at {out / 'sheet.png'}")
 
 
@@ -284,6 +292,7 @@ def _read_of(source: str) -> list[Path]:
     path = Path(source)
     if not path.is_dir():
         return [path]
+    # by their endings, as the reader of a folder takes them
     return [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
 
 

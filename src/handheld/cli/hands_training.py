@@ -52,6 +52,7 @@ def landmarks(
     output = Output(json=json, quiet=quiet, out=_kept_in(run))
     output.reads(config)
     settings = read_config(LandmarkConfig, config).with_arm(arm)
+    # a second time: what the configuration names is known only once it was read
     output.reads(*_read_by(settings))
     with output.stoppable(TrainingFolder(run).state), stage_bars(output.console) as progress:
         if export_only:
@@ -119,6 +120,7 @@ def _tell(output: Output, words: str, done: "Training[Any]") -> None:
     output.result(words, done.scores.to_json() | {"files": list(map(str, files))})
     for path in files:
         output.say(f"wrote {path}")
+    # each reason once: several files are refused for the same one
     for reason in sorted(set(done.export.refused.values())):
         output.say(f"not written: {reason}; --export-only writes it from the weights that are kept")
 
@@ -149,6 +151,7 @@ def pseudo_label(
     output.reads(teacher)
     listed = read_photos(photos or ExampleConfig().folder / "photos")
     output.reads(*(photo.path for photo in listed))
+    # of this run alone: hands of photos that were labelled before are not counted again
     total = 0
     with (
         output.stoppable(out),
@@ -205,6 +208,7 @@ def mistakes(
             out,
             on_picture=lambda done, total, _: progress("look", done / total, f"{done} pictures"),
         )
+    # read back, as the file also holds what earlier runs found
     regions = sum(map(len, read_mistakes(out).values()))
     output.result(
         f"{regions} regions that are no hands", {"regions": regions, "mistakes": str(out)}

@@ -61,7 +61,10 @@ def list_bundles(json: Json = None, quiet: Quiet = False) -> None:
         is_fetched = store.is_stored(bundle)
         row = {"bundle": bundle.name, "from": bundle.requirement, "licence": bundle.licence}
         values.append(row | {"fetched": is_fetched})
-        cells.append([*row.values(), "yes" if is_fetched else "no"])
+        fetched = "no"
+        if is_fetched:
+            fetched = "yes"
+        cells.append([*row.values(), fetched])
     table = table_of(["bundle", "from", "licence", "fetched"], cells)
     Output(json=json, quiet=quiet).result(table, values)
 

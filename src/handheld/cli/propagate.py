@@ -95,6 +95,7 @@ def propagate(
             workers=workers,
             report=show,
         )
+    # also where sweeps ran out: labels may be near enough, and have taken hours
     write_labels(out, labels, names, edges.ids)
     output.result("\n".join(_lines(labels)), _values(edges, labels))
     if not labels.converged:
@@ -122,8 +123,7 @@ def _values(graph: "WeightedGraph", labels: "PropagatedLabels") -> dict[str, obj
         "sweeps": labels.n_iter,
         "reached": labels.reached,
         "unreached": labels.unreached,
-        # No number in JSON is infinite: before the first sweep there is none.
-        "residual": labels.residual if labels.n_iter else 0.0,
+        "residual": labels.residual,
     }
 
 

@@ -50,6 +50,7 @@ def suggest(
     output.reads(bundle, personal)
     replier = _open(bundle, personal)
     suggestions = replier.suggest(list(map(read_message, messages)), n=n, fallback=fallback)
+    # on standard error: a script that reads replies gets nothing else
     if suggestions.reason:
         output.say(f"({suggestions.reason})")
     output.result(_words(suggestions, why=why), asdict(suggestions))
@@ -80,6 +81,7 @@ def chat(
             replier.forget()
             continue
         said.append(Message(text))
+        # with the fixed replies, so that there is always something to pick
         suggestions = replier.suggest(said, fallback=True)
         _show(suggestions, why=why)
         answer = _ask("you (a number, or your own words)")
@@ -114,8 +116,13 @@ def _show(suggestions: "Suggestions", *, why: bool) -> None:
 
 def _picked(answer: str, texts: Sequence[str]) -> str:
     """Return the reply of a number, or else the answer itself."""
-    number = int(answer) if answer.isdecimal() else 0
-    return texts[number - 1] if 1 <= number <= len(texts) else answer
+    number = 0
+    if answer.isdecimal():
+        number = int(answer)
+    # another number is an answer of its own, such as a year
+    if not 1 <= number <= len(texts):
+        return answer
+    return texts[number - 1]
 
 
 @app.command()

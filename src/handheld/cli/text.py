@@ -115,6 +115,7 @@ def train(
         reads = "rows"  # what learns along with a trainer is a network
     recipe = replace(recipe_for(reads, limit, classes), bits=bits)
     if joint:
+        # a trainer learns along with one table, not with several
         recipe = replace(recipe, more=())
     plan = TextModelPlan(
         limit,
@@ -126,7 +127,9 @@ def train(
         class_weight=class_weight,
         high_effort=_is_high(effort),
     )
+    # a trainer's factory may stand in this folder: no result must be written over its code
     output.reads(*code_in(Path()))
+    # hidden, and beside the file: the same command finds it again
     state = out.with_name(f".{out.name}.training")
     with output.stoppable(state), stage_bars(output.console) as progress:
         model = make_text_model(data, valid_data, plan, state=state, progress=progress)
@@ -160,6 +163,7 @@ def _train_and_valid(
     if valid is None:
         known, held_out = _set_apart(known, seed, output)
     else:
+        # with the classes of the first: a label that is not among them cannot be validated
         held_out = _read(valid, output, columns, known.classes)
     if NO_ANSWER in known.classes:
         output.warn(
@@ -195,7 +199,9 @@ def evaluate(
     with output.stoppable(), TextClassifier.open(model) as classifier:
         columns = _Columns(label_column, tuple(text_column or ()))
         # In the model's order, so that its numbers mean the same; others come behind.
-        known = classifier.labels if oos is None else (*classifier.labels, oos)
+        known = classifier.labels
+        if oos is not None:
+            known = (*known, oos)
         data = _read(texts, output, columns, known, keep_unknown=True)
         _tell_unknown(data, known, texts, output)
         judged = judge(classifier, TextData.of(data, oos))
@@ -233,12 +239,15 @@ def predict(
 
     output = Output(json=json, quiet=quiet)
     output.reads(model)
+    # words among JSON lines on standard output would be no JSON
     with_words = not output.is_json
     stopped = False
     lines_file = open_lines(json) if json else nullcontext()
     # The model first: a wrong path is told before a file is made.
     with TextClassifier.open(model) as classifier, lines_file as lines:
-        threshold = classifier.threshold if reject else 0.0
+        threshold = 0.0
+        if reject:
+            threshold = classifier.threshold
         try:
             for number, line in enumerate(sys.stdin.buffer, 1):
                 answer = _answer(classifier, _line(line, number), threshold)
@@ -294,13 +303,18 @@ def _line(content: bytes, number: int) -> str:
     """
     from handheld.errors import InputError
 
+    encoding = "utf-8"
+    if number == 1:
+        # a mark at the begin of a file is no letter of its first text
+        encoding = "utf-8-sig"
     try:
-        text = content.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        text = content.decode(encoding).rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise InputError(
             f"standard input, line {number}: byte {error.start} is no UTF-8 text "
             f"({error.reason}): write it as UTF-8"
         ) from error
+    # what is ASCII in UTF-16 is UTF-8 too, with zeros between
     if "\0" in text:
         raise InputError(
             f"standard input, line {number}: holds zero bytes, as UTF-16 does: write it as UTF-8"
@@ -312,6 +326,7 @@ def _leave_quietly() -> None:
     """Let nothing more be written: whoever reads, such as ``head``, has seen enough."""
     import os
 
+    # Python writes what is left in its buffer when it ends, and would complain of the pipe then
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -359,6 +374,7 @@ def _read(
         text_columns=columns.texts,
         keep_unknown=keep_unknown,
     )
+    # with the first row that was left out: mostly all are wrong in the same way
     if not len(data):
         reason = ""
         if skipped:
@@ -402,8 +418,11 @@ def _bytes(text: str) -> int:
     from handheld.errors import InputError
 
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
-    unit = _UNITS.get(match[2].lower(), 0) if match else 0
-    size = round(float(match[1]) * unit) if match else 0
+    size = 0
+    if match is not None:
+        # 0 for a unit that there is not
+        unit = _UNITS.get(match[2].lower(), 0)
+        size = round(float(match[1]) * unit)
     if not size:
         raise InputError(f"--max-size {text!r}: expected bytes, such as 100KB, 1.5MB or 98304")
     return size
@@ -434,7 +453,14 @@ def _trainers(names: list[str], classes: int) -> tuple[Any, ...]:
     """
     from handheld.config import factory
 
-    return tuple(factory(name, Path())(classes) if ":" in name else name for name in names)
+    trainers: list[Any] = []
+    for name in names:
+        # only factories have a colon in their names
+        if ":" in name:
+            trainers.append(factory(name, Path())(classes))
+        else:
+            trainers.append(name)
+    return tuple(trainers)
 
 
 def _figures(judged: Any) -> str:
@@ -452,5 +478,8 @@ def _values(judged: Any) -> dict[str, Any]:
     """Return the figures of :func:`_figures` by name."""
     from dataclasses import asdict
 
-    scope = None if judged.scope is None else asdict(judged.scope)
+    scope = None
+    # there is none where no text is out of scope
+    if judged.scope is not None:
+        scope = asdict(judged.scope)
     return {"texts": len(judged.data.known), "accuracy": judged.accuracy, "out_of_scope": scope}

@@ -41,7 +41,7 @@ class FlatModule(torch.nn.Module):
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the tensors of what the module gives, in its own order."""
         result = _call_by_name(self.module, self._names, inputs)
-        return tuple(leaf for leaf in tree_leaves(result) if leaf is not None)
+        return tuple(_leaves(result))
 
 
 class _RowsLinear(torch.nn.Linear):
@@ -85,12 +85,14 @@ def convert(module: torch.nn.Module, inputs: tuple[Array, ...]) -> bytes:
     converter = _converter()
     network = _channels_last(converter, module, inputs, outputs)
     # What stands before a layer's name once the module is inside of others.
-    prefix = "" if network is module else "wrapped."
+    prefix = ""
+    if network is not module:
+        prefix = "wrapped."
     layers_owner = module
     if isinstance(module, FlatModule):
         prefix += "module."
         layers_owner = module.module
-    tensors = tuple(_to_last(torch.from_numpy(np.array(array))) for array in inputs)
+    tensors = tuple(map(_to_last, _tensors(inputs)))
     # Exported here too, though the converter does so itself: layers are named by it, and most
     # faults of a module show here.
     exported = _export(network, tensors)
@@ -115,11 +117,9 @@ def call(module: torch.nn.Module, inputs: tuple[Array, ...], names: tuple[str, .
 
     Raises :class:`CompileError` if it raises.
     """
-    # Copies: a module may write into its inputs.
-    tensors = tuple(torch.from_numpy(np.array(array)) for array in inputs)
     try:
         with torch.inference_mode():
-            return _call_by_name(module, names, tensors)
+            return _call_by_name(module, names, _tensors(inputs))
     except Exception as error:
         raise CompileError(
             f"the module fails on its inputs: {type(error).__name__}: {error}"
@@ -132,7 +132,7 @@ def run(module: torch.nn.Module, inputs: tuple[Array, ...]) -> tuple[Array, ...]
     Raises :class:`CompileError` if it raises, or gives no tensors.
     """
     result = call(module, inputs)
-    leaves = [leaf for leaf in tree_leaves(result) if leaf is not None]
+    leaves = _leaves(result)
     for leaf in leaves:
         if not isinstance(leaf, torch.Tensor):
             raise CompileError(
@@ -146,10 +146,21 @@ def run(module: torch.nn.Module, inputs: tuple[Array, ...]) -> tuple[Array, ...]
     return tuple(leaf.numpy() for leaf in leaves)
 
 
+def _leaves(result: Any) -> list[Any]:
+    """Return what a module gave, in order, without the places that it left empty."""
+    return [leaf for leaf in tree_leaves(result) if leaf is not None]
+
+
+def _tensors(inputs: tuple[Array, ...]) -> tuple[torch.Tensor, ...]:
+    """Return inputs as tensors of their own: a module may write into them."""
+    return tuple(torch.from_numpy(np.array(array)) for array in inputs)
+
+
 def is_flat(result: Any) -> bool:
     """Whether a module gave a tensor or a plain tuple of them."""
-    values = result if type(result) in (tuple, list) else (result,)
-    return all(isinstance(value, torch.Tensor) for value in values)
+    if type(result) in (tuple, list):
+        return all(isinstance(value, torch.Tensor) for value in result)
+    return isinstance(result, torch.Tensor)
 
 
 def output_names(result: Any) -> tuple[str, ...]:
@@ -163,13 +174,19 @@ def output_names(result: Any) -> tuple[str, ...]:
     for path, leaf in tree_leaves_with_path(result):
         if leaf is not None:
             names.append(".".join(map(_key_name, path)))
-    # Two of one name, as 1 and "1" are, could not be told apart in a file.
-    return tuple(names) if len(set(names)) == len(names) else ()
+    if len(set(names)) != len(names):
+        # Two of one name, as 1 and "1" are, could not be told apart in a file.
+        return ()
+    return tuple(names)
 
 
 def _key_name(key: Any) -> str:
     """Return a step of a path: a dictionary's key, a position, or a field's name."""
-    return next(str(getattr(key, name)) for name in ("key", "idx", "name") if hasattr(key, name))
+    # torch has a class for each of them, with an attribute of another name
+    for name in ("key", "idx", "name"):
+        if hasattr(key, name):
+            return str(getattr(key, name))
+    raise AssertionError(f"a step of a path has a name, {key!r} has none")
 
 
 def _call_by_name(
@@ -181,16 +198,23 @@ def _call_by_name(
 
 
 def _check_type(module: torch.nn.Module, inputs: tuple[Array, ...]) -> None:
-    state = module.state_dict()
-    doubles = [name for name, tensor in state.items() if tensor.dtype == torch.float64]
-    culprits = [repr(name.removeprefix("module.")) for name in doubles]
-    if any(array.dtype == np.float64 for array in inputs):
-        culprits.append("an input")
-    if culprits:
+    culprit = _double(module, inputs)
+    if culprit is not None:
         raise CompileError(
-            f"{culprits[0]} is float64, in which devices do not compute: compile module.float(), "
+            f"{culprit} is float64, in which devices do not compute: compile module.float(), "
             "with float32 inputs"
         )
+
+
+def _double(module: torch.nn.Module, inputs: tuple[Array, ...]) -> str | None:
+    """Return what is of 64 bits: the first of the weights, or an input; None if nothing is."""
+    for name, tensor in module.state_dict().items():
+        if tensor.dtype == torch.float64:
+            # without what wraps it: a person knows the name in the module that was given
+            return repr(name.removeprefix("module."))
+    if any(array.dtype == np.float64 for array in inputs):
+        return "an input"
+    return None
 
 
 def _export(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> Any:
@@ -209,7 +233,10 @@ def _export(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> Any:
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    # torch's go on with a stack of its own
+    return lines[0]
 
 
 def _converter() -> Any:
@@ -226,8 +253,8 @@ def _converter() -> Any:
 def _channels_last(
     converter: Any, module: torch.nn.Module, inputs: tuple[Array, ...], outputs: tuple[Array, ...]
 ) -> torch.nn.Module:
-    pictures_in = [number for number, array in enumerate(inputs) if array.ndim == 4]
-    pictures_out = [number for number, array in enumerate(outputs) if array.ndim == 4]
+    pictures_in = _pictures(inputs)
+    pictures_out = _pictures(outputs)
     if not pictures_in and not pictures_out:
         return module
     network: torch.nn.Module = converter.to_channel_last_io(
@@ -236,8 +263,15 @@ def _channels_last(
     return network
 
 
+def _pictures(arrays: tuple[Array, ...]) -> list[int]:
+    """Return which arrays are pictures, (batch, channels, height, width)."""
+    return [number for number, array in enumerate(arrays) if array.ndim == 4]
+
+
 def _to_last(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.permute(0, 2, 3, 1).contiguous() if tensor.ndim == 4 else tensor
+    if tensor.ndim != 4:
+        return tensor
+    return tensor.permute(0, 2, 3, 1).contiguous()
 
 
 def _explain(error: Exception, exported: Any, prefix: str) -> str:
@@ -252,7 +286,9 @@ def _explain(error: Exception, exported: Any, prefix: str) -> str:
             "replace it by others"
         )
     if refused := _REFUSED_OPERATOR.search(text):
-        operator = "conv_transpose" if _SPREADS_INPUTS in text else refused.group(1)
+        operator = refused.group(1)
+        if _SPREADS_INPUTS in text:
+            operator = "conv_transpose"
         return _lacking_options(_users_of(operator, exported, prefix), operator)
     return f"the module cannot be converted: {_first_line(error)}"
 
@@ -269,11 +305,17 @@ def _require_known(graph: Any, names: Mapping[int, str], module: torch.nn.Module
         # The second table of options has those of StableHLO alone.
         if node.builtinOptions2 is None:
             continue
-        layer = names.get(node.outputs[0], "")
-        layer_type = dict(module.named_modules()).get(layer)
-        user = f"layer {layer!r} ({type(layer_type).__name__})" if layer_type else "the module"
+        user = _user(names.get(node.outputs[0], ""), module)
         operator = type(node.builtinOptions2).__name__.removesuffix("OptionsT")
         raise CompileError(_lacking_options(user, operator))
+
+
+def _user(name: str, module: torch.nn.Module) -> str:
+    """Return a layer as errors name it, with its class; the module if there is no such layer."""
+    layer = dict(module.named_modules()).get(name)
+    if not layer:
+        return "the module"
+    return f"layer {name!r} ({type(layer).__name__})"
 
 
 def _lacking_options(user: str, operator: str) -> str:
@@ -289,6 +331,7 @@ def _users_of(operator: str, program: Any, prefix: str) -> str:
     for node in program.graph.nodes:
         stack = node.meta.get("nn_module_stack")
         if operator in str(node.target) and stack:
+            # the innermost layer: those around it only hold it
             path, layer_type = list(stack.values())[-1]
             attribute = f"{path}.".rpartition("L['self'].")[2]
             name = attribute.removeprefix(prefix).removesuffix(".") or "the module itself"

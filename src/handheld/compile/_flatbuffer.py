@@ -36,7 +36,9 @@ def pack(model: Any) -> bytes:
     class Builder(flatbuffers.Builder):  # type: ignore[misc]
         def StartVector(self, size: int, count: int, alignment: int) -> Any:  # noqa: N802
             is_buffer = size == 1 and count >= _ALIGNMENT
-            return super().StartVector(size, count, _ALIGNMENT if is_buffer else alignment)
+            if is_buffer:
+                alignment = _ALIGNMENT
+            return super().StartVector(size, count, alignment)
 
     builder = Builder(1024)  # bytes to begin with; it grows
     builder.Finish(model.Pack(builder), _IDENTIFIER)
@@ -60,22 +62,32 @@ def renamed(content: bytes, names: Callable[[Any], Mapping[int, str]]) -> bytes:
             a graph keeps its name, since callers may know it.
     """
     model = unpack(content)
-    ends = [set(map(int, (*graph.inputs, *graph.outputs))) for graph in model.subgraphs]
+    # Of all graphs before any other name: what keeps its name must not find it taken.
     used: set[bytes] = set()
-    for graph, fixed in zip(model.subgraphs, ends, strict=True):
-        used.update(graph.tensors[index].name for index in fixed)
-    for graph, fixed in zip(model.subgraphs, ends, strict=True):
-        chosen = names(graph)
-        for index, tensor in enumerate(graph.tensors):
-            if index in fixed:
-                continue
-            name = tensor.name or b"tensor"
-            if index in chosen:
-                name = chosen[index].encode()
-            tensor.name = _unused(name, used)
-            used.add(tensor.name)
+    for graph in model.subgraphs:
+        used.update(graph.tensors[index].name for index in _ends(graph))
+    for graph in model.subgraphs:
+        _rename(graph, names(graph), used)
     _drop_notes(model)
     return pack(model)
+
+
+def _ends(graph: Any) -> set[int]:
+    """Return the tensors that go in and out of a graph, by index."""
+    return set(map(int, (*graph.inputs, *graph.outputs)))
+
+
+def _rename(graph: Any, names: Mapping[int, str], used: set[bytes]) -> None:
+    """Rename the tensors inside of a graph; their names are added to those that are used."""
+    ends = _ends(graph)
+    for index, tensor in enumerate(graph.tensors):
+        if index in ends:
+            continue
+        name = tensor.name or b"tensor"
+        if index in names:
+            name = names[index].encode()
+        tensor.name = _unused(name, used)
+        used.add(tensor.name)
 
 
 def with_signature(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:

@@ -25,16 +25,23 @@ class GraphOperator:
 
 def operators_of(graph: Any) -> list[GraphOperator]:
     """Return the operators of a graph of the schema, in order of execution."""
+    # once, as each operator's constants are compared by them
     sizes = [math.prod(map(int, tensor.shape)) for tensor in graph.tensors]
     varying = variables_of(graph)
     operators = []
     for node in graph.operators:
-        # -1 stands for an input that an operator may have and has not, such as a bias.
-        inputs = tuple(index for index in map(int, node.inputs) if index >= 0)
+        inputs = _inputs_of(node)
+        outputs = tuple(map(int, node.outputs))
         constants = tuple(index for index in inputs if index not in varying)
         weights = max(constants, key=sizes.__getitem__, default=None)
-        operators.append(GraphOperator(inputs, tuple(map(int, node.outputs)), constants, weights))
+        operators.append(GraphOperator(inputs, outputs, constants, weights))
     return operators
+
+
+def _inputs_of(node: Any) -> tuple[int, ...]:
+    """Return the tensors that an operator of the schema reads, by index."""
+    # -1 stands for an input that an operator may have and has not, such as a bias.
+    return tuple(index for index in map(int, node.inputs) if index >= 0)
 
 
 def variables_of(graph: Any) -> set[int]:

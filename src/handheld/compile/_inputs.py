@@ -71,7 +71,9 @@ def to_device(array: Array) -> Array:
 
 def _names_of(example: Any) -> tuple[str, ...]:
     """Return the names of a module's arguments, where an example gives them by name."""
-    return tuple(example) if isinstance(example, Mapping) else ()
+    if not isinstance(example, Mapping):
+        return ()
+    return tuple(example)
 
 
 def _arrays(example: Any, names: tuple[str, ...]) -> tuple[Array, ...]:
@@ -92,6 +94,7 @@ def _array(value: Any) -> Array:
         return np.asarray(value)
     if str(value.dtype) == "torch.bfloat16":  # which numpy does not know
         raise InputError("expected a tensor that a file can hold, got bfloat16: give it as float32")
+    # by texts: torch is not imported here, where arrays alone may be given
     tensor = value.detach().cpu()
     if str(tensor.layout) != "torch.strided":
         tensor = tensor.to_dense()

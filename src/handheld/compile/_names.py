@@ -9,7 +9,7 @@ of execution.
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,12 +47,22 @@ class Layers:
         name = tensor.name.decode()
         if ";" not in name:  # a constant that layers share, named by the converter itself
             return ()
-        paths = [re.sub(r";\d*$", "", path) for path in name.split(";;")]
-        fused = [self.paths[path] for path in paths if path in self.paths]
+        fused = self._fused(name)
         weighted = list(filter(self.own_parameters, fused))
         if is_constant and weighted:
             return weighted[-1]
-        return fused[0] if fused else ()
+        if not fused:
+            return ()
+        return fused[0]
+
+    def _fused(self, name: str) -> list[_Names]:
+        """Return the layers that were fused into a tensor, by the converter's name of it."""
+        fused = []
+        for numbered_path in name.split(";;"):
+            path = re.sub(r";\d*$", "", numbered_path)
+            if path in self.paths:
+                fused.append(self.paths[path])
+        return fused
 
 
 def layers_of(module: "torch.nn.Module", exported: Any, prefix: str) -> Layers:
@@ -75,17 +85,24 @@ def layers_of(module: "torch.nn.Module", exported: Any, prefix: str) -> Layers:
         layer = innermost.removeprefix(prefix).removesuffix(".") or itself
         # A dictionary keeps the order of execution, and each name once.
         paths[path] = tuple(dict.fromkeys((*paths.get(path, ()), layer)))
-    # Of a layer's own: a container would else own all that its layers do.
-    weighted = set()
+    return Layers(paths, frozenset(_weighted(module)))
+
+
+def _weighted(module: "torch.nn.Module") -> set[str]:
+    """Return the names of the layers that own parameters, the module's own by its class."""
+    names = set()
     for name, layer in module.named_modules():
-        if any(True for _ in layer.parameters(recurse=False)):
-            weighted.add(name or itself)
-    return Layers(paths, frozenset(weighted))
+        # Of a layer's own: a container would else own all that its layers do.
+        if list(layer.parameters(recurse=False)):
+            names.add(name or type(module).__name__)
+    return names
 
 
 def _step(name: str, layer_type: Any) -> str:
     """Return a step of the converter's path: a class, and the attribute that holds the layer."""
-    attribute = f"_{name.rpartition('.')[2]}" if name else ""
+    attribute = ""
+    if name:
+        attribute = f"_{name.rpartition('.')[2]}"
     if not isinstance(layer_type, str):
         layer_type = f"{layer_type.__module__}.{layer_type.__qualname__}"
     return f"{layer_type}{attribute}"
@@ -109,16 +126,15 @@ def tensor_names(graph: Any, layers: Layers) -> dict[int, str]:
 
     A tensor that may be of several layers has all of their names, with ``|`` between them.
     """
-    variables = variables_of(graph)
-    layers_by_tensor = [
-        layers.of(tensor, is_constant=index not in variables)
-        for index, tensor in enumerate(graph.tensors)
-    ]
+    layers_by_tensor = _layers_by_tensor(graph, layers)
     operators = operators_of(graph)
     candidates = [_candidates(operator, layers_by_tensor, layers) for operator in operators]
     told_apart = _told_apart(candidates)
+    names: dict[int, str] = {}
     # First by the tensors alone, then by their operators, which know more.
-    names = {index: "|".join(known) for index, known in enumerate(layers_by_tensor) if known}
+    for index, known in enumerate(layers_by_tensor):
+        if known:
+            names[index] = "|".join(known)
     layer_names = _by_neighbours(operators, told_apart, candidates)
     for operator, layer, candidate in zip(operators, layer_names, candidates, strict=True):
         if not layer:
@@ -128,6 +144,15 @@ def tensor_names(graph: Any, layers: Layers) -> dict[int, str]:
             if layers_by_tensor[index] == candidate.names:
                 names[index] = layer
         names |= dict.fromkeys(operator.outputs, layer)
+    return names
+
+
+def _layers_by_tensor(graph: Any, layers: Layers) -> list[_Names]:
+    """Return what :meth:`Layers.of` says of each tensor of a graph."""
+    variables = variables_of(graph)
+    names = []
+    for index, tensor in enumerate(graph.tensors):
+        names.append(layers.of(tensor, is_constant=index not in variables))
     return names
 
 
@@ -148,17 +173,18 @@ def _told_apart(candidates: Sequence[_Candidates]) -> list[str]:
     Operators of layers that share a path, as many as there are layers, are theirs in order of
     execution.
     """
-    counts = Counter(candidates)
-    in_order = {
-        candidate: iter(candidate.names)
-        for candidate, count in counts.items()
-        if count == len(candidate.names)
-    }
+    in_order: dict[_Candidates, Iterator[str]] = {}
+    for candidate, count in Counter(candidates).items():
+        if count == len(candidate.names):
+            # one for all of its operators: each takes the next name
+            in_order[candidate] = iter(candidate.names)
     names = []
     for candidate in candidates:
-        name = candidate.names[0] if len(candidate.names) == 1 else ""
+        name = ""
         if candidate in in_order:
             name = next(in_order[candidate])
+        elif len(candidate.names) == 1:
+            name = candidate.names[0]
         names.append(name)
     return names
 
@@ -181,8 +207,16 @@ def _by_neighbours(
     names = []
     for operator, name, candidate in zip(operators, told_apart, candidates, strict=True):
         if not name:
-            neighbours = [readers.get(operator.outputs[0]), *map(makers.get, operator.inputs)]
-            possible = [layer for layer in neighbours if layer in candidate.names]
-            name = possible[0] if possible else "|".join(candidate.names)
-        names.append(name or "")
+            neighbours = (readers.get(operator.outputs[0]), *map(makers.get, operator.inputs))
+            name = _nearest(neighbours, candidate.names)
+        names.append(name)
     return names
+
+
+def _nearest(neighbours: Sequence[str | None], names: _Names) -> str:
+    """Return the first neighbour that is one of the layers, or else all of these."""
+    for neighbour in neighbours:
+        # of one that is not told apart itself the name is empty, as no layer's is
+        if neighbour is not None and neighbour in names:
+            return neighbour
+    return "|".join(names)

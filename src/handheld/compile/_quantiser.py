@@ -10,7 +10,7 @@ from handheld.compile._flatbuffer import unpack, with_weights_inside
 from handheld.compile._graph import GraphOperator, operators_of
 from handheld.compile._inputs import Array, to_device
 from handheld.compile._silence import quiet
-from handheld.engine import Model
+from handheld.engine import Model, TensorInfo
 from handheld.errors import CompileError, InputError, MissingDependencyError
 
 _SIGNATURE = "serving_default"  # as the converter calls the one that it writes
@@ -43,8 +43,10 @@ def quantise(
         InputError: a name in ``keep_float`` has no operator.
         CompileError: the quantiser cannot do it.
     """
+    kept: list[str] = []
     # Before the quantiser is imported: a wrong name is told at once.
-    kept = list(_scopes(content, keep_float)) if keep_float else []
+    if keep_float:
+        kept += _scopes(content, keep_float)
     try:
         from ai_edge_quantizer import quantizer
     except ImportError as error:
@@ -135,12 +137,15 @@ def _add_lookups(manager: Any, scope: str, bits: int, *, by_row: bool) -> None:
     """Let tables have so many bits, with a scale for each row or one for all."""
     from ai_edge_quantizer import qtyping
 
-    granularity = qtyping.QuantGranularity
+    granularity = qtyping.QuantGranularity.TENSORWISE
+    if by_row:
+        # a row is a channel of a table
+        granularity = qtyping.QuantGranularity.CHANNELWISE
     manager.add_dynamic_config(
         regex=scope,
         operation_name=qtyping.TFLOperationName.EMBEDDING_LOOKUP,
         num_bits=bits,
-        granularity=granularity.CHANNELWISE if by_row else granularity.TENSORWISE,
+        granularity=granularity,
     )
 
 
@@ -220,20 +225,26 @@ def _calibrated(maker: Any, content: bytes, samples: Sequence[tuple[Array, ...]]
 
     with Model.load(content) as model:
         infos = model.inputs
-    # The quantiser knows inputs by their names in the signature.
-    names = [info.name.removeprefix(f"{_SIGNATURE}_").partition(":")[0] for info in infos]
-    feeds = []
-    for sample in samples:
-        arrays = [
-            to_device(array).astype(info.dtype) for array, info in zip(sample, infos, strict=True)
-        ]
-        feeds.append(dict(zip(names, arrays, strict=True)))
+    feeds = [_feed(sample, infos) for sample in samples]
     recipe = recipe_manager.RecipeManager()
     recipe.load_quantization_recipe(maker.get_quantization_recipe())
+
     calibration = calibrator.Calibrator(content, num_threads=1, qsv_update_func=_widened)
     calibration.calibrate({_SIGNATURE: feeds}, recipe)
     ranges = calibration.get_model_qsvs()
     return {name: _with_width(bounds) for name, bounds in ranges.items()}
+
+
+def _feed(sample: tuple[Array, ...], infos: Sequence[TensorInfo]) -> dict[str, Array]:
+    """Return inputs as a device takes them, by their names in the signature.
+
+    The quantiser knows inputs by these.
+    """
+    feed = {}
+    for array, info in zip(sample, infos, strict=True):
+        name = info.name.removeprefix(f"{_SIGNATURE}_").partition(":")[0]
+        feed[name] = to_device(array).astype(info.dtype)
+    return feed
 
 
 def _widened(seen: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ def quiet() -> Iterator[None]:
 
     What is raised comes through.
     """
+    # all loggers at once: what the converter calls has loggers of its own
     level = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

@@ -129,8 +129,9 @@ def to_tflite(  # noqa: PLR0913  # options by keyword, each by itself
     """
     if precision not in TOLERANCE:
         raise InputError(f"expected a precision of {', '.join(TOLERANCE)}, got {precision!r}")
-    accepted = TOLERANCE[precision] if tolerance is None else tolerance
-    in_range("tolerance", accepted, low=0, high=math.inf)
+    if tolerance is None:
+        tolerance = TOLERANCE[precision]
+    in_range("tolerance", tolerance, low=0, high=math.inf)
     inputs = ExampleInputs.of(example)
     samples = list(map(inputs.like, calibration))
     if precision == "int8" and not samples:
@@ -141,16 +142,19 @@ def to_tflite(  # noqa: PLR0913  # options by keyword, each by itself
     _check_names(module, keep_float)
     content = convert(network, inputs.arrays)
     tests = _tests(inputs, checks, samples, precision)
+    floor = _FLOOR
     if precision != "float32":
         content = quantise(content, precision, samples, keep_float)
-    floor = _FLOOR if precision == "float32" else _ROUNDED_FLOOR
+        floor = _ROUNDED_FLOOR
     # Before the card and the names: a file that disagrees is written nowhere.
     worst = difference(network, content, tests, floor)
-    _require_agreement(worst, precision, accepted)
+    _require_agreement(worst, precision, tolerance)
     if inputs.names or names:
         content = with_signature(content, inputs.names, names)
     content = embed(content, metadata)
-    path = None if out is None else _write(Path(out), content)
+    path = None
+    if out is not None:
+        path = _write(Path(out), content)
     return Compiled(content, precision, worst.size, path)
 
 
@@ -202,6 +206,7 @@ def _require_agreement(worst: Difference, precision: Precision, tolerance: float
 
 
 def _check_names(module: "torch.nn.Module", names: Collection[str]) -> None:
+    # a text is a collection of its letters, each of which would be called no layer
     if isinstance(names, str):
         raise InputError(f"keep_float: expected a list of names of layers, got the text {names!r}")
     known = [name for name, _ in module.named_modules() if name]

@@ -49,8 +49,8 @@ def difference(
     expected = [list(map(to_device, run(module, inputs))) for inputs in tests]
     # By our own engine: it is what will run the file.
     actual = _run_file(content, tests)
-    expected_shapes = [output.shape for output in expected[0]]
-    shapes = [output.shape for output in actual[0]]
+    expected_shapes = _shapes(expected[0])
+    shapes = _shapes(actual[0])
     if shapes != expected_shapes:
         raise CompileError(f"the file gives shapes {shapes}, the module {expected_shapes}")
     differences = []
@@ -62,18 +62,27 @@ def difference(
     return max(differences, key=lambda difference: (np.isnan(difference.size), difference.size))
 
 
+def _shapes(outputs: Sequence[Array]) -> list[tuple[int, ...]]:
+    return [output.shape for output in outputs]
+
+
 def _run_file(content: bytes, tests: Sequence[tuple[Array, ...]]) -> list[list[Array]]:
     """Return the outputs of a file for each input, as real numbers."""
     outputs = []
     with _opened(content) as model:
         for inputs in tests:
-            stored = [
-                info.to_stored(to_device(array))
-                for array, info in zip(inputs, model.inputs, strict=True)
-            ]
+            stored = _stored(inputs, model)
             results = zip(model.run(*stored), model.outputs, strict=True)
             outputs.append([info.to_real(array) for array, info in results])
     return outputs
+
+
+def _stored(inputs: tuple[Array, ...], model: Model) -> list[Array]:
+    """Return inputs of a module as its file takes them."""
+    stored = []
+    for array, info in zip(inputs, model.inputs, strict=True):
+        stored.append(info.to_stored(to_device(array)))
+    return stored
 
 
 def _opened(content: bytes) -> Model:

@@ -45,7 +45,12 @@ def assemble(folder: Path, classes: tuple[str, ...], drafts: FamilyDrafts) -> Fa
         )
 
     teacher = finished(drafts.teacher)
-    teacher_file = None if drafts.teacher_file is None else drafts.teacher_file.timed(timed)
+    teacher_file = None
+    if drafts.teacher_file is not None:
+        teacher_file = drafts.teacher_file.timed(timed)
+    quantised = None
+    if drafts.quantised is not None:
+        quantised = finished(drafts.quantised)
     reference = teacher_file or teacher
     members = [_judged(finished(draft), draft, reference) for draft in drafts.members]
     # by size, so that the order of targets says nothing; names, so that it is always the same
@@ -56,7 +61,7 @@ def assemble(folder: Path, classes: tuple[str, ...], drafts: FamilyDrafts) -> Fa
         teacher,
         marked(members),
         drafts.curves,
-        quantised=None if drafts.quantised is None else finished(drafts.quantised),
+        quantised=quantised,
         teacher_file=teacher_file,
     )
 
@@ -82,7 +87,10 @@ def stored(
     """
     figures = {"test": round(accuracy, _CARD_DIGITS), "examples": tested}
     content = embed(content, {**card, "accuracy": figures, "how": description})
-    return compact(content) if packed else content
+    if packed:
+        # behind the card, which is packed too
+        return compact(content)
+    return content
 
 
 def write_draft(folder: Path, draft: Draft) -> Member:
@@ -112,13 +120,18 @@ def _timed(drafts: FamilyDrafts) -> dict[object, Latency]:
         # The first name stays: float32 files may be those of members, too.
         names.setdefault(draft.content, draft.member.name)
         names.setdefault(draft.float_content, f"{draft.member.name} float32")
+    calls = {}
     teacher_file = drafts.teacher_file
+    if teacher_file is not None:
+        # by a call: a person's file may run in a process of its own
+        calls[teacher_file.member.name] = teacher_file.call
+    # all in one measurement, so that what slows the machine down slows all of them
     timed = latencies(
         {name: content for content, name in names.items()},
         rounds=_ROUNDS,
         min_seconds=_SECONDS,
         inputs=drafts.inputs,
-        calls={} if teacher_file is None else {teacher_file.member.name: teacher_file.call},
+        calls=calls,
     )
     by_file: dict[object, Latency] = {}
     by_file.update(timed)

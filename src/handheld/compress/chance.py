@@ -72,6 +72,8 @@ def is_no_guess(right: int, labels: NDArray[np.int64]) -> bool:
         labels: (examples,) of all of them.
     """
     commonest = int(np.bincount(labels).max()) / len(labels)
-    return right == len(labels) or (
-        commonest < 1 and at_least(right, len(labels), commonest) < RARE
-    )
+    # of few examples even all of them may be right by chance, and nothing better can be asked
+    if right == len(labels):
+        return True
+    # a share of 1 is no chance: with one label alone there is nothing to know
+    return commonest < 1 and at_least(right, len(labels), commonest) < RARE

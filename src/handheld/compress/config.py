@@ -77,8 +77,10 @@ class DataSource:
         in_range("white", self.white, low=0)
         for name in ("valid", "test"):
             in_range(name, getattr(self, name), low=0, high=1, high_open=True)
+        # a tuple of any length, since TOML's lists have no fixed one
         if self.size and len(self.size) != 2:
             raise InputError(f"size: expected height and width, got {list(self.size)}")
+        # nothing is ignored silently: who sets such an entry expects that it counts
         for name in _OF_PATHS:
             if self.factory and getattr(self, name):
                 raise InputError(
@@ -95,8 +97,15 @@ class DataSource:
         Raises:
             InputError: it cannot be read.
         """
-        splits = self._made(folder) if self.factory else self._read(folder, seed)
-        return named(splits, self.classes) if self.classes else splits
+        splits = self._unnamed(folder, seed)
+        if not self.classes:
+            return splits
+        return named(splits, self.classes)
+
+    def _unnamed(self, folder: Path, seed: int) -> Splits:
+        if self.factory:
+            return self._made(folder)
+        return self._read(folder, seed)
 
     def _made(self, folder: Path) -> Splits:
         splits = factory(self.factory, folder)()
@@ -107,10 +116,13 @@ class DataSource:
         return splits
 
     def _read(self, folder: Path, seed: int) -> Splits:
+        size = None
         # TOML has no null: what is empty or 0 was not said
+        if self.size:
+            size = (self.size[0], self.size[1])
         return load(
             find(self.path, folder),
-            size=(self.size[0], self.size[1]) if self.size else None,
+            size=size,
             valid=self.valid,
             test=self.test,
             seed=seed,
@@ -159,7 +171,9 @@ class FamilyConfig:
         )
 
     def _found(self, path: str | None) -> str | None:
-        return None if path is None else str(find(path, self.folder).resolve())
+        if path is None:
+            return None
+        return str(find(path, self.folder).resolve())
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -191,6 +205,7 @@ def read(path: str | os.PathLike[str]) -> FamilyConfig:
     """Read a configuration. Raises :class:`InputError` that names the entry that is wrong."""
     said = read_config(_FamilyFile, path)
     return FamilyConfig(
+        # of the command's folder, as an argument would be; what is read is of the file's
         Path(said.out),
         said.data,
         said.teacher,

@@ -51,6 +51,7 @@ class FamilyRequest:
     @property
     def is_trained(self) -> bool:
         """Whether the large network is the teacher as it should be."""
+        # of a module the argument says it, of a checkpoint its source
         return self.trained or self.source.trained
 
     @property
@@ -111,6 +112,7 @@ class GivenTeacher:
     def timed(self, latencies: Mapping[object, Latency]) -> Member:
         """Return the figures with a latency, which stands under the file's name."""
         latency = latencies[self.member.name]
+        # the same twice: a person's file has no second form in float32
         return replace(self.member, latency=latency, latency_float=latency)
 
 
@@ -141,8 +143,9 @@ class FamilyDrafts:
     @property
     def files(self) -> tuple[Draft, ...]:
         """All files that are the family's own."""
-        quantised = () if self.quantised is None else (self.quantised,)
-        return (self.teacher, *quantised, *self.members)
+        if self.quantised is None:
+            return (self.teacher, *self.members)
+        return (self.teacher, self.quantised, *self.members)
 
 
 class FamilyMaker(Protocol):

@@ -124,10 +124,7 @@ class Member:
     @property
     def recall(self) -> tuple[float | None, ...]:
         """Share of each class's test examples that are answered right; None without any."""
-        return tuple(
-            row[number] / sum(row) if any(row) else None
-            for number, row in enumerate(self.confusion)
-        )
+        return tuple(_recall(row, number) for number, row in enumerate(self.confusion))
 
     @property
     def balanced(self) -> float | None:
@@ -135,10 +132,14 @@ class Member:
 
         None without a confusion.
         """
+        # a class without test examples has no share that could count
         known = [share for share in self.recall if share is not None]
-        return sum(known) / len(known) if known else None
+        if not known:
+            return None
+        return sum(known) / len(known)
 
     def __post_init__(self) -> None:
+        # a family's file may come from a stranger: copy() must not leave the folder
         if self.file in ("", ".", "..") or set(self.file) & set("/\\\0"):
             raise InputError(
                 f"file: expected the name of a file in the family's folder, got {self.file!r}"
@@ -200,9 +201,7 @@ class Family:
 
     def __post_init__(self) -> None:
         # Of tuples, so that what is read back equals what was written.
-        curves = {
-            name: tuple((step, loss) for step, loss in curve) for name, curve in self.curves.items()
-        }
+        curves = {name: tuple(map(_pair, curve)) for name, curve in self.curves.items()}
         object.__setattr__(self, "curves", curves)
         named = (*self.beside, *self.members)
         _require_unique("names", [member.name for member in named])
@@ -224,19 +223,24 @@ class Family:
         """What members are compared with: the file that a person brought as the teacher, or else
         the large network.
         """
-        return self.teacher if self.teacher_file is None else self.teacher_file
+        if self.teacher_file is None:
+            return self.teacher
+        # all learned from it, the large network among them
+        return self.teacher_file
 
     @property
     def beside(self) -> tuple[Member, ...]:
         """All that members are set beside, :attr:`reference` first."""
-        return (
-            self.references if self.teacher_file is None else (self.teacher_file, *self.references)
-        )
+        if self.teacher_file is None:
+            return self.references
+        return (self.teacher_file, *self.references)
 
     @property
     def references(self) -> tuple[Member, ...]:
         """The large network's file, and that in int8 if there is one; both are in the folder."""
-        return (self.teacher,) if self.quantised is None else (self.teacher, self.quantised)
+        if self.quantised is None:
+            return (self.teacher,)
+        return (self.teacher, self.quantised)
 
     def pick(self, target: Target) -> Member:
         """Return the most accurate member (on the validation split) that fits a target.
@@ -247,10 +251,12 @@ class Family:
         if not self.members:
             raise InputError(f"no member fits {target}: the family in {self.folder} has none")
         fitting = [member for member in self.members if not target.misses(member, self.reference)]
+        # an error and not the nearest: who gives limits has no use for what exceeds them
         if not fitting:
             nearest = min(self.members, key=lambda member: target.excess(member, self.reference))
             why = "; ".join(target.misses(nearest, self.reference))
             raise InputError(f"no member fits {target}; the nearest is {nearest.name}: {why}")
+        # by the validation split: the test split would no longer say how good the choice is
         return max(fitting, key=lambda member: (member.valid, -member.size, member.name))
 
     def copy(self, member: Member, out: str | os.PathLike[str]) -> Path:
@@ -261,7 +267,9 @@ class Family:
             FileError: it cannot be written.
         """
         source = self.folder / member.file
-        path = Path(out) / member.file if Path(out).is_dir() else Path(out)
+        path = Path(out)
+        if path.is_dir():
+            path /= member.file
         if not source.is_file():
             raise ModelError(
                 f"{source} is gone: expected the file of member {member.name!r}; "
@@ -283,8 +291,10 @@ class Family:
         content["members"] = [_written(member) for member in self.members]
         for name in _REFERENCES:
             member = getattr(self, name)
-            content[name] = None if member is None else _written(member)
+            if member is not None:
+                content[name] = _written(member)
         try:
+            # no NaN: other readers of JSON refuse it
             text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise InputError(
@@ -325,6 +335,18 @@ class Family:
 _DERIVED = ("recall", "balanced")
 # Members of their own beside the list of them.
 _REFERENCES = ("teacher", "quantised", "teacher_file")
+
+
+def _recall(counts: Sequence[int], true: int) -> float | None:
+    """Return which share of a class's examples is answered right; None without any."""
+    if not any(counts):
+        return None
+    return counts[true] / sum(counts)
+
+
+def _pair(point: Sequence[Any]) -> tuple[Any, Any]:
+    step, loss = point
+    return step, loss
 
 
 def _require_unique(names_of: str, names: list[str]) -> None:

@@ -44,6 +44,7 @@ def latencies(
         inputs: that a model runs on.
         calls: what else is measured beside them.
     """
+    # all open at once, since they are measured in turns
     models = {name: Model.load(content, path=name) for name, content in files.items()}
     try:
         runs = {name: partial(model.run, *inputs(model)) for name, model in models.items()}
@@ -58,4 +59,5 @@ def _core() -> int | None:
     """Return the core to keep to; None where a system does not say which there are."""
     if not hasattr(os, "sched_getaffinity"):  # of Linux alone
         return None
+    # the last one: the first mostly serves the system's interrupts
     return max(os.sched_getaffinity(0))

@@ -77,7 +77,8 @@ def compress(  # noqa: PLR0913  # options by keyword, each by itself
         TeacherWarning: a finished teacher answers validation examples hardly better than a guess,
             or its file would answer more of them with another mean and std.
     """
-    settings = FamilySettings() if settings is None else settings
+    if settings is None:
+        settings = FamilySettings()
     _check_values(model, data, settings)
     if techniques is not None:
         settings = replace(settings, techniques=listed(techniques))
@@ -91,6 +92,7 @@ def compress(  # noqa: PLR0913  # options by keyword, each by itself
         drafts = maker.drafts(space, clock)
         with clock.of("measuring"):
             family = assemble(space.folder, data.classes, drafts)
+        # once all stages are over, whose seconds it holds
         family = replace(family, record=family_record(request, drafts, clock.seconds))
         family.save()
         write_report(family)
@@ -138,8 +140,11 @@ def _asked(
     Raises:
         InputError: there is none, or it is neither.
     """
+    # True is a number to Python, and no number of members
     if isinstance(targets, int) and not isinstance(targets, bool):
-        return text_ladder(targets) if is_text else ladder(targets, settings.allows)
+        if is_text:
+            return text_ladder(targets)
+        return ladder(targets, settings.allows)
     if not isinstance(targets, Sequence) or isinstance(targets, str):
         raise InputError(
             "targets: expected a list such as ['70KB', '5ms'], or a number of members, "
@@ -147,12 +152,19 @@ def _asked(
         )
     if not targets:
         raise InputError("no targets: expected one or more, or a number of members")
-    return tuple(target if isinstance(target, Target) else Target.of(target) for target in targets)
+    return tuple(map(_target, targets))
+
+
+def _target(target: Target | str) -> Target:
+    if isinstance(target, Target):
+        return target
+    return Target.of(target)
 
 
 @contextmanager
 def _on_threads(count: int) -> Iterator[None]:
     """Let torch take so many threads; 0: as many as it does."""
+    # of the whole process: a caller's own torch must not keep it
     before = torch.get_num_threads()
     if count:
         torch.set_num_threads(count)

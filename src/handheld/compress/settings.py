@@ -148,6 +148,7 @@ class FamilySettings:
         Raises:
             InputError: another number of weights than classes.
         """
+        # not before the data is known: ``balanced`` follows from its counts
         weights = self.class_weights
         # the only word that __post_init__ lets pass
         if isinstance(weights, str):
@@ -170,7 +171,8 @@ def _balanced(counts: Sequence[int]) -> tuple[float, ...]:
     """
     present = [count for count in counts if count]
     mean = sum(present) / len(present)
-    return tuple(mean / count if count else 1.0 for count in counts)
+    # 1 for a class without examples, by which nothing is multiplied
+    return tuple(mean / (count or mean) for count in counts)
 
 
 def listed(techniques: Sequence[str]) -> tuple[str, ...]:

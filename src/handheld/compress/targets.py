@@ -33,7 +33,7 @@ _UNITS = {
 
 # Of few digits: converting numbers of thousands of digits takes quadratic time.
 _LIMIT = re.compile(r"(?:at (?:least|most) )?([0-9]{1,20}(?:\.[0-9]{1,40})?)\s*(\D+)")
-_SOME = "70KB, 5ms, 94x smaller, 27x faster, 92%"
+_SOME = "70KB, 5ms, 94x smaller, 27x faster, 92%"  # for errors
 _KINDS = ("nested", "pruned", "sparse", "residual", "mobile", "plain", "projected")
 _FIGURES = ("size", "latency", "smaller", "faster", "accuracy")
 # Above any file, time or ratio; beyond it floats no longer count in ones.
@@ -84,11 +84,14 @@ class Target:
 
     def __post_init__(self) -> None:
         limits = {name: getattr(self, name) for name in _FIGURES}
+        # any member would keep it, so that it says nothing of what is wanted
         if all(limit is None for limit in limits.values()):
             raise InputError(f"a target says no limit: expected one or more such as {_SOME}")
         for name, limit in limits.items():
             if limit is not None:
-                highest = 1 if name == "accuracy" else _MOST
+                highest: float = _MOST
+                if name == "accuracy":
+                    highest = 1
                 in_range(name, limit, low=0, high=highest, low_open=True)
         if self.kind not in _KINDS:
             raise InputError(f"kind: expected one of {', '.join(_KINDS)}, got {self.kind!r}")
@@ -120,7 +123,8 @@ class Target:
         values: dict[str, Any] = {}
         words = [word.strip() for word in text.lower().split(",")]
         for word in filter(None, words):
-            name, value = ("kind", word) if word in _KINDS else _limit(word, text)
+            name, value = _read(word, text)
+            # "70KB, 50KB" is a slip, of which nobody knows which one is meant
             if name in values:
                 raise InputError(f"target {text!r} says its {name} twice; expected it once")
             values[name] = value
@@ -170,6 +174,7 @@ class Target:
         if latency is not None:
             ratios.append(member.latency.median / latency)
         if self.accuracy is not None:
+            # the other way round: more is better
             ratios.append(self.accuracy / max(member.valid, _LEAST_SHARE))
         return max(ratios)  # a target has one limit at least
 
@@ -199,9 +204,19 @@ class Target:
         return min(limits, default=None)
 
 
+def _read(word: str, text: str) -> tuple[str, Any]:
+    """Return what a word of a target's text says, and the value that it says."""
+    if word in _KINDS:
+        return "kind", word
+    return _limit(word, text)
+
+
 def _limit(word: str, text: str) -> tuple[str, float]:
+    # also the sign that is made for it, as people copy it from tables
     match = _LIMIT.fullmatch(word.replace("\u00d7", "x"))
-    unit = " ".join(match[2].split()) if match else ""
+    unit = ""
+    if match is not None:
+        unit = " ".join(match[2].split())
     if match is None or unit not in _UNITS:
         raise InputError(
             f"target {text!r}: {word!r} is none of {_SOME}, 3x slower device, {', '.join(_KINDS)}"
@@ -209,7 +224,10 @@ def _limit(word: str, text: str) -> tuple[str, float]:
     name, factor = _UNITS[unit]
     # Exact, so that a target's text gives the target back.
     value = Decimal(match[1]) * Decimal(factor)
-    return name, round(value) if name == "size" else float(value)
+    if name == "size":
+        # there are no parts of a byte
+        return name, round(value)
+    return name, float(value)
 
 
 def _plain(value: float, power: int = 0) -> str:

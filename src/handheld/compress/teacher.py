@@ -64,21 +64,26 @@ class TeacherSource:
         if not isinstance(self.network, str):
             raise InputError(f"network: expected a name, got {self.network!r}")
         whole_in_range("width", self.width, low=1)
-        for number, mean in enumerate(self.mean):
-            in_range(f"mean[{number}]", mean, low=0, high=1)
-        for number, std in enumerate(self.std):
-            in_range(f"std[{number}]", std, low=0, low_open=True)
+        self._require_norm()
         if self.trained and self.checkpoint is None:
             raise InputError(
                 "trained = true needs a checkpoint: a network with fresh weights can teach nothing"
             )
-        if bool(self.mean) != bool(self.std):
-            raise InputError(
-                f"expected both mean and std, got mean {list(self.mean)}, std {list(self.std)}"
-            )
         if (self.mean or self.classes or self.isolated) and self.file is None:
             raise InputError(
                 "mean, std, classes and isolated are those of a teacher's file; no file is given"
+            )
+
+    def _require_norm(self) -> None:
+        """See that mean and std are both there or neither, and in their ranges."""
+        for number, mean in enumerate(self.mean):
+            in_range(f"mean[{number}]", mean, low=0, high=1)
+        for number, std in enumerate(self.std):
+            in_range(f"std[{number}]", std, low=0, low_open=True)
+        # one of them alone would be completed by that of other data
+        if bool(self.mean) != bool(self.std):
+            raise InputError(
+                f"expected both mean and std, got mean {list(self.mean)}, std {list(self.std)}"
             )
 
     @classmethod
@@ -130,6 +135,7 @@ def warn(notes: Sequence[str]) -> None:
 def refuse_probabilities(logits: torch.Tensor) -> None:
     """See that a network gives logits, (n, classes). Raises :class:`InputError` for a softmax's."""
     sums = logits.float().sum(dim=1)
+    # where nearly all networks that give logits end
     if not (logits >= 0).all():
         return
     if torch.allclose(sums, torch.ones_like(sums), atol=_SUM_TOLERANCE):
@@ -154,6 +160,7 @@ def factory_network(name: str, folder: Path, arguments: Mapping[str, int], seed:
     make = factory(name, folder)
     parameters = inspect.signature(make).parameters
     chosen = {key: value for key, value in arguments.items() if key in parameters}
+    # the caller's random numbers go on as if none had been drawn
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = make(**chosen)
@@ -179,6 +186,7 @@ def load_weights(network: nn.Module, path: Path, *, transfer: bool = False) -> N
     fresh = network.state_dict()
     if transfer:
         _keep_head(network, fresh, weights)
+    # in both, so that what the file has too much is named as well as what it lacks
     for name in (*fresh, *weights):
         shapes = [_shape_text(state, name) for state in (weights, fresh)]
         if shapes[0] != shapes[1]:
@@ -202,7 +210,9 @@ def _keep_head(
 
 
 def _shape_text(state: Mapping[str, torch.Tensor], name: str) -> str:
-    return str(list(state[name].shape)) if name in state else "none"
+    if name not in state:
+        return "none"
+    return str(list(state[name].shape))
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
@@ -210,6 +220,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         raise InputError(f"no checkpoint {path}")
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
+    # a state dictionary alone: a checkpoint of a whole training holds one among other things
     state = load_state(path)
     if not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise InputError(f"{path}: expected a state dictionary of tensors by name")

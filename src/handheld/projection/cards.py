@@ -48,8 +48,11 @@ class _Entry:
 
     @property
     def folding(self) -> int:
-        """Version of the case folding; files of before there were two do not say it."""
-        return self.integer("folding") if "folding" in self.values else 1
+        """Version of the case folding."""
+        if "folding" not in self.values:
+            # files of before there were two versions
+            return 1
+        return self.integer("folding")
 
     @property
     def features(self) -> Features:
@@ -68,7 +71,11 @@ def reader_of(entry: Any, metadata: Mapping[str, bytes] | None = None) -> Reader
     Raises:
         InputError: an entry that is missing or wrong; it is named.
     """
-    read = _READS.get(str(entry.get("reads"))) if isinstance(entry, Mapping) else None
+    name = None
+    if isinstance(entry, Mapping):
+        name = entry.get("reads")
+    # as a text: what cannot be hashed, such as a list, would raise a TypeError
+    read = _READS.get(str(name))
     if read is None:
         raise InputError(
             "no entry text that says what is read of a text: rows, parts, signs, words or picked"

@@ -110,8 +110,9 @@ def normalised(text: str, folding: int = 1) -> str:
     """
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
-    translation = _folding_1() if folding == 1 else _folding_2()
-    return text.translate(translation)
+    if folding == 1:
+        return text.translate(_folding_1())
+    return text.translate(_folding_2())
 
 
 def tokens(text: str) -> list[str]:
@@ -187,7 +188,9 @@ def _folded_characters() -> dict[str, str]:
     folded: dict[str, str] = {}
     for code in _ALL_CODES:
         letter = chr(code)
-        usual = unicodedata.normalize("NFKC", letter) if _is_styled(code) else letter
+        usual = letter
+        if _is_styled(code):
+            usual = unicodedata.normalize("NFKC", letter)
         lower = usual.lower()
         if len(lower) == 1 and lower != letter:
             folded[letter] = lower

@@ -121,7 +121,9 @@ class TextClassifier:
         # Asked here, since picked n-grams are answered without the runtime, which would say so.
         if self._closed:
             raise InputError(f"{self.model.path}: the model is closed; open it again")
-        return self._run(texts) if self._pooled is None else self._pooled.logits(texts)
+        if self._pooled is not None:
+            return self._pooled.logits(texts)
+        return self._run(texts)
 
     def _run(self, texts: Sequence[str]) -> Floats:
         """Ask the runtime for one text after another."""
@@ -177,4 +179,6 @@ def row_model(model: Model) -> RowModel:
     Raises:
         ModelError: its constants are missing or do not fit.
     """
-    return PooledModel.of(model) if model.has_constant(HEAD) else HiddenModel.of(model)
+    if model.has_constant(HEAD):
+        return PooledModel.of(model)
+    return HiddenModel.of(model)

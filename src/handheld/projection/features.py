@@ -136,7 +136,9 @@ class Features:
 
 
 def _grams(word: str, length: int) -> Hashes:
-    return _cached_grams(word, length) if len(word) <= KEPT_LETTERS else _grams_of(word, length)
+    if len(word) > KEPT_LETTERS:
+        return _grams_of(word, length)
+    return _cached_grams(word, length)
 
 
 @lru_cache(_CACHED_GRAMS)

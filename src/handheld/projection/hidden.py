@@ -90,7 +90,9 @@ class HiddenModel:
         centred = exact - exact.sum(axis=1, keepdims=True) / width
         variance = np.square(centred).sum(axis=1, keepdims=True) / width
         # On the grid from here on, so that products are whole numbers below 2^53.
-        normal = np.rint(centred / np.sqrt(variance + self.least) * _GRID)
+        deviation = np.sqrt(variance + self.least)
+        normal = np.rint(centred / deviation * _GRID)
+        # the scales are over the grid: they take it out of the products again
         inner = normal @ self._first * (self.first_scale / _GRID) + self.first_bias
         active = np.rint(np.maximum(inner, 0) * _GRID)
         logits = active @ self._last * (self.last_scale / _GRID) + self.last_bias
@@ -107,6 +109,7 @@ class HiddenModel:
         constants = {name: model.constant(name) for name in _NAMES}
         try:
             return cls(table, **constants, bits=bits)
+        # what does not fit is a fault of the file here, and of an argument elsewhere
         except InputError as error:
             raise ModelError(f"{model.path}: {error}") from error
 

@@ -110,6 +110,7 @@ class Bits:
     def of(self, texts: Sequence[str]) -> Floats:
         """Return (texts, T * d) of -1 and 1."""
         bits = self.signs.of(self.features.of(texts))
+        # -1 in place of 0: a linear layer learns as much from a bit that is not set
         return bits.astype(np.float32) * 2 - 1
 
     def card(self) -> dict[str, Any]:

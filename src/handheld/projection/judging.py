@@ -134,5 +134,7 @@ def judge(model: TextClassifier, data: TextData) -> TextJudgement:
 
 
 def _listed(names: Sequence[str]) -> str:
-    ending = " ..." if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(names[:_NAMES_SHOWN]) + ending
+    listed = ", ".join(names[:_NAMES_SHOWN])
+    if len(names) > _NAMES_SHOWN:
+        return f"{listed} ..."
+    return listed

@@ -87,10 +87,15 @@ class LearnedTable:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file keeps: of four bits two numbers in a byte."""
         return {
-            "table": _packed(self.table) if self.bits == 4 else self.table,
+            "table": self._kept_table(),
             "step": np.array(self.step, np.float32),
             "width": np.array(self.width, np.int32),
         }
+
+    def _kept_table(self) -> NDArray[Any]:
+        if self.bits == 4:
+            return _packed(self.table)
+        return self.table
 
     @classmethod
     def of_arrays(cls, reader: Rows, arrays: Mapping[str, NDArray[Any]]) -> "LearnedTable":

@@ -86,9 +86,12 @@ class NGrams:
         bags = [self._bag(chunk) for chunk in chunks(self.read(texts))]
         if len(bags) == 1:
             return bags[0]
-        buckets = np.concatenate([np.empty(0, np.uint64), *(bag.hashes for bag in bags)])
+        buckets = [bag.hashes for bag in bags]
         counts = [counts_of(bag.offsets) for bag in bags]
-        return Bag(buckets, offsets_of(np.concatenate([np.empty(0, np.intp), *counts])))
+        # with an empty one before them, as no texts have no arrays to join
+        all_counts = np.concatenate([np.empty(0, np.intp), *counts])
+        all_buckets = np.concatenate([np.empty(0, np.uint64), *buckets])
+        return Bag(all_buckets, offsets_of(all_counts))
 
     def read(self, texts: Sequence[str]) -> list[str]:
         """Return what is read of each text: its beginning, with accents composed.
@@ -169,9 +172,11 @@ class NGrams:
 
 def chunks(texts: Sequence[str], letters: int = _CHUNK) -> list[Sequence[str]]:
     """Divide texts into runs of about so many letters; a longer text is one by itself."""
+    if not len(texts):
+        return []
     # Mostly all at once: no copies then.
     if sum(map(len, texts)) <= letters:
-        return [texts] if len(texts) else []
+        return [texts]
     divisions: list[Sequence[str]] = []
     start = 0
     total = 0

@@ -173,9 +173,10 @@ class PooledReader:
     def logits(self, texts: Sequence[str]) -> Floats:
         """Return (texts, classes) logits: the same numbers whichever way they are computed."""
         self._answered += len(texts)
+        sums_of = self._sums
         # Few texts are answered sooner in numpy than compiling takes.
-        is_compiled = self._answered >= WORTH_COMPILING and has_numba()
-        sums_of = self._sums_compiled if is_compiled else self._sums
+        if self._answered >= WORTH_COMPILING and has_numba():
+            sums_of = self._sums_compiled
         chunked_texts = chunks(self.reader.ngrams.read(texts), _CHUNK)
         rows = [self.model.logits(*sums_of(chunk)) for chunk in chunked_texts]
         if len(rows) == 1:  # nearly always: no copy then

@@ -108,7 +108,9 @@ def recalls(judged: TextJudgement) -> list[Recall]:
         others = list(zip(counts, names, strict=True))
         del others[label]
         count, name = max(others, default=(0, ""))
-        taken_for = f"{name} ({count})" if count else ""
+        taken_for = ""
+        if count:
+            taken_for = f"{name} ({count})"
         rows.append(Recall(names[label], total, counts[label] / total, taken_for))
     return sorted(rows, key=lambda row: (row.share, -row.count, row.label))
 

@@ -35,7 +35,7 @@ class RowGraph:
         length = reader.length
         width = table.shape[1]
         numbers = writer.input("numbers", (1, length), "int32")
-        rows = writer.constant(TABLE, table, "int4" if bits == 4 else "int8")
+        rows = writer.constant(TABLE, table, f"int{bits}")
         flat_shape = writer.constant("flat_shape", np.array([length], np.int32))
         axis = writer.constant("text_axis", np.array([0], np.int32))
         # Inputs behind the last row name the row of zeros, which has the highest number.
@@ -114,6 +114,7 @@ def table_of(model: Model) -> tuple[Levels, int]:
 
 def check_last_row(table: Levels) -> None:
     """See that the last row of a table is of zeros. Raises :class:`InputError` if it is not."""
+    # it is what stands for no n-gram in the graph: other numbers would be added to every text
     if table[-1].any():
         raise InputError(
             "the last row of the table is not of zeros, as the one that stands for nothing must be"

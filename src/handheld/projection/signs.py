@@ -95,7 +95,8 @@ class Signs:
         scale = _RANGE / np.where(largest > 0, largest, 1.0)
         integers = np.rint(rows * scale)
         # The fingerprint of a number's place takes the one of a feature.
-        hashes = mix(np.arange(1, rows.shape[1] + 1, dtype=np.uint64))
+        positions = np.arange(1, rows.shape[1] + 1, dtype=np.uint64)
+        hashes = mix(positions)
         # Sums of whole numbers below 2^53 are exact in any order.
         sums = np.hstack([integers @ _directions(hashes, key) for key in self._keys])
         return (sums > 0).view(np.uint8)[:, : self.size]
@@ -105,12 +106,15 @@ class Signs:
         if len(bag) > _FEW_TEXTS and find_spec("numba"):
             return [self._above_compiled(bag, limit) for limit in limits]
         counts = self._counted(bag)
-        return [(counts > limit[:, None]).view(np.uint8)[:, : self.size] for limit in limits]
+        above = [counts > limit[:, None] for limit in limits]
+        # keys are of 64 bits each, of which the last may have more than are asked for
+        return [bits.view(np.uint8)[:, : self.size] for bits in above]
 
     def _above_compiled(self, bag: Bag, limit: Numbers) -> Bits:
         from handheld.projection._native import above
 
-        return _bits(above(bag.hashes, bag.offsets, self._keys, limit))[:, : self.size]
+        words = above(bag.hashes, bag.offsets, self._keys, limit)
+        return _bits(words)[:, : self.size]
 
     def _counted(self, bag: Bag) -> Numbers:
         """Return (texts, bits) how many of a text's features have each bit."""

@@ -119,7 +119,10 @@ def words_of(texts: Texts, folding: int = 1) -> Words:
 
 def _words_in(text: str, folding: int, sentence: int) -> Iterator[tuple[str, int]]:
     """Yield the words of a text and the number of their sentence; the first has ``sentence``."""
-    max_letters = None if folding == 1 else _MAX_LETTERS
+    max_letters = None
+    # version 1 cut nothing, and files that read by it still do not
+    if folding != 1:
+        max_letters = _MAX_LETTERS
     is_behind_mark = False
     for token in tokens(normalised(opened(text), folding)):
         if token in _MARKS:
@@ -135,7 +138,9 @@ def _words_in(text: str, folding: int, sentence: int) -> Iterator[tuple[str, int
 
 def fingerprint(word: str) -> int:
     """Return 64 bits that stand for a word: the same on every machine (BLAKE2, RFC 7693)."""
-    return _cached_fingerprint(word) if len(word) <= KEPT_LETTERS else _fingerprint(word)
+    if len(word) > KEPT_LETTERS:
+        return _fingerprint(word)
+    return _cached_fingerprint(word)
 
 
 @lru_cache(_CACHED_WORDS)

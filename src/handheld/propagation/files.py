@@ -114,7 +114,9 @@ def _finds_number(nodes: int) -> Find:
         if not _is_number(text) or len(text) > most_digits:
             return None
         number = int(text)
-        return number if number < nodes else None
+        if number >= nodes:
+            return None
+        return number
 
     return find
 
@@ -127,6 +129,7 @@ def _finds_id(ids: NDArray[Any]) -> Find:
     def find(text: str) -> int | None:
         if not are_numbers:
             return numbers.get(text)
+        # int() would take signs, underscores and digits of other scripts, and raise for the rest
         if not _is_number(text) or len(text) > _MOST_DIGITS:
             return None
         return numbers.get(int(text))
@@ -144,14 +147,9 @@ def _seed(line: str, find: Find) -> tuple[int, str] | None:
     if len(texts) != 2 or not texts[1]:
         return None
     node = find(texts[0])
-    return None if node is None else (node, texts[1])
-
-
-def _column(ids: NDArray[Any]) -> Any:
-    """Return ids as a column of their type: lists of numbers above 2^63 have none in pyarrow."""
-    import pyarrow
-
-    return pyarrow.array(ids if ids.dtype.kind in "iu" else ids.tolist())
+    if node is None:
+        return None
+    return node, texts[1]
 
 
 def write_labels(
@@ -191,9 +189,22 @@ def _columns(labels: Labels, names: Sequence[str], ids: NDArray[Any] | None) -> 
     # lists of all nodes are one array, and where each begins
     offsets = np.concatenate([[0], stored.sum(axis=1).cumsum()]).astype(np.int64)
     texts = pyarrow.DictionaryArray.from_arrays(labels.names[stored], list(names))
+    # large: offsets of 64 bits, as all nodes together may store more than 2^31 labels
     lists = pyarrow.LargeListArray
     return {
-        "node": np.arange(len(stored)) if ids is None else _column(ids),
+        "node": _node_column(ids, len(stored)),
         "labels": lists.from_arrays(offsets, texts.dictionary_decode()),
         "shares": lists.from_arrays(offsets, labels.shares[stored]),
     }
+
+
+def _node_column(ids: NDArray[Any] | None, nodes: int) -> Any:
+    """Return what nodes are called as a column of its type; numbers from 0 without ids."""
+    import pyarrow
+
+    if ids is None:
+        return np.arange(nodes)
+    if ids.dtype.kind in "iu":
+        # as an array: lists of numbers above 2^63 have no type in pyarrow
+        return pyarrow.array(ids)
+    return pyarrow.array(ids.tolist())

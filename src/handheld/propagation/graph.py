@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -107,16 +107,13 @@ class WeightedGraph:
             got = f"{type(matrix).__name__} {list(shape)}"
             raise InputError(f"expected a sparse matrix (nodes, nodes), got {got}")
         entries = matrix.tocoo()
-        if not directed:
-            apart = abs(entries - entries.T)
-            # Affinities that were computed row by row differ in their last bits.
-            directed = apart.nnz == 0 or apart.max() <= _ROUNDING * abs(entries).max()
         return cls.of_edges(
             entries.col,
             entries.row,
             entries.data,
             nodes=shape[0],
-            directed=directed,
+            # a symmetric matrix holds both directions: its transpose would double each weight
+            directed=directed or _is_symmetric(entries),
         )
 
     @classmethod
@@ -154,13 +151,17 @@ class WeightedGraph:
             table = parquet.read_table(Path(path))
             if not table.num_rows:
                 raise InputError("it holds no edge: nothing would spread")
-            source, target, ids = _nodes(table.column("source"), table.column("target"))
-            weights = _weights_of(table, relations)
-            nodes = None if ids is None else len(ids)
-            graph = cls.of_edges(source, target, weights, nodes=nodes, directed=directed)
+            ends = _nodes(table.column("source"), table.column("target"))
+            graph = cls.of_edges(
+                ends.sources,
+                ends.targets,
+                _weights_of(table, relations),
+                nodes=ends.nodes,
+                directed=directed,
+            )
         except (OSError, KeyError, pyarrow.ArrowException, InputError) as error:
             raise InputError(f"{os.fspath(path)} cannot be read as a graph: {error}") from error
-        return replace(graph, ids=ids)
+        return replace(graph, ids=ends.ids)
 
     @classmethod
     def joined(cls, relations: Mapping[str, tuple["WeightedGraph", float]]) -> "WeightedGraph":
@@ -172,14 +173,14 @@ class WeightedGraph:
         Raises:
             InputError: relations over other nodes, or numbers outside of these.
         """
-        _check_nodes({name: graph for name, (graph, _) in relations.items()})
-        weights = []
-        for name, (graph, share) in relations.items():
+        by_name = {name: graph for name, (graph, _) in relations.items()}
+        _check_nodes(by_name)
+        for name, (_, share) in relations.items():
             in_range(f"the weight of {name!r}", share, low=0)
-            weights.append(graph.weights * share)
-        graphs = [graph for graph, _ in relations.values()]
+        graphs = list(by_name.values())
+        weights = [graph.weights * share for graph, share in relations.values()]
         first = graphs[0]
-        graph = cls.of_edges(
+        joint = cls.of_edges(
             np.concatenate([graph.neighbours for graph in graphs]),
             np.concatenate([graph.learners() for graph in graphs]),
             np.concatenate(weights),
@@ -187,11 +188,38 @@ class WeightedGraph:
             # both directions are there already
             directed=True,
         )
-        return replace(graph, ids=first.ids)
+        return replace(joint, ids=first.ids)
 
     def learners(self) -> NDArray[np.int64]:
         """Return (edges,) the node that each edge leads to."""
         return np.repeat(np.arange(self.nodes), np.diff(self.offsets))
+
+
+class _Ends(NamedTuple):
+    """Both ends of the edges of a file, as numbers.
+
+    Attributes:
+        sources, targets: (edges,) numbers of nodes.
+        ids: (nodes,) what the numbers stand for, rising; None if that is themselves.
+    """
+
+    sources: NDArray[Any]
+    targets: NDArray[Any]
+    ids: NDArray[Any] | None
+
+    @property
+    def nodes(self) -> int | None:
+        """How many nodes have ids; None where the largest number says how many there are."""
+        if self.ids is None:
+            return None
+        return len(self.ids)
+
+
+def _is_symmetric(entries: Any) -> bool:
+    """Return whether a sparse square matrix is its transpose, but for rounding."""
+    apart = abs(entries - entries.T)
+    # Affinities that were computed row by row differ in their last bits.
+    return bool(apart.nnz == 0 or apart.max() <= _ROUNDING * abs(entries).max())
 
 
 def _check_nodes(graphs: Mapping[str, WeightedGraph]) -> None:
@@ -246,21 +274,15 @@ def _weights(weights: ArrayLike | None, edges: int) -> NDArray[np.float32]:
 
 def _count(source: NDArray[Any], target: NDArray[Any], nodes: int | None) -> int:
     """Return how many nodes there are. Raises :class:`InputError` for ends that are none."""
-    highest = -1
-    lowest = 0
-    if len(source):
-        highest = max(int(source.max()), int(target.max()))
-        lowest = min(int(source.min()), int(target.min()))
     if nodes is not None:
         whole_in_range("nodes", nodes, low=0, high=_MOST_NODES)
-    count = highest + 1 if nodes is None else nodes
+        _check_ends(source, target, last=nodes - 1)
+        return nodes
+    highest = _highest(source, target)
+    count = highest + 1
     # ends are checked before the gap below: a negative number is a slip, and no name
-    last = min(count, _MOST_NODES) - 1
-    if lowest < 0 or highest > last:
-        wrong = lowest if lowest < 0 else highest
-        edge = int(np.flatnonzero((source == wrong) | (target == wrong))[0])
-        raise InputError(f"edge {edge} joins node {wrong}; expected nodes 0 to {last}")
-    if nodes is None and count > _usual_nodes(len(source)):
+    _check_ends(source, target, last=min(count, _MOST_NODES) - 1)
+    if count > _usual_nodes(len(source)):
         raise InputError(
             f"an edge joins node {highest}, but there are {len(source)} edges only: number the"
             " nodes from 0 without large gaps (np.unique with return_inverse),"
@@ -269,13 +291,40 @@ def _count(source: NDArray[Any], target: NDArray[Any], nodes: int | None) -> int
     return count
 
 
+def _highest(source: NDArray[Any], target: NDArray[Any]) -> int:
+    """Return the largest number that an edge joins; -1 without edges."""
+    if not len(source):
+        return -1
+    return max(int(source.max()), int(target.max()))
+
+
+def _lowest(source: NDArray[Any], target: NDArray[Any]) -> int:
+    """Return the smallest number that an edge joins; 0 without edges."""
+    if not len(source):
+        return 0
+    return min(int(source.min()), int(target.min()))
+
+
+def _check_ends(source: NDArray[Any], target: NDArray[Any], last: int) -> None:
+    """Raise :class:`InputError` for an edge that joins a node outside of 0 to ``last``."""
+    lowest = _lowest(source, target)
+    highest = _highest(source, target)
+    if lowest >= 0 and highest <= last:
+        return
+    wrong = highest
+    if lowest < 0:
+        wrong = lowest
+    edge = int(np.flatnonzero((source == wrong) | (target == wrong))[0])
+    raise InputError(f"edge {edge} joins node {wrong}; expected nodes 0 to {last}")
+
+
 def _usual_nodes(edges: int) -> int:
     """Return how many nodes there are at most where their numbers are no names."""
     return max(_FEW_NODES, _NODES_AN_EDGE * edges)
 
 
-def _nodes(source: Any, target: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
-    """Return both columns as numbers, and what those stand for, if it is not themselves."""
+def _nodes(source: Any, target: Any) -> _Ends:
+    """Number the nodes that two columns hold."""
     is_text = _is_text(source.type)
     if is_text != _is_text(target.type):
         raise InputError(
@@ -283,15 +332,21 @@ def _nodes(source: Any, target: Any) -> tuple[NDArray[Any], NDArray[Any], NDArra
         )
     one = _values(source, "source")
     other = _values(target, "target")
-    if not is_text:
-        if _are_numbers(source, target, one, other):
-            return one, other, None
-        # what numpy makes of int64 and uint64 together is float64, which rounds
-        if np.promote_types(one.dtype, other.dtype).kind == "f":
-            one = one.astype(np.uint64)
-            other = other.astype(np.uint64)
-    ids, numbers = np.unique(np.concatenate([one, other]), return_inverse=True)
-    return numbers[: len(one)], numbers[len(one) :], ids
+    if is_text:
+        return _numbered(one, other)
+    if _are_numbers(source, target, one, other):
+        return _Ends(one, other, ids=None)
+    # what numpy makes of int64 and uint64 together is float64, which rounds
+    if np.promote_types(one.dtype, other.dtype).kind == "f":
+        return _numbered(one.astype(np.uint64), other.astype(np.uint64))
+    return _numbered(one, other)
+
+
+def _numbered(sources: NDArray[Any], targets: NDArray[Any]) -> _Ends:
+    """Number nodes by what they are called, in rising order."""
+    count = len(sources)
+    ids, numbers = np.unique(np.concatenate([sources, targets]), return_inverse=True)
+    return _Ends(numbers[:count], numbers[count:], ids)
 
 
 def _are_numbers(source: Any, target: Any, one: NDArray[Any], other: NDArray[Any]) -> bool:
@@ -304,18 +359,19 @@ def _are_numbers(source: Any, target: Any, one: NDArray[Any], other: NDArray[Any
     from pyarrow import types
 
     are_whole = types.is_integer(source.type) and types.is_integer(target.type)
-    if not are_whole or not len(one):
+    if not are_whole:
         return True
-    highest = max(int(one.max()), int(other.max()))
-    lowest = min(one.min(), other.min())
-    return bool(highest < _usual_nodes(len(one)) or lowest < 0)
+    # a negative number is a slip: as an id it would hide it
+    return _highest(one, other) < _usual_nodes(len(one)) or _lowest(one, other) < 0
 
 
 def _is_text(data_type: Any) -> bool:
     from pyarrow import types
 
-    value = data_type.value_type if types.is_dictionary(data_type) else data_type
-    return bool(types.is_string(value) or types.is_large_string(value))
+    # as pandas writes its categories
+    if types.is_dictionary(data_type):
+        data_type = data_type.value_type
+    return bool(types.is_string(data_type) or types.is_large_string(data_type))
 
 
 def _values(column: Any, name: str) -> NDArray[Any]:
@@ -347,7 +403,9 @@ def _is_object(column: Any) -> bool:
 
 def _weights_of(table: Any, relations: Mapping[str, float] | None) -> NDArray[Any] | None:
     """Return how much each edge of a table counts; None where all count alike."""
-    weights = _column(table, "weight") if "weight" in table.column_names else None
+    weights = None
+    if "weight" in table.column_names:
+        weights = _column(table, "weight")
     if relations is None:
         return weights
     column = table.column("relation").combine_chunks().dictionary_encode()
@@ -395,19 +453,20 @@ def _rows(
     counted = (sources != targets) & (weights > 0)
     source = sources[counted].astype(np.int32)
     target = targets[counted].astype(np.int32)
+    learners = target
+    neighbours = source
     weight = weights[counted]
     if not directed:
-        both_ways = np.concatenate([target, source])
-        source = np.concatenate([source, target])
-        target = both_ways
+        learners = np.concatenate([target, source])
+        neighbours = np.concatenate([source, target])
         weight = np.concatenate([weight, weight])
     coo_array = _scipy_sparse().coo_array
+    entries = coo_array((weight, (learners, neighbours)), (nodes, nodes))
     # tocsr() adds up what is there twice; sorted, so that sums are taken in one order
-    matrix = coo_array((weight, (target, source)), (nodes, nodes)).tocsr()
-    matrix.sort_indices()
-    return WeightedGraph(
-        matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data
-    )
+    rows = entries.tocsr()
+    rows.sort_indices()
+    offsets = rows.indptr.astype(np.int64)
+    return WeightedGraph(offsets, rows.indices.astype(np.int32), rows.data)
 
 
 def _scipy_sparse() -> Any:

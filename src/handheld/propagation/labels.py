@@ -123,7 +123,9 @@ class SeedLabels:
         """
         node = np.asarray(nodes)
         label = np.asarray(labels)
-        share = np.ones(node.shape) if shares is None else np.asarray(shares)
+        if shares is None:
+            shares = np.ones(node.shape)
+        share = np.asarray(shares)
         _check_arrays(node, label, share)
         _within("node", node, 0, _MOST_NUMBER)
         _within("label", label, 0, _MOST_NUMBER)
@@ -149,12 +151,7 @@ class SeedLabels:
         order = np.lexsort((self.labels, -self.shares, self.nodes))
         node = self.nodes[order]
         column, share = _of_each_node(node, self.shares[order].astype(np.float64))
-        if column.max() >= max_labels:
-            fullest = node[column.argmax()]
-            raise InputError(
-                f"node {fullest} has {column.max() + 1} labels; {max_labels} are kept:"
-                " raise max_labels"
-            )
+        _check_room(node, column, max_labels)
         names = np.full((nodes, max_labels), -1, np.int32)
         names[node, column] = self.labels[order]
         shares = np.zeros((nodes, max_labels), np.float32)
@@ -180,6 +177,23 @@ def _check_arrays(nodes: NDArray[Any], labels: NDArray[Any], shares: NDArray[Any
         raise InputError("expected nodes and labels (seeds,) of whole numbers, and as many shares")
 
 
+def _check_room(nodes: NDArray[np.int64], columns: NDArray[np.int64], max_labels: int) -> None:
+    """Raise :class:`InputError` for a seed with more labels than are stored of a node.
+
+    Args:
+        nodes: (seeds,) numbers.
+        columns: (seeds,) which of its node's labels each is, from 0.
+        max_labels: labels of a node that are stored.
+    """
+    # never cut off: seeds keep their labels exactly
+    if columns.max() >= max_labels:
+        fullest = nodes[columns.argmax()]
+        raise InputError(
+            f"node {fullest} has {columns.max() + 1} labels; {max_labels} are kept:"
+            " raise max_labels"
+        )
+
+
 def _of_each_node(
     nodes: NDArray[np.int64], shares: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -189,6 +203,7 @@ def _of_each_node(
         nodes: (seeds,) rising.
         shares: (seeds,) weights of a node's labels against each other.
     """
+    # nodes are 0 or more, so that the first one of all differs from -1 as well
     first = np.flatnonzero(np.diff(nodes, prepend=-1))
     counts = np.diff(first, append=len(nodes))
     column = np.arange(len(nodes)) - first.repeat(counts)

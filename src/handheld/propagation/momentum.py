@@ -90,7 +90,11 @@ class ChebyshevMomentum:
 
     def _lower(self) -> None:
         self._retreats += 1
-        self._radius *= _RETREAT if self._retreats <= _RETREATS else 0.0
+        if self._retreats <= _RETREATS:
+            self._radius *= _RETREAT
+        else:
+            self._radius = 0.0
+        # no higher again: what diverged once would do so again
         self._highest = self._radius
         self._restart()
 

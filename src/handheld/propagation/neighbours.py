@@ -121,7 +121,10 @@ def _first_of_pairs(
         one, other: (pairs,) numbers of codes.
         count: of codes.
     """
-    pairs = np.minimum(one, other) * count + np.maximum(one, other)
+    smaller = np.minimum(one, other)
+    larger = np.maximum(one, other)
+    # one number a pair, which is faster than unique over rows
+    pairs = smaller * count + larger
     return np.unique(pairs, return_index=True)[1]
 
 
@@ -143,20 +146,29 @@ class _DistinctCodes:
 
 
 def _distinct(codes: NDArray[np.uint8]) -> _DistinctCodes:
-    codes = np.asarray(codes)
-    if codes.ndim != 2 or codes.dtype != np.uint8 or not 1 <= codes.shape[1] <= _MOST_BYTES:
-        got = f"{list(codes.shape)} {codes.dtype}"
-        raise InputError(f"expected codes (n, 1 to {_MOST_BYTES}) of uint8, got {got}")
+    codes = _checked(codes)
+    # a row as one value, so that unique compares rows
     rows = np.ascontiguousarray(codes).view(f"V{codes.shape[1]}").ravel()
-    first, numbers = np.unique(rows, return_index=True, return_inverse=True)[1:]
+    first, sorted_numbers = np.unique(rows, return_index=True, return_inverse=True)[1:]
     # in the order in which codes come, so that without copies nothing is renumbered
     order = first.argsort()
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    numbers = rank[numbers]
+    numbers = rank[sorted_numbers]
     members = numbers.argsort(kind="stable")
-    offsets = np.append(0, np.bincount(numbers, minlength=len(order)).cumsum())
-    return _DistinctCodes(codes[first[order]], numbers, members, offsets.astype(np.int64))
+    sizes = np.bincount(numbers, minlength=len(order))
+    offsets = np.append(0, sizes.cumsum()).astype(np.int64)
+    return _DistinctCodes(codes[first[order]], numbers, members, offsets)
+
+
+def _checked(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return codes as an array. Raises :class:`InputError` for what are none."""
+    codes = np.asarray(codes)
+    are_codes = codes.ndim == 2 and codes.dtype == np.uint8
+    if not are_codes or not 1 <= codes.shape[1] <= _MOST_BYTES:
+        got = f"{list(codes.shape)} {codes.dtype}"
+        raise InputError(f"expected codes (n, 1 to {_MOST_BYTES}) of uint8, got {got}")
+    return codes
 
 
 def _near_distinct(
@@ -178,7 +190,8 @@ def _near_distinct(
     rng = np.random.default_rng(seed)
     for _ in range(orders):
         chosen = rng.permutation(bits)[:_SORTED_BITS]
-        compare(words, _sorted_by(codes, chosen), reach, others, distance)
+        order = _sorted_by(codes, chosen)
+        compare(words, order, reach, others, distance)
     # places that nothing took
     distance[others < 0] = -1
     return others, distance

@@ -125,7 +125,10 @@ class GraphPart:
         self._unsigned = rows.neighbours.view(np.uint32)
         self._coefficients = coefficients
         self.now = start.of(slice(None))
-        self._after = start.of(slice(None)) if rule.synchronous else self.now
+        # asynchronous sweeps read what they write
+        self._after = self.now
+        if rule.synchronous:
+            self._after = start.of(slice(None))
         # A thread without a node would have nothing to do.
         self._ranges = ranges(rows, min(rule.threads, max(1, rows.nodes)))
 
@@ -138,10 +141,13 @@ class GraphPart:
         """
         changes = self._changes(omega, choose)
         before = self.now
-        # names change in sweeps that choose only: the others leave those of ``after`` as they were
-        names = self._after.names if choose else before.names
-        self.now = LabelMasses(names, self._after.values, before.classes)
-        self._after = LabelMasses(before.names if choose else names, before.values, before.classes)
+        after = self._after
+        if not choose:
+            # such sweeps write no names: those of ``after`` are of an earlier sweep
+            after = LabelMasses(before.names, after.values, before.classes)
+        self.now = after
+        # the arrays of the sweep before are those that the next one writes
+        self._after = before
         return SweepChange.together(changes)
 
     def _changes(self, omega: float, choose: bool) -> list[SweepChange]:
@@ -165,6 +171,7 @@ class GraphPart:
         return self._sweep_stored_labels(nodes, omega, choose)
 
     def _sweep_labels_in_use(self, nodes: tuple[int, int], omega: float) -> SweepChange:
+        # one by one: numba compiles a kernel for arrays, and knows no dataclasses
         rows = self._rows
         known = self._coefficients
         first, last = nodes
@@ -260,9 +267,13 @@ class PartWorker:
             now.names[count + first : count + last] = names
             now.values[count + first : count + last] = values
         change = self._part.sweep(omega, choose=choose)
-        # other arrays than before: a sweep swaps them
+        return change, *self._news()
+
+    def _news(self) -> list[News]:
+        """Return what each part reads of the nodes here."""
+        # after a sweep these are other arrays than before: it swaps them
         now = self._part.now
-        return change, *((now.names[nodes], now.values[nodes]) for nodes in self._shard.tells)
+        return [(now.names[nodes], now.values[nodes]) for nodes in self._shard.tells]
 
     def masses(self) -> News:
         """Return names and masses of its own nodes; see :meth:`GraphPart.masses`."""
@@ -281,6 +292,7 @@ def ranges(graph: WeightedGraph, count: int) -> list[tuple[int, int]]:
 def shards(graph: WeightedGraph, count: int) -> list[GraphShard]:
     """Cut a graph for ``count`` processes."""
     cut = ranges(graph, count)
+    # of all parts first: what one reads is what the others tell
     reads = [_reads(graph, *nodes) for nodes in cut]
     return [_shard(graph, number, cut, reads) for number in range(count)]
 

@@ -105,15 +105,22 @@ class ProjectionGraph:
         votes = np.zeros((len(signatures), self.classes), np.float32)
         if not len(self.keys) or not len(signatures):
             return votes
-        nearest = self.keys.searchsorted(signatures).clip(max=len(self.keys) - 1)
-        texts, functions = (self.keys[nearest] == signatures).nonzero()
-        entries = nearest[texts, functions]
+        texts, entries = self._entries_of(signatures)
         labels = self.labels[entries]
         known = labels >= 0
         voters = np.broadcast_to(texts[:, None], labels.shape)
         # add.at, as several functions of a text vote for one label
         np.add.at(votes, (voters[known], labels[known]), self.votes[entries][known])
         return votes / np.float32(self.signs.functions)
+
+    def _entries_of(
+        self, signatures: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the text and the entry of each of (texts, T) signatures that is in the table."""
+        # a signature above all keys would be looked up behind the last
+        nearest = self.keys.searchsorted(signatures).clip(max=len(self.keys) - 1)
+        texts, functions = (self.keys[nearest] == signatures).nonzero()
+        return texts, nearest[texts, functions]
 
     def learned(self, text: str, label: int, *, rate: float = 0.5) -> "ProjectionGraph":
         """Return the table after one more example.
@@ -132,15 +139,22 @@ class ProjectionGraph:
         whole_in_range("label", label, low=0, high=self.classes - 1)
         in_range("rate", rate, low=0, high=1, low_open=True)
         signatures = np.unique(_signatures(self.features, self.signs, [text]))
-        # signatures that nobody had become entries without votes
+        table = self._with_entries(signatures)
+        for entry in table.keys.searchsorted(signatures):
+            # arrays of the copy, which nobody else has yet
+            _move(table.labels[entry], table.votes[entry], label, rate)
+        return table
+
+    def _with_entries(self, signatures: NDArray[np.uint64]) -> "ProjectionGraph":
+        """Return a copy in which signatures that nobody had are entries without votes."""
         missing = signatures[~np.isin(signatures, self.keys)]
         positions = self.keys.searchsorted(missing)
-        keys = np.insert(self.keys, positions, missing)
-        labels = np.insert(self.labels, positions, -1, axis=0)
-        votes = np.insert(self.votes, positions, 0.0, axis=0)
-        for entry in keys.searchsorted(signatures):
-            _move(labels[entry], votes[entry], label, rate)
-        return replace(self, keys=keys, labels=labels, votes=votes)
+        return replace(
+            self,
+            keys=np.insert(self.keys, positions, missing),
+            labels=np.insert(self.labels, positions, -1, axis=0),
+            votes=np.insert(self.votes, positions, 0.0, axis=0),
+        )
 
     def to_bytes(self) -> bytes:
         """Return the table as a file; votes keep 8 bits."""
@@ -150,14 +164,16 @@ class ProjectionGraph:
             "features": asdict(self.features),
             "signs": asdict(self.signs),
         }
+        labels = self.labels
         # half the size where labels are few
-        is_small = self.classes <= np.iinfo(np.int16).max
+        if self.classes <= np.iinfo(np.int16).max:
+            labels = labels.astype(np.int16)
         file = io.BytesIO()
         np.savez_compressed(
             file,
             card=np.frombuffer(json.dumps(card).encode(), np.uint8),
             keys=self.keys,
-            labels=self.labels.astype(np.int16 if is_small else np.int32),
+            labels=labels,
             votes=np.rint(self.votes * _FULL).astype(np.uint8),
         )
         return file.getvalue()
@@ -230,12 +246,14 @@ class _Counts(NamedTuple):
         # each label of a text goes with each of its signatures
         texts, columns = (labels.names >= 0).nonzero()
         functions = signatures.shape[1]
-        keys = signatures[texts].ravel()
-        names = np.repeat(labels.names[texts, columns], functions)
-        shares = np.repeat(labels.shares[texts, columns], functions)
-        order = np.lexsort((names, keys))
-        first = _first_of_runs(keys[order], names[order])
-        return cls(keys[order][first], names[order][first], _sums(shares[order], first))
+        all_keys = signatures[texts].ravel()
+        all_names = np.repeat(labels.names[texts, columns], functions)
+        all_shares = np.repeat(labels.shares[texts, columns], functions)
+        order = np.lexsort((all_names, all_keys))
+        keys = all_keys[order]
+        names = all_names[order]
+        first = _first_of_runs(keys, names)
+        return cls(keys[first], names[first], _sums(all_shares[order], first))
 
     def largest(
         self, max_labels: int, min_count: int
@@ -249,17 +267,30 @@ class _Counts(NamedTuple):
         counts = self.counts[order]
         keys, first, sizes = np.unique(self.keys[order], return_index=True, return_counts=True)
         totals = _sums(counts, first)
-        # which of its key's labels each is, from 0, and which of the keys that is
-        columns = np.arange(len(order)) - first.repeat(sizes)
-        entries = np.arange(len(keys)).repeat(sizes)
+        entries, columns = _cells(first, sizes)
         stored = columns < max_labels
         cells = (entries[stored], columns[stored])
         labels = np.full((len(keys), max_labels), -1, np.int32)
         labels[cells] = self.labels[order][stored]
         votes = np.zeros((len(keys), max_labels), np.float32)
+        # one more than there are: a signature that one text had says less than one of many
         votes[cells] = counts[stored] / (totals[entries[stored]] + 1)
         often = totals >= min_count
         return keys[often], labels[often], votes[often]
+
+
+def _cells(
+    first: NDArray[np.intp], sizes: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return of each pair which of the keys it has, and which of that key's labels, from 0.
+
+    Args:
+        first: (keys,) where each key's pairs begin, which lie side by side.
+        sizes: (keys,) how many each has.
+    """
+    entries = np.arange(len(first)).repeat(sizes)
+    columns = np.arange(len(entries)) - first.repeat(sizes)
+    return entries, columns
 
 
 def _first_of_runs(*columns: NDArray[Any]) -> NDArray[np.intp]:
@@ -270,8 +301,11 @@ def _first_of_runs(*columns: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def _sums(values: NDArray[np.float32], first: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Return the sums of values from each first one to the next; reduceat takes no empty list."""
-    return np.add.reduceat(values, first) if len(first) else values
+    """Return the sums of values from each first one to the next."""
+    if not len(first):
+        # reduceat takes no empty list
+        return values
+    return np.add.reduceat(values, first)
 
 
 def _move(labels: NDArray[np.int32], votes: NDArray[np.float32], label: int, rate: float) -> None:

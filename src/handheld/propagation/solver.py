@@ -128,10 +128,7 @@ def propagate(  # noqa: PLR0913  # options by keyword, each by itself
     in_range("prior", prior, low=0, low_open=True)
     limit = _Limit(sweeps=max_iter, tolerance=tolerance)
     rule = SweepRule(synchronous, threads)
-    if not synchronous and (rule.threads > 1 or backend == "ray"):
-        raise InputError(
-            "asynchronous sweeps run on one thread of this process: each node reads those before it"
-        )
+    _check_order(rule, backend)
     labels = np.unique(seeds.labels)
     stored = min(max_labels, len(labels))  # no node ever stores another label
     start, is_seed = seeds.start(graph.nodes, count, stored)
@@ -185,6 +182,15 @@ def _not_converged(end: _End, limit: _Limit) -> str:
     )
 
 
+def _check_order(rule: SweepRule, backend: str) -> None:
+    """Raise :class:`InputError` for asynchronous sweeps whose order would be left to chance."""
+    is_shared = rule.threads > 1 or backend == "ray"
+    if is_shared and not rule.synchronous:
+        raise InputError(
+            "asynchronous sweeps run on one thread of this process: each node reads those before it"
+        )
+
+
 def _classes(classes: int | None, seeds: SeedLabels) -> int:
     if classes is None:
         return int(seeds.labels.max()) + 1
@@ -229,7 +235,7 @@ class _Problem:
         """Return the masses of all nodes, and how near they are."""
         system = self.system
         few = not self._all_fit()
-        masses = self._few_masses() if few else self._all_masses()
+        masses = self._first_masses(few=few)
         end = _End(sweeps=0, residual=0.0, converged=True)
         if system.free.any():
             coefficients = SweepCoefficients(system.free, system.scale, system.gap)
@@ -238,6 +244,12 @@ class _Problem:
                 masses = runner.masses()
         system.pendants.follow(masses.names, masses.values)
         return masses, end
+
+    def _first_masses(self, *, few: bool) -> LabelMasses:
+        """Return the masses that the first sweep begins with."""
+        if few:
+            return self._few_masses()
+        return self._all_masses()
 
     def _all_fit(self) -> bool:
         """Return whether masses of all labels in use are computed."""
@@ -325,19 +337,25 @@ def _largest(
     masses: LabelMasses, far: NDArray[np.bool_], stored: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return (nodes, stored) labels, the largest share first, and their shares."""
-    # of equal masses the smaller label first, of far nodes the one that arrives: they are in order
-    comparable = np.where(far[:, None], 0.0, masses.values)
-    ranked = np.where(masses.names >= 0, comparable, -np.inf)
-    order = np.argsort(-ranked, axis=1, kind="stable")[:, :stored]
+    order = _ranks(masses, far)[:, :stored]
     best = np.take_along_axis(masses.names, order, axis=1)
     values = np.take_along_axis(masses.values, order, axis=1)
     # what has not arrived from seeds is the uniform prior's, alike for all labels
-    uniform = np.maximum(1 - masses.values.sum(axis=1, keepdims=True), 0) / masses.classes
+    arrived = masses.values.sum(axis=1, keepdims=True)
+    uniform = np.maximum(1 - arrived, 0) / masses.classes
     shares = np.where(best >= 0, np.maximum(values + uniform, 0), 0.0)
     # there may be fewer labels than are stored
     missing = ((0, 0), (0, stored - best.shape[1]))
     names = np.pad(best, missing, constant_values=-1)
     return names.astype(np.int32), np.pad(shares, missing).astype(np.float32)
+
+
+def _ranks(masses: LabelMasses, far: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return (nodes, labels) columns of masses, those of the largest masses first."""
+    # of equal masses the smaller label first, of far nodes the one that arrives: they are in order
+    comparable = np.where(far[:, None], 0.0, masses.values)
+    ranked = np.where(masses.names >= 0, comparable, -np.inf)
+    return np.argsort(-ranked, axis=1, kind="stable")
 
 
 def _run(
@@ -358,17 +376,17 @@ def _run(
         choose = few and number <= _CHOOSING
         # an asynchronous sweep has no masses before the last ones to go on from
         plain = choose or not rule.synchronous
-        omega = 1.0 if plain else momentum.omega()
+        omega = 1.0
+        if not plain:
+            omega = momentum.omega()
         change = runner.sweep(omega, choose=choose)
         # a change of masses moves all shares of a node: once its own, once the rest
         residual = 2 * max(change.bound, rounding)
         report(number, limit.sweeps, residual)
         if choose:
             few = change.moved > 0
-        elif residual <= limit.tolerance:
-            return _End(number, residual, converged=True)
-        elif change.largest <= _STILL:
-            return _End(number, residual, converged=residual <= _NEAR)
+        elif residual <= limit.tolerance or change.largest <= _STILL:
+            return _End(number, residual, converged=residual <= max(limit.tolerance, _NEAR))
         elif not plain:
             momentum.hear(change.largest)
     return _End(limit.sweeps, float(residual), converged=False)

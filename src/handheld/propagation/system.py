@@ -111,7 +111,9 @@ class LinearSystem:
         core = _core(graph, pendants)
         free = reached.copy()
         free[pendants.order] = False
-        scale = mu / (mu * _sums(core, np.ones(graph.nodes)) + prior + pendants.leaks)
+        weights = _sums(core, np.ones(graph.nodes))
+        # what hangs from a node adds to what that loses to the prior
+        scale = mu / (mu * weights + prior + pendants.leaks)
         gap, radius = _bounds(core, free, scale)
         return cls(
             graph=graph,
@@ -185,10 +187,12 @@ def _core(graph: WeightedGraph, pendants: Pendants) -> WeightedGraph:
     """Return a graph whose edges of pendants weigh nothing."""
     if not len(pendants.order):
         return graph
+    # late, as everywhere: numba takes a second to import
     from handheld.propagation._waves import cut
 
     gone = np.zeros(graph.nodes, bool)
     gone[pendants.order] = True
+    # a copy: the graph itself still tells pendants what arrives from far seeds
     weights = graph.weights.copy()
     cut(graph.offsets, graph.neighbours, weights, gone)
     return WeightedGraph(graph.offsets, graph.neighbours, weights)
@@ -220,6 +224,7 @@ def _bounds(
         return np.ones(graph.nodes), 0.0
 
     def step(walk: NDArray[np.float64]) -> NDArray[np.float64]:
+        # seeds and pendants are no part of J: what comes to them ends there
         return np.where(free, scale * _sums(graph, walk), 0.0)
 
     walk = free.astype(np.float64)
@@ -230,8 +235,23 @@ def _bounds(
     # rounding could make 1 - walk 0 where weights are 1e16 times the prior
     absorbed = np.maximum(1 - walk, np.finfo(np.float64).eps)
     gap = np.where(free, absorbed / visits.max(), 1.0)
+    radius = _rayleigh_quotient(walk, step(walk), scale)
+    # a walk that rounding left next to nothing of may give any number
+    return gap, min(max(radius, 0.0), 1 - float(gap.min()))
+
+
+def _rayleigh_quotient(
+    walk: NDArray[np.float64], after: NDArray[np.float64], scale: NDArray[np.float64]
+) -> float:
+    """Return by how much a step shrinks a walk, 0 if nothing is left of it.
+
+    Args:
+        walk, after: (nodes,) before and after the step.
+        scale: (nodes,) of the system.
+    """
     # in the inner product in which a sweep is symmetric
     weighted = walk / scale
     norm = float(weighted @ walk)
-    radius = float(weighted @ step(walk)) / norm if norm > 0 else 0.0
-    return gap, min(max(radius, 0.0), 1 - float(gap.min()))
+    if norm <= 0:
+        return 0.0
+    return float(weighted @ after) / norm

@@ -92,8 +92,10 @@ def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> str:
         # 999.6 of a unit would be written as 1000: it is 1.00 of the next.
         if abs(value) >= 0.9995 * unit or unit == smallest:
             scaled = value / unit
-            is_count = unit == 1 and scaled == int(scaled)
-            digits = 0 if is_count else _digits(abs(scaled))
+            digits = _digits(abs(scaled))
+            if unit == 1 and scaled == int(scaled):
+                # 5 of a thing are not 5.00
+                digits = 0
             return f"{scaled:.{digits}f} {name}"
     raise AssertionError("there is a last unit")
 
@@ -102,4 +104,6 @@ def _digits(value: float) -> int:
     """Return how many digits behind the point make three in all, once they are rounded."""
     if value >= 99.95:
         return 0
-    return 1 if value >= 9.995 else 2
+    if value >= 9.995:
+        return 1
+    return 2

@@ -50,19 +50,26 @@ def markdown_table(
     | a\\*b |    12 |
     """
     # The head is ours.
-    escaped = [[_safe(text) for text in row] for row in rows]
+    escaped = [list(map(_safe, row)) for row in rows]
     columns = []
     for number, cells in enumerate(zip(head, *escaped, strict=True)):
         columns.append(_markdown_column(cells, is_number=number in numbers))
-    lines = [f"| {' | '.join(line)} |\n" for line in zip(*columns, strict=True)]
-    return "".join(lines)
+    lines = ""
+    for line in zip(*columns, strict=True):
+        lines += f"| {' | '.join(line)} |\n"
+    return lines
 
 
 def _markdown_column(cells: Sequence[str], *, is_number: bool) -> list[str]:
     """Return the cells of a column as wide as the widest, with the rule below the first."""
     width = max(_MIN_WIDTH, *map(len, cells))
-    rule = "-" * (width - 1) + ":" if is_number else "-" * width
-    head, *others = [cell.rjust(width) if is_number else cell.ljust(width) for cell in cells]
+    if is_number:
+        # the colon stands where the digits end, and says so to Markdown
+        rule = "-" * (width - 1) + ":"
+        head, *others = [cell.rjust(width) for cell in cells]
+    else:
+        rule = "-" * width
+        head, *others = [cell.ljust(width) for cell in cells]
     return [head, rule, *others]
 
 
@@ -79,7 +86,10 @@ def flat(value: Any, name: str = "") -> list[tuple[str, str]]:
         return [(name, plain_text(value))]
     pairs = []
     for key, inner in value.items():
-        pairs += flat(inner, f"{name}.{key}" if name else str(key))
+        inner_name = str(key)
+        if name:
+            inner_name = f"{name}.{key}"
+        pairs += flat(inner, inner_name)
     return pairs
 
 
@@ -89,7 +99,10 @@ def plain_text(value: Any) -> str:
         return ", ".join(map(plain_text, value))
     if value is None:
         return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        # six digits: more are noise in what is measured, and hard to read
+        return f"{value:.6g}"
+    return str(value)
 
 
 def _macros() -> Any:
@@ -97,7 +110,10 @@ def _macros() -> Any:
 
 
 def _block(content: str) -> Markup:
-    return content if isinstance(content, Markup) else Markup("<p>{}</p>").format(content)
+    if isinstance(content, Markup):
+        return content
+    # escaped by Markup's format
+    return Markup("<p>{}</p>").format(content)
 
 
 def _safe(text: str) -> str:

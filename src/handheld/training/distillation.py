@@ -61,8 +61,10 @@ def student_loss(
     if teacher is None or not distillation.weight:
         return hard
     distances = _distances(logits, teacher, distillation.temperature)
-    # A weighted mean, as cross_entropy's is.
-    counts = torch.ones_like(distances) if weights is None else weights[labels]
+    counts = torch.ones_like(distances)
+    if weights is not None:
+        # A weighted mean, as cross_entropy's is.
+        counts = weights[labels]
     soft = (distances * counts).sum() / counts.sum()
     scale = distillation.weight * distillation.temperature**2
     return (1 - distillation.weight) * hard + scale * soft

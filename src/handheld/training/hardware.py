@@ -8,7 +8,9 @@ from torch import nn
 
 def device() -> torch.device:
     """Return the accelerator, if there is one, or else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("cpu")
 
 
 def device_of(network: nn.Module) -> torch.device:
@@ -22,6 +24,10 @@ def autocast(target: torch.device) -> AbstractContextManager[None]:
     Accelerators do, and CPUs with AVX-512 BF16, 2 to 3 times faster. On other CPUs bfloat16 is
     emulated, and ten times slower than float32.
     """
-    if target.type == "cuda" or (target.type == "cpu" and torch.cpu._is_avx512_bf16_supported()):
+    # torch has no public way to ask a CPU for this
+    is_fast = target.type == "cuda" or (
+        target.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    )
+    if is_fast:
         return torch.autocast(target.type, torch.bfloat16)
     return nullcontext()

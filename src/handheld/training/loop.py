@@ -71,6 +71,7 @@ class Schedule:
 
     def rate_at(self, step: int, steps: int) -> float:
         """Return the learning rate of a step."""
+        # of one step more, so that the last one has a rate above 0
         done = (step + 1) / (steps + 1)
         if done < self.warmup:
             return self.rate * (_FIRST_RATE + (1 - _FIRST_RATE) * done / self.warmup)
@@ -137,7 +138,9 @@ def fit(  # noqa: PLR0913  # what FitRun holds, and more
     state = _LoopState(network, schedule, steps)
     if save is not None and os.path.exists(save):
         state.resume(save)
-    saver = _Saver(save if writes else None, state, clock)
+    if not writes:
+        save = None
+    saver = _Saver(save, state, clock)
     is_whole = True
     try:
         # An interrupt may have cut off what was to be done after the last step.
@@ -205,15 +208,22 @@ class _LoopState:
 
     def _record(self, step: int, loss: float) -> None:
         self.done = step + 1
-        self.mean = loss if step == 0 else _MEMORY * self.mean + (1 - _MEMORY) * loss
+        if step == 0:
+            # not from 0: the mean would take fifty steps to come near
+            self.mean = loss
+        else:
+            self.mean = _MEMORY * self.mean + (1 - _MEMORY) * loss
         if step % max(1, self._steps // _CURVE_POINTS) == 0:
             self.curve.append((step, round(self.mean, 5)))
 
     def save(self, path: Path) -> None:
         """Write the state; without the optimiser's at the end, which nothing goes on from."""
+        optimiser: dict[str, Any] = {}
+        if not self.is_over:
+            optimiser = self.optimiser.state_dict()
         state = {
             "network": self._network.state_dict(),
-            "optimiser": {} if self.is_over else self.optimiser.state_dict(),
+            "optimiser": optimiser,
             "plan": self._plan,
             "done": self.done,
             "curve": self.curve,
@@ -291,8 +301,13 @@ def _parameters(network: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
     decaying: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for parameter in network.parameters():
-        if parameter.requires_grad:
-            (decaying if parameter.ndim > 1 else others).append(parameter)
+        if not parameter.requires_grad:
+            continue
+        # what scales, shifts and biases has one axis
+        if parameter.ndim > 1:
+            decaying.append(parameter)
+        else:
+            others.append(parameter)
     return [
         {"params": decaying, "weight_decay": schedule.decay},
         {"params": others, "weight_decay": 0.0},

@@ -61,7 +61,10 @@ class Candidate:
     @property
     def spared(self) -> CostKind:
         """What pruning should save."""
-        return "macs" if self.target.is_about_speed_alone else "parameters"
+        if self.target.is_about_speed_alone:
+            return "macs"
+        # a file is nearly as large as its parameters are many
+        return "parameters"
 
     @property
     def first_width(self) -> int:
@@ -75,8 +78,12 @@ class Candidate:
             return f"teacher pruned to {self.kept_cost:.1%} of its {self.spared}"
         if not self.shares_weights:
             return f"{self.kind} network of its own, {self.first_width} channels first"
-        zeros = ", most weights zero" if self.kind == "sparse" else ""
-        blocks = "" if self.blocks is None else f", {self.blocks} of its removable blocks"
+        zeros = ""
+        if self.kind == "sparse":
+            zeros = ", most weights zero"
+        blocks = ""
+        if self.blocks is not None:
+            blocks = f", {self.blocks} of its removable blocks"
         return (
             f"teacher's first {self.share:.0%} of channels{blocks}{zeros}, pictures of {self.side}"
         )
@@ -119,6 +126,7 @@ class Builder:
         example = self.example(candidate.side)
         cut = narrow(self.large, example, width=candidate.share, blocks=candidate.blocks)
         if candidate.kind == "sparse":
+            # not the first and the last layer: they are small, and what they lose nothing regains
             Masks.of(cut.network, self.sparsity, skip=ends(cut.network)).apply()
         return cut
 
@@ -141,6 +149,7 @@ class Builder:
         One with learned positions does not.
         """
         try:
+            # a copy: the shapes are written into the graph
             with_shapes(deepcopy(self.large), self.example(side))
         except CompileError:
             return False

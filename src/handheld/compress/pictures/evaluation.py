@@ -15,6 +15,7 @@ def answers(content: bytes, dataset: Dataset, preparation: Preparation) -> NDArr
     """Return the class that a model file answers for each picture, (n,)."""
     with Model.load(content) as model:
         stored = stored_inputs(model.inputs[0], dataset, preparation)
+        # one after another, as on a device: a file has a batch of one
         classes = (model.run(picture)[0].argmax() for picture in stored)
         return np.fromiter(classes, np.int64, len(dataset))
 

@@ -51,13 +51,18 @@ class FileLimits:
     @classmethod
     def of(cls, target: Target, teacher: Figures) -> "FileLimits":
         """Return the limits of a target, some of which count from the teacher's figures."""
-        size = target.max_size(teacher)
-        seconds = target.max_latency(teacher)
         return cls(
-            math.inf if size is None else size,
-            math.inf if seconds is None else seconds,
+            _or_any(target.max_size(teacher)),
+            _or_any(target.max_latency(teacher)),
             target.accuracy or 0.0,
         )
+
+
+def _or_any(limit: float | None) -> float:
+    """Return a limit that anything keeps where there is none."""
+    if limit is None:
+        return math.inf
+    return limit
 
 
 @dataclass(frozen=True)
@@ -143,16 +148,20 @@ class Exporter:
     ) -> bytes:
         """Return a verified file of a folded network."""
         inputs = samples(self.train, self.preparation, side, _CALIBRATION, self.seed)
-        is_int8 = precision == "int8"
+        calibration: Sequence[torch.Tensor] = ()
+        tolerance = None
+        if precision == "int8":
+            calibration = inputs
+            tolerance = _ANY
         return to_tflite(
             FxNet(network),
             inputs[0],
             metadata=self.card,
             precision=precision,
-            calibration=inputs if is_int8 else (),
+            calibration=calibration,
             checks=inputs[:_CHECKS],
             keep_float=keep_float,
-            tolerance=_ANY if is_int8 else None,
+            tolerance=tolerance,
         ).content
 
     def right(self, content: bytes) -> NDArray[np.bool_]:
@@ -217,6 +226,7 @@ class Exporter:
             file = replace(in_float, content=content, precision="int8", right=self.right(content))
             trials.append(ExportTrial(file, technique))
         eight, technique = max(trials, key=lambda trial: trial.file.valid)
+        # a file that is too large or slow already only gets larger with layers in float32
         if self._is_enough(eight, in_float, purpose.limits) or not self._fits(eight, purpose):
             return eight, trials
         fitting = [eight]
@@ -244,9 +254,8 @@ class Exporter:
             kept = ranked[:count]
             content = self.compile(network, side, "int8", kept)
             mixed = Exported(content, in_float.content, "mixed", self.right(content), kept)
-            yield ExportTrial(
-                mixed, f"{count} sensitive layer{'s' if count > 1 else ''} in float32"
-            )
+            yield ExportTrial(mixed, _mixed_technique(count))
+            # doubled: each trial compiles and answers the whole validation split
             count *= 2
         yield ExportTrial(in_float, "float32 after all")
 
@@ -259,6 +268,7 @@ class Exporter:
 
     def _fits(self, file: Exported, purpose: FilePurpose) -> bool:
         limits = purpose.limits
+        # with a card as long as it can get: what is measured later must still fit
         as_stored = self.finished(file.content, purpose.how, _LONGEST_SHARE, packed=purpose.packed)
         if len(as_stored) > limits.size:
             return False
@@ -276,6 +286,12 @@ class Exporter:
             tested=self.tested,
             packed=packed,
         )
+
+
+def _mixed_technique(count: int) -> str:
+    if count == 1:
+        return "1 sensitive layer in float32"
+    return f"{count} sensitive layers in float32"
 
 
 def _is_slower(file: bytes, other: bytes) -> bool:

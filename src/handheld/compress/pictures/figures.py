@@ -40,6 +40,7 @@ def member_drafts(
 def _member_draft(
     run: PictureRun, exporter: Exporter, probe: Probe, candidate: Candidate, learned: Finished
 ) -> Draft:
+    # zeros pack well, the weights of other members hardly do
     is_packed = candidate.kind == "sparse"
     purpose = FilePurpose(
         candidate.how,
@@ -137,8 +138,10 @@ def given_teacher(run: PictureRun, file: TeacherFile) -> GivenTeacher:
     """Return the figures of the file that all learned from."""
     answered = file.answers(run.data.test)
     accuracy = accuracy_of(answered, run.data.test)
+    name = file.name
     # A name with a point is no member's; without one it might be "teacher".
-    name = file.name if "." in file.name else f"{file.name} ({_GIVEN})"
+    if "." not in name:
+        name = f"{name} ({_GIVEN})"
     member = Member(
         name=name,
         file=file.name,
@@ -176,12 +179,17 @@ def layers_of(
     """
     folded = fold(network)
     modules = dict(folded.named_modules())
-    weight_bytes = _FLOAT_BYTES if precision == "float32" else 1
+    weight_bytes = 1
+    if precision == "float32":
+        weight_bytes = _FLOAT_BYTES
     layers = []
     counted = 0
     for name, operations in macs(folded).items():
-        layer = modules.get(name)  # None: a product of activations, which has no weights
-        size = 0 if layer is None else _layer_bytes(layer, weight_bytes)
+        layer = modules.get(name)
+        size = 0
+        # without one it is a product of activations, which has no weights
+        if layer is not None:
+            size = _layer_bytes(layer, weight_bytes)
         counted += size
         if layer is not None and name in kept_float:
             size = _layer_bytes(layer, _FLOAT_BYTES)
@@ -197,7 +205,11 @@ def _layer_bytes(layer: nn.Module, weight_bytes: int) -> int:
     """Return the bytes of a layer's parameters in a file."""
     total = 0
     for parameter in layer.parameters():
-        total += parameter.numel() * (weight_bytes if parameter.ndim > 1 else _BIAS_BYTES)
+        parameter_bytes = _BIAS_BYTES
+        # what has one axis is a bias, which stays in four bytes
+        if parameter.ndim > 1:
+            parameter_bytes = weight_bytes
+        total += parameter.numel() * parameter_bytes
     return total
 
 

@@ -66,6 +66,7 @@ def train_together(
     step = joint_step_of(run, builder, candidates, batches, steps)
     if not run.trains_large and not any(candidate.shares_weights for candidate in candidates):
         return _chosen(run, candidates, step.together, batches)
+    # once: a run that goes on has measured it already
     if run.trains_large and joint_ratio(run.space) is None:
         with atomic_path(run.space.file("joint.json")) as temporary:
             temporary.write_text(json.dumps({"ratio": round(time_ratio(step, _PAIRS), 3)}))
@@ -89,7 +90,9 @@ def joint_ratio(space: RunFolder) -> float | None:
         ratio = float(read_kept(space.file("joint.json"))["ratio"])
     except (InputError, KeyError, TypeError, ValueError):
         return None
-    return ratio if 0 < ratio < math.inf else None
+    if not 0 < ratio < math.inf:
+        return None
+    return ratio
 
 
 def joint_step_of(
@@ -106,8 +109,11 @@ def joint_step_of(
         for candidate in candidates
         if candidate.kind != "pruned"
     }
-    # What members learn changes the weights that they share: a finished teacher's must not change.
-    shared = None if run.trains_large else deepcopy(run.large)
+    shared = None
+    if not run.trains_large:
+        # What members learn changes the weights that they share, and a finished teacher's must
+        # not change.
+        shared = deepcopy(run.large)
     members = {}
     costs = {}
     for candidate, cut in built.items():
@@ -162,15 +168,20 @@ def _chosen(
             }
             for rival in rivals
         ]
-        is_pruned = best.kind == "pruned"
-        started[best] = run.large if is_pruned else _standalone(together.members[best.name])
+        if best.kind == "pruned":
+            # it is cut when its turn comes to learn for itself
+            started[best] = run.large
+        else:
+            started[best] = _standalone(together.members[best.name])
     return JointResult(started, tried, [])
 
 
 def _standalone(member: nn.Module) -> fx.GraphModule:
-    network = member.standalone() if isinstance(member, Nested) else member.network
-    assert isinstance(network, fx.GraphModule)
-    return network
+    if isinstance(member, Nested):
+        # with weights of its own from here on: those of the others must not change with it
+        return member.standalone()
+    assert isinstance(member.network, fx.GraphModule)
+    return member.network
 
 
 def step_cost(network: fx.GraphModule) -> float:

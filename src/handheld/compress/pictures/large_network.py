@@ -60,8 +60,9 @@ def check(network: nn.Module, shape: PictureShape, classes: int) -> nn.Module:
     answer = _answer(network, shape)
     logits = logits_in(answer, lambda value: _has_shape(value, (_PICTURES, classes)))
     if logits is None:
-        is_tensor = isinstance(answer, torch.Tensor)
-        output = list(answer.shape) if is_tensor else type(answer).__name__
+        output: object = type(answer).__name__
+        if isinstance(answer, torch.Tensor):
+            output = list(answer.shape)
         raise InputError(
             f"the network gives {output} for {_PICTURES} pictures; "
             f"the data has {classes} classes: expected {[_PICTURES, classes]}"
@@ -106,7 +107,10 @@ def logits_in(answer: Any, fits: Callable[[Any], bool]) -> Any:
     if isinstance(answer, Mapping) and fits(answer.get("logits")):
         return answer["logits"]
     fitting = [value for value in tree_leaves(answer) if fits(value)]
-    return fitting[0] if len(fitting) == 1 else None
+    # of several, which is meant would be a guess: an auxiliary head has the same shape
+    if len(fitting) != 1:
+        return None
+    return fitting[0]
 
 
 def traced(network: nn.Module, shape: PictureShape, classes: int) -> fx.GraphModule:

@@ -67,7 +67,9 @@ class MemberLesson:
     @property
     def int8_epochs(self) -> float:
         """Epochs in which members know of eight bits."""
-        return self.settings.quantise if self.settings.uses("quantisation") else 0.0
+        if not self.settings.uses("quantisation"):
+            return 0.0
+        return self.settings.quantise
 
     def step(self, technique: str, network: nn.Module, side: int) -> TechniqueStep:
         """Return what a technique made of a network that takes pictures of a side."""
@@ -94,9 +96,13 @@ class Finished:
 
     def packed(self, started: fx.GraphModule) -> dict[str, Any]:
         """Describe it by tensors, numbers and texts, given the network that it began with."""
+        aware = None
+        if self.aware is not None:
+            aware = self.aware.state_dict()
+        # as lists: a step is a class of ours, which a state that runs nothing cannot hold
         return {
             "network": pack(self.network, started),
-            "aware": None if self.aware is None else self.aware.state_dict(),
+            "aware": aware,
             "steps": [list(step) for step in self.steps],
             "curve": [list(point) for point in self.curve],
         }
@@ -153,7 +159,10 @@ def finish(
         _state_file(save, "finish", candidate),
         lambda step, _, loss: report(step, all_steps, loss),
     )
-    note("fine-tuning" if lesson.answers is None else "distillation")
+    if lesson.answers is None:
+        note("fine-tuning")
+    else:
+        note("distillation")
     aware = None
     if lesson.int8_epochs:
         aware = _learn_int8(
@@ -167,7 +176,9 @@ def finish(
 
 
 def _state_file(folder: Path | None, stage: str, candidate: Candidate) -> Path | None:
-    return None if folder is None else folder / f"{stage}_{candidate.name}.pt"
+    if folder is None:
+        return None
+    return folder / f"{stage}_{candidate.name}.pt"
 
 
 def _learn_float(

@@ -73,6 +73,7 @@ class PictureMaker:
         preparation = Preparation.of(data.train)
         for split in (data.valid, data.test):
             pixels(split)  # of the training pictures' shape, and of their type too
+
         network = _network(request, preparation)
         answerer = None
         if request.source.file:
@@ -86,6 +87,7 @@ class PictureMaker:
             traced(network, preparation.shape, len(data.classes)),
             answerer,
             _backend(backend, address),
+            # as it is read back from the folder: tuples have become lists
             json.loads(json.dumps(plan)),
             request.settings.weighted(data.train.counts.tolist()),
         )
@@ -115,13 +117,16 @@ class PictureMaker:
         with clock.of("files"):
             members = member_drafts(run, exporter, probe(), finished)
             teacher = teacher_draft(run, exporter, joint.curve)
+            curves = {}
+            if joint.curve:
+                curves["joint training"] = joint.curve
             return FamilyDrafts(
                 teacher,
                 members,
                 quantised=_quantised(run, exporter, teacher),
                 teacher_file=_teacher_file(run),
                 weights=teacher_weights(run),
-                curves={"joint training": joint.curve} if joint.curve else {},
+                curves=curves,
                 record=_record(run, notes, joint),
             )
 
@@ -201,6 +206,7 @@ def _planned(settings: FamilySettings) -> dict[str, Any]:
     What was not said is left out, so that a folder outlives new options.
     """
     values = {name: value for name, value in asdict(settings).items() if name not in _UNPLANNED}
+    # not in plans of before there were any
     if not settings.class_weights:
         del values["class_weights"]
     distillation = values["distillation"]
@@ -233,7 +239,9 @@ def _quantised(run: PictureRun, exporter: Exporter, teacher: Draft) -> Draft | N
 
 
 def _teacher_file(run: PictureRun) -> GivenTeacher | None:
-    return None if run.answerer is None else given_teacher(run, run.answerer)
+    if run.answerer is None:
+        return None
+    return given_teacher(run, run.answerer)
 
 
 def _exporter(run: PictureRun) -> Exporter:
@@ -249,14 +257,18 @@ def _exporter(run: PictureRun) -> Exporter:
 
 
 def _probe(run: PictureRun, exporter: Exporter) -> Probe:
+    # it need not have learned: size and latency do not depend on what weights say
     draft = exporter.compile(fold(run.large.cpu()), run.preparation.side, "float32")
-    precision: Precision = "int8" if run.settings.uses("quantisation") else "float32"
+    precision: Precision = "float32"
+    if run.settings.uses("quantisation"):
+        precision = "int8"
     return Probe(draft, run.preparation, precision, run.answerer)
 
 
 def _record(run: PictureRun, notes: list[str], joint: JointResult) -> dict[str, Any]:
     """Return how the family came about, beside what every family's record says."""
     targets = [str(target) for target in run.targets]
+    # the settings of the run, whose class weights are the numbers that were used
     record = {
         "settings": {**asdict(run.settings), "targets": targets},
         "notes": notes,

@@ -26,6 +26,7 @@ def teach(run: PictureRun) -> MemberLesson:
     valid = run.data.valid
     if not run.settings.uses("distillation"):
         return MemberLesson(run.batches(), None, valid, run.preparation, run.settings)
+    # a few views, so that the teacher is asked about each once, and not in each epoch
     batches = run.batches(views=run.settings.views)
     large = run.large.to(device()).eval()
     answers = TeacherAnswers(

@@ -42,6 +42,7 @@ class Preparation:
         """Measure the training pictures. Raises :class:`InputError` for what are no pictures."""
         pictures = pixels(train)
         _, height, width, channels = pictures.shape
+        # at even distances: a data set may be sorted by class
         sample = pictures[:: max(1, len(pictures) // _MEASURED)].astype(np.float64) / 255
         mean = sample.mean(axis=(0, 1, 2))
         std = sample.std(axis=(0, 1, 2)).clip(min=_LEAST_STD)

@@ -97,7 +97,10 @@ class TeacherFile:
         self._run = file.run
         self._side = file.side
         self.is_norm_known = bool(mean) or file.norm is not None
-        self.norm = (mean, std) if mean else file.norm or preparation.norm
+        self.norm = file.norm or preparation.norm
+        # what a person says counts before what the file's card does
+        if mean:
+            self.norm = (mean, std)
         count = len(self.norm[0])
         if {count, len(self.norm[1])} - {1, preparation.shape.channels}:
             raise InputError(
@@ -125,14 +128,18 @@ class TeacherFile:
         )
 
     def __reduce__(self) -> tuple[type["TeacherFile"], tuple[Any, ...]]:
+        # opened anew where it is unpickled: a runtime cannot be sent to another process
         return TeacherFile, self._arguments
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return logits (n, classes)."""
         values = np.concatenate([self._values(picture) for picture in self._pictures(inputs)])
         if _are_probabilities(values):
+            # not refused, as a network's are: a file cannot be asked to leave out its softmax
             values = np.log(np.maximum(values, _LEAST))
-        logits = values if self._columns is None else values[:, self._columns]
+        logits = values
+        if self._columns is not None:
+            logits = values[:, self._columns]
         if logits.shape[1] != len(self._labels):
             raise InputError(
                 f"{self.path} gives {values.shape[1]} values, "
@@ -143,6 +150,7 @@ class TeacherFile:
 
     def with_norm(self, norm: Norm) -> "TeacherFile":
         """Return the same file, open already, given pictures of another mean and std."""
+        # shallow: both run the file that is open
         other = copy(self)
         other.norm = norm
         other._scale, other._shift = _rescaling(self.preparation.norm, norm)
@@ -182,7 +190,10 @@ class TeacherFile:
         return sum(file.stat().st_size for file in _files(self.path))
 
     def _pictures(self, inputs: torch.Tensor) -> Iterator[NDArray[np.float32]]:
-        sized = resized(inputs, self._side) if self._side else inputs
+        sized = inputs
+        if self._side:
+            sized = resized(inputs, self._side)
+        # one by one, as a file has a batch of one
         for picture in sized.cpu().float().numpy() * self._scale + self._shift:
             yield picture[None]
 
@@ -236,6 +247,7 @@ def file_notes(teacher: TeacherFile, valid: Dataset) -> list[str]:
     right = int((teacher.answers(valid) == valid.labels).sum())
     notes = guess_notes(teacher.name, right, valid.labels)
     better = None
+    # where somebody said how it was trained and it answers well, others are not tried
     if notes or not teacher.is_norm_known:
         better = _better_norm(teacher, valid)
     if better is not None:
@@ -287,6 +299,7 @@ def _columns(
 ) -> NDArray[np.int64] | None:
     """Return the places of the data's classes among a file's values; None: those are its values."""
     if not classes:
+        # by their names, where the card has all of them: a file may know more classes
         if tuple(file_labels) == tuple(labels) or not set(labels) <= set(file_labels):
             return None
         classes = labels
@@ -358,7 +371,10 @@ def _opened_tflite(path: str | os.PathLike[str], isolated: bool | None) -> Opene
 
     side = min(info.shape[1:3])
     if "image" not in model.card:
-        labels = labels_of(model) if "labels" in model.card else ()
+        labels: tuple[str, ...] = ()
+        # a card need not name them: classes may be said by number
+        if "labels" in model.card:
+            labels = labels_of(model)
         return OpenedFile(run, side, None, labels)
     card = ImageCard.of(model, needs_labels=False)
     norm = (tuple(map(float, card.mean)), tuple(map(float, card.std)))

@@ -34,8 +34,10 @@ def limits(family: Family) -> list[Limit]:
         try:
             target = Target.of(member.target)
         except InputError:
+            # free text, which the table shows as it is
             continue
         for figure, value, met in _asked(target, member, family.reference):
+            # one line in the chart for several members: met if all of them keep it
             kept[figure, value] = kept.get((figure, value), True) and met
     return [Limit(figure, value, met) for (figure, value), met in kept.items()]
 
@@ -48,4 +50,5 @@ def _asked(target: Target, member: Member, teacher: Member) -> Iterator[tuple[Fi
     if latency is not None:
         yield "latency", latency, member.latency.median <= latency
     if target.accuracy is not None:
+        # by the validation split, as members are chosen
         yield "accuracy", target.accuracy, member.valid >= target.accuracy

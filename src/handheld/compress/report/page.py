@@ -14,11 +14,18 @@ from handheld.compress.chance import half_interval
 from handheld.compress.family import Family, Layer, Member
 from handheld.compress.report import pareto
 from handheld.compress.report.record import MOST_CLASSES, MOST_SKIPPED, read_record
-from handheld.compress.report.rows import MemberRow, best, half_width, row, rows, summary
+from handheld.compress.report.rows import (
+    MemberRow,
+    best,
+    half_width,
+    macs_text,
+    row,
+    rows,
+    summary,
+)
 from handheld.reports import (
     NONE,
     Figure,
-    count_text,
     draw_curves,
     heat_cells,
     in_two_widths,
@@ -94,12 +101,18 @@ def report_section(family: Family, link: str) -> Markup:
 def _cells(one: MemberRow, *, is_teacher: bool) -> list[str]:
     """Return a row of the section's table."""
     member = one.member
+    smaller = ""
+    faster = ""
+    # the teacher beside itself would be 1.0x smaller
+    if not is_teacher:
+        smaller = f", {times(one.smaller)} smaller"
+        faster = f", {one.speed}"
     return [
         member.name,
         f"{member.how}, {member.precision}",
-        size_text(member.size) + ("" if is_teacher else f", {times(one.smaller)} smaller"),
-        seconds_text(member.latency.median) + ("" if is_teacher else f", {one.speed}"),
-        count_text(member.macs) if member.macs else NONE,
+        size_text(member.size) + smaller,
+        seconds_text(member.latency.median) + faster,
+        macs_text(member),
         percent(member.accuracy),
         _verdict(member),
     ]
@@ -108,11 +121,12 @@ def _cells(one: MemberRow, *, is_teacher: bool) -> list[str]:
 def _verdict(member: Member) -> str:
     if not member.target:
         return NONE
-    words = [
-        f"{member.target}: {'met' if member.met else 'not met'}",
-        *filter(None, [member.reason]),
-    ]
-    return ", ".join(words)
+    words = f"{member.target}: not met"
+    if member.met:
+        words = f"{member.target}: met"
+    if member.reason:
+        words += f", {member.reason}"
+    return words
 
 
 def _values(family: Family) -> dict[str, Any]:
@@ -145,6 +159,7 @@ def _against(family: Family, cost: pareto.CostAxis) -> Markup:
 
 def _shared(family: Family) -> Figure:
     """Return the curves of the shared training, with their names."""
+    # a training of no steps has a curve without points, and no line whose name could be shown
     curves = {name: curve for name, curve in family.curves.items() if curve}
     title = "Loss of the shared training"
     drawn = in_two_widths(lambda width: draw_curves(curves, title, width=width, height=280), _MOST)
@@ -159,17 +174,23 @@ def _curve(member: Member, width: int) -> Markup:
 
 def _details(family: Family, member: Member) -> dict[str, Any]:
     layers = _largest(member.layers)
-    few = 0 < len(member.confusion) <= heat.MOST_CLASSES
     return {
         "row": row(member, family.reference),
-        "cells": heat_cells(member.confusion) if few else [],
-        "recall": _recall(family, member) if few else [],
-        "pairs": [] if few else worst_pairs(member.confusion, family.classes),
+        **_mistakes(family, member),
         "layers": layers,
         "rest": [layer for layer in member.layers if layer not in layers],
         "steps": _steps(member),
         "curve": Figure("", in_two_widths(partial(_curve, member), _MOST)),
     }
+
+
+def _mistakes(family: Family, member: Member) -> dict[str, Any]:
+    """Return what the page shows of a confusion: all of it, or of many classes its worst pairs."""
+    if 0 < len(member.confusion) <= heat.MOST_CLASSES:
+        cells = heat_cells(member.confusion)
+        return {"cells": cells, "recall": _recall(family, member), "pairs": []}
+    pairs = worst_pairs(member.confusion, family.classes)
+    return {"cells": [], "recall": [], "pairs": pairs}
 
 
 def _recall(family: Family, member: Member) -> list[tuple[str, float, float, int]]:
@@ -187,11 +208,10 @@ def _recall(family: Family, member: Member) -> list[tuple[str, float, float, int
 def _title(family: Family) -> str:
     """Return the page's title; of a folder that is called a family itself, its name alone."""
     name = family.folder.resolve().name
-    return (
-        name.capitalize()
-        if name.lower().startswith(("family", "families"))
-        else f"Family of {name}"
-    )
+    # not "Family of family"
+    if name.lower().startswith(("family", "families")):
+        return name.capitalize()
+    return f"Family of {name}"
 
 
 def _largest(layers: Sequence[Layer]) -> list[Layer]:
@@ -200,6 +220,7 @@ def _largest(layers: Sequence[Layer]) -> list[Layer]:
     macs = sum(layer.macs for layer in layers) or 1
     ranked = sorted(layers, key=lambda layer: -max(layer.size / size, layer.macs / macs))
     largest = ranked[:_MOST_LAYERS]
+    # in the order in which they stand, by bytes
     return [layer for layer in layers if layer in largest]
 
 
@@ -209,18 +230,25 @@ def _steps(member: Member) -> list[dict[str, Any]]:
     """
     shares = [step.accuracy for step in member.steps]
     low = min(shares, default=0.0)
+    # 1 where all are the same: any place on the scale is right
     span = max(shares, default=1.0) - low or 1.0
     largest = max((step.size for step in member.steps), default=1)
     shown = []
     before = None
     for step in member.steps:
+        gain = None
+        smaller = None
+        # the first one has nothing before it to be better than
+        if before is not None:
+            gain = step.accuracy - before.accuracy
+            smaller = ratio(before.size, step.size)
         shown.append(
             {
                 "step": step,
                 "place": (step.accuracy - low) / span,
                 "bar": step.size / max(1, largest),
-                "gain": None if before is None else step.accuracy - before.accuracy,
-                "smaller": before and ratio(before.size, step.size),
+                "gain": gain,
+                "smaller": smaller,
             }
         )
         before = step

@@ -47,24 +47,30 @@ def picture(family: Family, cost: CostAxis, *, width: int, height: int) -> Marku
 
     A short stroke near a point is the accuracy of the same file on the test split.
     """
-    asked = limits(family)
+    points = [_point(member, cost, "reference") for member in _teachers(family)]
+    points += [_point(member, cost, _mark(member)) for member in family.members]
     return draw_scatter(
-        [_point(member, cost, "reference") for member in _teachers(family)]
-        + [
-            _point(member, cost, "best" if member.pareto else "beaten") for member in family.members
-        ],
+        points,
         f"Accuracy on the validation split against {cost.title}",
         width=width,
         height=height,
         across=AxisWords(cost.title, cost.text),
         up="accuracy (validation)",
-        ceilings=[
-            ChartLimit(limit.value, limit.met) for limit in asked if limit.figure == cost.figure
-        ],
-        floors=[
-            ChartLimit(limit.value, limit.met) for limit in asked if limit.figure == "accuracy"
-        ],
+        ceilings=_asked(family, cost.figure),
+        floors=_asked(family, "accuracy"),
     )
+
+
+def _mark(member: Member) -> Mark:
+    if member.pareto:
+        return "best"
+    return "beaten"
+
+
+def _asked(family: Family, figure: Figure) -> list[ChartLimit]:
+    """Return the limits of one figure that were asked of members."""
+    asked = [limit for limit in limits(family) if limit.figure == figure]
+    return [ChartLimit(limit.value, limit.met) for limit in asked]
 
 
 def _point(member: Member, cost: CostAxis, mark: Mark) -> ScatterPoint:
@@ -85,6 +91,7 @@ def _point(member: Member, cost: CostAxis, mark: Mark) -> ScatterPoint:
 
 
 def _teachers(family: Family) -> tuple[Member, ...]:
-    return (
-        (family.teacher,) if family.teacher_file is None else (family.teacher_file, family.teacher)
-    )
+    if family.teacher_file is None:
+        return (family.teacher,)
+    # the large network too, since members are made of it
+    return (family.teacher_file, family.teacher)

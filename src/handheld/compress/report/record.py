@@ -4,7 +4,7 @@ The record is a free mapping: what is absent or of another kind is left out.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,7 @@ def read_record(record: Mapping[str, Any]) -> Shown:
     """Pick what is known of a record."""
     data = _mapping(record.get("data"))
     joint = _mapping(record.get("joint"))
-    skipped = data.get("skipped")
+    splits = {name: data.get(name) for name in ("train", "valid", "test")}
     return Shown(
         plain_text(record.get("seed")),
         [*_texts(record.get("notes")), *_texts(data.get("notes"))],
@@ -59,25 +59,29 @@ def read_record(record: Mapping[str, Any]) -> Shown:
         flat(record.get("machine")),
         flat(record.get("versions")),
         _numbers(_mapping(record.get("seconds"))),
-        [
-            (name, round(count))
-            for name, count in _numbers(
-                {name: data.get(name) for name in ("train", "valid", "test")}
-            )
-        ],
-        [(name, round(count)) for name, count in _numbers(_mapping(data.get("counts")))],
-        [_pair(one) for one in skipped] if isinstance(skipped, list | tuple) else [],
+        _whole_numbers(splits),
+        _whole_numbers(_mapping(data.get("counts"))),
+        list(map(_pair, _list(data.get("skipped")))),
         plain_text(data.get("digest")),
         _number(joint.get("ratio")),
     )
 
 
 def _texts(value: Any) -> list[str]:
-    return [plain_text(note) for note in value] if isinstance(value, list | tuple) else []
+    return list(map(plain_text, _list(value)))
+
+
+def _list(value: Any) -> Sequence[Any]:
+    """Return a list; an empty one for anything else, such as a text, which has letters."""
+    if isinstance(value, list | tuple):
+        return value
+    return ()
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    if isinstance(value, Mapping):
+        return value
+    return {}
 
 
 def _number(value: Any) -> float | None:
@@ -88,15 +92,24 @@ def _number(value: Any) -> float | None:
         and abs(value) < 1e15
         and math.isfinite(value)
     )
-    return float(value) if fine else None
+    if not fine:
+        return None
+    return float(value)
 
 
 def _numbers(values: Mapping[str, Any]) -> list[tuple[str, float]]:
-    return [
-        (str(name), number)
-        for name, value in values.items()
-        if (number := _number(value)) is not None
-    ]
+    """Return the entries that are numbers."""
+    numbers = []
+    for name, value in values.items():
+        number = _number(value)
+        if number is not None:
+            numbers.append((str(name), number))
+    return numbers
+
+
+def _whole_numbers(values: Mapping[str, Any]) -> list[tuple[str, int]]:
+    # floats until here, as all numbers of a record are read
+    return [(name, round(number)) for name, number in _numbers(values)]
 
 
 def _pair(value: Any) -> tuple[str, str]:

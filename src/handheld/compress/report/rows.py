@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from handheld.compress.chance import half_interval
 from handheld.compress.family import Family, Member
-from handheld.reports import percent, ratio, size_text, times
+from handheld.reports import NONE, count_text, percent, ratio, size_text, times
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ class MemberRow:
     @property
     def speed(self) -> str:
         """How much faster it is, in words; where that is within the noise, that it is not known."""
-        return "about as fast" if self.faster is None else f"{times(self.faster)} faster"
+        if self.faster is None:
+            return "about as fast"
+        return f"{times(self.faster)} faster"
 
 
 def row(member: Member, teacher: Member) -> MemberRow:
@@ -41,13 +43,24 @@ def row(member: Member, teacher: Member) -> MemberRow:
     faster = None
     if differs or member is teacher:
         faster = ratio(before.median, now.median)
+    fewer = None
+    # 0: they were not counted
+    if teacher.macs:
+        fewer = ratio(teacher.macs, member.macs)
     return MemberRow(
         member,
         ratio(teacher.size, member.size),
         faster,
-        ratio(teacher.macs, member.macs) if teacher.macs else None,
+        fewer,
         ratio(member.accuracy, teacher.accuracy),
     )
+
+
+def macs_text(member: Member) -> str:
+    """Write a member's multiply-accumulates; a dash where they were not counted."""
+    if not member.macs:
+        return NONE
+    return count_text(member.macs)
 
 
 def rows(family: Family) -> list[MemberRow]:
@@ -65,7 +78,9 @@ def half_width(family: Family) -> float | None:
     without test examples.
     """
     count = sum(map(sum, family.teacher.confusion))
-    return half_interval(round(family.reference.accuracy * count), count) if count else None
+    if not count:
+        return None
+    return half_interval(round(family.reference.accuracy * count), count)
 
 
 def unsteady(one: MemberRow) -> bool:
@@ -78,6 +93,7 @@ def unsteady(one: MemberRow) -> bool:
 
 def best(family: Family) -> Member | None:
     """Return the member that is most accurate on the validation split, of equals the smaller."""
+    # by the validation split, as ``Family.pick`` does: the test split says how good that was
     return max(family.members, key=lambda member: (member.valid, -member.size), default=None)
 
 
@@ -97,7 +113,9 @@ def summary(family: Family) -> str:
         f"at {percent(smallest.member.accuracy, 1)}"
     )
     if chosen is smallest.member:
-        count = "One model" if len(sizes) == 1 else f"{len(sizes)} models"
+        count = f"{len(sizes)} models"
+        if len(sizes) == 1:
+            count = "One model"
         kept = percent(smallest.kept, 1)
         return f"{count} made of {origin}: {small}, {kept} of the teacher's accuracy."
     large = row(chosen, teacher)
@@ -116,6 +134,7 @@ def _origin(family: Family) -> str:
         f"a teacher of {size_text(teacher.size)} that answers {percent(teacher.accuracy, 1)} "
         "of the test split right"
     )
+    # of a person's own file eight bits are not known
     if family.quantised is None or family.teacher_file is not None:
         return origin
     alone = row(family.quantised, teacher)

@@ -1,10 +1,8 @@
 """The family's figures as a table of plain text, in Markdown."""
 
 from handheld.compress.family import Family, Member
-from handheld.compress.report.rows import MemberRow, rows, unsteady
+from handheld.compress.report.rows import MemberRow, macs_text, rows, unsteady
 from handheld.reports import (
-    NONE,
-    count_text,
     markdown_table,
     percent,
     seconds_text,
@@ -46,6 +44,9 @@ def markdown(family: Family) -> str:
 def _cells(row: MemberRow) -> tuple[str, ...]:
     member = row.member
     latency = member.latency
+    faster = times(row.faster)
+    if unsteady(row):
+        faster += "?"
     return (
         member.name,
         member.how,
@@ -53,8 +54,8 @@ def _cells(row: MemberRow) -> tuple[str, ...]:
         size_text(member.size),
         times(row.smaller),
         f"{seconds_text(latency.median)} ({seconds_text(latency.iqr)})",
-        times(row.faster) + ("?" if unsteady(row) else ""),
-        count_text(member.macs) if member.macs else NONE,
+        faster,
+        macs_text(member),
         times(row.fewer),
         percent(member.accuracy),
         percent(member.balanced),
@@ -70,4 +71,5 @@ def _met(member: Member) -> str:
         return ""
     if member.met:
         return "yes"
+    # a family that was read from a file may lack the reason
     return f"no: {member.reason or 'not said why'}"

@@ -87,6 +87,7 @@ def check_data(data: Path, side: int | None, limits: CompressLimits) -> None:
 
 
 def _check_pictures(data: Path, side: int | None, limits: CompressLimits) -> None:
+    # sorted, so that the same archive has the same error on every machine
     files = [path for path in sorted(data.rglob("*")) if path.is_file()]
     limits.require("Data, pictures", len(files), "pictures")
     # Of each size the first picture.
@@ -102,7 +103,11 @@ def _check_pictures(data: Path, side: int | None, limits: CompressLimits) -> Non
             raise InputError(
                 f"Data: pictures differ in size ({listed}): say in Side what to bring them to"
             )
-    width, height = (side, side) if side else next(iter(examples), (1, 1))
+    # without a side all have one size: others were refused above
+    width, height = next(iter(examples), (1, 1))
+    if side:
+        width = side
+        height = side
     memory = _CHANNELS * width * height * len(files)
     if memory > limits.unpacked_bytes:
         raise InputError(
@@ -113,9 +118,13 @@ def _check_pictures(data: Path, side: int | None, limits: CompressLimits) -> Non
 
 
 def _check_size(name: str, size: tuple[int, int], side: int | None, limits: CompressLimits) -> None:
-    longest = limits.source_side if side else limits.side
+    longest = limits.side
+    advice = "say in Side what to bring pictures to"
+    if side:
+        # only decoded at this size: what is kept in memory is smaller
+        longest = limits.source_side
+        advice = "make it smaller"
     if max(size) > longest:
-        advice = "make it smaller" if side else "say in Side what to bring pictures to"
         raise InputError(
             f"Data: {name} is {size[0]} x {size[1]} pixels, "
             f"at most {longest} x {longest} are taken: {advice}"
@@ -133,6 +142,7 @@ def _sizes(files: list[Path]) -> Iterator[tuple[Path, tuple[int, int]]]:
         except TooManyPixelsError as error:
             raise InputError(f"Data: {name} has more pixels than are taken: {error}") from error
         except MediaError:
+            # no picture: left out, and named, when the data is read
             continue
         yield path, (width, height)
 
@@ -150,6 +160,7 @@ def _check_arrays(data: Path, side: int | None, limits: CompressLimits) -> None:
             examples += _check_array(path, side, limits)
         limits.require("Data, pictures", examples, "pictures")
     except (ValueError, OSError, EOFError) as error:
+        # an InputError is a ValueError, and says what is wrong better
         if isinstance(error, InputError):
             raise
         raise InputError(f"Data: {path.name} is no array: {error}") from error
@@ -159,6 +170,7 @@ def _check_arrays(data: Path, side: int | None, limits: CompressLimits) -> None:
 
 def _check_array(path: Path, side: int | None, limits: CompressLimits) -> int:
     """Return how many examples an array of an .npz adds."""
+    # mapped, as its shape alone is looked at; no pickles, which run what they hold
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     if path.suffix != ".npy" or not isinstance(array, np.ndarray):
         raise InputError(f"Data: expected arrays only in the .npz, got {path.name}")
@@ -203,4 +215,6 @@ def _names(paths: list[Path], folder: Path) -> str:
         shown.append(f"{name}/" if path.is_dir() else name)
     more = len(paths) - len(shown)
     listed = ", ".join(shown)
-    return f"{listed} and {more} more" if more else listed
+    if not more:
+        return listed
+    return f"{listed} and {more} more"

@@ -26,7 +26,8 @@ TECHNIQUES = ("joint", "students", "pruning", "distillation", "quantisation", "s
 """Those of ``compress.settings``."""
 
 SMALLEST_SIDE = 8  # the networks halve a picture three times
-_DIGITS = 20
+_DIGITS = 20  # of a number of members: more are no number that could be meant
+# Endings under which torch, joblib and others write pickles.
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib")
 
 
@@ -38,6 +39,7 @@ class ModelField(FormField):
 
         Raises :class:`InputError` for an ending that is not accepted.
         """
+        # a sentence of its own: such files are what most people have, and have to convert
         if sent.lower().endswith(_PICKLES):
             raise InputError(
                 f"{self.label}: {sent[-80:]!r} is a pickle, which can run code where it is "
@@ -190,22 +192,28 @@ def check(upload: Path, spec: Spec, *, limits: CompressLimits) -> Spec:
             "Your model: finished weights need a .safetensors file; upload one, or do not tick "
             "that they are"
         )
+    # those of today: a job that waits keeps them where the server gets others
     return checked | {"limits": asdict(limits)}
 
 
 def _whole(name: str, value: float | None) -> int | None:
-    if value is not None and value != int(value):
+    if value is None:
+        return None
+    # a form's numbers are floats
+    if value != int(value):
         raise InputError(f"{name.capitalize()}: expected a whole number, got {value:g}")
-    return None if value is None else int(value)
+    return int(value)
 
 
 def _techniques(text: str) -> list[str]:
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in TECHNIQUES:
+            # cut: it comes from a stranger, and is written into a page
             raise InputError(
                 f"Techniques: no {name[:80]!r}; expected some of {', '.join(TECHNIQUES)}"
             )
+    # each once, in their order
     return list(dict.fromkeys(names))
 
 
@@ -241,4 +249,6 @@ def _target(text: str, techniques: Sequence[str]) -> Target:
 
 def target_list(stored: Any) -> int | list[Target]:
     """Return the targets of a spec as ``compress`` takes them."""
-    return stored if isinstance(stored, int) else [Target.of(text) for text in stored]
+    if isinstance(stored, int):
+        return stored
+    return list(map(Target.of, stored))

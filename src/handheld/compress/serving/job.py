@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from handheld.compress.targets import Target
     from handheld.compress.teacher import TeacherSource
 
-_VALID = _TEST = 0.1
+# Shares of the training examples, where an archive has no splits of its own.
+_VALID = 0.1
+_TEST = 0.1
 _SPLITS = 3  # folders of classes may stand in train, valid and test
 _STEPS_PER_EPOCH = 32
 _FEWEST_IN_BATCH = 16  # batch normalisation needs some
@@ -47,6 +49,7 @@ def run(folder: Path, spec: Spec, report: Report) -> None:
             _make(folder, family, spec, report)
     except HandheldError as error:
         text = str(error).replace(f"{folder / 'work'}/", "").replace(f"{folder}/", "")
+        # no path of ours in it: an error of its own class says more
         if text == str(error):
             raise
         raise InputError(text) from error
@@ -80,9 +83,12 @@ def _make(folder: Path, family: Path, spec: Spec, report: Report) -> None:
 
 
 def _check_network(network: str, *, is_text: bool) -> None:
-    names = TEXT_NETWORKS if is_text else NETWORKS
+    names: tuple[str, ...] = NETWORKS
+    read = "pictures"
+    if is_text:
+        names = TEXT_NETWORKS
+        read = "texts"
     if network not in names:
-        read = "texts" if is_text else "pictures"
         raise InputError(
             f"Large network: {network} does not read {read}, which the data are: "
             f"choose {' or '.join(names)}"
@@ -93,7 +99,9 @@ def _names(targets: "int | list[Target]") -> list[str]:
     """Return what the stages are called in which members for texts learn."""
     from handheld.compress.texts.maker import ladder, stage_names
 
-    return stage_names(ladder(targets) if isinstance(targets, int) else targets)
+    if isinstance(targets, int):
+        return stage_names(ladder(targets))
+    return stage_names(targets)
 
 
 def _read(folder: Path, spec: Spec, report: Report) -> Splits:
@@ -112,9 +120,12 @@ def _read(folder: Path, spec: Spec, report: Report) -> Splits:
     check_data(path, side, limits)
     # Jobs that were queued before the form had the fields of columns go on.
     columns = (spec.get("text_columns") or "").split(";")
+    size = None
+    if side:
+        size = (side, side)
     data = load(
         path,
-        size=(side, side) if side else None,
+        size=size,
         valid=_VALID,
         test=_TEST,
         seed=spec["seed"],
@@ -140,15 +151,23 @@ def teacher_of(spec: Spec, upload: Path) -> "TeacherSource":
     """Return the large network that a form asked for."""
     from handheld.compress.teacher import TeacherSource
 
-    path = None if spec["model"] is None else upload / spec["model"]
-    onnx = path is not None and path.suffix == ".onnx"
+    checkpoint = None
+    file = None
+    if spec["model"] is not None:
+        path = upload / spec["model"]
+        # a model is answered by, weights are begun with
+        if path.suffix == ".onnx":
+            file = str(path)
+        else:
+            checkpoint = str(path)
     return TeacherSource(
         network=spec["network"],
         width=spec["width"],
-        checkpoint=str(path) if path and not onnx else None,
+        checkpoint=checkpoint,
         trained=spec["trained"],
-        file=str(path) if onnx else None,
-        isolated=onnx,
+        file=file,
+        # a stranger's
+        isolated=file is not None,
     )
 
 

@@ -36,12 +36,14 @@ class CompressLimits:
 
     def __post_init__(self) -> None:
         in_range("epochs", self.epochs, low=0, low_open=True)
+        # by the types, so that a limit that is added is checked too
         for field in fields(self):
             if field.type is int:
                 whole_in_range(field.name, getattr(self, field.name), low=1)
 
     def require(self, subject: str, value: float, name: str) -> None:
         """Raise :class:`InputError` if ``value`` is more than the limit called ``name``."""
+        # not value > limit, which lets a nan pass
         if not value <= getattr(self, name):
             raise InputError(
                 f"{subject}: this server takes at most {getattr(self, name):,g}, got {value:,g}"

@@ -15,7 +15,9 @@ from handheld.errors import InputError
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _GZIP = b"\x1f\x8b"
 _PICKLE = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # of protocols 2 to 5
+# Of JSON, which takes many times as much memory once it is read.
 _LARGEST_HEADER = 4_000_000
+# Of a message: each takes time to read, however small it is.
 _MOST_FIELDS = 300_000
 
 
@@ -23,7 +25,11 @@ def check_archive(path: Path) -> None:
     """Raise :class:`InputError` unless a file begins as a ZIP or gzip archive does."""
     with path.open("rb") as file:
         head = file.read(4)
-    if not head.startswith(_ZIP if path.suffix == ".zip" else _GZIP):
+    # the name was seen to by the form, which takes .zip and what gzip packs
+    expected: tuple[bytes, ...] = (_GZIP,)
+    if path.suffix == ".zip":
+        expected = _ZIP
+    if not head.startswith(expected):
         raise InputError(
             f"Data: expected a {path.name.removeprefix('data')} archive, "
             "got a file that is none inside"
@@ -54,6 +60,7 @@ def _check_safetensors(path: Path) -> None:
     """
     size = path.stat().st_size
     with path.open("rb") as file:
+        # a file that is too short gives a length that no file has
         length = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))[0]
         if not 2 <= length <= min(size - 8, _LARGEST_HEADER):
             raise _broken(

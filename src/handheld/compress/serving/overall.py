@@ -46,5 +46,9 @@ class Overall:
             names = list(self._shares)
             done_before = sum(self._shares[name] for name in names[: names.index(stage)])
         share = done_before + min(1.0, done) * self._shares.get(stage, 0.0)
+        # never back: a stage that is not among the shares would begin at 0
         self._reached = max(self._reached, BEFORE + (_AFTER - BEFORE) * share)
-        self._report(self._reached, f"{stage}: {text}" if text else stage)
+        message = stage
+        if text:
+            message = f"{stage}: {text}"
+        self._report(self._reached, message)

@@ -78,6 +78,7 @@ class TextMaker:
         _check(request)
         settings = request.settings
         plan = {**request.plan, "seed": settings.seed}
+        # left out where nothing was said, so that a folder outlives new options
         if settings.texts != TextEpochs():
             plan["texts"] = asdict(settings.texts)
         lesson = TextLesson.of(request.data.train)
@@ -95,7 +96,10 @@ class TextMaker:
         with clock.of("teacher"):
             teacher = self._teacher(space, clock)
         teacher_file = teacher_draft(teacher, request.data)
-        notes = [] if teacher.curve else _notes(request, teacher_file)
+        notes = []
+        # notes are of finished teachers, and this one learned here if it has a curve
+        if not teacher.curve:
+            notes = _notes(request, teacher_file)
         warn(notes)
         members = []
         for name, target in zip(stage_names(request.targets), request.targets, strict=True):
@@ -134,6 +138,7 @@ class TextMaker:
     ) -> TextModel:
         """Let a member learn from the teacher's answers, going on from what is kept of it."""
 
+        # its stages are parts of the one that the clock is in
         def report(stage: str, done: float, text: str) -> None:
             clock.progress(clock.stage, done, f"{stage} {text}".strip())
 
@@ -164,6 +169,7 @@ def _check(request: FamilyRequest) -> None:
         seed=settings.seed,
         threads=settings.threads,
     )
+    # nothing is ignored silently: who sets it expects that it counts
     if settings != of_texts:
         raise InputError(
             "these are texts, which learn by the recipes of `projection`: of [settings] they take "
@@ -181,6 +187,7 @@ def _check(request: FamilyRequest) -> None:
 
 def _typical(texts: Sequence[str]) -> str:
     """Return the text of middle length."""
+    # latency grows with a text: noise, or an empty one, would say nothing of real ones
     return sorted(texts, key=len)[len(texts) // 2]
 
 

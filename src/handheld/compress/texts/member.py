@@ -84,13 +84,16 @@ def member_draft(
     # what rounding costs is told by the same network, not rounded
     in_float = compiled(model.networks, model.reader, texts, model.card, precision="float32")
     judged = _judged(content, data.test)
-    is_table = not isinstance(model.reader, Bits)
+    precision = "int4"
+    # only tables learn on a grid of four bits
+    if isinstance(model.reader, Bits):
+        precision = "int8"
     layers = _layers(model)
     member = Member(
         name=name,
         file=f"{name}.tflite",
         how=_how(model.reader),
-        precision="int4" if is_table else "int8",
+        precision=precision,
         size=len(content),
         macs=sum(layer.macs for layer in layers),
         parameters=sum(_parameters(network) for network in model.networks),
@@ -111,7 +114,9 @@ def member_draft(
 
 def _steps(model: TextModel, in_float: bytes, valid: Dataset) -> tuple[TechniqueStep, ...]:
     """Return what rounding contributed: a table learns on its grid, other layers are rounded."""
-    technique = "int8 weights" if isinstance(model.reader, Bits) else "four bits while learning"
+    technique = "four bits while learning"
+    if isinstance(model.reader, Bits):
+        technique = "int8 weights"
     return (
         TechniqueStep("float32 file", _judged(in_float, valid).accuracy, len(in_float)),
         TechniqueStep(technique, model.valid.accuracy, len(model.content)),

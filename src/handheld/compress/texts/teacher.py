@@ -64,7 +64,7 @@ def network_of(
         InputError: none of that name, or one that does not take (n, 32) numbers of words and give
             (n, classes) logits.
     """
-    network = model if isinstance(model, nn.Module) else _made(model, classes, seed, folder)
+    network = _network(model, classes, seed, folder)
     if hasattr(network, "inputs"):
         raise InputError(
             f"{type(network).__name__} reads texts by an encoder of its own: it can be a trainer "
@@ -75,6 +75,12 @@ def network_of(
     logits = logits_of(network, None, _TEXTS)
     refuse_probabilities(torch.from_numpy(logits))
     return network
+
+
+def _network(model: nn.Module | TeacherSource, classes: int, seed: int, folder: Path) -> nn.Module:
+    if isinstance(model, nn.Module):
+        return model
+    return _made(model, classes, seed, folder)
 
 
 def require_learning(network: nn.Module) -> None:
@@ -88,6 +94,7 @@ def require_learning(network: nn.Module) -> None:
 
 def _made(source: TeacherSource, classes: int, seed: int, folder: Path) -> nn.Module:
     if ":" in source.network:
+        # both names, as people's own factories and torchvision's have it
         arguments = {"classes": classes, "num_classes": classes}
         network = factory_network(source.network, folder, arguments, seed)
     elif source.network in TRAINERS:

@@ -81,13 +81,16 @@ def rows_in(size: int, buckets: int, classes: int, ngrams: int | None = None) ->
     """
     layers = HIDDEN * (WIDTH + _BYTES_A_NEURON) + classes * (HIDDEN + _BYTES_A_NEURON)
     room = size - GRAPH_BYTES - layers
-    # Of fewer n-grams the set of buckets is shorter, and more rows fit.
-    most_ngrams = buckets if ngrams is None else ngrams
+    most_ngrams = buckets
+    if ngrams is not None:
+        # Of fewer n-grams the set of buckets is shorter, and more rows fit.
+        most_ngrams = ngrams
 
     def is_too_large(rows: int) -> bool:
         # Two numbers in a byte, and one row more, of zeros.
         table_size = (rows + 1) * WIDTH // 2
-        return table_size + size_of(min(NGRAMS_A_ROW * rows, most_ngrams), buckets) > room
+        picked_ngrams = min(NGRAMS_A_ROW * rows, most_ngrams)
+        return table_size + size_of(picked_ngrams, buckets) > room
 
     # As many rows fit as there are numbers, from 1 on, before the first that is too large.
     return bisect_left(range(1, 2 * room // WIDTH + 1), True, key=is_too_large)
@@ -183,10 +186,7 @@ def trained(
         run: how it is seeded, kept and told.
         rows: that the columns share.
     """
-    # The caller's random numbers go on as if none had been drawn.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(run.seed)
-        network = RowTable(rows, WIDTH, lesson.classes, hidden=HIDDEN, dropout=0.5)
+    network = _fresh(rows, lesson.classes, run.seed)
     bag = bag_of(texts, rows)
     schedule: Schedule = replace(_TEACHER.schedule, epochs=EPOCHS)
     # Watched, since so many epochs memorise where the texts are few.
@@ -212,18 +212,21 @@ def trained(
     return network.eval(), curve
 
 
+def _fresh(rows: int, classes: int, seed: int) -> RowTable:
+    """Return a network that has learned nothing."""
+    # The caller's random numbers go on as if none had been drawn.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return RowTable(rows, WIDTH, classes, hidden=HIDDEN, dropout=0.5)
+
+
 def whole(network: RowTable, reader: Rows) -> HiddenModel:
     """Return a network with a hidden layer as numbers that a file keeps."""
-    assert network.hidden is not None
     table = learned(network.table, reader, network.bits)
     step = float(step_of(network.table, network.bits))
-    gain = network.norm.weight.detach().numpy()
-    shift = network.norm.bias.detach().numpy()
-    weights = network.hidden.weight.detach().numpy()
-    # What the normalisation scales and shifts by is folded into the first layer.
-    first, first_scale = _by_row(weights * gain)
-    first_bias = network.hidden.bias.detach().numpy() + weights @ shift
-    last, last_scale = _by_row(network.last.weight.detach().numpy())
+    weights, first_bias = _unnormalised(network)
+    first, first_scale = _by_row(weights)
+    last, last_scale = _by_row(_numbers(network.last.weight))
     rows = np.concatenate([table.table, np.zeros((1, table.width), np.int8)])
     # The table's numbers are kept over their step, and so is what the normalisation adds to them.
     epsilon = np.array([network.norm.eps / step**2], np.float32)
@@ -231,13 +234,33 @@ def whole(network: RowTable, reader: Rows) -> HiddenModel:
         table=rows,
         first=first,
         first_scale=first_scale,
-        first_bias=np.asarray(first_bias, np.float32),
+        first_bias=first_bias,
         last=last,
         last_scale=last_scale,
-        last_bias=network.last.bias.detach().numpy().copy(),
+        # a copy: the network may go on learning
+        last_bias=_numbers(network.last.bias).copy(),
         least=epsilon,
         bits=network.bits,
     )
+
+
+def _unnormalised(network: RowTable) -> tuple[Floats, Floats]:
+    """Return weights and biases of the first layer, on what is normalised and no more.
+
+    What the normalisation scales and shifts by is folded into them.
+    """
+    assert network.hidden is not None
+    gain = _numbers(network.norm.weight)
+    shift = _numbers(network.norm.bias)
+    weights = _numbers(network.hidden.weight)
+    bias = _numbers(network.hidden.bias) + weights @ shift
+    return weights * gain, np.asarray(bias, np.float32)
+
+
+def _numbers(parameter: torch.Tensor) -> Floats:
+    """Return what a parameter holds, without a copy."""
+    numbers: Floats = parameter.detach().numpy()
+    return numbers
 
 
 def _by_row(weights: Floats) -> tuple[Levels, Floats]:

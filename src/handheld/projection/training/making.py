@@ -15,7 +15,7 @@ from handheld.projection.hashing import Floats
 from handheld.projection.judging import TextData, judge
 from handheld.projection.scope import threshold_of
 from handheld.projection.training.lessons import TextLesson
-from handheld.projection.training.picked import PickedMaker, steady_temperature
+from handheld.projection.training.picked import Made, PickedMaker, steady_temperature
 from handheld.projection.training.plan import FitFigures, TextModel, TextModelPlan
 from handheld.projection.training.recipe import (
     ProjectionRecipe,
@@ -66,7 +66,9 @@ def make_text_model(
     _check_labels(train, valid)
     maker = _Maker(train, valid, plan, answers, state, progress)
     if plan.recipe.reads != "picked":
-        return (maker.with_room() if plan.nearest else maker).network()
+        if plan.nearest:
+            maker = maker.with_room()
+        return maker.network()
     model, taught = maker.picked()
     if not plan.high_effort:
         return model
@@ -141,27 +143,25 @@ class _Maker:
         while True:
             picked = maker.make()
             self.curves.update(picked.curves)
-            training = {**card["training"], "choice": picked.choice}
-            final_card = {**card, "training": training, "text": picked.reader.card()}
-            model = self._finished(picked.content(), final_card, (), picked.reader)
+            model = self._finished_pick(picked, card)
             excess = len(model.content) - self.plan.max_size
             if excess <= 0:
                 return model, maker.taught
             # The measured card was larger than foreseen: once more, with as much less for rows.
             maker.size -= excess
 
+    def _finished_pick(self, picked: Made, card: Mapping[str, Any]) -> TextModel:
+        training = {**card["training"], "choice": picked.choice}
+        final_card = {**card, "training": training, "text": picked.reader.card()}
+        return self._finished(picked.content(), final_card, (), picked.reader)
+
     def network(self) -> TextModel:
         """Return a model of one or several networks."""
         plan = self.plan
         card = self._card()
         reader = self._largest_reader(card)
-        lesson = TextLesson.of(self.train.known, self.train.outside)
-        trainer = self._joint_trainer() if plan.joint else None
-        answers = self.answers
-        if answers is None and plan.trainers and not plan.joint:
-            answers = self._trainers_answers(lesson)
-        # Put in after the trainers: they learn from labels alone.
-        lesson = replace(lesson, answers=answers)
+        lesson = self._answered_lesson()
+        trainer = self._joint_trainer()
         while True:
             networks = self._students(reader, lesson, trainer)
             self.progress("file", 0.0, "")
@@ -176,6 +176,16 @@ class _Maker:
             reader = plan.recipe.smaller(reader, excess)
         self.progress("file", 1.0, f"{len(model.content):,} bytes")
         return model
+
+    def _answered_lesson(self) -> TextLesson:
+        """Return what the networks learn: the texts, and what teachers answer, if there are any."""
+        plan = self.plan
+        lesson = TextLesson.of(self.train.known, self.train.outside)
+        answers = self.answers
+        if answers is None and plan.trainers and not plan.joint:
+            answers = self._trainers_answers(lesson)
+        # Put in after the trainers: they learn from labels alone.
+        return replace(lesson, answers=answers)
 
     def _largest_reader(self, card: Mapping[str, Any]) -> Trained:
         """Return what reads as much as a file of this size can keep."""
@@ -243,12 +253,14 @@ class _Maker:
     ) -> tuple[nn.Module, ...]:
         """Train what is shipped."""
         plan = self.plan
-        recipe = _joint_recipe(plan.recipe) if plan.joint else plan.recipe
+        recipe = plan.recipe
+        if plan.joint:
+            recipe = _joint_recipe(recipe)
         # A state of a training by others' answers is not one of a training without.
         is_alone = lesson.answers is None
         networks: list[nn.Module] = []
         for number, table in enumerate(parts_of(reader)):
-            name = f"model {number + 1}" if number else "model"
+            name = _network_name(number)
             seed = plan.seed + number
             settings = (recipe, table, plan.names, plan.joint, seed, is_alone)
             network, self.curves[name] = train_student(
@@ -261,8 +273,10 @@ class _Maker:
             networks.append(network)
         return tuple(networks)
 
-    def _joint_trainer(self) -> nn.Module:
-        """Return the trainer network that learns along."""
+    def _joint_trainer(self) -> nn.Module | None:
+        """Return the trainer network that learns along, if one does."""
+        if not self.plan.joint:
+            return None
         trainer = self.plan.trainers[0]
         if isinstance(trainer, str):
             return build(trainer, self.classes, self.plan.seed)
@@ -300,6 +314,13 @@ class _Maker:
             "accuracy": {"valid": round(accuracy, 4), "examples": examples},
             "threshold": round(threshold, 4),
         }
+
+
+def _network_name(number: int) -> str:
+    """Return what the training of a network is called; that of the first, mostly the only one."""
+    if not number:
+        return "model"
+    return f"model {number + 1}"
 
 
 def _joint_recipe(recipe: ProjectionRecipe) -> ProjectionRecipe:

@@ -161,13 +161,19 @@ class PickedMaker:
         """Return the file that knows the validation texts best."""
         if self.is_many:
             return self._best([self._deep()])
-        trials = self._tuned(PRIORS if self.classes <= BAYES_CLASSES else PRIORS[:1])
+        trials = self._tuned(self._prior_names())
         priors = [self._prior(trial) for trial in trials]
         teacher = self._teacher(priors)
         candidates = [self._linear(teacher, priors, form) for form in self._forms()]
         best = self._best(candidates)
         names = [f"{trial.prior} prior, C {trial.inverse_alpha:g}" for trial in trials]
         return replace(best, choice=f"linear, {' and '.join(names)}, {best.choice}")
+
+    def _prior_names(self) -> Sequence[str]:
+        """Return the priors that are tried: with very many labels the uniform one alone."""
+        if self.classes > BAYES_CLASSES:
+            return PRIORS[:1]
+        return PRIORS
 
     def _forms(self) -> list[picking.RowForm]:
         """Return the forms that leave room for enough rows."""
@@ -203,10 +209,14 @@ class PickedMaker:
     def matrix(self) -> TextMatrix:
         """The training texts, and those out of scope behind them."""
         everything = TextMatrix.of(self.lesson.texts, self.ngrams)
-        min_texts = 2 if len(self.labels) >= _FREQUENT_TEXTS else 1
+        min_texts = 1
+        texts = "any"
+        # of few texts each n-gram counts: hardly any would be in two
+        if len(self.labels) >= _FREQUENT_TEXTS:
+            min_texts = 2
+            texts = "two"
         frequent = np.flatnonzero(everything.document_frequency() >= min_texts)
         if not len(frequent):
-            texts = "any" if min_texts == 1 else "two"
             raise InputError(
                 f"no words or letters are in {texts} of the {len(everything)} texts: "
                 "there is nothing to learn from"
@@ -251,8 +261,10 @@ class PickedMaker:
         return alpha, prior_of(trial.prior, self.lessons)
 
     def _teacher(self, priors: Sequence[Prior]) -> SoftmaxRegression:
-        # Twice as many as in a trial, which went on from the last one: this begins anew.
-        steps = 2 * LARGE_STEPS if self.classes > LARGE_CLASSES else STEPS
+        steps = STEPS
+        if self.classes > LARGE_CLASSES:
+            # Twice as many as in a trial, which went on from the last one: this begins anew.
+            steps = 2 * LARGE_STEPS
         models = [fitted(self.lessons, alpha, prior=scale, steps=steps) for alpha, scale in priors]
         return mean_of(models)
 
@@ -263,10 +275,7 @@ class PickedMaker:
         rows = self._rows_of(form)
         numbers = f"{form.width} numbers of {form.bits} bits"
         self.progress("file", 0.3, f"{rows:,} n-grams at most, {numbers}")
-        # As shares: logits of two teachers have no common scale.
-        answers = softmax(teacher.scores(self.matrix, self.lessons.values))
-        if self.answers is not None:
-            answers = np.asarray((answers + softmax(self.answers)) / 2, np.float32)
+        answers = self._shares(teacher)
         pick = picking.picked(teacher, self.lessons, self.idf, rows, priors, answers)
         texts = pick.lessons.texts
         model = picking.rounded(pick, form)
@@ -275,6 +284,14 @@ class PickedMaker:
             model = picking.refitted(model, texts, logits)
         reader = Picked(self.ngrams, self.matrix.buckets[pick.columns], length_of(texts))
         return Made(model, reader, f"{numbers} a row", {})
+
+    def _shares(self, teacher: SoftmaxRegression) -> Floats:
+        """Return (texts, classes) shares that all teachers give each class, in the mean."""
+        # As shares: logits of two teachers have no common scale.
+        shares = softmax(teacher.scores(self.matrix, self.lessons.values))
+        if self.answers is None:
+            return shares
+        return np.asarray((shares + softmax(self.answers)) / 2, np.float32)
 
     def _deep(self) -> Made:
         """Return a network with a hidden layer, of a regression and two larger networks."""
@@ -343,7 +360,9 @@ class PickedMaker:
         if self.answers is not None:
             # Other teachers know the lesson's texts alone: there the mean goes on by one.
             theirs = _log_shares(self.answers)
-            answers[: len(theirs)] += (theirs - answers[: len(theirs)]) / (len(log_shares) + 1)
+            # a view: what is added to it is added to the answers
+            both = answers[: len(theirs)]
+            both += (theirs - both) / (len(log_shares) + 1)
         return np.asarray(answers, np.float32)
 
     def _run(self, name: str, *settings: object, seed: int) -> FitRun:

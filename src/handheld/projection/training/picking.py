@@ -143,22 +143,31 @@ def picked(
             "ask for a larger one"
         )
     columns = most_important(teacher, lessons, rows)
-    texts = lessons.texts.only(columns)
     picked_idf = idf[columns]
-    targets = (1 - TEACHER_SHARE) * lessons.targets + TEACHER_SHARE * answers
-    smaller = Lessons(
-        texts,
-        texts.weighted(picked_idf),
-        np.asarray(targets, np.float32),
-        lessons.weights,
-    )
+    smaller = _smaller(lessons, columns, picked_idf, answers)
     # From the teacher's numbers, which are near: fewer steps.
     start = SoftmaxRegression(teacher.coefficients[columns], teacher.bias)
     models: list[SoftmaxRegression] = []
     for alpha, prior in priors:
-        picked_prior = None if prior is None else prior[columns]
-        models.append(fitted(smaller, alpha, prior=picked_prior, start=start))
+        if prior is not None:
+            prior = prior[columns]
+        models.append(fitted(smaller, alpha, prior=prior, start=start))
     return Pick(columns, smaller, picked_idf, mean_of(models))
+
+
+def _smaller(lessons: Lessons, columns: Numbers, idf: Floats, answers: Floats) -> Lessons:
+    """Return lessons of some columns, which a teacher's answers are mixed into.
+
+    Args:
+        lessons: of all columns.
+        columns: that are kept.
+        idf: (kept,) weights of these.
+        answers: (texts, classes) shares that the teacher gives each class.
+    """
+    texts = lessons.texts.only(columns)
+    targets = (1 - TEACHER_SHARE) * lessons.targets + TEACHER_SHARE * answers
+    whole_targets = np.asarray(targets, np.float32)
+    return Lessons(texts, texts.weighted(idf), whole_targets, lessons.weights)
 
 
 def most_important(teacher: SoftmaxRegression, lessons: Lessons, count: int) -> Numbers:
@@ -174,6 +183,7 @@ def rounded(pick: Pick, form: RowForm) -> PooledModel:
     # What all classes share changes no answer, and would take a number of each row.
     centred = coefficients - coefficients.mean(axis=1, keepdims=True)
     bias = pick.model.bias - pick.model.bias.mean()
+    # the nearest matrix of that rank (Eckart and Young, 1936): rows on the left, head on the right
     left_vectors, sizes, right = np.linalg.svd(centred, full_matrices=False)
     width = min(form.width, len(sizes))
     table = np.zeros((len(centred) + 1, form.width), np.int8)

@@ -121,6 +121,7 @@ class TextModelPlan:
                 f"class_weight: expected {' or '.join(CLASS_WEIGHTS)}, got {self.class_weight!r}"
             )
         for trainer in self.trainers:
+            # modules are taken as they are: only names can be unknown
             if isinstance(trainer, str) and trainer not in NAMES:
                 raise InputError(
                     f"no trainer {trainer!r}: expected {', '.join(NAMES)}, "
@@ -149,4 +150,6 @@ class TextModelPlan:
 
 
 def _trainer_name(trainer: str | nn.Module) -> str:
-    return trainer if isinstance(trainer, str) else type(trainer).__name__
+    if isinstance(trainer, str):
+        return trainer
+    return type(trainer).__name__

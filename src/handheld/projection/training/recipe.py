@@ -111,11 +111,12 @@ class ProjectionRecipe:
         """
         if self.reads != "rows":
             return Bits(self.features, Signs(max(1, count // _SIGN_BITS), _SIGN_BITS, seed))
-        tables = tuple(
-            Rows(features, count, self._length(features, texts))
-            for features in (self.features, *self.more)
-        )
-        return Parts(tables) if self.more else tables[0]
+        all_features = (self.features, *self.more)
+        tables = [Rows(features, count, self._length(features, texts)) for features in all_features]
+        if self.more:
+            return Parts(tuple(tables))
+        # a table alone: its card says less, which counts in a small file
+        return tables[0]
 
     def network(self, reader: Rows | Bits, classes: int) -> nn.Module:
         """Return a network with fresh weights."""
@@ -129,7 +130,9 @@ class ProjectionRecipe:
                 bits=self.bits,
             )
         # A row has its width beneath the layer; of signs it is a layer of its own.
-        layers = (self.width, self.hidden) if self.hidden else (self.width,)
+        layers: tuple[int, ...] = (self.width,)
+        if self.hidden:
+            layers = (self.width, self.hidden)
         return ProjectionNet(reader.signs.size, classes, layers, dropout=self.dropout)
 
     def largest(
@@ -246,7 +249,9 @@ def parts_of(reader: Trained) -> tuple[Rows | Bits, ...]:
     """Return what each network of a file reads."""
     if isinstance(reader, Picked):
         raise InputError("a file of picked n-grams holds no networks")
-    return reader.tables if isinstance(reader, Parts) else (reader,)
+    if isinstance(reader, Parts):
+        return reader.tables
+    return (reader,)
 
 
 def _resized(reader: Trained, count: int) -> Trained:
@@ -261,7 +266,9 @@ def _resized(reader: Trained, count: int) -> Trained:
 
 def _count(reader: Trained) -> int:
     first = parts_of(reader)[0]
-    return first.rows if isinstance(first, Rows) else first.signs.size
+    if isinstance(first, Rows):
+        return first.rows
+    return first.signs.size
 
 
 def compiled(
@@ -288,7 +295,7 @@ def compiled(
     inputs = torch.from_numpy(reader.of(texts[:_CHECKS]))
     tables = [network for network in networks if isinstance(network, RowTable)]
     if precision is None:
-        precision = _TABLE_PRECISIONS[tables[0].bits] if tables else "int8_weights"
+        precision = _precision_of(tables)
     model = to_tflite(
         _on_device(networks[0], tables, reader),
         inputs[:1],
@@ -299,8 +306,18 @@ def compiled(
     return model.content
 
 
+def _precision_of(tables: Sequence[RowTable]) -> Precision:
+    """Return the precision of a file of these tables, or of a network on signs without any."""
+    if not tables:
+        return "int8_weights"
+    # all tables of a recipe have the same
+    return _TABLE_PRECISIONS[tables[0].bits]
+
+
 def _on_device(network: nn.Module, tables: Sequence[RowTable], reader: Trained) -> nn.Module:
     """Return the module as a device runs it, with a fixed number of rows."""
     if isinstance(reader, Parts):
         return Mean(tables, [table.length for table in reader.tables])
-    return ExportedTable(network) if isinstance(network, RowTable) else network
+    if isinstance(network, RowTable):
+        return ExportedTable(network)
+    return network

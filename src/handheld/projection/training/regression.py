@@ -50,9 +50,10 @@ class TextMatrix:
         """Count the n-grams of texts: all, or those of the ``buckets`` of another matrix."""
         bag = ngrams.of(texts)
         universe = np.uint64(1 << ngrams.bits)
+        text_numbers = np.arange(len(texts), dtype=np.uint64)
+        text_of = text_numbers.repeat(counts_of(bag.offsets))
         # One number for a text and a bucket, so that one sort counts all n-grams.
-        text_numbers = np.arange(len(texts), dtype=np.uint64).repeat(counts_of(bag.offsets))
-        keys, counts = np.unique(text_numbers * universe + bag.hashes, return_counts=True)
+        keys, counts = np.unique(text_of * universe + bag.hashes, return_counts=True)
         bucket = (keys % universe).astype(np.intp)
         text = (keys // universe).astype(np.intp)
         if buckets is None:
@@ -204,6 +205,7 @@ class _Objective:
             gradient,
             bias_gradient,
         )
+        # by the chain rule times the scale, since the coefficients are these numbers times it
         slope = gradient * self.scale / count + np.float32(self.alpha) * unscaled
         penalty = self.alpha / 2 * float(np.square(unscaled).sum())
         slopes = np.concatenate([slope.ravel(), bias_gradient / count])
@@ -261,8 +263,9 @@ def fitted(
         raise MissingDependencyError(
             error.name or "scipy", "train", "training a text classifier"
         ) from error
-    scale = np.ones((1, 1), np.float32) if prior is None else prior
-    objective = _Objective(lessons, alpha, scale, loss_and_gradient)
+    if prior is None:
+        prior = np.ones((1, 1), np.float32)
+    objective = _Objective(lessons, alpha, prior, loss_and_gradient)
     if start is None:
         # From the shares of the classes, which a text without n-grams is answered by.
         start = SoftmaxRegression(np.zeros(objective.shape, np.float32), _log_shares(lessons))

@@ -38,7 +38,9 @@ class RowTable(nn.Module):
         super().__init__()
         self.table = nn.Parameter(torch.randn(rows, width) * 0.1)
         self.norm = nn.LayerNorm(width)
-        self.hidden = nn.Linear(width, hidden) if hidden else None
+        self.hidden: nn.Linear | None = None
+        if hidden:
+            self.hidden = nn.Linear(width, hidden)
         self.last = nn.Linear(hidden or width, classes)
         self.dropout = dropout
         self.bits = bits
@@ -51,7 +53,9 @@ class RowTable(nn.Module):
             numbers: (features,) int64 rows of all texts.
             offsets: (texts + 1,) int64, where each text begins.
         """
-        table = on_grid(self.table, self.bits) if self.on_grid else self.table
+        table: torch.Tensor = self.table
+        if self.on_grid:
+            table = on_grid(table, self.bits)
         weights = None
         if self.training and self.dropout:
             # Weights of 0 leave features out, and the offsets as they are.

@@ -69,7 +69,9 @@ def train_student(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         network = recipe.network(reader, lesson.classes)
-    trainer_inputs = None if trainer is None else inputs_for(trainer, lesson.texts)
+    trainer_inputs: torch.Tensor | None = None
+    if trainer is not None:
+        trainer_inputs = inputs_for(trainer, lesson.texts)
     curve = learn(
         Joint(network, trainer),
         Inputs(inputs_of(reader, lesson.texts), trainer_inputs),
@@ -152,12 +154,11 @@ class _Batches:
         trainer_inputs: Tensors = ()
         if self.inputs.trainer is not None:
             trainer_inputs = (self.inputs.trainer[chosen],)
-        return JointBatch(
-            self.inputs.projection(chosen),
-            trainer_inputs,
-            self.labels[chosen],
-            None if self.answers is None else self.answers[chosen],
-        )
+        answers: torch.Tensor | None = None
+        if self.answers is not None:
+            answers = self.answers[chosen]
+        inputs = self.inputs.projection(chosen)
+        return JointBatch(inputs, trainer_inputs, self.labels[chosen], answers)
 
 
 def inputs_for(trainer: nn.Module, texts: Sequence[str]) -> torch.Tensor:

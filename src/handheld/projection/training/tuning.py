@@ -130,8 +130,10 @@ def _fold(lessons: Lessons, labels: NDArray[np.int64], apart: Numbers) -> Held:
 
 def prior_of(name: str, lessons: Lessons) -> Floats | None:
     """Return the scale of each coefficient by the prior of that name."""
+    if name == "uniform":
+        return None
     # Of the lessons alone: a prior that has seen what is held out would flatter the loss.
-    return None if name == "uniform" else log_count_ratio(lessons.texts, lessons.targets)
+    return log_count_ratio(lessons.texts, lessons.targets)
 
 
 def path(held: Held, prior: str) -> Iterator[tuple[float, Floats]]:
@@ -143,6 +145,7 @@ def path(held: Held, prior: str) -> Iterator[tuple[float, Floats]]:
     count, classes = held.lessons.targets.shape
     inverse_alphas: Sequence[float] = INVERSE_ALPHAS
     steps = STEPS
+    # a step costs as much as there are labels
     if classes > LARGE_CLASSES:
         inverse_alphas = LARGE_INVERSE_ALPHAS
         steps = LARGE_STEPS
@@ -212,10 +215,12 @@ def chosen(trials: Sequence[Trial], sets: Sequence[Held]) -> tuple[Trial, ...]:
     best = {trial.prior: trial for trial in reversed(trials)}
     if len(best) == 1:
         return (best_trial,)
-    mean = np.asarray(np.mean([trial.scores for trial in best.values()], axis=0), np.float32)
+    scores = [trial.scores for trial in best.values()]
+    mean = np.asarray(np.mean(scores, axis=0), np.float32)
     labels, weights = _all_held(sets)
-    is_better = cross_entropy(mean, labels, weights) < best_trial.loss
-    return tuple(best.values()) if is_better else (best_trial,)
+    if cross_entropy(mean, labels, weights) < best_trial.loss:
+        return tuple(best.values())
+    return (best_trial,)
 
 
 def temperature_of(

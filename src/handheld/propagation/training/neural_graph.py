@@ -167,8 +167,9 @@ class GraphStep:
     def __call__(self, number: int) -> float:
         """Return the loss of a step."""
         rng = np.random.default_rng((self.seed, number))
+        labelled = np.flatnonzero(self.labels >= 0)
         # each step draws anew: an epoch over labelled nodes would tell little where these are few
-        chosen = rng.permutation(np.flatnonzero(self.labels >= 0))[: self.batch]
+        chosen = rng.permutation(labelled)[: self.batch]
         one, other = self.edges.draw(self.pairs, rng)
         logits, first, second = self._answers(chosen, one, other)
         labels = torch.from_numpy(self.labels[chosen]).to(logits.device)

@@ -53,20 +53,27 @@ class Axis:
         room: float = 0.08,
     ) -> "Axis":
         """Return an axis that holds all values, with room at both ends (a share of the range)."""
-        known = [value for value in values if math.isfinite(value)]
+        known = list(filter(math.isfinite, values))
         if log:
             known = [value for value in known if value > 0]
         low = min(known, default=1.0)
         high = max(known, default=1.0)
         if log:
-            # By logarithms: the ratio of the largest to the smallest number is none.
-            factor = max(math.exp((math.log(high) - math.log(low)) * room), _MIN_FACTOR)
-            low = max(low / factor, sys.float_info.min)
-            high = min(high * factor, sys.float_info.max)
-            return cls(low, high, start, end, log=True)
+            return cls._around_logs(low, high, start, end, room)
         # Room too where all values are one, or 0.
         gap = max((high - low) * room, abs(high) * 1e-3, 1e-9)
         return cls(low - gap, high + gap, start, end)
+
+    @classmethod
+    def _around_logs(cls, low: float, high: float, start: float, end: float, room: float) -> "Axis":
+        """Return a logarithmic axis with room at both ends."""
+        # By logarithms: the ratio of the largest to the smallest number is none.
+        decades = math.log(high) - math.log(low)
+        factor = max(math.exp(decades * room), _MIN_FACTOR)
+        # within what a float holds: an end of 0 or infinity has no logarithm
+        lowest = max(low / factor, sys.float_info.min)
+        highest = min(high * factor, sys.float_info.max)
+        return cls(lowest, highest, start, end, log=True)
 
     def at(self, value: float) -> float:
         """Return the pixel of a value; values outside of the range go to the nearer end."""

@@ -76,11 +76,8 @@ def draw_bars(
     for value in (0.0, highest):
         elements.append(_LINE.format(columns.left, y.at(value), width - _RIGHT))
         elements.append(_tick(columns.left, y.at(value) + 4, up.write(value)))
-    for number, (bar, value) in enumerate(zip(bars, values, strict=True)):
-        tall = max(1.0, y.start - y.at(value))  # one of 0 is seen, and pointed at, too
-        classes = "amount marked" if bar.is_marked else "amount"
-        x = columns.at(number)
-        elements.append(_BAR.format(classes, x, y.start - tall, columns.width, tall, 1, bar.words))
+    for number, bar in enumerate(bars):
+        elements.append(_bar(bar, columns.at(number), columns.width, y))
     top = _TOP + height + _GAP
     for row in rows:
         elements.append(_tick(columns.left, top + _ROW - 4, row.name))
@@ -91,7 +88,17 @@ def draw_bars(
 
 
 def _length(bar: ChartBar) -> float:
-    return bar.value if math.isfinite(bar.value) else 0.0
+    if not math.isfinite(bar.value):
+        return 0.0
+    return bar.value
+
+
+def _bar(bar: ChartBar, x: float, width: float, y: Axis) -> Markup:
+    tall = max(1.0, y.start - y.at(_length(bar)))  # one of 0 is seen, and pointed at, too
+    classes = "amount"
+    if bar.is_marked:
+        classes = "amount marked"
+    return _BAR.format(classes, x, y.start - tall, width, tall, 1, bar.words)
 
 
 class _Columns(NamedTuple):
@@ -106,7 +113,9 @@ class _Columns(NamedTuple):
     @property
     def width(self) -> float:
         """Of a bar: a pixel less than its step, where there is one to spare."""
-        return self.step - 1 if self.step >= 3 else 0.8 * self.step
+        if self.step < 3:
+            return 0.8 * self.step
+        return self.step - 1
 
 
 def _columns(count: int, width: int, y: Axis, up: AxisWords, rows: Sequence[HeatRow]) -> _Columns:

@@ -73,12 +73,14 @@ def draw_curves(  # noqa: PLR0913  # options by keyword, each by itself
     points = list(filter(_has_place, chain.from_iterable(thinned.values())))
     if not points:
         return Markup("")
-    steps = [step for step, _ in points]
-    y = _value_axis([loss for _, loss in points], height, zero=zero)
+    steps, losses = zip(*points, strict=True)
+    y = _value_axis(losses, height, zero=zero)
     # The axis up first: its numbers say where the one across begins.
     upward = Scale(y, tick_text(up.write), up.title, 6)
     x = Axis(min(*steps, 0), max(steps) or 1, left_margin(upward), width - _RIGHT)
-    elements = [grid(Scale(x, tick_text(across.write), across.title, width // 85), upward)]
+    # a tick for each 85 pixels, so that their numbers stay apart
+    sideways = Scale(x, tick_text(across.write), across.title, width // 85)
+    elements = [grid(sideways, upward)]
     for number, (name, curve) in enumerate(thinned.items()):
         elements.append(_line(number, name, curve, x, y))
     elements += _marks(marks or {}, x, y)
@@ -115,7 +117,9 @@ def _line(number: int, name: str, curve: Curve, x: Axis, y: Axis) -> Markup:
     path = ""
     for has_place, points in groupby(curve, _has_place):
         if has_place:
-            path += "M" + "L".join(f"{x.at(step):.1f} {y.at(loss):.1f}" for step, loss in points)
+            # anew behind a gap: a line across it would show values that there are none of
+            pixels = [f"{x.at(step):.1f} {y.at(loss):.1f}" for step, loss in points]
+            path += "M" + "L".join(pixels)
     colour = number % COLOURS
     dash = number // COLOURS % 3  # curves of one colour differ in their dashes
     return _CURVE.format(colour, dash, path, name)

@@ -43,7 +43,7 @@ def heat_cells(confusion: Confusion) -> list[list[HeatCell]]:
 
     Right answers are coloured by their share of the row, wrong ones by theirs over the worst share.
     """
-    shares = [[count / max(1, sum(row)) for count in row] for row in confusion]
+    shares = list(map(_row_shares, confusion))
     # Over the worst: else the mistakes of a good network would all be white.
     worst = max(_wrong_shares(shares), default=0.0) or 1.0
     rows = []
@@ -56,6 +56,12 @@ def heat_cells(confusion: Confusion) -> list[list[HeatCell]]:
                 cells.append(HeatCell(count, share, "wrong", _level(share / worst)))
         rows.append(cells)
     return rows
+
+
+def _row_shares(counts: Sequence[int]) -> list[float]:
+    # of a class without examples all are 0
+    total = max(1, sum(counts))
+    return [count / total for count in counts]
 
 
 def _wrong_shares(shares: Sequence[Sequence[float]]) -> Iterator[float]:
@@ -91,13 +97,15 @@ def colours(theme: str) -> dict[str, tuple[RGB, RGB]]:
 
 
 def _mixed(paper: RGB, full: RGB, share: float) -> RGB:
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(paper, full, strict=True))
+    channels = [round(a + (b - a) * share) for a, b in zip(paper, full, strict=True)]
+    red, green, blue = channels
     return red, green, blue
 
 
 def contrast(one: RGB, other: RGB) -> float:
     """Return the contrast ratio of two colours, 1 to 21 (WCAG 2.2)."""
     low, high = sorted((_luminance(one), _luminance(other)))
+    # 0.05 is what a screen reflects of the light around it, by WCAG
     return (high + 0.05) / (low + 0.05)
 
 
@@ -123,6 +131,7 @@ def _readable(back: RGB) -> RGB:
 def _luminance(colour: RGB) -> float:
     """Return the relative luminance of a colour of sRGB, as WCAG 2.2 defines it."""
     red, green, blue = map(_linear, colour)
+    # how bright each of the primaries of sRGB is beside white
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 

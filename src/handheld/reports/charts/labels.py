@@ -79,8 +79,7 @@ def place_labels(
         taken: what else no text should cover.
         lines: what a text may cover if it must.
     """
-    points_covered = [Box(x - _POINT, y - _POINT, x + _POINT, y + _POINT) for x, y in points]
-    room = _Room([*taken, *points_covered], lines, bounds)
+    room = _Room([*taken, *map(_covered, points)], lines, bounds)
     labels: dict[int, PlacedLabel] = {}
     # From left to right, so that the same points always give the same picture.
     for index in sorted(range(len(points)), key=lambda index: points[index]):
@@ -88,6 +87,12 @@ def place_labels(
         labels[index] = best
         room.covered.append(best.box)
     return [labels[index] for index in range(len(points))]
+
+
+def _covered(point: tuple[float, float]) -> Box:
+    """Return the box that a point covers."""
+    x, y = point
+    return Box(x - _POINT, y - _POINT, x + _POINT, y + _POINT)
 
 
 class _Option(NamedTuple):
@@ -128,8 +133,10 @@ def _label(
     point: tuple[float, float], text: str, direction: tuple[int, int], distance: float
 ) -> PlacedLabel:
     right, down = direction
-    # Above and below a point a text may begin nearer to it.
-    aside = 5 + 0.6 * distance if down else 9 + distance
+    aside = 9 + distance
+    if down:
+        # Above and below a point a text may begin nearer to it.
+        aside = 5 + 0.6 * distance
     x = point[0] + right * aside
     y = point[1] + down * (13 + distance)
     width = LETTER * len(text)

@@ -51,10 +51,14 @@ def arrange(marks: Iterable[tuple[float, str, bool]]) -> list[Ceiling]:
 def draw_ceiling(ceiling: Ceiling, y: Axis) -> Markup:
     """Draw a line up to its row above the picture, with its text."""
     top = y.end - 4 - ROW * ceiling.row
+    note = ""
+    if not ceiling.met:
+        # in words too, for who cannot tell the colours apart
+        note = ", not met"
     return _CEILING.format(
-        verdict="met" if ceiling.met else "missed",
+        verdict=_verdict(ceiling.met),
         text=ceiling.text,
-        note="" if ceiling.met else ", not met",
+        note=note,
         at=ceiling.at,
         bottom=y.start,
         top=top,
@@ -65,7 +69,7 @@ def draw_ceiling(ceiling: Ceiling, y: Axis) -> Markup:
 def draw_floor(at: float, text: str, box: Box, x: Axis, *, met: bool) -> Markup:
     """Draw a line across the picture, with its text in a box."""
     return _FLOOR.format(
-        verdict="met" if met else "missed",
+        verdict=_verdict(met),
         x0=x.start,
         x1=x.end,
         at=at,
@@ -75,6 +79,13 @@ def draw_floor(at: float, text: str, box: Box, x: Axis, *, met: bool) -> Markup:
     )
 
 
+def _verdict(met: bool) -> str:
+    """Return the class of a limit in the style sheet."""
+    if met:
+        return "met"
+    return "missed"
+
+
 def beside(at: float, text: str, x: Axis, points: Sequence[tuple[float, float]]) -> Box:
     """Return where the text of a line at a height covers no point: as far right as it can be."""
     width = _width(text)
@@ -82,11 +93,15 @@ def beside(at: float, text: str, x: Axis, points: Sequence[tuple[float, float]])
     for shift in _SHIFTS:
         begin = x.end - shift * (x.end - x.start - width) - width
         boxes.append(Box(begin, at - ROW, begin + width, at))
-    obstacles = [
-        Box(px - _HALF_POINT, py - _HALF_POINT, px + _HALF_POINT, py + _HALF_POINT)
-        for px, py in points
-    ]
+    obstacles = list(map(_around, points))
+    # of equal ones the first, which is furthest right
     return min(boxes, key=lambda box: sum(map(box.overlap, obstacles)))
+
+
+def _around(point: tuple[float, float]) -> Box:
+    """Return the box around a point that a text must not cover."""
+    x, y = point
+    return Box(x - _HALF_POINT, y - _HALF_POINT, x + _HALF_POINT, y + _HALF_POINT)
 
 
 def _width(text: str) -> float:

@@ -107,25 +107,24 @@ def draw_scatter(  # noqa: PLR0913  # options by keyword, each by itself
     """
     points = list(filter(_has_place, points))
     plot = _Plot.of(points, width, height, across, list(filter(_is_asked, ceilings)), floors)
-    texts = [f"asked: {percent(floor.value, 1)}" for floor in floors]
-    boxes = []
-    for floor, text in zip(floors, texts, strict=True):
-        boxes.append(beside(plot.y.at(floor.value), text, plot.x, plot.pixels))
-    candidates = [(point.cost, point.share) for point in points if point.mark != "reference"]
-    best = [plot.at(cost, share) for cost, share in front(candidates)]
+    placed_floors = [_PlacedFloor.of(floor, plot) for floor in floors]
+    best = plot.front(points)
     names = [shorten(point.name, round(width / _NAME_LETTERS)) for point in points]
     lines = [*plot.lines(floors), *map(plot.bar, points), *_along(best)]
+    boxes = [floor.box for floor in placed_floors]
     labels = place_labels(plot.pixels, names, plot.bounds, taken=boxes, lines=lines)
+    # a tick for each 70 pixels, so that their numbers stay apart
     cost_scale = Scale(plot.x, tick_text(across.write), across.title, width // 70)
-    elements = [grid(cost_scale, Scale(plot.y, _tick(plot.y), up, 7))]
+    share_scale = Scale(plot.y, _tick(plot.y), up, 7)
+    elements = [grid(cost_scale, share_scale)]
     elements += [draw_ceiling(ceiling, plot.y) for ceiling in plot.ceilings]
-    for floor, text, box in zip(floors, texts, boxes, strict=True):
-        elements.append(draw_floor(plot.y.at(floor.value), text, box, plot.x, met=floor.met))
+    elements += [floor.draw(plot.x) for floor in placed_floors]
     # Points after the line, and names last: what comes later covers what was drawn before.
     elements.append(_steps(best))
     elements += map(plot.mark, points)
     elements += map(_name, plot.pixels, labels)
-    return svg(title, "; ".join(point.words for point in points), width, height, elements)
+    described = "; ".join(point.words for point in points)
+    return svg(title, described, width, height, elements)
 
 
 def _has_place(point: ScatterPoint) -> bool:
@@ -155,20 +154,18 @@ class _Plot:
         ceilings: Sequence[ChartLimit],
         floors: Sequence[ChartLimit],
     ) -> "_Plot":
+        # limits too: a chart shows what was asked, however far it is from what was made
         costs = [point.cost for point in points]
-        costs += [limit.value for limit in ceilings]
-        shares = [limit.value for limit in floors]
-        for point in points:
-            shares.append(point.share)
-            if point.second is not None:
-                shares.append(point.second)
+        costs += _values(ceilings)
         x = Axis.around(costs, _LEFT, width - _RIGHT, log=True)
         marks = [(x.at(limit.value), across.write(limit.value), limit.met) for limit in ceilings]
         arranged = arrange(marks)
         # Texts of limits stand above the chart, and push it down.
         rows = 1 + max((ceiling.row for ceiling in arranged), default=-1)
+        shares = [*_values(floors), *_shares(points)]
         y = Axis.around(shares, height - _BOTTOM, _TOP + ROW * rows)
-        return cls(x, y, arranged, [(x.at(point.cost), y.at(point.share)) for point in points])
+        pixels = [(x.at(point.cost), y.at(point.share)) for point in points]
+        return cls(x, y, arranged, pixels)
 
     @property
     def bounds(self) -> Box:
@@ -177,20 +174,30 @@ class _Plot:
     def at(self, cost: float, share: float) -> tuple[float, float]:
         return self.x.at(cost), self.y.at(share)
 
+    def front(self, points: Sequence[ScatterPoint]) -> list[tuple[float, float]]:
+        """Return the pixels of the points that no other beats, cheapest first."""
+        candidates = [(point.cost, point.share) for point in points if point.mark != "reference"]
+        return [self.at(cost, share) for cost, share in front(candidates)]
+
     def lines(self, floors: Sequence[ChartLimit]) -> list[Box]:
         """Return thin boxes along the limits."""
         pixels = [ceiling.at for ceiling in self.ceilings]
-        heights = [self.y.at(floor.value) for floor in floors]
-        return [
-            *(Box(x - 0.5, self.y.end, x + 0.5, self.y.start) for x in pixels),
-            *(Box(self.x.start, y - 0.5, self.x.end, y + 0.5) for y in heights),
-        ]
+        heights = map(self.y.at, _values(floors))
+        return [*map(self._upright, pixels), *map(self._level, heights)]
+
+    def _upright(self, x: float) -> Box:
+        return Box(x - 0.5, self.y.end, x + 0.5, self.y.start)
+
+    def _level(self, y: float) -> Box:
+        return Box(self.x.start, y - 0.5, self.x.end, y + 0.5)
 
     def bar(self, point: ScatterPoint) -> Box:
         """Return a thin box along the bar of a point's spread."""
         high = self.y.at(point.share)
         half = point.spread / 2
-        return Box(self.x.at(point.cost - half), high - 1, self.x.at(point.cost + half), high + 1)
+        begin = self.x.at(point.cost - half)
+        end = self.x.at(point.cost + half)
+        return Box(begin, high - 1, end, high + 1)
 
     def mark(self, point: ScatterPoint) -> Markup:
         """Draw a point."""
@@ -213,6 +220,39 @@ class _Plot:
         )
 
 
+@dataclass(frozen=True)
+class _PlacedFloor:
+    """A share that was asked at least: its height, and its text with the box that it is in."""
+
+    at: float
+    text: str
+    box: Box
+    met: bool
+
+    @classmethod
+    def of(cls, floor: ChartLimit, plot: _Plot) -> "_PlacedFloor":
+        at = plot.y.at(floor.value)
+        text = f"asked: {percent(floor.value, 1)}"
+        return cls(at, text, beside(at, text, plot.x, plot.pixels), floor.met)
+
+    def draw(self, x: Axis) -> Markup:
+        return draw_floor(self.at, self.text, self.box, x, met=self.met)
+
+
+def _values(limits: Sequence[ChartLimit]) -> list[float]:
+    return [limit.value for limit in limits]
+
+
+def _shares(points: Sequence[ScatterPoint]) -> list[float]:
+    """Return all shares of points, the first and the second."""
+    shares = []
+    for point in points:
+        shares.append(point.share)
+        if point.second is not None:
+            shares.append(point.second)
+    return shares
+
+
 def _tick(axis: Axis) -> Callable[[float], str]:
     """Return how to write shares, with as many digits as tell ticks apart."""
     reach = axis.high - axis.low
@@ -232,13 +272,19 @@ def _steps(best: Sequence[tuple[float, float]]) -> Markup:
 
 def _along(best: Sequence[tuple[float, float]]) -> list[Box]:
     """Return thin boxes along what :func:`_steps` draws."""
-    level = [Box(x0, y0 - 1, x1, y0 + 1) for (x0, y0), (x1, _) in pairwise(best)]
-    return level + [Box(x1 - 1, y1, x1 + 1, y0) for (_, y0), (x1, y1) in pairwise(best)]
+    boxes = []
+    for (x0, y0), (x1, y1) in pairwise(best):
+        boxes.append(Box(x0, y0 - 1, x1, y0 + 1))
+        boxes.append(Box(x1 - 1, y1, x1 + 1, y0))
+    return boxes
 
 
 def _name(point: tuple[float, float], label: PlacedLabel) -> Markup:
     """Write a name, and draw a line to its point where that is far."""
+    name = _NAME.format(label.x, label.y, label.anchor, label.text)
+    if not label.far:
+        return name
+    # to the nearest point of the name's box
     x = min(max(point[0], label.box.left), label.box.right)
     y = min(max(point[1], label.box.top), label.box.bottom)
-    line = _LEADER.format(*point, x, y) if label.far else Markup("")
-    return line + _NAME.format(label.x, label.y, label.anchor, label.text)
+    return _LEADER.format(*point, x, y) + name

@@ -40,7 +40,9 @@ class StageClock:
         self.progress = progress
         self.clock = clock
         self.kept = kept
-        self.seconds: dict[str, float] = _read(kept) if kept else {}
+        self.seconds: dict[str, float] = {}
+        if kept:
+            self.seconds = _read(kept)
         self.stage = ""
         self.detail = ""
         # The share of the stage that steps are counted in.
@@ -105,12 +107,14 @@ class StageClock:
 def _read(path: Path) -> dict[str, float]:
     """Return the seconds of earlier starts.
 
-    None if the file is not there, or is damaged: nothing depends on them.
+    There are none if the file is not there, or is damaged: nothing depends on them.
     """
     try:
         entries = json.loads(path.read_text("utf-8")).items()
         seconds = {str(stage): float(spent) for stage, spent in entries}
     except (OSError, ValueError, AttributeError, TypeError, ArithmeticError, RecursionError):
         return {}
-    are_times = all(0 <= spent < math.inf for spent in seconds.values())
-    return seconds if are_times else {}
+    # also what float() takes and no clock gives, such as "nan"
+    if not all(0 <= spent < math.inf for spent in seconds.values()):
+        return {}
+    return seconds

@@ -65,6 +65,7 @@ class RunFolder:
     def clear(self) -> None:
         """Drop the state of a run that is over."""
         for path in self.state.glob("*"):
+            # the lock among them is held while this runs
             if path.name not in _LASTING and path.is_file():
                 path.unlink()
 
@@ -128,6 +129,7 @@ def _names_beside(run: RunFolder) -> Iterator[str]:
 
 
 def _is_visible(name: str) -> bool:
+    # systems put files of their own into folders, such as .DS_Store
     return not name.startswith(".")
 
 
@@ -145,6 +147,7 @@ def _changed(before: str, now: str) -> str:
     new = json.loads(now)
     try:
         old = json.loads(before)
+        # of keys that only one of them has, too: an option may be new
         changed = [key for key in old.keys() | new.keys() if old.get(key) != new.get(key)]
     except (ValueError, AttributeError):
         return "its plan cannot be read"

@@ -75,7 +75,7 @@ def array_digest(array: NDArray[Any]) -> str:
     if array.dtype.hasobject:
         raise InputError(f"expected an array of numbers, got {array.dtype}")
     hasher = hashlib.sha256()
-    rows = array.reshape(1) if array.ndim == 0 else array
+    rows = np.atleast_1d(array)
     step = max(1, _CHUNK // max(1, rows[:1].nbytes))
     for start in range(0, len(rows), step):
         chunk = np.ascontiguousarray(rows[start : start + step])
@@ -108,10 +108,12 @@ def _entry_differences(before: dict[str, Any], now: dict[str, Any], location: st
         inner = f"{location}.{key}".lstrip(".")
         if key == ABOUT and _near(before.get(key), now.get(key)):
             continue
-        if key in before and key in now:
-            yield from differences(before[key], now[key], inner)
+        if key not in before:
+            yield f"{inner} is there now"
+        elif key not in now:
+            yield f"{inner} is there no more"
         else:
-            yield f"{inner} is there {'now' if key in now else 'no more'}"
+            yield from differences(before[key], now[key], inner)
 
 
 def name_of(value: Any) -> str:
@@ -139,8 +141,10 @@ def _plain(value: Any) -> tuple[bool, Plain]:
 def _number(value: float) -> int | float | str:
     if not math.isfinite(value):
         return repr(value)  # JSON has no number for infinity
-    # 1 and 1.0 are one rate, whichever of them a configuration says.
-    return int(value) if value.is_integer() else value
+    if value.is_integer():
+        # 1 and 1.0 are one rate, whichever of them a configuration says.
+        return int(value)
+    return value
 
 
 def _instance(value: Any, location: str) -> Plain:
@@ -201,8 +205,11 @@ def _code(code: CodeType) -> tuple[Any, ...]:
 
 
 def _constant(value: Any) -> Any:
-    """Return a constant of a function as what stays the same: the repr of code has an address."""
-    return _code(value) if isinstance(value, CodeType) else repr(value)
+    """Return a constant of a function as what stays the same from one process to the next."""
+    if isinstance(value, CodeType):
+        # of a function within: its repr has an address
+        return _code(value)
+    return repr(value)
 
 
 def _near(before: Plain, now: Plain) -> bool:
@@ -211,10 +218,15 @@ def _near(before: Plain, now: Plain) -> bool:
         return before == now
     old = np.array(before, float)
     new = np.array(now, float)
+    # of all numbers together: one that is nearly 0 has no relative precision of its own
     scale = max(1e-6, float(np.abs(old).max(initial=0)))
     return bool(np.allclose(old, new, rtol=_TOLERANCE, atol=_TOLERANCE * scale, equal_nan=True))
 
 
 def _short(value: Plain) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 3]}..."
+    text = repr(value)
+    if isinstance(value, str):
+        text = value
+    if len(text) <= _MAX_SHOWN:
+        return text
+    return f"{text[: _MAX_SHOWN - 3]}..."

@@ -30,6 +30,7 @@ def provenance(*distributions: str) -> dict[str, Any]:
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {
+            # some systems do not say which processor it is
             "processor": platform.processor() or platform.machine(),
             "cores": os.cpu_count(),
             "system": platform.system(),

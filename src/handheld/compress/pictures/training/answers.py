@@ -47,7 +47,10 @@ class TeacherAnswers:
         self.batches = batches
         self.kept = np.empty((batches.views, count, classes), np.float16)
         for view in range(batches.views):
-            file = save / f"answers_{view}.npy" if save else None
+            file = None
+            # a file for each view: a run that is stopped has those that were asked
+            if save:
+                file = save / f"answers_{view}.npy"
             if file is not None and _read(file, self.kept[view]):
                 continue
             for start in range(0, count, _CHUNK):
@@ -69,6 +72,7 @@ def _read(file: Path, out: NDArray[np.float16]) -> bool:
     try:
         with file.open("rb") as content:
             kept = np.lib.format.read_array(content, allow_pickle=False)
+    # MemoryError too: a damaged head may ask for any size
     except (OSError, ValueError, EOFError, MemoryError):
         return False
     if kept.shape != out.shape or kept.dtype != out.dtype or not np.isfinite(kept).all():
@@ -81,6 +85,7 @@ def ask(network: Network, inputs: torch.Tensor) -> NDArray[np.float32]:
     """Return a network's logits without gradients, as an array; inputs go to where its
     weights are.
     """
+    # a teacher's file moves inputs by itself
     if isinstance(network, nn.Module):
         inputs = inputs.to(device_of(network))
     with torch.inference_mode(), autocast(inputs.device):

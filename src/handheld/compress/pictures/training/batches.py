@@ -109,7 +109,10 @@ class PictureBatches:
 
     def view_of(self, step: int) -> int:
         """Number of the variation that the pictures of a step have; -1 if each is new."""
-        return (step // self.per_epoch) % self.views if self.views else -1
+        if not self.views:
+            return -1
+        # each epoch has the next one, so that all take part alike
+        return (step // self.per_epoch) % self.views
 
     def view(self, rows: NDArray[np.int64], step: int, view: int) -> torch.Tensor:
         """Return some pictures in one variation.
@@ -195,11 +198,13 @@ def _window(
     if side == 1:
         return np.zeros((len(offset), 1), np.int64)
     scale = (augmentation.zoom + (1 - augmentation.zoom) * zoom)[:, None]
+    # what is enlarged may lie anywhere in the picture
     reach = augmentation.shift + side * (1 - scale) / 2
     middle = (side - 1) / 2
     centre = middle + reach * (2 * offset[:, None] - 1)
     positions = np.rint(centre + scale * (np.arange(side) - middle)).astype(np.int64)
     last = side - 1
+    # there and back again: a place behind the border is read as far inside of it
     return np.asarray(last - np.abs(last - np.abs(positions) % (2 * last)))
 
 

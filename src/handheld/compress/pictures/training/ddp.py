@@ -106,7 +106,9 @@ def fit_on(
     _check(processes, step.batches.size)
     home = next(step.together.parameters()).device
     with TemporaryDirectory(prefix="handheld-") as temporary:
+        # a file in any case: it is how the weights come back
         kept = run.save or Path(temporary) / "state.pt"
+        # each process takes it to its own device
         step.together.cpu()
         work = ProcessWork(
             pickle.dumps(step),
@@ -160,11 +162,13 @@ def _pass_on(receiver: Connection, report: Report) -> None:
         while receiver.poll():
             report(*receiver.recv())
     except EOFError:
+        # all senders are closed: the processes have ended, and are asked how
         pass
 
 
 def _explained(error: Exception, work: ProcessWork) -> HandheldError:
     failure = work.folder / _FAILURE
+    # an error of ours, which says more than how the process ended
     if failure.exists():
         return Failure(*json.loads(failure.read_text("utf-8"))).error()
     last = str(error).strip().splitlines()[-1]

@@ -35,6 +35,7 @@ class FeatureDistance(nn.Module):
             logits = self.student(inputs)
         with torch.no_grad(), watched(self._teacher[0]) as teacher:
             self._teacher[0](inputs)
+        # of length 1, so that the distance does not depend on how large a teacher's numbers are
         mapped = functional.normalize(self.adapter(student[0]).float(), dim=1)
         expected = functional.normalize(teacher[0].float(), dim=1)
         return logits, (mapped - expected).square().sum(dim=1).mean()

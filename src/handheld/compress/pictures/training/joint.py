@@ -147,14 +147,20 @@ class JointStep:
         """
         together = self.together
         batch = self.batches.at(step)
-        answers = None if self.answerer is None else self.answerer(batch.inputs)
+        answers = None
+        if self.answerer is not None:
+            answers = self.answerer(batch.inputs)
+        # a large network that is fixed needs no graph for gradients
         with torch.set_grad_enabled(together.trains_large):
             with autocast(batch.inputs.device):
                 logits = together.large(batch.inputs).float()
             loss = student_loss(logits, batch.labels, answers, self.how)
         if together.trains_large:
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        soft = logits.detach() if answers is None else answers
+        soft = answers
+        if soft is None:
+            # detached: the large network is not taught to be easy to follow
+            soft = logits.detach()
         # each with a backward pass of its own, into the same gradients: memory holds one graph
         for name in self.who.learners(step):
             member_loss = self._teach(name, batch, soft)
@@ -187,7 +193,9 @@ def _weight(member: nn.Module, share: float) -> float:
     """What a member's loss counts: in shared weights, an example as much as one of the large
     network's, which are more.
     """
-    return share if isinstance(member, Nested) else 1.0
+    if isinstance(member, Nested):
+        return share
+    return 1.0
 
 
 def alone_step(
@@ -212,11 +220,13 @@ def recalibrate(network: nn.Module, batches: PictureBatches, steps: Sequence[int
     for layer in norms:
         layer.reset_running_stats()
         layer.momentum = None
+    # in training mode alone statistics are measured; without gradients nothing else changes
     network.train()
     with torch.inference_mode():
         for step in steps:
             network(batches.at(step).inputs)
     network.eval()
+    # as it was, since the network may learn on
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
 
@@ -233,6 +243,7 @@ def time_ratio(
             first turn.
         clock: seconds.
     """
+    # copies, whose gradients and statistics nobody misses
     joint = replace(step, together=deepcopy(step.together))
     alone = deepcopy(step.together.large)
     times: list[tuple[float, float]] = []

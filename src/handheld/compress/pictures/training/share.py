@@ -24,5 +24,6 @@ class Share:
     def at(self, step: int) -> Batch:
         """Return this process's part of the batch of a step."""
         batch = self.batches.at(step)
+        # every n-th: the first rows of all shares, from which members learn, are those of the batch
         rows = slice(self.rank, self.size * self.processes, self.processes)
         return Batch(batch.inputs[rows], batch.labels[rows], batch.places[rows])

@@ -90,7 +90,9 @@ def follow(
     """
     # torch's stubs lack the argument.
     network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    features = _features(network, lesson, run.seed) if lesson.teaches_features else None
+    features: FeatureDistance | None = None
+    if lesson.teaches_features:
+        features = _features(network, lesson, run.seed)
 
     def step(number: int) -> float:
         batch = lesson.batches.at(number)
@@ -100,13 +102,16 @@ def follow(
                 distance = torch.zeros((), device=logits.device)
             else:
                 logits, distance = features(batch.inputs)
-        answers = None if lesson.answers is None else lesson.answers.to(batch, number)
+        answers = None
+        if lesson.answers is not None:
+            answers = lesson.answers.to(batch, number)
         loss = student_loss(logits.float(), batch.labels, answers, lesson.distillation)
         loss = loss + lesson.distillation.features * distance
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return float(loss.detach())
 
     curve = fit(
+        # with its adapter, which learns along and is kept with the state
         features or network,
         step,
         schedule,

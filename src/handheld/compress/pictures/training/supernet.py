@@ -57,6 +57,7 @@ class Nested(nn.Module):
             for name, parameter in self.small.named_parameters()
             if id(parameter) not in unshared
         ]
+        # these are never read: slices of the large network's stand in their place
         for name in self._shared:
             self.small.get_parameter(name).requires_grad_(False)
 
@@ -67,6 +68,7 @@ class Nested(nn.Module):
         return logits
 
     def _slices(self) -> dict[str, torch.Tensor]:
+        # in each call: a step of the large network changes its weights
         large = dict(self._large[0].named_parameters())
         return {name: take(large[name], self._taken.get(name, ())) for name in self._shared}
 
@@ -114,6 +116,7 @@ def first_units(channels: Channels, width: float) -> NDArray[np.int64]:
     chosen: set[int] = set()
     for group in channels.free:
         units = group.units.tolist()
+        # the first ones in each member, so that what a narrow one learns a wide one has too
         count = max(_FEWEST, 2 * round(width * len(units) / 2))
         free.update(units)
         chosen.update(units[:count])
