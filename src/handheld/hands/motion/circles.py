@@ -22,10 +22,10 @@ _LARGEST = 7.0
 # the path is wide for its height or the other way round.
 _ROUGHNESS = 0.25
 _ROUNDNESS = 0.5
+# Angle under which the path goes around its centre: back and forth along an arc turns as much.
+_FULL_ANGLE = math.radians(300)
 # Between its ends, as a share of its diameter.
 _OPENING = 0.6
-# Turns against the circle's sense, as a share of those with it.
-_BACKWARD = 0.15
 # Share of the circle in which the index finger points.
 _SHOWN = 0.6
 
@@ -65,7 +65,7 @@ class CircleDetector(MotionDetector):
             if abs(total) >= _FULL_TURN:
                 # The turn at a point is between the steps to it and from it.
                 moments = self._path[first:]
-                if _is_circle(points[first:], turns[first:]) and _is_drawn(moments):
+                if _is_circle(points[first:]) and _is_drawn(moments):
                     # With y downwards a turn to the right, which is clockwise, is positive.
                     name = "circle clockwise" if total > 0 else "circle counterclockwise"
                     return MotionSpan(name, moments[0], moments[-1])
@@ -80,35 +80,39 @@ def _turns(points: Point) -> Point:
     """Return by how much a path (n, 2) turns at each point but its ends, (n - 2,) radians."""
     steps = np.diff(points, axis=0)
     headings = np.arctan2(steps[:, 1], steps[:, 0]) if len(steps) else np.zeros(0)
-    turns = np.diff(headings)
-    wrapped: Point = (turns + math.pi) % (2 * math.pi) - math.pi
+    return _wrapped(np.diff(headings))
+
+
+def _wrapped(angles: Point) -> Point:
+    """Return angles in [-pi, pi)."""
+    wrapped: Point = (angles + math.pi) % (2 * math.pi) - math.pi
     return wrapped
 
 
-def _is_circle(points: Point, turns: Point) -> bool:
-    """Whether a path (n, 2) is round, closed, and goes one way around."""
-    with_it = max(turns[turns > 0].sum(), -turns[turns < 0].sum())
-    against = min(turns[turns > 0].sum(), -turns[turns < 0].sum())
+def _is_circle(points: Point) -> bool:
+    """Whether a path (n, 2) is round, closed, and goes around its centre."""
     width, height = np.ptp(points, axis=0).tolist()
     across = (width + height) / 2
     if not _SMALLEST <= across <= _LARGEST or min(width, height) < _ROUNDNESS * max(width, height):
         return False
-    opening = float(np.linalg.norm(points[-1] - points[0]))
-    if opening > _OPENING * across or against > _BACKWARD * with_it:
+    if float(np.linalg.norm(points[-1] - points[0])) > _OPENING * across:
         return False
-    return _roughness(points) <= _ROUGHNESS
+    spokes = points - _centre(points)
+    radii = np.linalg.norm(spokes, axis=1)
+    angles = _wrapped(np.diff(np.arctan2(spokes[:, 1], spokes[:, 0])))
+    is_even = radii.std() <= _ROUGHNESS * radii.mean()
+    return bool(is_even and abs(angles.sum()) >= _FULL_ANGLE)
 
 
-def _roughness(points: Point) -> float:
-    """Return how much the radii of a path differ, as a share of their mean.
+def _centre(points: Point) -> Point:
+    """Return the centre (2,) of the circle through a path with the smallest sum of squares.
 
-    Its centre is that of the smallest sum of squares (Kasa's fit, 1976): a path's mean lies to the
-    side on which the finger was slow.
+    Kasa's fit, 1976. A path's mean lies to the side on which the finger was slow.
     """
     rows = np.column_stack([2 * points, np.ones(len(points))])
     solution, *_ = np.linalg.lstsq(rows, (points**2).sum(axis=1), rcond=None)
-    radii = np.linalg.norm(points - solution[:2], axis=1)
-    return float(radii.std() / radii.mean())
+    centre: Point = solution[:2]
+    return centre
 
 
 def _is_drawn(moments: list[Moment]) -> bool:

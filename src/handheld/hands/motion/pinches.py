@@ -4,16 +4,16 @@ from handheld.hands.motion.events import MotionDetector, MotionSpan
 from handheld.hands.motion.moments import Moment
 
 # Palm lengths between the tips: apart above the first, touching below the second. Rendered hands
-# that pinch have 0.24; on photos of the sign for nine, 95 in 100 have less than 0.38, and of open
-# hands 95 in 100 more than 0.66.
+# that pinch have 0.24; on photos of the sign for nine the median is 0.26, and of open hands 95 in
+# 100 have more than 0.66.
 _APART = 0.6
-_TOUCHING = 0.38
+_TOUCHING = 0.34
 # Seconds in which tips close: slower, a hand comes to rest.
 _LONGEST = 0.6
 # Seconds that they touch: a single frame may err.
 _HELD = 0.05
 # The hand's way while its fingers close, palm lengths: further, it does something else.
-_LARGEST_WAY = 1.0
+_LARGEST_WAY = 0.6
 
 
 class PinchDetector(MotionDetector):

@@ -12,7 +12,8 @@ _SHORTEST = 0.06
 _LONGEST = 0.6
 # Swings that make a wave: there and back, twice.
 _SWINGS = 4
-# The largest swing of a wave is at most so many times its smallest.
+# The largest swing of a wave is at most so many times its smallest; the first and the last, which
+# begin and end in the middle, aside.
 _EVENNESS = 3.0
 # Up and down, as a share of from side to side.
 _FLATNESS = 0.7
@@ -84,7 +85,7 @@ class WaveDetector(MotionDetector):
             turns = [*turns, self._furthest]
         self._turns = []
         swings = [abs(_across(begin, end)) for begin, end in zip(turns, turns[1:], strict=False)]
-        if len(swings) < _SWINGS or max(swings) > _EVENNESS * min(swings):
+        if len(swings) < _SWINGS or max(swings[1:-1]) > _EVENNESS * min(swings[1:-1]):
             return None
         within = [
             moment for moment in self._moments if turns[0].t_us <= moment.t_us <= turns[-1].t_us
