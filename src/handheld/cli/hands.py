@@ -24,7 +24,11 @@ app.command("pack")(hands_training.pack)
 MaxHands = Annotated[int, typer.Option(min=1, help="Hands to report at most.")]
 Pack = Annotated[str, typer.Option(help="Model pack: a name, or a folder with pack.toml.")]
 Gestures = Annotated[
-    str, typer.Option(help="Gesture table: signs, american, european, chinese, or a TOML file.")
+    str,
+    typer.Option(
+        help="signs, american, european, chinese, learned, or a file: a table (.toml), gestures of "
+        "teach-gesture (.gestures), a trained classifier (.npz)."
+    ),
 ]
 Mirrored = Annotated[
     bool, typer.Option(help="Pictures are mirror images, as selfie cameras show them.")
@@ -54,6 +58,12 @@ def track(
     every_node: Annotated[
         bool, typer.Option(help="Put what every node of the graph sent into the JSON lines.")
     ] = False,
+    motions: Annotated[
+        bool,
+        typer.Option(
+            "--motions", help="Look for swipes, waves, pinches and circles; they are in the JSON."
+        ),
+    ] = False,
     max_hands: MaxHands = 2,
     pack: Pack = "mediapipe-full",
     gestures: Gestures = "signs",
@@ -75,12 +85,14 @@ def track(
     """
     from handheld.errors import InputError
     from handheld.files import uninterrupted
-    from handheld.hands import HandTracker
+    from handheld.hands import HandTracker, MotionRecogniser
     from handheld.hands.recording import record
     from handheld.media import FrameSource, open_source
 
     if every_node and json is None:
         raise InputError("--every-node adds to the JSON lines: give --json FILE too")
+    if motions and palms_only:
+        raise InputError("--motions needs landmarks: leave out --palms-only")
     output = Output(json=json, quiet=quiet, out=out)
     # Before anything is opened: a video that is written would be empty by then.
     output.reads(*_read_of(source), pack, gestures)
@@ -104,6 +116,7 @@ def track(
                 video=out,
                 jsonl=json,
                 every_node=every_node,
+                motions=MotionRecogniser() if motions else None,
                 fps=frames.fps,
                 keep=False,  # an hour of frames does not fit into memory
                 on_frame=lambda recording, _frame, _hands: advance(recording),
@@ -134,6 +147,9 @@ def _tell_recording(
         f"latency {median:.1f} ms median, {high:.1f} ms p95, "
         f"detector ran {len(recording.detector_frames)} times"
     )
+    for event in recording.motions:
+        begin = event.begin_us / 1e6
+        output.say(f"{event.name}, hand {event.hand_id}, {begin:.2f} to {event.end_us / 1e6:.2f} s")
     for written in files:
         if written is not None and str(written) != STANDARD_OUTPUT:
             output.say(f"wrote {written}")

@@ -8,7 +8,16 @@ and ``gestures``; ``calculators`` are thin shells around it.
 from typing import TYPE_CHECKING, Any
 
 from handheld._extras import lazily
-from handheld.hands.gestures import FingerStates, Gesture, GestureTable, count, finger_states
+from handheld.hands.classifier import GestureClassifier
+from handheld.hands.gestures import (
+    FingerStates,
+    Gesture,
+    GestureRecogniser,
+    GestureTable,
+    count,
+    finger_states,
+)
+from handheld.hands.motion import MOTIONS, MotionEvent, MotionRecogniser
 from handheld.hands.packs import MEDIAPIPE_HANDS, ModelPack, load_pack
 from handheld.hands.pipeline import HandOptions, hand_graph
 from handheld.hands.result import HandResult, Palm, Region
@@ -23,14 +32,19 @@ __all__ = [
     "BONES",
     "FINGERS",
     "MEDIAPIPE_HANDS",
+    "MOTIONS",
     "FingerStates",
     "Gesture",
+    "GestureClassifier",
+    "GestureRecogniser",
     "GestureTable",
     "HandOptions",
     "HandResult",
     "HandTracker",
     "Keypoint",
     "ModelPack",
+    "MotionEvent",
+    "MotionRecogniser",
     "OneEuroFilter",
     "OneEuroOptions",
     "Palm",

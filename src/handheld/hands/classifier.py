@@ -75,7 +75,9 @@ class GestureClassifier(GestureRecogniser):
         try:
             return cls._from_arrays(_read_arrays(source))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise ModelError(f"{source}: cannot be read as a gesture classifier: {error}") from error
+            raise ModelError(
+                f"{source}: cannot be read as a gesture classifier: {error}"
+            ) from error
         except ModelError as error:
             raise ModelError(f"{source}: {error}") from error
 

@@ -339,9 +339,7 @@ class GestureTable(GestureRecogniser):
         # A palm of no length has no angles.
         if hand.landmarks is None or palm_size(hand.landmarks) == 0:
             return None
-        states = finger_states(
-            hand.landmarks, hand.world, size=size, confidence=hand.confidence
-        )
+        states = finger_states(hand.landmarks, hand.world, size=size, confidence=hand.confidence)
         for row in self.rows:
             fits = row.fits(states)
             # What may fit hides the rows after it, which are tried only where it does not.

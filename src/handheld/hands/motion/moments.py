@@ -37,7 +37,7 @@ class Moment:
         straight: fingers that are straight, the thumb aside.
         unseen: fingers that are outside the picture or in doubt.
         is_upright: whether the middle fingertip is above the wrist.
-        scale: the palm's length in pixels.
+        length: of the palm in this frame alone, pixels: it tells hands that come nearer.
     """
 
     t_us: int
@@ -49,7 +49,7 @@ class Moment:
     straight: frozenset[str]
     unseen: frozenset[str]
     is_upright: bool
-    scale: float
+    length: float
 
     @property
     def seconds(self) -> float:
@@ -85,7 +85,8 @@ class MomentMaker:
         self, hand: HandResult, landmarks: Points, t_us: int, size: tuple[int, int] | None
     ) -> Moment:
         """Return what is looked at of a hand in the next frame."""
-        scale = self._scale(landmarks, t_us / 1e6)
+        length = _palm_length(landmarks)
+        scale = self._scale(length, t_us / 1e6)
         pixels = palm_centre(landmarks).astype(np.float64)
         if self._pixels is not None:
             # Added up step by step, each in the palm's length of its own time: of a hand that
@@ -105,18 +106,22 @@ class MomentMaker:
             straight=frozenset(names) - {"thumb"},
             unseen=states.unseen,
             is_upright=bool(around[Keypoint.MIDDLE_TIP, 1] < around[Keypoint.WRIST, 1]),
-            scale=scale,
+            length=length,
         )
 
-    def _scale(self, landmarks: Points, seconds: float) -> float:
+    def _scale(self, length: float, seconds: float) -> float:
         """Return the palm's length over the last second, pixels."""
-        across = landmarks[Keypoint.INDEX_MCP, :2] - landmarks[Keypoint.PINKY_MCP, :2]
-        width = float(np.linalg.norm(across))
-        length = max(palm_size(landmarks), _WIDTH_TO_LENGTH * width, _LEAST_PIXELS)
         self._scales.append((seconds, length))
         while seconds - self._scales[0][0] > _SCALE_SECONDS:
             self._scales.popleft()
         return float(np.median([known for _, known in self._scales]))
+
+
+def _palm_length(landmarks: Points) -> float:
+    """Return the palm's length in a frame, pixels; by its width where it points at the camera."""
+    across = landmarks[Keypoint.INDEX_MCP, :2] - landmarks[Keypoint.PINKY_MCP, :2]
+    width = float(np.linalg.norm(across))
+    return max(palm_size(landmarks), _WIDTH_TO_LENGTH * width, _LEAST_PIXELS)
 
 
 def _gap(points: Points) -> float:

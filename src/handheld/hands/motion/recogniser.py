@@ -112,9 +112,7 @@ class MotionRecogniser:
 
 
 def _events(hand_id: int, spans: list[MotionSpan]) -> list[MotionEvent]:
-    return [
-        MotionEvent(span.name, hand_id, span.begin.t_us, span.end.t_us) for span in spans
-    ]
+    return [MotionEvent(span.name, hand_id, span.begin.t_us, span.end.t_us) for span in spans]
 
 
 def _in_order(events: list[MotionEvent]) -> list[MotionEvent]:

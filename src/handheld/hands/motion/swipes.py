@@ -74,7 +74,7 @@ class _Stroke:
 
     def _is_flat_and_open(self) -> bool:
         """Whether the hand stayed as far from the camera, and was mostly open."""
-        change = self.end.scale / self.begin.scale
+        change = self.end.length / self.begin.length
         is_flat = 1 / _SCALE_CHANGE < change < _SCALE_CHANGE
         # A hand in fast motion is a blur, in which single frames see other fingers.
         open_moments = sum(moment.is_open for moment in self.moments)

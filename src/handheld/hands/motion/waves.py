@@ -1,5 +1,7 @@
 """Waves: an open hand that goes from side to side, and back, and again."""
 
+from itertools import pairwise
+
 from handheld.hands.motion.events import MotionDetector, MotionSpan
 from handheld.hands.motion.moments import Moment
 
@@ -19,6 +21,9 @@ _EVENNESS = 3.0
 _FLATNESS = 0.7
 # Share of a wave in which the hand is open and its fingers are up.
 _SHOWN = 0.6
+# Palm lengths within which a fingertip is still at the end of a swing: before a wave and after it
+# the hand rests there.
+_AT_END = 0.15
 
 
 class WaveDetector(MotionDetector):
@@ -84,15 +89,20 @@ class WaveDetector(MotionDetector):
         if self._furthest is not None and turns and _is_swing(turns[-1], self._furthest):
             turns = [*turns, self._furthest]
         self._turns = []
-        swings = [abs(_across(begin, end)) for begin, end in zip(turns, turns[1:], strict=False)]
+        swings = [abs(_across(begin, end)) for begin, end in pairwise(turns)]
         if len(swings) < _SWINGS or max(swings[1:-1]) > _EVENNESS * min(swings[1:-1]):
             return None
-        within = [
-            moment for moment in self._moments if turns[0].t_us <= moment.t_us <= turns[-1].t_us
-        ]
+        begin = self._between(turns[0], turns[1], near=turns[0])[-1]
+        end = self._between(turns[-2], turns[-1], near=turns[-1])[0]
+        within = [moment for moment in self._moments if begin.t_us <= moment.t_us <= end.t_us]
         if not _looks_like_a_wave(within):
             return None
-        return MotionSpan("wave", turns[0], turns[-1])
+        return MotionSpan("wave", begin, end)
+
+    def _between(self, first: Moment, last: Moment, *, near: Moment) -> list[Moment]:
+        """Return the moments of a swing at which the fingertip is near to one of its ends."""
+        moments = [moment for moment in self._moments if first.t_us <= moment.t_us <= last.t_us]
+        return [moment for moment in moments if abs(_across(near, moment)) <= _AT_END]
 
 
 def _across(begin: Moment, end: Moment) -> float:
