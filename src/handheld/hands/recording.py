@@ -103,8 +103,8 @@ def record(  # noqa: PLR0913  # options by keyword, each by itself
         jsonl: file to write one JSON object per frame to; ``-`` is standard output. There, and in a
             pipe, each line is written as its frame is done.
         every_node: put what every node of the graph sent into the JSON lines.
-        motions: finds motions, which are in the result, and in the JSON line of the frame with which
-            they are over; what the stream's end ends is in a last line of its own.
+        motions: finds motions, which are in the result, and in the JSON line of the frame that ends
+            them; what the stream's end ends is in a last line of its own.
         fps: nominal rate of the annotated video; its frames keep their own times.
         keep: whether the result holds the hands of every frame: about 1 KB each, so not for a
             camera that runs for days.

@@ -27,6 +27,16 @@ class HandShape:
     points: Floats
     turn: float
 
+    def in_palm(self) -> Floats:
+        """Return the points in the palm's own axes, (21, 3): across it, along it, out of it.
+
+        They are the same from whichever side and at whichever angle the hand is seen.
+        """
+        along = _unit(self.points[Keypoint.MIDDLE_MCP] - self.points[Keypoint.WRIST])
+        across = self.points[Keypoint.INDEX_MCP] - self.points[Keypoint.PINKY_MCP]
+        across = _unit(across - (across @ along) * along)
+        return self.points @ np.stack([across, along, np.cross(across, along)]).T
+
 
 def hand_shape(hand: HandResult, *, mirrored: bool = False) -> HandShape | None:
     """Return the shape of a hand, or ``None`` where it has no landmarks or a palm of no length.
@@ -59,3 +69,9 @@ def _turned_back(turn: float) -> Floats:
     c = float(np.cos(turn))
     s = float(np.sin(turn))
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def _unit(vector: Floats) -> Floats:
+    # Knuckles in line with the wrist, which no hand has, leave no direction rather than an error.
+    unit: Floats = vector / max(float(np.linalg.norm(vector)), 1e-9)
+    return unit
