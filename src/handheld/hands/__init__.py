@@ -20,9 +20,11 @@ from handheld.hands.gestures import (
 from handheld.hands.motion import MOTIONS, MotionEvent, MotionRecogniser
 from handheld.hands.packs import MEDIAPIPE_HANDS, ModelPack, load_pack
 from handheld.hands.pipeline import HandOptions, hand_graph
+from handheld.hands.recognisers import load_recogniser
 from handheld.hands.result import HandResult, Palm, Region
 from handheld.hands.skeleton import BONES, FINGERS, Keypoint
 from handheld.hands.smoothing import OneEuroFilter, OneEuroOptions
+from handheld.hands.taught import TaughtGesture, TaughtGestures
 from handheld.hands.tracker import HandTracker
 
 if TYPE_CHECKING:
@@ -49,12 +51,15 @@ __all__ = [
     "OneEuroOptions",
     "Palm",
     "Region",
+    "TaughtGesture",
+    "TaughtGestures",
     "count",
     "draw_hand",
     "draw_hands",
     "finger_states",
     "hand_graph",
     "load_pack",
+    "load_recogniser",
 ]
 
 _LAZY = dict.fromkeys(("draw_hand", "draw_hands"), "handheld.hands.drawing")

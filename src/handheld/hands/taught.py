@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handheld.config import from_table
 from handheld.errors import InputError
@@ -278,8 +277,7 @@ def distances(shapes: Floats, shape: Floats) -> Floats:
 def common_shapes() -> Floats:
     """Return shapes (n, 21, 3) of hands that people often show or rest with."""
     with np.load(_COMMON, allow_pickle=False) as arrays:
-        shapes: NDArray[np.float16] = arrays["shapes"]
-    return shapes.astype(np.float64)
+        return np.asarray(arrays["shapes"], np.float64)
 
 
 @dataclass(frozen=True)

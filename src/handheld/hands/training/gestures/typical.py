@@ -1,5 +1,10 @@
-"""The shapes of common hands, from which a user's own gestures are told apart."""
+"""The shapes of common hands, from which a user's own gestures are told apart.
 
+``python -m handheld.hands.training.gestures.typical --out hand_shapes.npz`` writes the file that
+ships, from the meshes in ``HANDHELD_DATA``.
+"""
+
+import argparse
 import os
 from pathlib import Path
 
@@ -51,3 +56,16 @@ def _mean_shape(sources: RenderSources, pose: HandPose, seed: int) -> Floats:
         shapes.append(shape.in_palm())
     mean: Floats = np.mean(shapes, axis=0)
     return mean
+
+
+def main() -> None:
+    """Read the arguments and write the shapes."""
+    parser = argparse.ArgumentParser(description="Write the shapes of common hands.")
+    parser.add_argument("--out", type=Path, required=True, help="file to write, .npz")
+    parser.add_argument("--seed", type=int, default=0, help="of the people (default: 0)")
+    arguments = parser.parse_args()
+    write_shapes(arguments.out, typical_shapes(seed=arguments.seed))
+
+
+if __name__ == "__main__":
+    main()
