@@ -277,7 +277,7 @@ def distances(shapes: Floats, shape: Floats) -> Floats:
 def common_shapes() -> Floats:
     """Return shapes (n, 21, 3) of hands that people often show or rest with."""
     with np.load(_COMMON, allow_pickle=False) as arrays:
-        return np.asarray(arrays["shapes"], np.float64)
+        return np.array(arrays["shapes"], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -321,7 +321,8 @@ def _thinned(examples: Floats) -> Floats:
     if len(examples) <= MAX_EXAMPLES:
         return examples
     picked = np.linspace(0, len(examples) - 1, MAX_EXAMPLES).round().astype(int)
-    return examples[picked]
+    kept: Floats = examples[picked]
+    return kept
 
 
 def _check_name(name: str) -> None:

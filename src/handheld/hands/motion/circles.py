@@ -14,7 +14,7 @@ _STEP = 0.2
 _SHORTEST = 0.3
 _LONGEST = 3.0
 # Turn of the path's direction, in all; a circle that does not quite close counts.
-_FULL_TURN = math.radians(330)
+_FULL_TURN = math.radians(310)
 # Palm lengths across; smaller, a hand scratches or writes.
 _SMALLEST = 0.7
 _LARGEST = 7.0
