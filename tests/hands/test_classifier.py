@@ -7,6 +7,7 @@ from made import open_hand
 from handheld.errors import ModelError
 from handheld.hands import GestureClassifier, GestureTable, HandResult, HandTracker, load_recogniser
 from handheld.hands.classifier import FEATURES, features_of
+from handheld.hands.perceptron import Perceptron
 from handheld.hands.shapes import hand_shape
 from handheld.media import Rect
 
@@ -30,7 +31,7 @@ def known(threshold=0.6):
     first[[0, 1], [0, 1]] = 1
     second = np.eye(2, 3, dtype=np.float32)
     biases = (np.zeros(2, np.float32), np.zeros(3, np.float32))
-    return GestureClassifier(("a", "b", "none"), (first, second), biases, threshold)
+    return Perceptron(("a", "b", "none"), (first, second), biases, threshold)
 
 
 def features(*values):
@@ -52,16 +53,16 @@ def test_a_hand_is_named_where_the_network_is_sure():
     assert known().named(features(2)) == ["a"]  # 0.787
     assert known(threshold=0.8).named(features(2)) == [None]
     assert known(threshold=0.0).named(features(-1, -1)) == ["a"]  # all alike: the first
-    none = GestureClassifier(("none", "b", "a"), known().weights, known().biases, 0.1)
+    none = Perceptron(("none", "b", "a"), known().weights, known().biases, 0.1)
     assert none.named(features(2)) == [None]
 
 
 def test_a_classifier_comes_back_from_its_file(tmp_path):
     known(threshold=0.75).save(tmp_path / "mine.npz")
     again = load_recogniser(tmp_path / "mine.npz")
-    assert again.names == ("a", "b", "none")
-    assert again.threshold == 0.75
-    np.testing.assert_array_equal(again.weights[0], known().weights[0])
+    assert again.network.names == ("a", "b", "none")
+    assert again.network.threshold == 0.75
+    np.testing.assert_array_equal(again.network.weights[0], known().weights[0])
     assert (tmp_path / "mine.npz").stat().st_size < 4000
 
 
@@ -84,7 +85,9 @@ def file_with(**arrays):
 
 WRONG = {
     "objects, which could run code": (file_with(names=hostile()), "allow_pickle"),
-    "other shapes": (file_with(weight_0=np.zeros((64, 2))), "layers of shapes"),
+    "another number of features": (file_with(weight_0=np.zeros((64, 2))), "of 64 features"),
+    "layers that do not fit": (file_with(weight_1=np.zeros((3, 3))), "do not fit together"),
+    "a scalar for a layer": (file_with(weight_1=np.zeros(())), "two matrices and two vectors"),
     "no class for none": (file_with(names=np.array(["a", "b", "c"])), "expected a class 'none'"),
     "numbers that are none": (file_with(bias_1=np.full(3, np.nan)), "not finite"),
 }
@@ -104,7 +107,7 @@ CONTENTS = {"nothing": b"", "text": b"no zip", "a pickle": pickle.dumps(3), "hal
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 def test_what_is_no_archive_is_refused(content, tmp_path):
     (tmp_path / "wrong.npz").write_bytes(content)
-    with pytest.raises(ModelError, match="cannot be read as a gesture classifier"):
+    with pytest.raises(ModelError, match="cannot be read as a classifier"):
         GestureClassifier.load(tmp_path / "wrong.npz")
 
 
@@ -157,7 +160,7 @@ def test_features_are_the_shape_and_its_turn():
 
 def test_recognisers_by_name(tiny_pack):
     assert isinstance(load_recogniser("american"), GestureTable)
-    given = known()
+    given = GestureClassifier(known())
     assert load_recogniser(given) is given
     with HandTracker(pack=tiny_pack, gestures="learned") as tracker:
         image = np.full((240, 320, 3), 30, np.uint8)

@@ -116,13 +116,15 @@ def gestures(
     output.reads(settings.folder, *settings.packs)
     with output.stoppable(), stage_bars(output.console) as progress:
         classifier, scores = train_gestures(settings, progress=progress)
-        classifier.save(out)
+        classifier.network.save(out)
     words = (
         f"{scores.accuracy:.1%} of {scores.hands} hands of other people right, "
         f"{scores.refused:.1%} refused; {scores.false_alarms:.1%} of hands that show none get a "
-        f"name, at probabilities of {classifier.threshold:.2f} or more"
+        f"name, at probabilities of {classifier.network.threshold:.2f} or more"
     )
-    output.result(words, asdict(scores) | {"threshold": classifier.threshold, "file": str(out)})
+    output.result(
+        words, asdict(scores) | {"threshold": classifier.network.threshold, "file": str(out)}
+    )
 
 
 def _kept_in(run: Path) -> list[Path]:

@@ -2,21 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from handheld.errors import InputError, TimestampError
 from handheld.hands.motion.circles import CircleDetector
 from handheld.hands.motion.events import MotionDetector, MotionEvent, MotionSpan
+from handheld.hands.motion.learned import LearnedDetector, load_network
 from handheld.hands.motion.moments import Moment, MomentMaker
 from handheld.hands.motion.pinches import PinchDetector
 from handheld.hands.motion.swipes import SwipeDetector
 from handheld.hands.motion.waves import WaveDetector
 from handheld.hands.result import HandResult, palm_size
 
+MotionMethod = Literal["rules", "learned"]
+
 _MEMORY_US = 250_000
 """How long a hand may be missing in the midst of a motion: at 10 frames a second, two frames."""
 
 
-def _detectors() -> list[MotionDetector]:
+def _by_rules() -> list[MotionDetector]:
     return [SwipeDetector(), WaveDetector(), PinchDetector(), CircleDetector()]
 
 
@@ -24,8 +28,8 @@ def _detectors() -> list[MotionDetector]:
 class _FollowedHand:
     """One hand, and what looks for its motions."""
 
+    detectors: list[MotionDetector]
     maker: MomentMaker = field(default_factory=MomentMaker)
-    detectors: list[MotionDetector] = field(default_factory=_detectors)
     seen_us: int = 0
 
     def update(self, moment: Moment) -> list[MotionSpan]:
@@ -43,7 +47,14 @@ class MotionRecogniser:
 
     Each motion is told once, when it is over: a pinch as the tips have met, a circle as it closes,
     a swipe 0.2 s later, when the hand has not turned back, a wave when the hand has stopped for 0.6
-    s or is lost. Not for several streams, nor for several threads at once.
+    s or is lost. The learned network tells of each as soon as it is sure. Not for several streams,
+    nor for several threads at once.
+
+    Args:
+        method: ``rules``, or ``learned`` for the network that ships.
+
+    Raises:
+        InputError: another method.
 
     >>> recogniser = MotionRecogniser()
     >>> for frame in frames:  # doctest: +SKIP
@@ -51,7 +62,11 @@ class MotionRecogniser:
     ...         print(event.name, event.hand_id)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, method: MotionMethod = "rules") -> None:
+        if method not in get_args(MotionMethod):
+            raise InputError(f"method: expected rules or learned, got {method!r}")
+        # Read once, for all hands.
+        self._network = load_network() if method == "learned" else None
         self._hands: dict[int, _FollowedHand] = {}
         self._last_us: int | None = None
 
@@ -87,10 +102,17 @@ class MotionRecogniser:
             # A palm of no length has no lengths to measure by.
             if hand.landmarks is None or palm_size(hand.landmarks) == 0:
                 continue
-            followed = self._hands.setdefault(hand.id, _FollowedHand())
+            followed = self._followed(hand.id)
             moment = followed.maker.make(hand, hand.landmarks, t_us, size)
             events += _events(hand.id, followed.update(moment))
         return _in_order(events)
+
+    def _followed(self, hand_id: int) -> _FollowedHand:
+        if hand_id not in self._hands:
+            learned = self._network
+            detectors = _by_rules() if learned is None else [LearnedDetector(learned)]
+            self._hands[hand_id] = _FollowedHand(detectors)
+        return self._hands[hand_id]
 
     def finish(self) -> list[MotionEvent]:
         """Return the motions that the stream's end ends, and forget all hands."""
