@@ -134,3 +134,25 @@ def test_a_file_of_another_name_is_refused(tmp_path):
         app, ["hands", "teach-gesture", "--list", "--out", str(tmp_path / "my.toml")]
     )
     assert "ends with .gestures" in str(done.exception)
+
+
+def track(clip, pack, *words):
+    command = ["hands", "track", clip, "--pack", pack, *words]
+    return RUNNER.invoke(app, list(map(str, command)))
+
+
+def test_motions_are_in_the_lines_where_they_are_asked_for(clip, pack, tmp_path):
+    for method in ("rules", "learned"):
+        done = track(clip, pack, "--motions", method, "--json", tmp_path / "o.jsonl")
+        assert done.exit_code == 0, done.output
+        lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+        assert [line["motions"] for line in lines] == [[]] * 10  # a hand that hardly moves
+    track(clip, pack, "--json", tmp_path / "o.jsonl")
+    assert "motions" not in (tmp_path / "o.jsonl").read_text()
+
+
+def test_motions_by_another_method_or_without_landmarks_are_refused(clip, pack):
+    done = track(clip, pack, "--motions", "guess")
+    assert "--motions: expected rules or learned, got 'guess'" in str(done.exception)
+    done = track(clip, pack, "--motions", "rules", "--palms-only")
+    assert "leave out --palms-only" in str(done.exception)

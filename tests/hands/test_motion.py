@@ -10,6 +10,15 @@ from made import open_hand
 
 from handheld.errors import InputError, TimestampError
 from handheld.hands import HandResult, MotionEvent, MotionRecogniser
+from handheld.hands.motion.learned import (
+    CHANNELS,
+    FEATURES,
+    WINDOW,
+    LearnedDetector,
+    window_features,
+)
+from handheld.hands.motion.moments import MomentMaker
+from handheld.hands.perceptron import Perceptron
 from handheld.media import Rect
 
 FINGERS = {"index": 5, "middle": 9, "ring": 13, "pinky": 17}
@@ -91,10 +100,12 @@ def closed(seconds, *, begin=0.4, apart=0.8, together=0.2, folded=()):
     return at
 
 
-def events(at, *, seconds=2.5, rate=30.0, size=100.0, jitter=0.0, lost=(), scale=None):
+def events(
+    at, *, seconds=2.5, rate=30.0, size=100.0, jitter=0.0, lost=(), scale=None, method="rules"
+):
     """What is told of a motion that is seen so many times a second."""
     random = np.random.default_rng(0)
-    recogniser = MotionRecogniser()
+    recogniser = MotionRecogniser(method)
     told = []
     for index in range(round(seconds * rate)):
         time = index / rate
@@ -343,6 +354,84 @@ def test_hands_without_landmarks_or_of_no_length_are_left_out():
     bare = HandResult(id=0, roi=Rect(0, 0, 1, 1), score=1.0)
     flat = result(np.zeros((21, 3)), hand_id=1)
     assert recogniser.update([bare, flat], 0) == []
+
+
+def moments(at, *, seconds, rate=30.0):
+    maker = MomentMaker()
+    made = []
+    for index in range(round(seconds * rate) + 1):
+        hand = result(at(index / rate))
+        made.append(maker.make(hand, hand.landmarks, round(index / rate * 1e6), None))
+    return made
+
+
+def test_a_window_holds_a_steady_motion_as_a_straight_line_at_any_rate():
+    # 2 palm lengths a second to the right, for longer than the window.
+    def at(time):
+        return OPEN + np.array([2 * time, 0, 0])
+
+    for rate in (15.0, 47.0):
+        channels = window_features(moments(at, seconds=3, rate=rate)).reshape(CHANNELS, -1)
+        expected = np.linspace(-2 * WINDOW, 0, channels.shape[1])
+        np.testing.assert_allclose(channels[0], expected, atol=0.01)
+        np.testing.assert_allclose(channels[1], 0, atol=0.01)
+        np.testing.assert_allclose(channels[7], 1)  # all four fingers are straight
+
+
+def test_before_a_hand_was_seen_it_counts_as_resting():
+    (channels,) = [window_features(moments(lambda time: OPEN, seconds=0))]
+    assert channels.shape == (FEATURES,)
+    rows = channels.reshape(CHANNELS, -1)
+    assert (rows == rows[:, :1]).all()
+
+
+def far_right():
+    """A network that is sure of a swipe where the palm was 2 palm lengths or more to the left at
+    the window's begin.
+    """
+    first = np.zeros((FEATURES, 1), np.float32)
+    first[0] = -10
+    second = np.array([[1, 0]], np.float32)
+    biases = (np.array([-20], np.float32), np.array([-5, 0], np.float32))
+    return Perceptron(("swipe right", "none"), (first, second), biases, 0.9)
+
+
+def test_the_learned_detector_tells_once_what_the_network_is_sure_of():
+    detector = LearnedDetector(far_right())
+    # 3 palm lengths from 0.5 to 1 s, then at rest: the window forgets them 1.6 s later.
+    spans = [detector.update(moment) for moment in moments(swept((3, 0), 0.5), seconds=4)]
+    (span,) = [span for span in spans if span]
+    assert span.name == "swipe right"
+    assert span.begin.seconds == pytest.approx(0.5, abs=0.04)
+    # 10 (x - 2) - 5 is sure enough from a logit of 2.2 on: at 2.72 palm lengths, after 0.453 s.
+    assert span.end.seconds == pytest.approx(0.953, abs=0.04)
+
+
+def test_the_learned_detector_tells_the_next_one_when_the_last_is_over():
+    detector = LearnedDetector(far_right())
+    first, second = swept((3, 0), 0.5), swept((3, 0), 0.5, begin=3.5)
+
+    def at(time):
+        return first(time) + second(time) - OPEN
+
+    spans = [detector.update(moment) for moment in moments(at, seconds=6)]
+    assert [span.name for span in spans if span] == ["swipe right"] * 2
+
+
+# Not the pinch: the straight index finger that the thumb comes to here is no hand's.
+@pytest.mark.parametrize("name", ["swipe left", "wave", "circle clockwise"])
+def test_the_network_that_ships_knows_motions_by_formulas_too(name):
+    assert names(MOTIONS[name], seconds=3, method="learned") == [name]
+
+
+def test_the_network_that_ships_tells_nothing_of_a_hand_that_rests_or_trembles():
+    for at in (lambda time: OPEN, waved(6.0, 0.05), swept((3, 0), 1.5)):
+        assert names(at, seconds=4, jitter=0.01, method="learned") == []
+
+
+def test_another_method_is_refused():
+    with pytest.raises(InputError, match="method: expected rules or learned, got 'guess'"):
+        MotionRecogniser("guess")
 
 
 def test_an_event_as_json():

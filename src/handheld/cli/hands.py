@@ -13,6 +13,7 @@ from handheld.cli._output import INTERRUPTED, Output, Quiet
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from handheld.hands import MotionRecogniser
     from handheld.hands.recording import Recording
 
 app = typer.Typer(help="Track hands and read gestures.", no_args_is_help=True)
@@ -60,11 +61,12 @@ def track(
         bool, typer.Option(help="Put what every node of the graph sent into the JSON lines.")
     ] = False,
     motions: Annotated[
-        bool,
+        str | None,
         typer.Option(
-            "--motions", help="Look for swipes, waves, pinches and circles; they are in the JSON."
+            help="Look for swipes, waves, pinches and circles, by rules or learned; they are in "
+            "the JSON lines."
         ),
-    ] = False,
+    ] = None,
     max_hands: MaxHands = 2,
     pack: Pack = "mediapipe-full",
     gestures: Gestures = "signs",
@@ -86,14 +88,15 @@ def track(
     """
     from handheld.errors import InputError
     from handheld.files import uninterrupted
-    from handheld.hands import HandTracker, MotionRecogniser
+    from handheld.hands import HandTracker
     from handheld.hands.recording import record
     from handheld.media import FrameSource, open_source
 
     if every_node and json is None:
         raise InputError("--every-node adds to the JSON lines: give --json FILE too")
-    if motions and palms_only:
+    if motions is not None and palms_only:
         raise InputError("--motions needs landmarks: leave out --palms-only")
+    recogniser = _motion_recogniser(motions)
     output = Output(json=json, quiet=quiet, out=out)
     # Before anything is opened: a video that is written would be empty by then.
     output.reads(*_read_of(source), pack, gestures)
@@ -117,7 +120,7 @@ def track(
                 video=out,
                 jsonl=json,
                 every_node=every_node,
-                motions=MotionRecogniser() if motions else None,
+                motions=recogniser,
                 fps=frames.fps,
                 keep=False,  # an hour of frames does not fit into memory
                 on_frame=lambda recording, _frame, _hands: advance(recording),
@@ -133,6 +136,18 @@ def track(
     is_camera = isinstance(frames, FrameSource) and frames.live
     if recording.interrupted and not is_camera:
         raise typer.Exit(INTERRUPTED)
+
+
+def _motion_recogniser(method: str | None) -> "MotionRecogniser | None":
+    """Return what looks for motions, if they are asked for."""
+    from handheld.errors import InputError
+    from handheld.hands import MotionRecogniser
+
+    if method is None:
+        return None
+    if method not in ("rules", "learned"):
+        raise InputError(f"--motions: expected rules or learned, got {method!r}")
+    return MotionRecogniser("learned" if method == "learned" else "rules")
 
 
 def _tell_recording(

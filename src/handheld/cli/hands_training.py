@@ -127,6 +127,28 @@ def gestures(
     )
 
 
+@app.command()
+def motions(
+    config: ConfigFile,
+    out: Annotated[Path, typer.Option(help="Network to write (.npz).")],
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train the network that tells swipes, waves, pinches and circles, in minutes."""
+    from handheld.config import read_config
+    from handheld.hands.training.gestures.motion import MotionConfig, train_motions
+
+    output = Output(json=json, quiet=quiet, out=out)
+    output.reads(config)
+    settings = read_config(MotionConfig, config)
+    output.reads(settings.folder)
+    with output.stoppable(), stage_bars(output.console) as progress:
+        network = train_motions(settings, progress=progress)
+        network.save(out)
+    words = f"wrote {out}: told at probabilities of {network.threshold:.2f} or more"
+    output.result(words, {"threshold": network.threshold, "file": str(out)})
+
+
 def _kept_in(run: Path) -> list[Path]:
     """Return the files of a run that its training writes again and again."""
     from handheld.hands.training.run import TrainingFolder

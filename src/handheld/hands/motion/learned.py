@@ -28,7 +28,7 @@ _RELEASE = 0.3
 """Probability of a motion below which the next one may begin."""
 
 _PAUSE = 0.3
-"""Seconds after a motion in which the same window would tell of it again."""
+"""Seconds for which a motion must have been unlikely before the next one may begin."""
 
 _HELD = 0.03
 """Seconds for which the network must be sure: one frame may err."""
@@ -78,7 +78,7 @@ class LearnedDetector(MotionDetector):
         self._moments: list[Moment] = []
         # What the network is sure of, and since when.
         self._candidate: tuple[str, Moment] | None = None
-        # The motion that was told last, until its window is over.
+        # The motion that was told last, and when it was last likely.
         self._told: tuple[str, float] | None = None
 
     def update(self, moment: Moment) -> MotionSpan | None:
@@ -106,11 +106,12 @@ class LearnedDetector(MotionDetector):
         if self._told is None:
             return False
         name, told = self._told
-        probability = float(likely[self._network.names.index(name)])
-        if seconds - told >= _PAUSE and probability < _RELEASE:
+        if likely[self._network.names.index(name)] >= _RELEASE:
+            # A wave goes on for as long as it likes.
+            self._told = (name, seconds)
+        elif seconds - told >= _PAUSE:
             self._told = None
-            return False
-        return True
+        return self._told is not None
 
     def _sure(self, name: str, moment: Moment) -> MotionSpan | None:
         if self._candidate is None or self._candidate[0] != name:

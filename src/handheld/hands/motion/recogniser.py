@@ -109,8 +109,9 @@ class MotionRecogniser:
 
     def _followed(self, hand_id: int) -> _FollowedHand:
         if hand_id not in self._hands:
-            learned = self._network
-            detectors = _by_rules() if learned is None else [LearnedDetector(learned)]
+            detectors = _by_rules()
+            if self._network is not None:
+                detectors = [LearnedDetector(self._network)]
             self._hands[hand_id] = _FollowedHand(detectors)
         return self._hands[hand_id]
 

@@ -4,8 +4,10 @@ digits.
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +29,10 @@ from handheld.hands.training.gestures.fitting import (
     threshold_for,
 )
 from handheld.hands.training.gestures.postures import SHAPES, SHOWN
-from handheld.hands.training.gestures.rendered import ShownGesture, draw_gesture
+from handheld.hands.training.gestures.rendered import ShownGesture, draw_gesture, photograph
 from handheld.hands.training.render.people import RenderedPerson, draw_person
 from handheld.hands.training.render.placing import PlacedHand
-from handheld.hands.training.render.sources import open_sources
+from handheld.hands.training.render.sources import RenderSources, open_sources
 from handheld.media import Rect
 from handheld.ranges import in_range, whole_in_range
 
@@ -50,8 +52,9 @@ _WRONG_SIDE = 0.05
 _NONE_SHARE = 0.4
 # Parts of the random numbers, so that no two things share them.
 _PEOPLE = 0
-_HANDS = 1
-_NOISE = 2
+_LEARNED = 1
+_HELD_OUT = 2
+_PICTURES = 3
 # What a photo counts for beside a rendered hand, of which there are many times as many.
 _PHOTO_WEIGHT = 4.0
 
@@ -63,7 +66,8 @@ class GestureConfig:
     Attributes:
         data: folder with photos and meshes; by default ``hands`` in ``HANDHELD_DATA``.
         packs: whose keypoints of the photos are learned from; a name or a folder each.
-        rendered: hands to render.
+        rendered: hands whose keypoints are made, with errors at random.
+        pictures: hands that are rendered for the packs to find, with the errors that these make.
         people: persons whose hands these are.
         false_alarms: share of the validation's hands that show none which may get a name: it
             decides on the threshold.
@@ -72,7 +76,8 @@ class GestureConfig:
 
     data: str = ""
     packs: tuple[str, ...] = ("handheld", "mediapipe-full")
-    rendered: int = 40_000
+    rendered: int = 20_000
+    pictures: int = 4_000
     people: int = 64
     false_alarms: float = 0.05
     learn: FitConfig = field(default_factory=FitConfig)
@@ -80,6 +85,7 @@ class GestureConfig:
     def __post_init__(self) -> None:
         # A sixth of them are rendered again, of other people, and none may be missing.
         whole_in_range("rendered", self.rendered, low=60)
+        whole_in_range("pictures", self.pictures, low=0)
         whole_in_range("people", self.people, low=1)
         in_range("false_alarms", self.false_alarms, low=0, high=1, low_open=True)
         if not self.packs:
@@ -135,9 +141,11 @@ def train_gestures(
         InputError: there are no photos or no meshes.
         FetchError: a pack has not been fetched.
     """
-    learned = rendered_examples(config, _HANDS, config.rendered, progress=progress)
+    learned = rendered_examples(config, _LEARNED, config.rendered, progress=progress)
+    learned += pictured_examples(config, _LEARNED, config.pictures, progress=progress)
     # A sixth as many, of other people.
-    held_out = rendered_examples(config, _NOISE, config.rendered // 6, progress=progress)
+    held_out = rendered_examples(config, _HELD_OUT, config.rendered // 6, progress=progress)
+    held_out += pictured_examples(config, _HELD_OUT, config.pictures // 6, progress=progress)
     for pack in config.packs:
         learned += photo_examples(config, pack, "train", progress=progress)
         held_out += photo_examples(config, pack, "validation", progress=progress)
@@ -182,24 +190,61 @@ def rendered_examples(
     ``purpose`` makes other people and other hands of the same seed.
     """
     random = np.random.default_rng([config.learn.seed, purpose])
+
+    def tracked() -> Iterator[tuple[HandResult, str]]:
+        drawn = _drawn(config, open_sources(config.folder), purpose, random)
+        for index, shown in enumerate(islice(drawn, count)):
+            yield _as_tracked(shown, random), shown.gesture or NONE
+            if index % 100 == 0:
+                progress("bend", index / count, f"{index} hands")
+
+    return described(tracked())
+
+
+def pictured_examples(
+    config: GestureConfig,
+    purpose: int,
+    count: int,
+    *,
+    progress: Progress = lambda stage, share, words: None,
+) -> FitExamples:
+    """Return the hands that the packs find in ``count`` rendered pictures.
+
+    ``purpose`` makes other people and other hands of the same seed.
+    """
+    random = np.random.default_rng([config.learn.seed, purpose, _PICTURES])
     sources = open_sources(config.folder)
+
+    def seen(trackers: Sequence[HandTracker]) -> Iterator[tuple[HandResult, str]]:
+        drawn = _drawn(config, sources, purpose, random)
+        for index, shown in enumerate(islice(drawn, count)):
+            picture = photograph(shown.hand, sources, random)
+            for tracker in trackers:
+                for hand in tracker.detect(picture.pixels):
+                    yield hand, shown.gesture or NONE
+            progress("render", index / count, f"{index} pictures")
+
+    with ExitStack() as stack:
+        trackers = [
+            stack.enter_context(HandTracker(max_hands=1, pack=pack)) for pack in config.packs
+        ]
+        return described(seen(trackers))
+
+
+def _drawn(
+    config: GestureConfig, sources: RenderSources, purpose: int, random: np.random.Generator
+) -> Iterator[ShownGesture]:
+    """Yield hands without end, some of which show a gesture."""
     people: list[RenderedPerson] = []
     for number in range(config.people):
         generator = np.random.default_rng([config.learn.seed, purpose, _PEOPLE, number])
         people.append(draw_person(sources, str(number), generator))
-
-    def drawn() -> Iterator[tuple[HandResult, str]]:
-        names = list(SHOWN)
-        for index in range(count):
-            shows_none = random.random() < _NONE_SHARE
-            name = None if shows_none else names[int(random.integers(len(names)))]
-            person = people[int(random.integers(len(people)))]
-            shown = draw_gesture(person, name, random)
-            yield _as_tracked(shown, random), shown.gesture or NONE
-            if index % 100 == 0:
-                progress("render", index / count, f"{index} hands")
-
-    return described(drawn())
+    names = list(SHOWN)
+    while True:
+        shows_none = random.random() < _NONE_SHARE
+        name = None if shows_none else names[int(random.integers(len(names)))]
+        person = people[int(random.integers(len(people)))]
+        yield draw_gesture(person, name, random)
 
 
 def photo_examples(

@@ -357,7 +357,7 @@ def draw_motion_scene(person: RenderedPerson, random: np.random.Generator) -> Mo
     facing = np.stack([np.cross(along, out), along, out])
     turn = rotation(np.eye(3), np.array([pitch, yaw, roll]))
     axes = facing @ (turn[2] @ turn[1] @ turn[0]).T
-    distance = random.uniform(0.45, 0.9)
+    distance = random.uniform(0.7, 1.2)
     return MotionScene(person, handedness, axes, np.array([0.0, 0.0, distance]))
 
 

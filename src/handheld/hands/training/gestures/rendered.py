@@ -34,6 +34,8 @@ _SHAKE = 5.0
 _SPREAD_SHAKE = 2.5
 # A hand that is drawn at random is seldom hidden by its arm, and never so often in a row.
 _TRIES = 50
+# Share of thumbs to the side that are kept.
+_THUMB_ASIDE = 0.1
 # Of hands that show none: share between two gestures, and share at random; the rest are postures.
 _BETWEEN = 0.3
 _RANDOM = 0.6
@@ -78,9 +80,20 @@ def draw_gesture(
         axes = draw_axes(random, side)
         centre = draw_close_centre(random)
         hand = place_hand(person, handedness, _shaken(pose, random), axes, centre)
-        if is_shown(hand) and not is_tangled(joints(hand), hand.rig.size):
+        gesture = None if name is None else gesture_of(name, _thumb(hand))
+        if _is_wanted(hand, name, gesture, random):
             break
-    return ShownGesture(hand, None if name is None else gesture_of(name, _thumb(hand)))
+    return ShownGesture(hand, gesture)
+
+
+def _is_wanted(
+    hand: PlacedHand, name: str | None, gesture: str | None, random: np.random.Generator
+) -> bool:
+    """Whether a hand can be seen, and shows what was asked for."""
+    if not is_shown(hand) or is_tangled(joints(hand), hand.rig.size):
+        return False
+    # Of hands at random most thumbs point to the side, which is no gesture.
+    return name is None or gesture is not None or random.random() < _THUMB_ASIDE
 
 
 def photograph(
