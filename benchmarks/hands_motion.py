@@ -48,13 +48,16 @@ class Told:
         films: how many there were.
         right: films whose motion was told, once, in its time.
         others: what else was told.
+        seen: shares of frames in which the tracker had a hand.
     """
 
     films: int
     right: int
     others: Counter[str]
+    seen: list[float]
 
-    def add(self, plan: MotionPlan, events: list[MotionEvent]) -> None:
+    def add(self, plan: MotionPlan, stream: Stream, events: list[MotionEvent]) -> None:
+        self.seen.append(float(np.mean([bool(hands) for _, hands, _ in stream])))
         right = [event for event in events if is_right(plan, event)]
         self.films += 1
         self.right += len(right) == 1
@@ -109,8 +112,8 @@ def measure(
     told: dict[tuple[str, str], Told] = {}
     for plan, stream in streams:
         for method in METHODS:
-            row = told.setdefault((plan.name, method), Told(0, 0, Counter()))
-            row.add(plan, told_of(stream, method))
+            row = told.setdefault((plan.name, method), Told(0, 0, Counter(), []))
+            row.add(plan, stream, told_of(stream, method))
     for (name, method), row in told.items():
         others = [f"{other} {count}" for other, count in row.others.most_common()]
         yield {
@@ -118,6 +121,7 @@ def measure(
             "shown": name,
             "method": method,
             "count": row.films,
+            "hand seen": float(np.mean(row.seen)),
             "told": row.right / row.films if name in NAMED else None,
             "told wrongly": ", ".join(others),
         }
@@ -160,6 +164,7 @@ def total(rows: list[dict[str, object]], source: str, method: str) -> dict[str, 
         "shown": "all motions",
         "method": method,
         "count": sum(int(str(row["count"])) for row in motions),
+        "hand seen": float(np.mean([float(str(row["hand seen"])) for row in motions])),
         "told": float(np.mean(shares)),
         "told wrongly": f"of {alarmed} of {len(near)} near misses something",
     }

@@ -240,9 +240,8 @@ class TaughtGestures(GestureRecogniser):
         for index, gesture in enumerate(self.gestures):
             others = np.delete(self._means, index, axis=0)
             nearest = distances(others, gesture.mean).min(initial=_SPREADS[1])
-            least, most = _SPREADS
             # No further than the nearest other gesture, however its examples differ.
-            reach = min(max(_LOOSENESS * gesture.spread, least), most)
+            reach = float(np.clip(_LOOSENESS * gesture.spread, *_SPREADS))
             reaches.append(min(reach, float(nearest)))
         return reaches
 

@@ -105,11 +105,11 @@ class LearnedDetector(MotionDetector):
         """Whether the motion that was told last still fills the window."""
         if self._told is None:
             return False
-        name, told = self._told
+        name, likely_at = self._told
         if likely[self._network.names.index(name)] >= _RELEASE:
             # A wave goes on for as long as it likes.
             self._told = (name, seconds)
-        elif seconds - told >= _PAUSE:
+        elif seconds - likely_at >= _PAUSE:
             self._told = None
         return self._told is not None
 

@@ -47,8 +47,8 @@ class PinchDetector(MotionDetector):
         if apart is None or touched is None or moment.seconds - touched.seconds < _HELD:
             return None
         self._apart = None
-        way = touched.centre - apart.centre
+        moved = touched.centre - apart.centre
         is_quick = touched.seconds - apart.seconds <= _LONGEST
-        if not is_quick or float(way @ way) > _LARGEST_WAY**2:
+        if not is_quick or float(moved @ moved) > _LARGEST_WAY**2:
             return None
         return MotionSpan("pinch", apart, touched)

@@ -58,19 +58,19 @@ class _Stroke:
         return self.moments[-1]
 
     @property
-    def way(self) -> Point:
+    def displacement(self) -> Point:
         """(2,) from its begin to its end."""
         return self.end.centre - self.begin.centre
 
     def name(self) -> str | None:
         """Return which swipe it is, or ``None``."""
-        length = float(np.linalg.norm(self.way))
+        length = float(np.linalg.norm(self.displacement))
         is_short = self.end.seconds - self.begin.seconds <= _LONGEST
         if not (is_short and length >= _LEAST_WAY and self.peak >= _PEAK_SPEED):
             return None
         if length < _STRAIGHTNESS * _length(self.moments) or not self._is_flat_and_open():
             return None
-        return _direction(self.way, length)
+        return _direction(self.displacement, length)
 
     def _is_flat_and_open(self) -> bool:
         """Whether the hand stayed as far from the camera, and was mostly open."""
@@ -132,8 +132,9 @@ class SwipeDetector(MotionDetector):
 
     def _turns(self, step: Point) -> bool:
         """Whether a step goes another way than the stroke before it."""
-        way = self._recent[-2].centre - self._recent[0].centre
-        return float(step @ way) < _ONWARD * float(np.linalg.norm(step) * np.linalg.norm(way))
+        stroke = self._recent[-2].centre - self._recent[0].centre
+        lengths = float(np.linalg.norm(step) * np.linalg.norm(stroke))
+        return float(step @ stroke) < _ONWARD * lengths
 
     def _end(self) -> None:
         """Judge the stroke that ends before the last moment."""
@@ -175,8 +176,8 @@ class SwipeDetector(MotionDetector):
 
 
 def _is_opposite(first: _Stroke, second: _Stroke) -> bool:
-    lengths = float(np.linalg.norm(first.way) * np.linalg.norm(second.way))
-    return float(first.way @ second.way) < _OPPOSITE * lengths
+    lengths = float(np.linalg.norm(first.displacement) * np.linalg.norm(second.displacement))
+    return float(first.displacement @ second.displacement) < _OPPOSITE * lengths
 
 
 def _length(moments: tuple[Moment, ...]) -> float:
@@ -185,8 +186,8 @@ def _length(moments: tuple[Moment, ...]) -> float:
     return sum(steps)
 
 
-def _direction(way: Point, length: float) -> str | None:
-    across, down = way.tolist()
+def _direction(displacement: Point, length: float) -> str | None:
+    across, down = displacement.tolist()
     if abs(across) >= _ALONG * length:
         return "swipe right" if across > 0 else "swipe left"
     if abs(down) >= _ALONG * length:

@@ -92,17 +92,17 @@ class WaveDetector(MotionDetector):
         swings = [abs(_across(begin, end)) for begin, end in pairwise(turns)]
         if len(swings) < _SWINGS or max(swings[1:-1]) > _EVENNESS * min(swings[1:-1]):
             return None
-        begin = self._between(turns[0], turns[1], near=turns[0])[-1]
-        end = self._between(turns[-2], turns[-1], near=turns[-1])[0]
+        begin = self._between(turns[0], turns[1], swing_end=turns[0])[-1]
+        end = self._between(turns[-2], turns[-1], swing_end=turns[-1])[0]
         within = [moment for moment in self._moments if begin.t_us <= moment.t_us <= end.t_us]
         if not _looks_like_a_wave(within):
             return None
         return MotionSpan("wave", begin, end)
 
-    def _between(self, first: Moment, last: Moment, *, near: Moment) -> list[Moment]:
+    def _between(self, first: Moment, last: Moment, *, swing_end: Moment) -> list[Moment]:
         """Return the moments of a swing at which the fingertip is near to one of its ends."""
         moments = [moment for moment in self._moments if first.t_us <= moment.t_us <= last.t_us]
-        return [moment for moment in moments if abs(_across(near, moment)) <= _AT_END]
+        return [moment for moment in moments if abs(_across(swing_end, moment)) <= _AT_END]
 
 
 def _across(begin: Moment, end: Moment) -> float:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handheld.hands.motion import MOTIONS
-from handheld.hands.training.gestures.motions import PLANS, Step, eased, frame_times
+from handheld.hands.training.gestures.motions import PLANS, PlannedHand, eased, frame_times
 
 
 def path(plan, count=400):
@@ -23,7 +23,7 @@ def test_a_plan_is_the_same_again_and_begins_and_ends_in_its_time(name, seed):
     assert first.motion == (name if name in MOTIONS else None)
     assert 0 <= first.begin < first.end <= first.seconds
     np.testing.assert_array_equal(path(first)[1], path(second)[1])
-    assert isinstance(first.at(0.0), Step)
+    assert isinstance(first.at(0.0), PlannedHand)
 
 
 @given(st.floats(0, 1))

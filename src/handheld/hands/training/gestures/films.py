@@ -7,7 +7,6 @@ import numpy as np
 from handheld.hands.training.gestures.motions import MotionPlan, MotionScene
 from handheld.hands.training.render.backdrops import draw_backdrop
 from handheld.hands.training.render.camera import Camera
-from handheld.hands.training.render.effects import draw_effects
 from handheld.hands.training.render.sampling import draw_light
 from handheld.hands.training.render.scene import Scene, draw, mean_colour
 from handheld.hands.training.render.sources import RenderSources
@@ -29,18 +28,17 @@ def rendered_film(
 ) -> Iterator[Frame]:
     """Yield the frames of a plan, (360, 480, 3), in one room and by one camera.
 
-    Hands in fast motion are as sharp as those at rest: what a shutter blurs is not rendered.
+    The camera is a good one: no noise, and hands in fast motion are as sharp as those at rest.
 
     Args:
         plan: what the hand does.
         scene: whose hand it is, and where.
         sources: of rooms.
-        random: decides on room, light and camera.
+        random: decides on room and light.
         rate: frames a second.
     """
     backdrop = draw_backdrop(sources, random, _WIDTH, _HEIGHT)
     light = draw_light(random, mean_colour(backdrop))
-    effects = draw_effects(random, _HEIGHT)
     for index in range(int(plan.seconds * rate)):
         seconds = index / rate
         picture = draw(
@@ -49,7 +47,6 @@ def rendered_film(
                 camera=Camera(_FOCAL, _WIDTH, _HEIGHT),
                 backdrop=backdrop,
                 light=light,
-                effects=effects,
             )
         )
         yield Frame(picture.pixels, round(seconds * 1e6), index)

@@ -25,7 +25,7 @@ RELAXED = ("at_rest", "half_closed", "wide_grasp", "claw")
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class PlannedHand:
     """A hand at one time of a plan.
 
     Attributes:
@@ -54,7 +54,7 @@ class MotionPlan:
     seconds: float
     begin: float
     end: float
-    at: Callable[[float], Step]
+    at: Callable[[float], PlannedHand]
 
     @property
     def motion(self) -> str | None:
@@ -96,7 +96,7 @@ def _swipe(name: str) -> Callable[[np.random.Generator], MotionPlan]:
         pose = POSTURES[pick(random, OPEN)]
         turn = random.normal(0, radians(6))
         x, y = _SWIPES[name]
-        way = np.array([x * cos(turn) - y * sin(turn), x * sin(turn) + y * cos(turn), 0.0])
+        heading = np.array([x * cos(turn) - y * sin(turn), x * sin(turn) + y * cos(turn), 0.0])
         length = random.uniform(2.2, 5.0)
         begin = _rest(random)
         # Such that the highest speed, 1.875 times the mean one, is 10 to 30 palm lengths a second.
@@ -106,11 +106,11 @@ def _swipe(name: str) -> Callable[[np.random.Generator], MotionPlan]:
         back = end + random.uniform(0.3, 0.7)
         over = back + random.uniform(0.5, 1.0)
 
-        def at(seconds: float) -> Step:
+        def at(seconds: float) -> PlannedHand:
             share = eased(seconds, begin, end)
             if goes_back:
                 share -= eased(seconds, back, over)
-            return Step(pose, length * share * way)
+            return PlannedHand(pose, length * share * heading)
 
         return MotionPlan(name, over + _rest(random), begin, end, at)
 
@@ -126,9 +126,9 @@ def _wave(random: np.random.Generator) -> MotionPlan:
     # Some wave with the wrist, some with the arm.
     sway = random.uniform(0.0, 0.8)
 
-    def at(seconds: float) -> Step:
+    def at(seconds: float) -> PlannedHand:
         aside = _swing(seconds, begin, end, rate)
-        return Step(pose, _at(x=sway * aside), roll * aside)
+        return PlannedHand(pose, _at(x=sway * aside), roll * aside)
 
     return MotionPlan("wave", end + 0.7 + _rest(random), begin, end, at)
 
@@ -150,9 +150,9 @@ def _pinch(random: np.random.Generator) -> MotionPlan:
     opens = end + random.uniform(0.15, 0.6)
     opened = opens + random.uniform(0.15, 0.4)
 
-    def at(seconds: float) -> Step:
+    def at(seconds: float) -> PlannedHand:
         share = eased(seconds, begin, end) - eased(seconds, opens, opened)
-        return Step(blend(apart, touching, share), _at())
+        return PlannedHand(blend(apart, touching, share), _at())
 
     return MotionPlan("pinch", opened + _rest(random), begin, end, at)
 
@@ -169,10 +169,10 @@ def _circle(name: str) -> Callable[[np.random.Generator], MotionPlan]:
         end = begin + random.uniform(0.6, 1.8)
         around = radians(random.uniform(355, 385))
 
-        def at(seconds: float) -> Step:
+        def at(seconds: float) -> PlannedHand:
             angle = start + sense * around * _steady(seconds, begin, end)
-            place = _at(cos(angle) - cos(start), height * (sin(angle) - sin(start)))
-            return Step(pose, radius * place)
+            offset = _at(cos(angle) - cos(start), height * (sin(angle) - sin(start)))
+            return PlannedHand(pose, radius * offset)
 
         return MotionPlan(name, end + _rest(random), begin, end, at)
 
@@ -190,14 +190,14 @@ def _reach(random: np.random.Generator) -> MotionPlan:
     start = POSTURES[pick(random, RELAXED)]
     grasp = POSTURES[pick(random, ("grasp", "half_closed", "c_shape"))]
     angle = random.uniform(-pi, pi)
-    way = _at(cos(angle), sin(angle), random.uniform(-0.6, 0.6))
+    heading = _at(cos(angle), sin(angle), random.uniform(-0.6, 0.6))
     length = random.uniform(2.0, 5.0)
     begin = _rest(random)
     end = begin + random.uniform(0.6, 1.2)
 
-    def at(seconds: float) -> Step:
+    def at(seconds: float) -> PlannedHand:
         share = eased(seconds, begin, end)
-        return Step(blend(start, grasp, share), length * share * way)
+        return PlannedHand(blend(start, grasp, share), length * share * heading)
 
     return MotionPlan("reach", end + _rest(random), begin, end, at)
 
@@ -210,9 +210,9 @@ def _tremor(random: np.random.Generator) -> MotionPlan:
     angle = random.uniform(-pi, pi)
     end = random.uniform(1.5, 2.5)
 
-    def at(seconds: float) -> Step:
+    def at(seconds: float) -> PlannedHand:
         aside = size * sin(2 * pi * rate * seconds)
-        return Step(pose, _at(aside * cos(angle), aside * sin(angle)))
+        return PlannedHand(pose, _at(aside * cos(angle), aside * sin(angle)))
 
     return MotionPlan("tremor", end, 0.0, end, at)
 
@@ -226,10 +226,10 @@ def _scratch(random: np.random.Generator) -> MotionPlan:
     angle = random.uniform(-pi, pi)
     end = random.uniform(1.5, 2.5)
 
-    def at(seconds: float) -> Step:
+    def at(seconds: float) -> PlannedHand:
         aside = sin(2 * pi * rate * seconds)
-        place = size * aside * _at(cos(angle), sin(angle))
-        return Step(blend(first, second, (1 + aside) / 2), place)
+        offset = size * aside * _at(cos(angle), sin(angle))
+        return PlannedHand(blend(first, second, (1 + aside) / 2), offset)
 
     return MotionPlan("scratch", end, 0.0, end, at)
 
@@ -243,9 +243,9 @@ def _talk(random: np.random.Generator) -> MotionPlan:
     size = random.uniform(0.5, 1.5)
     end = random.uniform(2.5, 4.0)
 
-    def at(seconds: float) -> Step:
+    def at(seconds: float) -> PlannedHand:
         x, y, share = np.sin(2 * pi * rates * seconds + phases).tolist()
-        return Step(blend(first, second, (1 + share) / 2), size * _at(x, y))
+        return PlannedHand(blend(first, second, (1 + share) / 2), size * _at(x, y))
 
     return MotionPlan("talk", end, 0.0, end, at)
 
@@ -258,9 +258,9 @@ def _grab(random: np.random.Generator) -> MotionPlan:
     end = begin + random.uniform(0.15, 0.5)
     opens = end + random.uniform(0.1, 0.5)
 
-    def at(seconds: float) -> Step:
+    def at(seconds: float) -> PlannedHand:
         share = eased(seconds, begin, end) - eased(seconds, opens, opens + 0.3)
-        return Step(blend(opened, closed, share), _at())
+        return PlannedHand(blend(opened, closed, share), _at())
 
     return MotionPlan("grab", opens + 0.3 + _rest(random), begin, end, at)
 
@@ -273,8 +273,8 @@ def _wag(random: np.random.Generator) -> MotionPlan:
     end = begin + random.uniform(2.5, 4.5) / rate
     roll = radians(random.uniform(12, 25))
 
-    def at(seconds: float) -> Step:
-        return Step(pose, _at(), roll * _swing(seconds, begin, end, rate))
+    def at(seconds: float) -> PlannedHand:
+        return PlannedHand(pose, _at(), roll * _swing(seconds, begin, end, rate))
 
     return MotionPlan("wag", end + _rest(random), begin, end, at)
 
@@ -288,13 +288,13 @@ def _tick(random: np.random.Generator) -> MotionPlan:
     end = corner + random.uniform(0.25, 0.6)
     is_arc = random.random() < 0.5
 
-    def at(seconds: float) -> Step:
+    def at(seconds: float) -> PlannedHand:
         if is_arc:
             angle = pi * eased(seconds, begin, end)
-            return Step(pose, size * _at(1 - cos(angle), -sin(angle)))
+            return PlannedHand(pose, size * _at(1 - cos(angle), -sin(angle)))
         down = eased(seconds, begin, corner)
         up = eased(seconds, corner, end)
-        return Step(pose, size * _at(0.4 * down + up, 0.5 * down - 1.3 * up))
+        return PlannedHand(pose, size * _at(0.4 * down + up, 0.5 * down - 1.3 * up))
 
     return MotionPlan("tick", end + _rest(random), begin, end, at)
 
@@ -332,7 +332,7 @@ class MotionScene:
     axes: Doubles
     centre: Doubles
 
-    def hand_at(self, step: Step) -> PlacedHand:
+    def hand_at(self, step: PlannedHand) -> PlacedHand:
         """Return the hand of a step."""
         roll = rotation(np.array([0.0, 0.0, 1.0]), np.array(step.roll))
         axes = self.axes @ roll.T
@@ -357,7 +357,7 @@ def draw_motion_scene(person: RenderedPerson, random: np.random.Generator) -> Mo
     facing = np.stack([np.cross(along, out), along, out])
     turn = rotation(np.eye(3), np.array([pitch, yaw, roll]))
     axes = facing @ (turn[2] @ turn[1] @ turn[0]).T
-    distance = random.uniform(0.7, 1.2)
+    distance = random.uniform(0.6, 1.0)
     return MotionScene(person, handedness, axes, np.array([0.0, 0.0, distance]))
 
 
