@@ -36,6 +36,9 @@ METHODS = ("rules", "learned")
 LATE = 0.3
 """Seconds by which a motion that is told may miss the true one at either side."""
 
+MOSTLY = 0.85
+"""Share of frames with a hand of a film that counts as seen throughout."""
+
 Stream = list[tuple[int, list[HandResult], tuple[int, int] | None]]
 """Of each frame: time, hands, and size of the picture where there is one."""
 
@@ -49,18 +52,23 @@ class Told:
         right: films whose motion was told, once, in its time.
         others: what else was told.
         seen: shares of frames in which the tracker had a hand.
+        right_if_seen: of films of which the tracker lost hardly a frame, whether they are right.
     """
 
     films: int
     right: int
     others: Counter[str]
     seen: list[float]
+    right_if_seen: list[bool]
 
     def add(self, plan: MotionPlan, stream: Stream, events: list[MotionEvent]) -> None:
-        self.seen.append(float(np.mean([bool(hands) for _, hands, _ in stream])))
+        seen = float(np.mean([bool(hands) for _, hands, _ in stream]))
+        self.seen.append(seen)
         right = [event for event in events if is_right(plan, event)]
         self.films += 1
         self.right += len(right) == 1
+        if seen >= MOSTLY:
+            self.right_if_seen.append(len(right) == 1)
         self.others.update(event.name for event in events if event not in right[:1])
 
 
@@ -112,7 +120,7 @@ def measure(
     told: dict[tuple[str, str], Told] = {}
     for plan, stream in streams:
         for method in METHODS:
-            row = told.setdefault((plan.name, method), Told(0, 0, Counter(), []))
+            row = told.setdefault((plan.name, method), Told(0, 0, Counter(), [], []))
             row.add(plan, stream, told_of(stream, method))
     for (name, method), row in told.items():
         others = [f"{other} {count}" for other, count in row.others.most_common()]
@@ -123,6 +131,8 @@ def measure(
             "count": row.films,
             "hand seen": float(np.mean(row.seen)),
             "told": row.right / row.films if name in NAMED else None,
+            "seen throughout": len(row.right_if_seen),
+            "told of these": sum(row.right_if_seen) if name in NAMED else None,
             "told wrongly": ", ".join(others),
         }
 
@@ -166,6 +176,8 @@ def total(rows: list[dict[str, object]], source: str, method: str) -> dict[str, 
         "count": sum(int(str(row["count"])) for row in motions),
         "hand seen": float(np.mean([float(str(row["hand seen"])) for row in motions])),
         "told": float(np.mean(shares)),
+        "seen throughout": sum(int(str(row["seen throughout"])) for row in motions),
+        "told of these": sum(int(str(row["told of these"])) for row in motions),
         "told wrongly": f"of {alarmed} of {len(near)} near misses something",
     }
 
