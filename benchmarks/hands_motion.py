@@ -33,6 +33,8 @@ SEED = 2_000
 """Of people and plans that are made for this measurement alone."""
 PEOPLE = 16
 METHODS = ("rules", "learned")
+DISTANCE = (0.6, 1.0)
+"""Metres: nearer, a hand would leave the picture in most swipes."""
 LATE = 0.3
 """Seconds by which a motion that is told may miss the true one at either side."""
 
@@ -98,7 +100,8 @@ def films(count: int, tracker: HandTracker | None) -> Iterator[tuple[MotionPlan,
         for index in range(count):
             random = np.random.default_rng([SEED, number, index])
             plan = draw(random)
-            scene = draw_motion_scene(people[int(random.integers(PEOPLE))], random)
+            person = people[int(random.integers(PEOPLE))]
+            scene = draw_motion_scene(person, random, distance=DISTANCE)
             if tracker is None:
                 yield (
                     plan,

@@ -347,8 +347,19 @@ _WRIST_TO_CENTRE = 0.75
 """Palm lengths from the wrist to the mean of wrist and knuckles."""
 
 
-def draw_motion_scene(person: RenderedPerson, random: np.random.Generator) -> MotionScene:
-    """Choose which hand moves, how it is held, and from how far it is seen."""
+def draw_motion_scene(
+    person: RenderedPerson,
+    random: np.random.Generator,
+    *,
+    distance: tuple[float, float] = (0.45, 0.9),
+) -> MotionScene:
+    """Choose which hand moves, how it is held, and from how far it is seen.
+
+    Args:
+        person: whose hand it is.
+        random: decides.
+        distance: metres from the camera, least and most.
+    """
     handedness: Handedness = "Right" if random.random() < 0.5 else "Left"
     yaw, pitch, roll = np.radians(random.normal(0, (15, 12, 10)))
     along = np.array([0.0, -1.0, 0.0])
@@ -357,8 +368,8 @@ def draw_motion_scene(person: RenderedPerson, random: np.random.Generator) -> Mo
     facing = np.stack([np.cross(along, out), along, out])
     turn = rotation(np.eye(3), np.array([pitch, yaw, roll]))
     axes = facing @ (turn[2] @ turn[1] @ turn[0]).T
-    distance = random.uniform(0.6, 1.0)
-    return MotionScene(person, handedness, axes, np.array([0.0, 0.0, distance]))
+    centre = np.array([0.0, 0.0, random.uniform(*distance)])
+    return MotionScene(person, handedness, axes, centre)
 
 
 def frame_times(seconds: float, random: np.random.Generator) -> Iterator[float]:
