@@ -68,6 +68,32 @@ SECTIONS = (
         "their own straight line in seconds in which a hand rests by all packs' answers.",
     ),
     Section(
+        "Gestures",
+        "hands_gestures",
+        "python benchmarks/hands_gestures.py",
+        "`american` and `signs` are tables of rules, `learned` the network that ships. Digits are "
+        "photos of the test split's people; rendered hands are seen from any side, a third of them "
+        "so small, dark or edge-on that they are not found, which counts as not named. Hands that "
+        "show none are between two gestures, at rest, grasping, or bent at random. On the clips of "
+        "sign language it is counted what is reported, and on hands of which a finger is outside "
+        "the picture or in doubt.",
+    ),
+    Section(
+        "What gestures are taken for",
+        "hands_gestures_confusions",
+        "python benchmarks/hands_gestures.py",
+        "The same hands, by what they show.",
+    ),
+    Section(
+        "Motions",
+        "hands_motion",
+        "python benchmarks/hands_motion.py",
+        "Plans of motion with a person's hand, rendered and tracked at 25 frames a second, or made "
+        "as keypoints with errors at 12 to 60 frames a second of which up to a tenth fail. A "
+        "motion counts as told if it is, once and in its time. `reach` and all below it only come "
+        "near a motion: whatever is told of them is wrong, as on the clips.",
+    ),
+    Section(
         "The palm detector: loss, decoder, box",
         "hands_training_palms",
         "python benchmarks/hands_training.py --runs FOLDER",

@@ -23,7 +23,7 @@ from handheld.engine import Model
 from handheld.errors import HandheldError
 from handheld.federated.config import read as read_federated
 from handheld.federated.device import ExampleStore
-from handheld.hands.gestures import GestureTable
+from handheld.hands import GestureClassifier, GestureTable, TaughtGestures
 from handheld.hands.training.config import LearnConfig
 from handheld.media import open_animation, read_image
 from handheld.propagation import read_seeds
@@ -51,6 +51,8 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "federated.toml": read_federated,
     "reply.toml": read_reply,
     "gestures.toml": GestureTable.load,
+    "my.gestures": TaughtGestures.load,
+    "gestures.npz": GestureClassifier.load,
     "hands.toml": partial(read_config, LearnConfig),
     "conversations.jsonl": read_conversations,
     "sections.txt": read_sections,

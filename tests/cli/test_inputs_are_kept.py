@@ -29,6 +29,7 @@ ALSO_READ = {
     "hands track": ("source", "pack", "gestures"),
     "hands detect": ("pack", "gestures"),
     "hands pseudo-label": ("teacher",),
+    "hands teach-gesture": ("pack",),
 }
 # Read by a test of its own, with a family in it.
 OPENED_FIRST = {("compress pick", "family")}

@@ -315,3 +315,17 @@ def test_a_row_after_one_that_is_not_known_is_not_tried():
     assert table.recognise(result(points), size=(height, width)) == "three"
     points[4, 0] = -5  # the thumb's tip: whether it touches the index is not known
     assert table.recognise(result(points), size=(height, width)) is None
+
+
+def test_no_gesture_rests_on_a_finger_that_the_model_doubts():
+    table = GestureTable.load("signs")
+    sure = np.full(21, 0.9, np.float32)
+    hand = replace(result(shape("ssss")), confidence=sure)
+    assert table.recognise(hand) == "open palm"
+    doubtful = sure.copy()
+    doubtful[16] = 0.1  # the ring finger's tip: behind something
+    hidden = replace(hand, confidence=doubtful)
+    assert finger_states(hidden.landmarks, confidence=doubtful).unseen == {"ring"}
+    assert table.recognise(hidden) is None
+    row = GestureTable((Gesture("two up", {"index": ("straight",), "middle": ("straight",)}),))
+    assert row.recognise(hidden) == "two up"  # which needs no ring finger

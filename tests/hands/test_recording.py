@@ -7,7 +7,7 @@ import pytest
 from made import frame
 
 from handheld.errors import FileError, InputError, MediaError, TimestampError
-from handheld.hands import HandTracker, draw_hands
+from handheld.hands import HandTracker, MotionEvent, MotionRecogniser, draw_hands
 from handheld.hands.recording import HandDrawer, record
 from handheld.media import PALETTE, Frame, MediaWarning, VideoWriter, open_video
 
@@ -220,3 +220,32 @@ def test_labels_of_hands_that_are_near_do_not_cover_each_other(tracker):
     for hand in hands:
         colour = PALETTE[hand.id % len(PALETTE)]
         assert (drawn == colour).all(axis=2).sum() > 500  # each box is there, whole
+
+
+class Twice(MotionRecogniser):
+    """Tells of a motion in the third frame, and of another one at the end."""
+
+    def update(self, hands, t_us, *, size=None):
+        assert size == (240, 320)
+        return [WAVE] if t_us == FRAMES[2].t_us else []
+
+    def finish(self):
+        return [SWIPE]
+
+
+WAVE = MotionEvent("wave", 0, 1, 2)
+SWIPE = MotionEvent("swipe left", 0, 3, 4)
+
+
+def test_motions_are_in_the_lines_of_the_frames_that_end_them(tracker, tmp_path):
+    recording = record(FRAMES, tracker, jsonl=tmp_path / "out.jsonl", motions=Twice())
+    assert recording.motions == [WAVE, SWIPE]
+    *lines, last = lines_of(tmp_path / "out.jsonl")
+    assert [line["motions"] for line in lines] == [[], [], [WAVE.to_json()], *[[]] * 5]
+    assert last == {"motions": [SWIPE.to_json()]}  # of the stream's end
+
+
+def test_without_a_recogniser_lines_have_no_motions(tracker, tmp_path):
+    recording = record(FRAMES, tracker, jsonl=tmp_path / "out.jsonl")
+    assert recording.motions == []
+    assert all("motions" not in line for line in lines_of(tmp_path / "out.jsonl"))

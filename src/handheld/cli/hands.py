@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from handheld.cli import hands_training
+from handheld.cli import hands_gestures, hands_training
 from handheld.cli._output import INTERRUPTED, Output, Quiet
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from handheld.hands import MotionRecogniser
     from handheld.hands.recording import Recording
 
 app = typer.Typer(help="Track hands and read gestures.", no_args_is_help=True)
@@ -20,11 +21,16 @@ app.add_typer(hands_training.app, name="train")
 app.command("pseudo-label")(hands_training.pseudo_label)
 app.command()(hands_training.mistakes)
 app.command("pack")(hands_training.pack)
+app.command("teach-gesture")(hands_gestures.teach_gesture)
 
 MaxHands = Annotated[int, typer.Option(min=1, help="Hands to report at most.")]
 Pack = Annotated[str, typer.Option(help="Model pack: a name, or a folder with pack.toml.")]
 Gestures = Annotated[
-    str, typer.Option(help="Gesture table: signs, american, european, chinese, or a TOML file.")
+    str,
+    typer.Option(
+        help="signs, american, european, chinese, learned, or a file: a table (.toml), gestures of "
+        "teach-gesture (.gestures), a trained classifier (.npz)."
+    ),
 ]
 Mirrored = Annotated[
     bool, typer.Option(help="Pictures are mirror images, as selfie cameras show them.")
@@ -54,6 +60,13 @@ def track(
     every_node: Annotated[
         bool, typer.Option(help="Put what every node of the graph sent into the JSON lines.")
     ] = False,
+    motions: Annotated[
+        str | None,
+        typer.Option(
+            help="Look for swipes, waves, pinches and circles, by rules or learned; they are in "
+            "the JSON lines."
+        ),
+    ] = None,
     max_hands: MaxHands = 2,
     pack: Pack = "mediapipe-full",
     gestures: Gestures = "signs",
@@ -81,6 +94,9 @@ def track(
 
     if every_node and json is None:
         raise InputError("--every-node adds to the JSON lines: give --json FILE too")
+    if motions is not None and palms_only:
+        raise InputError("--motions needs landmarks: leave out --palms-only")
+    recogniser = _motion_recogniser(motions)
     output = Output(json=json, quiet=quiet, out=out)
     # Before anything is opened: a video that is written would be empty by then.
     output.reads(*_read_of(source), pack, gestures)
@@ -104,6 +120,7 @@ def track(
                 video=out,
                 jsonl=json,
                 every_node=every_node,
+                motions=recogniser,
                 fps=frames.fps,
                 keep=False,  # an hour of frames does not fit into memory
                 on_frame=lambda recording, _frame, _hands: advance(recording),
@@ -121,6 +138,18 @@ def track(
         raise typer.Exit(INTERRUPTED)
 
 
+def _motion_recogniser(method: str | None) -> "MotionRecogniser | None":
+    """Return what looks for motions, if they are asked for."""
+    from handheld.errors import InputError
+    from handheld.hands import MotionRecogniser
+
+    if method is None:
+        return None
+    if method not in ("rules", "learned"):
+        raise InputError(f"--motions: expected rules or learned, got {method!r}")
+    return MotionRecogniser("learned" if method == "learned" else "rules")
+
+
 def _tell_recording(
     output: Output, recording: "Recording", files: tuple[Path | None, Path | None]
 ) -> None:
@@ -134,6 +163,9 @@ def _tell_recording(
         f"latency {median:.1f} ms median, {high:.1f} ms p95, "
         f"detector ran {len(recording.detector_frames)} times"
     )
+    for event in recording.motions:
+        begin = event.begin_us / 1e6
+        output.say(f"{event.name}, hand {event.hand_id}, {begin:.2f} to {event.end_us / 1e6:.2f} s")
     # standard output is no file that somebody would look for
     for written in files:
         if written is not None and str(written) != STANDARD_OUTPUT:

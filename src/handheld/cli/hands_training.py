@@ -98,6 +98,58 @@ def palm(
     _tell(output, words, done)
 
 
+@app.command()
+def gestures(
+    config: ConfigFile,
+    out: Annotated[Path, typer.Option(help="Classifier to write (.npz), for --gestures.")],
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train the gesture classifier on rendered hands and photos of digits, in minutes."""
+    from dataclasses import asdict
+
+    from handheld.config import read_config
+    from handheld.hands.training.gestures.classifier import GestureConfig, train_gestures
+
+    output = Output(json=json, quiet=quiet, out=out)
+    output.reads(config)
+    settings = read_config(GestureConfig, config)
+    output.reads(settings.folder, *settings.packs)
+    with output.stoppable(), stage_bars(output.console) as progress:
+        classifier, scores = train_gestures(settings, progress=progress)
+        classifier.network.save(out)
+    words = (
+        f"{scores.accuracy:.1%} of {scores.hands} hands of other people right, "
+        f"{scores.refused:.1%} refused; {scores.false_alarms:.1%} of hands that show none get a "
+        f"name, at probabilities of {classifier.network.threshold:.2f} or more"
+    )
+    output.result(
+        words, asdict(scores) | {"threshold": classifier.network.threshold, "file": str(out)}
+    )
+
+
+@app.command()
+def motions(
+    config: ConfigFile,
+    out: Annotated[Path, typer.Option(help="Network to write (.npz).")],
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train the network that tells swipes, waves, pinches and circles, in minutes."""
+    from handheld.config import read_config
+    from handheld.hands.training.gestures.motion import MotionConfig, train_motions
+
+    output = Output(json=json, quiet=quiet, out=out)
+    output.reads(config)
+    settings = read_config(MotionConfig, config)
+    output.reads(settings.folder)
+    with output.stoppable(), stage_bars(output.console) as progress:
+        network = train_motions(settings, progress=progress)
+        network.save(out)
+    words = f"wrote {out}: told at probabilities of {network.threshold:.2f} or more"
+    output.result(words, {"threshold": network.threshold, "file": str(out)})
+
+
 def _kept_in(run: Path) -> list[Path]:
     """Return the files of a run that its training writes again and again."""
     from handheld.hands.training.run import TrainingFolder

@@ -14,7 +14,7 @@ from handheld.engine import Model
 from handheld.graph import Calculator, Context, Contract, calculator
 from handheld.hands.association import drop_duplicates, join_regions
 from handheld.hands.geometry import region_from_landmarks, region_from_palm
-from handheld.hands.gestures import GestureTable
+from handheld.hands.gestures import GestureRecogniser
 from handheld.hands.identity import Identities
 from handheld.hands.landmark import is_right_hand, project_landmarks, project_world
 from handheld.hands.packs import ModelPack
@@ -244,15 +244,20 @@ class RecogniseGestures(Calculator):
     contract = Contract(
         inputs={"frame": Frame, "hands": Hands},
         outputs={"named": Hands},
-        side_inputs={"gestures": GestureTable},
+        side_inputs={"gestures": GestureRecogniser},
     )
 
+    def __init__(self, *, mirrored: bool = False) -> None:
+        self._mirrored = mirrored
+
     def process(self, context: Context) -> None:
-        """Look each hand up in the table."""
-        table: GestureTable = context.side["gestures"]
+        """Ask for each hand by itself."""
+        recogniser: GestureRecogniser = context.side["gestures"]
         size = context.get("frame").image.shape[:2]
-        hands: Hands = context.get("hands")
-        named = [replace(hand, gesture=table.recognise(hand, size=size)) for hand in hands]
+        named: Hands = []
+        for hand in context.get("hands"):
+            gesture = recogniser.recognise(hand, size=size, mirrored=self._mirrored)
+            named.append(replace(hand, gesture=gesture))
         context.send("named", named)
 
 

@@ -6,6 +6,7 @@ that touch, and tables that a user can extend.
 """
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,13 @@ _THUMB_UPRIGHT = 1.2
 _TOUCH = 0.4
 """Tips touch within this part of the palm's length."""
 
+_LEAST_CONFIDENCE = 0.3
+"""Probability below which a keypoint counts as not seen, where the pack's model gives one.
+
+One in a thousand hands of the photos of digits, all whole and in view, has so doubtful a keypoint;
+of the hands on clips of sign language, which are cut by the border, blurred or hidden, 36 in 100.
+"""
+
 _CHAINS = np.array([(0, *joints) for joints in FINGERS.values()])
 _TIPS = {finger: tip for finger, (*_, tip) in FINGERS.items() if finger != "thumb"}
 _THUMB_ENDS = np.array([Keypoint.THUMB_TIP, Keypoint.THUMB_MCP])
@@ -75,8 +83,8 @@ class FingerStates:
             around a ball, or bent.
         thumb_points: where a straight thumb points in the picture: up, down or side.
         touching: fingers whose tip touches the thumb's.
-        unseen: fingers of which a joint or the tip is outside the picture: their states are the
-            model's guess.
+        unseen: fingers of which a joint or the tip is outside the picture, or is one that the model
+            doubts: their states are its guess.
     """
 
     bend: dict[str, float]
@@ -91,6 +99,7 @@ def finger_states(
     world: Points | None = None,
     *,
     size: tuple[int, int] | None = None,
+    confidence: Points | None = None,
 ) -> FingerStates:
     """Return the state of each finger.
 
@@ -98,6 +107,8 @@ def finger_states(
         landmarks: (21, 3) pixels, y downwards; for directions.
         world: (21, 3) metres, for angles; without it the landmarks' own depth is used.
         size: height and width of the picture, to know which fingers are outside; without it all
+            count as inside.
+        confidence: (21,) probability of each keypoint that it is right, in [0, 1]; without it all
             count as seen.
     """
     points = (landmarks if world is None else world).astype(np.float64)
@@ -114,7 +125,7 @@ def finger_states(
         states=states,
         thumb_points=_thumb_direction(landmarks),
         touching=_touching(landmarks.astype(np.float64)),
-        unseen=_unseen(landmarks, size),
+        unseen=unseen_fingers(landmarks, size=size, confidence=confidence),
     )
 
 
@@ -133,16 +144,28 @@ def _touching(points: NDArray[np.float64]) -> frozenset[str]:
     return frozenset(finger for finger, distance in pairs if distance < _TOUCH * palm)
 
 
-def _unseen(landmarks: Points, size: tuple[int, int] | None) -> frozenset[str]:
-    """Return the fingers of which a keypoint is outside a picture of (height, width)."""
-    if size is None:
+def unseen_fingers(
+    landmarks: Points,
+    *,
+    size: tuple[int, int] | None = None,
+    confidence: Points | None = None,
+) -> frozenset[str]:
+    """Return the fingers that a gesture should not rest on; see :func:`finger_states`.
+
+    Of a joint that the model does not see it makes a guess.
+    """
+    hidden = np.zeros(len(landmarks), bool)
+    if size is not None:
+        height, width = size
+        x = landmarks[:, 0]
+        y = landmarks[:, 1]
+        hidden |= (x < 0) | (x > width) | (y < 0) | (y > height)
+    if confidence is not None:
+        hidden |= confidence < _LEAST_CONFIDENCE
+    # Most hands are seen whole, in every frame.
+    if not hidden.any():
         return frozenset()
-    # Of a joint that the model does not see it makes a guess that no gesture should rest on.
-    height, width = size
-    x = landmarks[:, 0]
-    y = landmarks[:, 1]
-    outside = (x < 0) | (x > width) | (y < 0) | (y > height)
-    return frozenset(name for name, joints in FINGERS.items() if outside[list(joints)].any())
+    return frozenset(name for name, joints in FINGERS.items() if hidden[list(joints)].any())
 
 
 def _joint_angles(points: Any) -> Any:
@@ -236,8 +259,29 @@ class Gesture:
         return not hand.touching
 
 
+class GestureRecogniser(ABC):
+    """Names the gesture that a hand shows: by a table, a trained model, or a user's examples."""
+
+    @abstractmethod
+    def recognise(
+        self,
+        hand: HandResult,
+        *,
+        size: tuple[int, int] | None = None,
+        mirrored: bool = False,
+    ) -> str | None:
+        """Return the name of the gesture, or ``None`` where there is none or it is in doubt.
+
+        Args:
+            hand: with landmarks; without them the answer is ``None``.
+            size: height and width of the picture: fingers outside of it tell nothing.
+            mirrored: whether the picture is a mirror image, in which a right hand has the shape of
+                a left one.
+        """
+
+
 @dataclass(frozen=True)
-class GestureTable:
+class GestureTable(GestureRecogniser):
     """Gestures in the order in which they are tried: the first that fits is the hand's."""
 
     rows: tuple[Gesture, ...]
@@ -270,8 +314,15 @@ class GestureTable:
         # First, so that a user's gesture wins over one of ours that its hand fits as well.
         return GestureTable((*rows, *self.rows))
 
-    def recognise(self, hand: HandResult, *, size: tuple[int, int] | None = None) -> str | None:
+    def recognise(
+        self,
+        hand: HandResult,
+        *,
+        size: tuple[int, int] | None = None,
+        mirrored: bool = False,
+    ) -> str | None:
         """Return the name of the first gesture that a hand shows, or ``None``; see :meth:`find`."""
+        # Angles are the same in a mirror.
         row = self.find(hand, size=size)
         if row:
             return row.name
@@ -288,7 +339,7 @@ class GestureTable:
         # A palm of no length has no angles.
         if hand.landmarks is None or palm_size(hand.landmarks) == 0:
             return None
-        states = finger_states(hand.landmarks, hand.world, size=size)
+        states = finger_states(hand.landmarks, hand.world, size=size, confidence=hand.confidence)
         for row in self.rows:
             fits = row.fits(states)
             # What may fit hides the rows after it, which are tried only where it does not.

@@ -18,7 +18,7 @@ from handheld.hands.calculators import (
     regions_to_hands,
     remove_duplicates,
 )
-from handheld.hands.gestures import GestureTable
+from handheld.hands.gestures import GestureRecogniser
 from handheld.hands.packs import ModelPack
 from handheld.hands.smoothing import OneEuroOptions
 from handheld.media import Frame
@@ -97,7 +97,7 @@ def _full_graph(options: HandOptions, first_id: int) -> GraphConfig:
             "palm_model": Model,
             "landmark_model": Model,
             "pack": ModelPack,
-            "gestures": GestureTable,
+            "gestures": GestureRecogniser,
         },
         name="hands",
     )
@@ -155,14 +155,14 @@ def _following(options: HandOptions, first_id: int) -> list[Node]:
 def _finish(options: HandOptions) -> list[Node]:
     """Return what makes results of hands that have ids."""
     if options.smoothing is None:
-        return [_gestures("named")]
+        return [_gestures("named", options)]
     smoothing = Node(SmoothHands(options.smoothing), inputs="named", outputs="smooth")
-    return [smoothing, _gestures("smooth")]
+    return [smoothing, _gestures("smooth", options)]
 
 
-def _gestures(hands: str) -> Node:
+def _gestures(hands: str, options: HandOptions) -> Node:
     return Node(
-        RecogniseGestures(),
+        RecogniseGestures(mirrored=options.mirrored),
         inputs=["admitted", hands],
         outputs="hands",
         side_inputs=["gestures"],

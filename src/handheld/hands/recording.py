@@ -17,6 +17,7 @@ from handheld.errors import HandheldError
 from handheld.files import LineWriter, ensure_apart, open_lines, uninterrupted
 from handheld.graph import Packet
 from handheld.hands.drawing import draw_hands
+from handheld.hands.motion import MotionEvent, MotionRecogniser
 from handheld.hands.result import HandResult, Palm, Region
 from handheld.hands.tracker import HandTracker, Observer
 from handheld.media import Frame, Image, Rect, VideoWriter
@@ -38,6 +39,7 @@ class Recording:
         hands: for each frame, its hands; none where they are not kept.
         t_us: for each frame, its time.
         interrupted: whether Ctrl-C ended it.
+        motions: of all hands, as they ended; none where nobody looked for them.
     """
 
     latency_ms: list[float] = field(default_factory=list)
@@ -46,6 +48,7 @@ class Recording:
     hands: list[list[HandResult]] = field(default_factory=list)
     t_us: list[int] = field(default_factory=list)
     interrupted: bool = False
+    motions: list[MotionEvent] = field(default_factory=list)
 
     @property
     def frames(self) -> int:
@@ -82,6 +85,7 @@ def record(  # noqa: PLR0913  # options by keyword, each by itself
     video: str | os.PathLike[str] | None = None,
     jsonl: str | os.PathLike[str] | None = None,
     every_node: bool = False,
+    motions: MotionRecogniser | None = None,
     fps: float = 30.0,
     keep: bool = True,
     on_frame: OnFrame = _ignore,
@@ -99,6 +103,8 @@ def record(  # noqa: PLR0913  # options by keyword, each by itself
         jsonl: file to write one JSON object per frame to; ``-`` is standard output. There, and in a
             pipe, each line is written as its frame is done.
         every_node: put what every node of the graph sent into the JSON lines.
+        motions: finds motions, which are in the result, and in the JSON line of the frame that ends
+            them; what the stream's end ends is in a last line of its own.
         fps: nominal rate of the annotated video; its frames keep their own times.
         keep: whether the result holds the hands of every frame: about 1 KB each, so not for a
             camera that runs for days.
@@ -121,12 +127,30 @@ def record(  # noqa: PLR0913  # options by keyword, each by itself
             outputs.lines = _opened(stack, open_lines(jsonl), stream.failures)
         with stream.ended():
             for frame, hands in stream.tracked(frames):
-                outputs.write(frame, hands)
+                events = _motions_of(motions, stream.recording, frame, hands)
+                outputs.write(frame, hands, events)
                 on_frame(stream.recording, frame, hands)
+        if motions is not None:
+            outputs.end(_kept(stream.recording, motions.finish()))
     # Only now, when the files are whole.
     if stream.failures:
         raise stream.failures[0]
     return stream.recording
+
+
+def _motions_of(
+    motions: MotionRecogniser | None, recording: Recording, frame: Frame, hands: list[HandResult]
+) -> list[MotionEvent] | None:
+    """Return the motions that a frame ends; None where nobody looks for them."""
+    if motions is None:
+        return None
+    height, width = frame.image.shape[:2]
+    return _kept(recording, motions.update(hands, frame.t_us, size=(height, width)))
+
+
+def _kept(recording: Recording, events: list[MotionEvent]) -> list[MotionEvent]:
+    recording.motions += events
+    return events
 
 
 _UNWRITABLE = (HandheldError, OSError)
@@ -216,15 +240,25 @@ class _Outputs:
         self.video: VideoWriter | None = None
         self.lines: LineWriter | None = None
 
-    def write(self, frame: Frame, hands: list[HandResult]) -> None:
+    def write(
+        self, frame: Frame, hands: list[HandResult], motions: list[MotionEvent] | None
+    ) -> None:
         """Write a frame, and forget what its nodes sent."""
         if self.video is not None:
             self.video.write(self._draw(frame, hands), frame.t_us)
         if self.lines is not None:
-            _write_line(self.lines, frame, hands, self._nodes)
+            line = _line_of(frame, hands, self._nodes)
+            if motions is not None:
+                line["motions"] = [event.to_json() for event in motions]
+            _write_line(self.lines, line)
         if self._nodes is not None:
             # A node that is silent in the next frame must not seem to say the same again.
             self._nodes.clear()
+
+    def end(self, motions: list[MotionEvent]) -> None:
+        """Write the motions that the stream's end ended, of which no frame has told."""
+        if self.lines is not None and motions:
+            _write_line(self.lines, {"motions": [event.to_json() for event in motions]})
 
 
 def _opened(
@@ -301,10 +335,7 @@ def _keep(nodes: dict[str, Any], stream: str, packet: Packet[Any]) -> None:
     nodes[stream] = packet.payload
 
 
-def _write_line(
-    lines: LineWriter, frame: Frame, hands: list[HandResult], nodes: dict[str, Any] | None
-) -> None:
-    # One object a line, so that a reader needs no more than a line in memory.
+def _line_of(frame: Frame, hands: list[HandResult], nodes: dict[str, Any] | None) -> dict[str, Any]:
     line: dict[str, Any] = {
         "t_us": frame.t_us,
         "frame": frame.index,
@@ -312,6 +343,11 @@ def _write_line(
     }
     if nodes is not None:
         line["nodes"] = {stream: _plain(value) for stream, value in nodes.items()}
+    return line
+
+
+def _write_line(lines: LineWriter, line: dict[str, Any]) -> None:
+    # One object a line, so that a reader needs no more than a line in memory.
     lines.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 

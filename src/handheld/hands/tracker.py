@@ -9,9 +9,10 @@ from typing import Any, Self
 
 from handheld.errors import GraphError, InputError, TimestampError
 from handheld.graph import Graph, GraphConfig, GraphStats, Packet, Timestamp, stream_names
-from handheld.hands.gestures import GestureTable
+from handheld.hands.gestures import GestureRecogniser
 from handheld.hands.packs import ModelPack, load_pack
 from handheld.hands.pipeline import HandOptions, hand_graph
+from handheld.hands.recognisers import load_recogniser
 from handheld.hands.result import HandResult
 from handheld.hands.smoothing import OneEuroOptions
 from handheld.media import Frame
@@ -36,7 +37,8 @@ class HandTracker:
             in every k-th frame.
         threads: threads of the models.
         palms_only: report where palms are, without landmarks.
-        gestures: a gesture table's name or file, see :class:`~handheld.hands.GestureTable`.
+        gestures: a gesture table's name or file, ``learned`` for the classifier that ships, or
+            gestures of one's own, see :func:`~handheld.hands.load_recogniser`.
         min_palm_score, min_hand_score: see :class:`~handheld.hands.HandOptions`.
 
     Raises:
@@ -58,7 +60,7 @@ class HandTracker:
         redetect_every: int = 2,
         threads: int = 1,
         palms_only: bool = False,
-        gestures: str | os.PathLike[str] | GestureTable = "signs",
+        gestures: str | os.PathLike[str] | GestureRecogniser = "signs",
         min_palm_score: float = 0.5,
         min_hand_score: float = 0.5,
     ) -> None:
@@ -80,7 +82,7 @@ class HandTracker:
         # Whoever wants palms alone need not have the landmark model.
         if not palms_only:
             self._side["landmark_model"] = self.pack.open_landmark(threads=threads)
-            self._side["gestures"] = GestureTable.load(gestures)
+            self._side["gestures"] = load_recogniser(gestures)
         self._observers: list[Observer] = []
         self._session: _Session | None = None
         self._closed = False
