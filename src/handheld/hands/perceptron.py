@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import ModelError
 from handheld.files import atomic_path
+from handheld.ranges import in_range
 from handheld.untrusted import require_file
 
 NONE = "none"
@@ -38,6 +39,7 @@ class Perceptron:
     threshold: float
 
     def __post_init__(self) -> None:
+        in_range("threshold", self.threshold, low=0, high=1)
         classes = len(self.names)
         shapes = tuple(array.shape for array in (*self.weights, *self.biases))
         if [len(shape) for shape in shapes] != [2, 2, 1, 1]:
@@ -47,8 +49,7 @@ class Perceptron:
             raise ModelError(f"layers of shapes {shapes} for {classes} classes do not fit together")
         if NONE not in self.names:
             raise ModelError(f"expected a class {NONE!r}, got {', '.join(self.names)}")
-        numbers = (*self.weights, *self.biases, np.array(self.threshold))
-        if not all(np.isfinite(array).all() for array in numbers):
+        if not all(np.isfinite(array).all() for array in (*self.weights, *self.biases)):
             raise ModelError("some of its numbers are not finite")
 
     @property

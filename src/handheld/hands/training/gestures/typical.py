@@ -6,6 +6,7 @@ ships, from the meshes in ``HANDHELD_DATA``.
 
 import argparse
 import os
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,8 @@ def typical_shapes(folder: Path | None = None, *, seed: int = 0) -> Floats:
         seed: of the people whose mean it is.
     """
     sources = open_sources(folder)
-    postures = [pose for poses in SHOWN.values() for pose in poses]
-    return np.array([_mean_shape(sources, pose, seed) for pose in (*postures, *OTHERS)])
+    postures = (*chain.from_iterable(SHOWN.values()), *OTHERS)
+    return np.array([_mean_shape(sources, pose, seed) for pose in postures])
 
 
 def write_shapes(path: str | os.PathLike[str], shapes: Floats) -> None:
