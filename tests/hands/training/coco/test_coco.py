@@ -333,7 +333,7 @@ def test_photos_of_a_set_are_named_with_it(read, photos):
 
 def test_labels_without_a_size_are_named(tmp_path):
     record = {"photo": "a.png", "hands": []}
-    with pytest.raises(InputError, match="photo a.png: no labels with a size"):
+    with pytest.raises(InputError, match=r"photo a\.png: no labels with a size"):
         coco_of([record], tmp_path / "labels.jsonl")
 
 
