@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from handheld.hands.geometry import region_from_landmarks, region_from_palm
 from handheld.hands.result import palm_size
 from handheld.hands.training.examples.augment import augment
+from handheld.hands.training.examples.skin import draw_tone, hand_mask, with_tone
 from handheld.hands.training.labels import LabelledHand, palm_box
 from handheld.media import Rect
 
@@ -299,6 +300,13 @@ def cut(pixels: Pixels, region: Rect, size: int, rng: np.random.Generator | None
         borderValue=shade,
     )
     return np.asarray(cropped, np.uint8)
+
+
+def with_other_skin(example: CropExample, rng: np.random.Generator) -> CropExample:
+    """Return the example as if a person of another skin tone had held up the hand."""
+    size = example.pixels.shape[0]
+    mask = hand_mask(example.points * size, (size, size))
+    return replace(example, pixels=with_tone(example.pixels, mask, draw_tone(rng)))
 
 
 def with_changes(example: CropExample, rng: np.random.Generator) -> CropExample:
