@@ -270,30 +270,29 @@ def corrected_hand(hand: Table, edit: HandEdit, *, reviewed: bool) -> Table:
     shape of a hand of which one was moved.
     """
     before = shown_hand(hand)
-    after: Table = dict(hand)
-    if edit.dropped or "dropped" in hand:
-        after["dropped"] = edit.dropped
-    points = []
-    has_moved = False
-    for index, point in enumerate(edit.keypoints):
-        if _is_still(before["keypoints"][index], point):
-            points.append(hand["keypoints"][index])
-            continue
-        has_moved = True
+    changes: Table = {}
+    points = [_moved(*pair) for pair in zip(hand["keypoints"], edit.keypoints, strict=True)]
+    if points != hand["keypoints"]:
         # The wrist's depth is 0 wherever it is: that of the others counts from it.
-        points.append([*(_rounded(point) or (None, None)), 0.0 if index == 0 else None])
-    is_seen_otherwise = list(edit.visible) != before["visible"]
-    is_other_side = edit.handedness != before["handedness"]
-    if has_moved:
-        after["keypoints"] = points
-        after["world"] = None
-    if is_seen_otherwise:
-        after["visible"] = [int(is_seen) for is_seen in edit.visible]
-    if is_other_side or reviewed:
-        after["right"] = {"Right": 1.0, "Left": 0.0, None: None}[edit.handedness]
-    if has_moved or is_seen_otherwise or is_other_side or reviewed:
-        after["source"] = "corrected"
-    return after
+        points[0] = [*points[0][:2], 0.0]
+        changes |= {"keypoints": points, "world": None}
+    if list(edit.visible) != before["visible"]:
+        changes["visible"] = [int(is_seen) for is_seen in edit.visible]
+    if reviewed or edit.handedness != before["handedness"]:
+        changes["right"] = {"Right": 1.0, "Left": 0.0, None: None}[edit.handedness]
+    if changes:
+        changes["source"] = "corrected"
+    # Not a correction: a label that was dropped is still who made it's.
+    if edit.dropped or "dropped" in hand:
+        changes["dropped"] = edit.dropped
+    return hand | changes
+
+
+def _moved(before: list[float | None], after: tuple[float, float] | None) -> list[float | None]:
+    """Return where a keypoint is now, as it was if it has not moved."""
+    if _is_still(_place(before), after):
+        return before
+    return [*(_rounded(after) or (None, None)), None]
 
 
 def _is_still(before: list[float] | None, after: tuple[float, float] | None) -> bool:
