@@ -22,6 +22,7 @@ from handheld.pictures import (
     decode_animation,
     is_animated,
     of_image,
+    orientation_of,
     resize,
     size_of,
     to_grey,
@@ -362,3 +363,22 @@ def test_a_header_that_says_it_is_enormous(tmp_path):
         (tmp_path / "a.png").write_bytes(bomb)
         with pytest.raises(TooManyPixelsError, match=r"a\.png"):
             size_of(tmp_path / "a.png")
+
+
+def test_the_orientation_of_a_picture_stands_in_its_header(tmp_path):
+    path = tmp_path / "a.jpg"
+    for orientation in (1, 3, 6, 8):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.new("RGB", (40, 30)).save(path, exif=exif)
+        assert orientation_of(path) == orientation
+        turned = (40, 30) if orientation in (6, 8) else (30, 40)
+        assert decode(path.read_bytes()).shape[:2] == turned
+    exif[0x0112] = 77
+    Image.new("RGB", (40, 30)).save(path, exif=exif)
+    assert orientation_of(path) == 1
+    Image.new("RGB", (40, 30)).save(tmp_path / "b.png")
+    assert orientation_of(tmp_path / "b.png") == 1
+    path.write_bytes(b"no picture")
+    with pytest.raises(MediaError, match="expected a picture"):
+        orientation_of(path, "a")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from handheld.cli import hands_gestures, hands_training
+from handheld.cli import hands_gestures, hands_labels, hands_training
 from handheld.cli._output import INTERRUPTED, Output, Quiet
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ app.command("pseudo-label")(hands_training.pseudo_label)
 app.command()(hands_training.mistakes)
 app.command("pack")(hands_training.pack)
 app.command("teach-gesture")(hands_gestures.teach_gesture)
+app.add_typer(hands_labels.importing, name="import")
+app.add_typer(hands_labels.exporting, name="export")
+app.command()(hands_labels.label)
 
 MaxHands = Annotated[int, typer.Option(min=1, help="Hands to report at most.")]
 Pack = Annotated[str, typer.Option(help="Model pack: a name, or a folder with pack.toml.")]

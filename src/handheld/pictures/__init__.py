@@ -18,13 +18,21 @@ if TYPE_CHECKING:
         decode,
         decode_animation,
         is_animated,
+        orientation_of,
         size_of,
     )
     from handheld.pictures.modes import of_image, resize, to_grey
 
 _MODULES = {
     "modes": ("of_image", "resize", "to_grey"),
-    "decoder": ("TimedPicture", "decode", "decode_animation", "is_animated", "size_of"),
+    "decoder": (
+        "TimedPicture",
+        "decode",
+        "decode_animation",
+        "is_animated",
+        "orientation_of",
+        "size_of",
+    ),
 }
 _HOME: dict[str, str] = {}
 for _module, _names in _MODULES.items():
@@ -42,6 +50,7 @@ __all__ = [
     "decode_animation",
     "is_animated",
     "of_image",
+    "orientation_of",
     "resample",
     "resize",
     "size_of",

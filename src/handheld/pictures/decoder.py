@@ -3,7 +3,7 @@
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -85,16 +85,31 @@ def size_of(path: str | os.PathLike[str], name: str = "") -> tuple[int, int]:
         MediaError: it cannot be read, or is no picture of ``FORMATS``.
         TooManyPixelsError: it has more than ``MAX_PIXELS``.
     """
+    width, height = _in_header(path, name, lambda opened: opened.size)
+    return height, width
+
+
+def orientation_of(path: str | os.PathLike[str], name: str = "") -> int:
+    """Return the EXIF orientation of a picture file from its header: 1 for upright, to 8.
+
+    From 5 on its sides change places when it is turned upright. Raises as :func:`size_of`.
+    """
+    # 274 is the tag's number; what is no orientation turns nothing.
+    orientation = _in_header(path, name, lambda opened: opened.getexif().get(274, 1))
+    return int(orientation) if orientation in range(1, 9) else 1
+
+
+def _in_header(path: str | os.PathLike[str], name: str, read: Callable[[Any], Any]) -> Any:
+    """Return what the header of a picture file says."""
     name = name or os.fspath(path)
     with warnings.catch_warnings():
         # MAX_PIXELS is the limit here.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
-            with Path(path).open("rb") as file, _opened(file, name) as opened:
-                width, height = opened.size
+            with Path(path).open("rb") as file, _opened(file, name) as opened, _explained(name):
+                return read(opened)
         except (OSError, ValueError) as error:  # ValueError: its name holds a NUL
             raise MediaError(f"{name}: cannot be read as a picture: {error}") from error
-    return height, width
 
 
 def _opened(file: BinaryIO, name: str) -> Any:

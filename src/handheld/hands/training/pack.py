@@ -231,7 +231,7 @@ def card_of(
         "hours_since_begun": round(seconds / 3600, 2),
         "test_scores": dict(scores),
         "labels": _LABELS,
-        "data": list(_CREDITS),
+        "data": [*_CREDITS, *plan.get("credits", ())],
     }
 
 

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from handheld.errors import InputError
+from handheld.hands.training.examples.digests import data_digests
 from handheld.hands.training.examples.photos import SPLITS, load_pixels, read_photos, split_of
 
 
@@ -54,3 +55,39 @@ def test_a_broken_photo_is_named(world):
 def test_a_folder_without_photos_says_what_it_expected(tmp_path):
     with pytest.raises(InputError, match="subhih"):
         read_photos(tmp_path)
+
+
+@pytest.fixture
+def own_set(world):
+    """A set of the user's own, with one photo of a person."""
+    folder = world.data / "photos" / "mine"
+    folder.mkdir()
+    photo = next((world.data / "photos" / "digits").iterdir())
+    (folder / "a.png").write_bytes(photo.read_bytes())
+    (folder / "index.jsonl").write_text(json.dumps({"file": "a.png", "person": "ann"}) + "\n")
+    (folder / "set.toml").write_text('credit = "my own photos"\n')
+    return folder
+
+
+def test_photos_of_ones_own_are_read_where_a_file_says_whose_they_are(world, own_set):
+    (photo,) = [photo for photo in read_photos(world.data / "photos") if photo.group == "mine"]
+    assert (photo.name, photo.person, photo.complete) == ("mine/a.png", "mine/ann", False)
+    assert data_digests(world.data, world.labels)["credits"] == ["my own photos"]
+    (own_set / "set.toml").unlink()
+    assert "mine" not in {photo.group for photo in read_photos(world.data / "photos")}
+    assert "credits" not in data_digests(world.data, world.labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("mine", "", "set.toml: entry 'credit' is missing"),
+        ("mine", 'credit = "a"\nsingle = true', "no entry 'single'; expected complete, credit"),
+        ("digits", 'credit = "a"', "digits is known already"),
+    ],
+)
+def test_a_set_of_ones_own_that_is_none_is_refused(world, name, text, message):
+    (world.data / "photos" / name).mkdir(exist_ok=True)
+    (world.data / "photos" / name / "set.toml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_photos(world.data / "photos")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from handheld.hands.geometry import region_from_landmarks, region_from_palm
 from handheld.hands.result import palm_size
 from handheld.hands.training.examples.augment import augment
+from handheld.hands.training.examples.skin import draw_tone, hand_mask, with_tone
 from handheld.hands.training.labels import LabelledHand, palm_box
 from handheld.media import Rect
 
@@ -172,7 +173,8 @@ def labelled_crop(
 
 def _presence(points: Floats) -> float:
     """Return whether a hand with these keypoints (21, 3) is in its crop: 1, 0, NaN between."""
-    is_known = np.isfinite(points).all(axis=1)
+    # Not by depth, which people who set keypoints by hand do not know.
+    is_known = np.isfinite(points[:, :2]).all(axis=1)
     known = points[is_known, :2]
     is_inside = ((known > 0) & (known < 1)).all(axis=1)
     inside = is_inside.mean()
@@ -298,6 +300,13 @@ def cut(pixels: Pixels, region: Rect, size: int, rng: np.random.Generator | None
         borderValue=shade,
     )
     return np.asarray(cropped, np.uint8)
+
+
+def with_other_skin(example: CropExample, rng: np.random.Generator) -> CropExample:
+    """Return the example as if a person of another skin tone had held up the hand."""
+    size = example.pixels.shape[0]
+    mask = hand_mask(example.points * size, (size, size))
+    return replace(example, pixels=with_tone(example.pixels, mask, draw_tone(rng)))
 
 
 def with_changes(example: CropExample, rng: np.random.Generator) -> CropExample:

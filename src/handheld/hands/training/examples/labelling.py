@@ -22,7 +22,9 @@ from handheld.hands.landmark import is_right_hand, project_landmarks, project_wo
 from handheld.hands.packs import ModelPack
 from handheld.hands.palm import anchor_centres, decode_palms, merge_palms
 from handheld.hands.result import Palm, palm_size
+from handheld.hands.training.examples.corrections import read_records
 from handheld.hands.training.examples.photos import Photo, load_pixels, read_lines
+from handheld.hands.training.labels import LabelSource
 from handheld.media import Image, Rect, letterbox
 
 PALM_SCORE = 0.4
@@ -35,6 +37,9 @@ any tracker takes for one.
 
 HAND_SCORE = 0.5
 """Presence from which on the teacher's landmark model has a hand before it, as the tracker's."""
+
+PERSONS = ("true", "corrected")
+"""Sources of labels that a person made: from nothing, or from a teacher's. Both count as true."""
 
 # Sides of a region, in pixels and in longer sides of the picture: beyond them the model answered
 # to what is no hand, and the looks from there would tell nothing.
@@ -54,7 +59,7 @@ _ZOOM_OUT = 1.8
 
 @dataclass(frozen=True, eq=False)
 class TeacherHand:
-    """What the teacher says of one hand.
+    """What the teacher says of one hand, or who labelled it in its stead.
 
     Attributes:
         keypoints: (21, 3) pixels, z relative to the wrist.
@@ -62,6 +67,10 @@ class TeacherHand:
         spread: (21,) mean distance of the single answers from the median, in palm lengths.
         right: mean probability that it is the person's right hand, in [0, 1].
         presence: the lowest of the single scores, in [0, 1].
+        source: "true" where a person labelled it: places that are unknown are NaN, and ``spread``
+            is 0.
+        visible: (21,) whether each keypoint can be seen, or ``None`` where nobody says.
+        dropped: whether a person said that this label is of no use.
     """
 
     keypoints: NDArray[np.float32]
@@ -69,6 +78,9 @@ class TeacherHand:
     spread: NDArray[np.float32]
     right: float
     presence: float
+    source: LabelSource = "teacher"
+    visible: NDArray[np.bool_] | None = None
+    dropped: bool = False
 
     @property
     def certainty(self) -> float:
@@ -101,13 +113,38 @@ class TeacherHand:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
-        """Read what :meth:`to_json` wrote."""
+        """Read what :meth:`to_json` wrote, or what a person labelled."""
+        source = record.get("source", "teacher")
+        if source != "teacher":
+            return cls._by_person(record, source)
         return cls(
             keypoints=np.array(record["keypoints"], np.float32).reshape(21, 3),
             world=np.array(record["world"], np.float32).reshape(21, 3),
             spread=np.array(record["spread"], np.float32).reshape(21),
             right=float(record["right"]),
             presence=float(record["presence"]),
+            dropped=record.get("dropped") is True,
+        )
+
+    @classmethod
+    def _by_person(cls, record: dict[str, Any], source: object) -> Self:
+        if source not in PERSONS:
+            raise ValueError(f"source: expected teacher or {' or '.join(PERSONS)}, got {source!r}")
+        world = record.get("world")
+        right = record.get("right")
+        visible = record.get("visible")
+        return cls(
+            keypoints=np.array(record["keypoints"], np.float32).reshape(21, 3),
+            world=np.full((21, 3), np.nan, np.float32)
+            if world is None
+            else np.array(world, np.float32).reshape(21, 3),
+            spread=np.zeros(21, np.float32),
+            # As likely the one as the other where nobody says which: its side is then not believed.
+            right=0.5 if right is None else float(right),
+            presence=1.0,
+            source="true",
+            visible=None if visible is None else np.array(visible, bool).reshape(21),
+            dropped=record.get("dropped") is True,
         )
 
 
@@ -393,15 +430,14 @@ def _cut_off_rest(path: Path) -> None:
 
 
 def read_labels(path: Path) -> dict[str, list[TeacherHand]]:
-    """Return the teacher's hands by the photo's name, of every photo that it looked at.
+    """Return the teacher's hands by the photo's name, of every photo that it looked at, as a
+    person corrected them.
 
     Raises:
         InputError: the file is not there, cannot be read, or a line holds no labels.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file: make it with `handheld hands pseudo-label`")
     labels: dict[str, list[TeacherHand]] = {}
-    for number, record in enumerate(read_lines(path), 1):
+    for number, record in enumerate(read_records(path), 1):
         try:
             hands = [TeacherHand.from_json(hand) for hand in record["hands"]]
             labels[record["photo"]] = hands

@@ -152,7 +152,7 @@ def suspected(image: Image, pupil: Teacher) -> list[Rect]:
 
 def _hand_middles(photo: Photo, hands: Sequence[TeacherHand], image: Image) -> list[NDArray[Any]]:
     """Return the middles (2,) of all hands that anybody knows of, pixels."""
-    middles: list[NDArray[Any]] = [hand.keypoints[:, :2].mean(axis=0) for hand in hands]
+    middles: list[NDArray[Any]] = [np.nanmean(hand.keypoints[:, :2], axis=0) for hand in hands]
     if photo.boxes is not None:
         height, width = image.shape[:2]
         middles += list(photo.boxes[:, :2] * (width, height))

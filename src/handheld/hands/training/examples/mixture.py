@@ -25,6 +25,7 @@ from handheld.hands.training.examples.crops import (
     random_region,
     tracking_region,
     with_changes,
+    with_other_skin,
 )
 from handheld.hands.training.examples.photo_hands import (
     LabelLimits,
@@ -115,6 +116,7 @@ class CropMixture:
         batch: crops in a batch.
         arm: "mixed", "real" or "rendered" hands.
         empty: share of crops without a hand.
+        skin_tones: share of a photo's crops of a hand that get another skin tone.
         mistakes: what a pack took for hands, JSON lines of ``find_mistakes``; of these is
             half of the crops without.
         seed: of everything random.
@@ -129,6 +131,7 @@ class CropMixture:
     batch: int = 64
     arm: str = "mixed"
     empty: float = 0.15
+    skin_tones: float = 0.3
     mistakes: Path | None = None
     seed: int = 0
     limits: LabelLimits = field(default_factory=LabelLimits)
@@ -203,6 +206,9 @@ class CropMixture:
         entry = self._hands.draw(rng)
         pixels = self.photos.store[entry.picture]
         example = hand_crop(pixels, entry.hand, self.size, rng)
+        # Before what the camera does; no draw without any: such runs go on as before there were.
+        if self.skin_tones and rng.random() < self.skin_tones:
+            example = with_other_skin(example, rng)
         changed = with_changes(example, rng)
         return replace(changed, group=entry.group)
 

@@ -117,6 +117,8 @@ class LabelLimits:
 
     def allow(self, answer: TeacherHand, palm: float) -> bool:
         """Whether an answer, whose palm is so many pixels long in the store, is to be believed."""
+        if answer.dropped:
+            return False
         # A palm of fewer pixels is a blot: where its fingers are is the teacher's imagination.
         return answer.disagreement <= self.disagreement and palm >= self.palm
 
@@ -313,18 +315,19 @@ def _trusted(
     """
     keypoints = answer.keypoints * np.float32(store.scale(index))
     palm = float(np.hypot(*(keypoints[9, :2] - keypoints[0, :2])))
-    unsure = answer.spread > limits.spread
+    unsure = (answer.spread > limits.spread) | np.isnan(keypoints[:, :2]).any(axis=1)
     # The keypoints that a crop is cut by: without one of them it could not be said where to cut.
     is_cuttable = not unsure[list(LANDMARK_RULE.subset)].any()
     if not limits.allow(answer, palm) or not is_cuttable:
         return None
     keypoints[unsure] = np.nan
-    if photo.tips is not None:
+    if photo.tips is not None and answer.source == "teacher":
         _set_tips(keypoints, photo.tips, store.shapes[index], palm)
     return LabelledHand(
         keypoints=keypoints,
-        source="teacher",
-        world=answer.world,
+        source=answer.source,
+        world=answer.world if np.isfinite(answer.world).all() else None,
+        visible=answer.visible,
         handedness=limits.handedness(answer),
         person=photo.person,
     )

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.config import read_config
 from handheld.errors import InputError, MediaError
 
 Split: TypeAlias = Literal["train", "validation", "test"]
@@ -39,6 +40,19 @@ class PhotoSet:
     single: bool = False
 
 
+@dataclass(frozen=True)
+class SetConfig:
+    """What a ``set.toml`` says of the photos beside it.
+
+    Attributes:
+        credit: where they are from, and by which licence; a model card says so.
+        complete: whether every hand that can be seen has a box in ``index.jsonl``.
+    """
+
+    credit: str
+    complete: bool = False
+
+
 SHIPPED = (
     PhotoSet("subhih", "SubhiH/HandsDataset, Apache-2.0", complete=True),
     PhotoSet("asl_letters", "Roboflow ASL Letters by D. Lee, public domain", single=True),
@@ -58,7 +72,12 @@ SHIPPED = (
     PhotoSet("dex_hand", "dexsuite/dex-retargeting, MIT"),
     PhotoSet("hackmit_asl", "helloparthshah/HackMIT, MIT", single=True),
 )
-"""Sets whose licence lets a model trained on them ship. No other is read."""
+"""Sets whose licence lets a model trained on them ship. Others are read only where their folder
+holds a ``set.toml``.
+"""
+
+SET_FILE = "set.toml"
+"""By this file somebody says that the photos beside it are theirs to learn from."""
 
 SINGLE = frozenset(photo_set.name for photo_set in SHIPPED if photo_set.single)
 """Sets in which whatever is beside a hand is no hand."""
@@ -127,7 +146,7 @@ def read_photos(folder: Path, sets: tuple[PhotoSet, ...] = SHIPPED) -> list[Phot
 
     Args:
         folder: holds a folder for each set, and ``boxes.json`` for sets without an index.
-        sets: those to read; one that is not there is left out.
+        sets: those to read, beside folders with a ``set.toml``; one that is not there is left out.
 
     Raises:
         InputError: none of the sets is there, or an index cannot be read or
@@ -135,13 +154,33 @@ def read_photos(folder: Path, sets: tuple[PhotoSet, ...] = SHIPPED) -> list[Phot
     """
     boxes = _read_json(folder / "boxes.json") if (folder / "boxes.json").is_file() else {}
     photos: list[Photo] = []
-    for photo_set in sets:
+    for photo_set in (*sets, *own_sets(folder)):
         if (folder / photo_set.name).is_dir():
             photos += _photos_of(folder, photo_set, boxes)
     if not photos:
         names = ", ".join(photo_set.name for photo_set in sets)
-        raise InputError(f"{folder}: no photos: expected a folder for each set ({names})")
+        raise InputError(
+            f"{folder}: no photos: expected a folder for each set ({names}), or one with {SET_FILE}"
+        )
     return photos
+
+
+def own_sets(folder: Path) -> list[PhotoSet]:
+    """Return the sets of a folder of photos that are declared by their ``set.toml``, by name.
+
+    Raises:
+        InputError: such a file is not as :class:`SetConfig` says, or is of a set of ``SHIPPED``.
+    """
+    shipped = {photo_set.name for photo_set in SHIPPED}
+    sets = []
+    for path in sorted(folder.glob(f"*/{SET_FILE}")):
+        name = path.parent.name
+        # One name is one set: persons and splits go by it.
+        if name in shipped:
+            raise InputError(f"{path}: {name} is known already: give the folder another name")
+        config = read_config(SetConfig, path)
+        sets.append(PhotoSet(name, config.credit, complete=config.complete))
+    return sets
 
 
 def _photos_of(folder: Path, photo_set: PhotoSet, boxes: dict[str, Any]) -> Iterator[Photo]:
@@ -217,13 +256,21 @@ _SESSIONS: dict[str, Callable[[dict[str, Any], Path], str]] = {
 }
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+def read_lines(path: Path, *, whole_only: bool = False) -> Iterator[dict[str, Any]]:
     """Read JSON lines.
+
+    Args:
+        path: of the file.
+        whole_only: whether a last line without its end, which a killed process leaves, is left out.
 
     Raises:
         InputError: with the number of the line that is none.
     """
-    for number, line in enumerate(_read_text(path).splitlines(), 1):
+    text = _read_text(path)
+    if whole_only:
+        text = text[: text.rfind("\n") + 1]
+    # Not `splitlines`: names may hold letters that it takes for ends of lines.
+    for number, line in enumerate(text.rstrip("\n").split("\n") if text else (), 1):
         try:
             record = json.loads(line)
         except ValueError as error:

@@ -54,6 +54,7 @@ class LandmarkConfig:
     Attributes:
         arm: which hands it sees: "mixed", "real" or "rendered".
         empty: share of crops without a hand.
+        skin_tones: share of a photo's crops of a hand that get another skin tone; 0: none.
         examples: where they come from.
         learn: how long and how fast.
         network: its size.
@@ -62,6 +63,7 @@ class LandmarkConfig:
 
     arm: str = "mixed"
     empty: float = 0.15
+    skin_tones: float = 0.3
     examples: ExampleConfig = field(default_factory=ExampleConfig)
     learn: LearnConfig = field(default_factory=LearnConfig)
     network: LandmarkShape = field(default_factory=LandmarkShape)
@@ -69,6 +71,7 @@ class LandmarkConfig:
 
     def __post_init__(self) -> None:
         in_range("empty", self.empty, low=0, high=1, high_open=True)
+        in_range("skin_tones", self.skin_tones, low=0, high=1)
 
     def with_arm(self, arm: str | None) -> "LandmarkConfig":
         """Return the configuration with another arm, if one is named."""
@@ -76,7 +79,9 @@ class LandmarkConfig:
 
     def plan(self) -> dict[str, Any]:
         """Return what must be the same in all stretches of a run."""
-        return {
+        # Only where there are any: without them a run of before is the same run.
+        tones = {"skin_tones": self.skin_tones} if self.skin_tones else {}
+        return tones | {
             "task": "landmarks",
             "arm": self.arm,
             "empty": self.empty,
@@ -98,6 +103,7 @@ def _mixture_of(config: LandmarkConfig) -> CropMixture:
         batch=config.learn.batch,
         arm=config.arm,
         empty=config.empty,
+        skin_tones=config.skin_tones,
         mistakes=examples.mistakes_file,
         seed=config.learn.seed,
         pool=examples.pool,
