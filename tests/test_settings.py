@@ -236,6 +236,14 @@ def _detector() -> dict[str, Any]:
     return {"network": SimpleNamespace(topics=1), "topics": (HARMLESS,), **risks}
 
 
+def _perceptron() -> dict[str, Any]:
+    from handheld.hands.perceptron import NONE
+
+    weights = (np.zeros((2, 3), np.float32), np.zeros((3, 1), np.float32))
+    biases = (np.zeros(3, np.float32), np.zeros(1, np.float32))
+    return {"names": (NONE,), "weights": weights, "biases": biases, "threshold": 0.5}
+
+
 def _trigger() -> dict[str, Any]:
     from handheld.reply.trigger import EVIDENCE
 
@@ -259,6 +267,7 @@ NEEDED: dict[str, Callable[[], dict[str, Any]]] = {
     "Largest": _of_share,
     "Logistic": _logistic,
     "Member": _member,
+    "Perceptron": _perceptron,
     "Picked": _picked,
     "RandomMask": _of_share,
     "ReplyTrigger": _trigger,

@@ -31,6 +31,10 @@ class Perceptron:
         weights: (features, hidden) and (hidden, classes), float32.
         biases: (hidden,) and (classes,).
         threshold: least probability of a class to be named, in [0, 1].
+
+    Raises:
+        InputError: a threshold outside.
+        ModelError: layers and names that do not fit together, or numbers that are not finite.
     """
 
     names: tuple[str, ...]

@@ -56,7 +56,14 @@ def test_labels_are_cocos_too(recipe: RenderRecipe, tmp_path: Path) -> None:
     assert [1, 2] in category["skeleton"]
     first = coco["annotations"][0]
     hand = lines(tmp_path / "out")[0]["hands"][0]
-    assert first["keypoints"][:3] == [*hand["keypoints"][0][:2], 1 + hand["visible"][0]]
+    # Ours count from the first pixel's corner, COCO's from its middle.
+    x, y, _ = hand["keypoints"][0]
+    assert first["keypoints"][:3] == [
+        pytest.approx(x - 0.5),
+        pytest.approx(y - 0.5),
+        1 + hand["visible"][0],
+    ]
+    assert first["handedness"] == hand["handedness"]
     assert first["num_keypoints"] == 21
     left, top, right, bottom = hand["box"]
     np.testing.assert_allclose(first["bbox"], [left, top, right - left, bottom - top], atol=0.01)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import FileError, InputError
 from handheld.files import atomic_path
-from handheld.hands.skeleton import BONES, Keypoint
+from handheld.hands.training.coco import coco_of
 from handheld.hands.training.labels import LabelledHand, LabelledPicture, palm_box
 from handheld.hands.training.render.recipe import RenderRecipe
 from handheld.hands.training.render.sheet import contact_sheet
@@ -44,10 +44,6 @@ _SETTINGS = "settings.json"
 _LOCK = ".lock"
 # Of the renderer and its folders: another one gives other pixels.
 _VERSION = 1
-# COCO's numbers for a keypoint.
-_SEEN = 2
-_HIDDEN = 1
-_UNKNOWN = 0
 
 
 @dataclass(frozen=True)
@@ -242,71 +238,31 @@ def _read_lines(out: Path) -> Iterator[dict[str, Any]]:
 
 
 def _write_coco(out: Path) -> None:
-    """Write the labels as COCO's keypoint annotations: v is 2 for seen, 1 for hidden, 0 for
-    unknown.
-    """
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for number, line in enumerate(_read_lines(out)):
-        images.append(_coco_image(line, number))
-        for hand in line["hands"]:
-            # Annotations count from 1: some of COCO's tools take 0 for none.
-            annotations.append(_coco_annotation(hand, len(annotations) + 1, number))
-    content = {"images": images, "annotations": annotations, "categories": [_coco_category()]}
+    """Write the labels as COCO's keypoint annotations."""
+    content = coco_of(map(_record_of, _read_lines(out)), out / _LABELS)
     text = json.dumps(content, separators=(",", ":"))
     with atomic_path(out / "coco.json") as temporary:
         temporary.write_text(text + "\n", "utf-8")
 
 
-def _coco_image(line: dict[str, Any], number: int) -> dict[str, Any]:
+def _record_of(line: dict[str, Any]) -> dict[str, Any]:
+    """Return a line as labels of photos are kept."""
     return {
-        "id": number,
-        "file_name": line["file"],
-        "width": line["width"],
-        "height": line["height"],
+        "photo": line["file"],
+        "size": [line["height"], line["width"]],
+        "hands": [_record_hand(hand) for hand in line["hands"]],
     }
 
 
-def _coco_category() -> dict[str, Any]:
-    # COCO counts the keypoints of a skeleton from 1.
-    skeleton = [[start + 1, end + 1] for start, end in BONES]
-    return {
-        "id": 1,
-        "name": "hand",
-        "supercategory": "person",
-        "keypoints": [keypoint.name.lower() for keypoint in Keypoint],
-        "skeleton": skeleton,
-    }
+def _record_hand(hand: dict[str, Any]) -> dict[str, Any]:
+    keypoints = [[_from_middle(x), _from_middle(y)] for x, y, _ in hand["keypoints"]]
+    is_right = float(hand["handedness"] == "Right")
+    return {**hand, "keypoints": keypoints, "right": is_right}
 
 
-def _coco_annotation(hand: dict[str, Any], number: int, image: int) -> dict[str, Any]:
-    keypoints: list[float] = []
-    for point, is_seen in zip(hand["keypoints"], hand["visible"], strict=True):
-        keypoints += _coco_keypoint(point, is_seen)
-    # Every third number says what is known of a keypoint.
-    known = [value for value in keypoints[2::3] if value != _UNKNOWN]
-    x0, y0, x1, y1 = hand["box"]
-    width = x1 - x0
-    height = y1 - y0
-    return {
-        "id": number,
-        "image_id": image,
-        "category_id": 1,
-        "iscrowd": 0,
-        "bbox": [x0, y0, round(width, 2), round(height, 2)],
-        "area": round(width * height, 1),
-        "num_keypoints": len(known),
-        "keypoints": keypoints,
-        "handedness": hand["handedness"],
-    }
-
-
-def _coco_keypoint(point: list[float | None], is_seen: bool) -> list[float]:
-    """Return x, y and what is known of them; COCO has no place for z."""
-    x, y, _ = point
-    if x is None or y is None:
-        return [0, 0, _UNKNOWN]
-    return [x, y, _SEEN if is_seen else _HIDDEN]
+def _from_middle(pixel: float | None) -> float | None:
+    """Return a place counted from the middle of the first pixel, as COCO's keypoints are."""
+    return None if pixel is None else round(pixel - 0.5, 2)
 
 
 def _first_pictures(out: Path) -> Iterator[LabelledPicture]:
