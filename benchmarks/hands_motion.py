@@ -181,7 +181,7 @@ def total(rows: list[dict[str, object]], source: str, method: str) -> dict[str, 
         "told": float(np.mean(shares)),
         "seen throughout": sum(int(str(row["seen throughout"])) for row in motions),
         "told of these": sum(int(str(row["told of these"])) for row in motions),
-        "told wrongly": f"of {alarmed} of {len(near)} near misses something",
+        "told wrongly": f"something, of {alarmed} of {len(near)} near misses",
     }
 
 

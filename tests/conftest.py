@@ -2,9 +2,13 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 from handheld.files import INTERRUPTS
+
+# For "browsers"; pytest's importlib mode leaves the path alone.
+sys.path.insert(0, str(Path(__file__).parent))
 
 # Behind ``nohup``, or in a script's background, a process inherits that interrupts are ignored, and
 # so would the commands that tests start and stop.

@@ -8,21 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from browsers import chromium
 from handheld.reply import PersonalState, Replier
 
 pytest.importorskip("starlette")
 uvicorn = pytest.importorskip("uvicorn")
 
 from handheld.reply.page import create_app  # noqa: E402  (needs the extra server)
-
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture
@@ -105,11 +97,7 @@ def test_only_its_own_files_are_given(address: str):
 
 
 def test_a_person_chats_in_a_browser(address: str, replier: Replier):
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=QUIET)
+    with chromium() as browser:
         page = browser.new_page()
         problems: list[str] = []
         page.on(
@@ -130,7 +118,6 @@ def test_a_person_chats_in_a_browser(address: str, replier: Replier):
         assert page.locator("#replies button").count() == 0
         page.get_by_role("button", name="Forget").click()
         page.get_by_text("forgotten").wait_for()
-        browser.close()
     assert problems == []
     assert replier.personal.choices == ()
 

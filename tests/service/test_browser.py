@@ -1,28 +1,17 @@
 """A person's way through the pages, in a real browser."""
 
-import os
 import zipfile
 from pathlib import Path
 
 import pytest
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-QUIET += ["--disable-component-update", "--disable-sync"]
-SHOTS = os.environ.get("HANDHELD_SCREENSHOTS")
+from browsers import chromium, shoot
 
 
 @pytest.fixture(scope="module")
 def browser():
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium)")
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), headless=True, args=QUIET
-        )
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -37,14 +26,6 @@ def page(browser):
     )
     yield page
     context.close()
-
-
-def shoot(page, name):
-    """Keep pictures of a page, light and dark, where HANDHELD_SCREENSHOTS says."""
-    if SHOTS:
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            page.screenshot(path=f"{SHOTS}/{name}-{scheme}.png", full_page=True)
 
 
 def test_submit_follow_and_download(start_server, page, tmp_path):

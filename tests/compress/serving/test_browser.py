@@ -3,34 +3,23 @@ real command.
 """
 
 import json
-import os
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 from uploads import SHAPES, VALUES, picture, shapes, zip_of
 
+from browsers import chromium, shoot
 from handheld.engine import Model, classify
 from handheld.media import read_image
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-QUIET += ["--disable-component-update", "--disable-sync"]
-SHOTS = os.environ.get("HANDHELD_SCREENSHOTS")
 TOKEN = "the right word"
 SLOW = 120_000
 
 
 @pytest.fixture
 def page():
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium)")
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), headless=True, args=QUIET
-        )
+    with chromium() as browser:
         context = browser.new_context(accept_downloads=True, viewport={"width": 900, "height": 760})
         page = context.new_page()
         page.set_default_timeout(30_000)
@@ -44,15 +33,6 @@ def page():
             ),
         )
         yield page
-        browser.close()
-
-
-def shoot(page, name):
-    """Keep pictures of a page, light and dark, where HANDHELD_SCREENSHOTS says."""
-    if SHOTS:
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            page.screenshot(path=f"{SHOTS}/{name}-{scheme}.png", full_page=True)
 
 
 def fill(page, archive):

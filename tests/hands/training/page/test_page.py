@@ -7,12 +7,12 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from browsers import chromium, shoot
 from handheld.errors import InputError
 from handheld.hands.training.examples.corrections import corrections_file, read_records
 from handheld.hands.training.examples.labelling import read_labels
@@ -22,12 +22,6 @@ uvicorn = pytest.importorskip("uvicorn")
 
 from handheld.hands.training.page import create_app, serve  # noqa: E402  (needs the extra server)
 from handheld.hands.training.page.desk import LabelDesk  # noqa: E402
-
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-QUIET += ["--disable-component-update", "--disable-sync"]
-SHOTS = os.environ.get("HANDHELD_SCREENSHOTS")
-
 
 HAND = {"keypoints": [[1, 2]] * 21, "visible": [True] * 21, "handedness": None, "dropped": False}
 
@@ -174,15 +168,8 @@ def test_a_folder_without_the_photos_is_refused(labels, tmp_path):
 
 @pytest.fixture(scope="module")
 def browser():
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed (apt-get install chromium)")
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), headless=True, args=QUIET
-        )
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -211,14 +198,6 @@ def open_page(browser):
     yield opened
     for context in contexts:
         context.close()
-
-
-def shoot(page, name):
-    """Keep pictures of a page, light and dark, where HANDHELD_SCREENSHOTS says."""
-    if SHOTS:
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            page.screenshot(path=f"{SHOTS}/{name}-{scheme}.png", full_page=True)
 
 
 def until(page, condition):
