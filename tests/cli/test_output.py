@@ -28,7 +28,14 @@ from handheld.media import MediaWarning
 RUNNER = CliRunner()
 
 # Those whose result is a page, a conversation or a picture.
-WITHOUT_RESULTS = {"compress serve", "hands synth", "reply serve", "reply chat", "graph draw"}
+WITHOUT_RESULTS = {
+    "compress serve",
+    "graph draw",
+    "hands label",
+    "hands synth",
+    "reply chat",
+    "reply serve",
+}
 
 
 def commands(group=None, before=""):
