@@ -1,5 +1,7 @@
 """Motions by formulas of their own: straight lines, sines and circles in palm lengths."""
 
+import json
+from dataclasses import replace
 from math import cos, pi, sin
 
 import numpy as np
@@ -354,6 +356,44 @@ def test_hands_without_landmarks_or_of_no_length_are_left_out():
     bare = HandResult(id=0, roi=Rect(0, 0, 1, 1), score=1.0)
     flat = result(np.zeros((21, 3)), hand_id=1)
     assert recogniser.update([bare, flat], 0) == []
+
+
+@pytest.mark.parametrize("method", ["rules", "learned"])
+@pytest.mark.parametrize("number", [np.nan, np.inf, -1e30])
+@pytest.mark.parametrize("field", ["landmarks", "world"])
+def test_a_frame_whose_keypoints_are_no_numbers_is_a_lost_one(method, number, field):
+    told = []
+    recogniser = MotionRecogniser(method)
+    for index in range(60):
+        hand = result(swept((3, 0), 0.3)(index / 30))
+        if index == 8:
+            hand = replace(hand, **{field: np.full((21, 3), number, np.float32)})
+        told += recogniser.update([hand], round(index / 30 * 1e6))
+    assert [event.name for event in told + recogniser.finish()] == ["swipe right"]
+
+
+@pytest.mark.parametrize("t_us", [np.nan, np.inf, 0.5, "0", None, True, 10**30])
+def test_a_time_that_is_no_whole_number_is_refused_and_changes_nothing(t_us):
+    recogniser = MotionRecogniser("learned")
+    with pytest.raises(InputError, match="t_us: expected a whole number"):
+        recogniser.update([result(OPEN)], t_us)
+    assert recogniser.update([result(OPEN)], -5) == []
+
+
+def test_numbers_of_numpy_are_told_as_json():
+    recogniser = MotionRecogniser()
+    told = []
+    for index in range(60):
+        hand = result(swept((3, 0), 0.3)(index / 30), hand_id=np.int64(7))
+        told += recogniser.update([hand], np.uint64(round(index / 30 * 1e6)))
+    (event,) = json.loads(json.dumps([event.to_json() for event in told]))
+    assert (event["name"], event["hand_id"]) == ("swipe right", 7)
+
+
+@pytest.mark.parametrize("size", [(480,), (480, 640, 3)])
+def test_a_size_is_height_and_width(size):
+    with pytest.raises(InputError, match="size: expected height and width"):
+        MotionRecogniser().update([result(OPEN)], 0, size=size)
 
 
 def moments(at, *, seconds, rate=30.0):

@@ -84,6 +84,19 @@ def test_nothing_from_fingers_that_are_not_seen(gestures):
     assert gestures.recognise(result(odd_hand()), size=(600, 310)) is None
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, -1e30])
+@pytest.mark.parametrize("fields", [("landmarks",), ("world",), ("landmarks", "world")])
+@pytest.mark.parametrize("name", ["mine", "signs", "learned"])
+def test_nothing_from_keypoints_that_are_no_numbers(gestures, number, fields, name):
+    recogniser = gestures if name == "mine" else load_recogniser(name)
+    hand = result(odd_hand())
+    for field in fields:
+        points = getattr(hand, field).copy()
+        points[8] = number
+        hand = replace(hand, **{field: points})
+    assert recogniser.recognise(hand, size=(480, 640)) is None
+
+
 def test_without_gestures_the_table_is_asked():
     assert TaughtGestures().recognise(result(open_hand())) == "open palm"
 

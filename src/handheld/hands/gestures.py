@@ -329,15 +329,15 @@ class GestureTable(GestureRecogniser):
         return None
 
     def find(self, hand: HandResult, *, size: tuple[int, int] | None = None) -> Gesture | None:
-        """Return the first row that a hand fits, or ``None``; always ``None`` without landmarks.
+        """Return the first row that a hand fits, or ``None``; ``None`` without finite landmarks.
 
         Args:
             hand: with landmarks.
             size: height and width of the picture. A row that needs a finger outside of it is not
                 known to fit, and then those after it are not tried either: the answer is ``None``.
         """
-        # A palm of no length has no angles.
-        if hand.landmarks is None or palm_size(hand.landmarks) == 0:
+        # A palm of no length has no angles, and neither have coordinates that are no numbers.
+        if hand.landmarks is None or not hand.is_finite or palm_size(hand.landmarks) == 0:
             return None
         states = finger_states(hand.landmarks, hand.world, size=size, confidence=hand.confidence)
         for row in self.rows:

@@ -13,6 +13,9 @@ from handheld.media import Rect
 Points = NDArray[np.float32]
 Handedness = Literal["Left", "Right"]
 
+# Pixels or metres: their squares are still float32, and NaN is below nothing.
+_FARTHEST = 1e9
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Palm:
@@ -106,6 +109,12 @@ class HandResult:
         if self.landmarks is not None:
             return palm_centre(self.landmarks)
         return self._known_region().centre
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether its coordinates, if it has any, are all numbers that one can measure with."""
+        known = [points for points in (self.landmarks, self.world) if points is not None]
+        return all(bool((np.abs(points) < _FARTHEST).all()) for points in known)
 
     def _known_region(self) -> Region:
         if self.region is None:

@@ -39,14 +39,16 @@ class HandShape:
 
 
 def hand_shape(hand: HandResult, *, mirrored: bool = False) -> HandShape | None:
-    """Return the shape of a hand, or ``None`` where it has no landmarks or a palm of no length.
+    """Return the shape of a hand; ``None`` where it has no landmarks or a palm of no length.
+
+    It is ``None`` too where a coordinate is no number, as of a model that failed.
 
     Args:
         hand: its world coordinates are used where it has them, else its landmarks' own depth.
         mirrored: whether the picture is a mirror image, where a right hand looks like a left one.
     """
     points = hand.landmarks if hand.world is None else hand.world
-    if points is None:
+    if points is None or not hand.is_finite:
         return None
     points = points.astype(np.float64)
     points -= points[list(PALM_POINTS)].mean(axis=0)

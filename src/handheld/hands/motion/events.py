@@ -39,7 +39,7 @@ class MotionEvent:
         """Return plain numbers and texts."""
         return {
             "name": self.name,
-            "hand_id": self.hand_id,
+            "hand_id": int(self.hand_id),
             "begin_us": self.begin_us,
             "end_us": self.end_us,
         }

@@ -13,11 +13,15 @@ from handheld.hands.motion.pinches import PinchDetector
 from handheld.hands.motion.swipes import SwipeDetector
 from handheld.hands.motion.waves import WaveDetector
 from handheld.hands.result import HandResult, palm_size
+from handheld.ranges import whole_in_range
 
 MotionMethod = Literal["rules", "learned"]
 
 _MEMORY_US = 250_000
 """How long a hand may be missing in the midst of a motion: at 10 frames a second, two frames."""
+
+_LAST_US = 2**53
+"""Times beyond, of 285 years, are no longer told apart by the microsecond in seconds."""
 
 
 def _by_rules() -> list[MotionDetector]:
@@ -80,14 +84,20 @@ class MotionRecogniser:
         """Return the motions that are over with the next frame, oldest first.
 
         Args:
-            hands: of the frame; those without landmarks are left out.
-            t_us: its time, microseconds, after that of the frame before.
+            hands: of the frame; those without landmarks, or with some that are no numbers, are left
+                out as if they were not seen.
+            t_us: its time, microseconds, after that of the frame before; a whole number.
             size: height and width of the picture: no motion rests on fingers outside of it.
 
         Raises:
             TimestampError: time runs backwards.
-            InputError: two hands have one id.
+            InputError: two hands have one id; no whole number, or no size.
         """
+        whole_in_range("t_us", t_us, low=-_LAST_US, high=_LAST_US)
+        # Of numpy's numbers some have no sign, and none can be written as JSON.
+        t_us = int(t_us)
+        if size is not None and len(size) != 2:
+            raise InputError(f"size: expected height and width, got {size!r:.80}")
         if self._last_us is not None and t_us <= self._last_us:
             raise TimestampError(
                 f"hands at {t_us} us do not follow those at {self._last_us} us; call finish() "
@@ -99,8 +109,9 @@ class MotionRecogniser:
             raise InputError(f"expected an id for each hand, got {ids}")
         events = self._forget(t_us - _MEMORY_US)
         for hand in hands:
-            # A palm of no length has no lengths to measure by.
-            if hand.landmarks is None or palm_size(hand.landmarks) == 0:
+            # A palm of no length has no lengths to measure by, and one frame of NaN would be in
+            # the sum of all ways after it.
+            if hand.landmarks is None or not hand.is_finite or palm_size(hand.landmarks) == 0:
                 continue
             followed = self._followed(hand.id)
             moment = followed.maker.make(hand, hand.landmarks, t_us, size)
