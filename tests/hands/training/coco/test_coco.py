@@ -219,6 +219,9 @@ FIRST, SECOND = content()["images"]
         (content(annotation(image_id=[])), "no image has the id"),
         (content(annotation(category_id=9)), "no category has the id 9"),
         (content(annotation(), annotation()), r"annotations\[1\] \(id 1\): the id is used twice"),
+        (content(annotation({})), r"annotations\[0\] \(id {}\): id: expected a number or a text"),
+        (content(categories=2 * content()["categories"]), r"categories\[1\]: id 1 is used twice"),
+        (content(images=[FIRST | {"file_name": "c" * 300}]), "1 of its 1 photos are not in"),
         (content(3), r"annotations\[0\]: expected an object, got 3"),
         (content(annotation(keypoints=[1, 2, 2])), "keypoints: expected 63 numbers, got 3"),
         (
@@ -246,6 +249,14 @@ FIRST, SECOND = content()["images"]
 def test_what_is_wrong_is_named(read, table, message):
     with pytest.raises(InputError, match=message):
         read(table)
+
+
+def test_ids_of_annotations_and_sizes_may_be_unknown(read):
+    images = [FIRST | {"width": None, "height": None}, SECOND]
+    table = content(annotation(None), annotation(None), images=images)
+    imported = read(table)
+    assert imported.hands == 2
+    assert imported.records[0]["size"] == [60, 80]
 
 
 def test_an_infinite_number_is_refused(read):

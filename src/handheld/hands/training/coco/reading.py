@@ -134,7 +134,7 @@ class _Reading:
         return list(self._records.values())
 
     def _ensure_there(self, names: Set[str], photos: Path) -> None:
-        missing = sorted(name for name in names if not (photos / name).is_file())
+        missing = sorted(name for name in names if not _is_file(photos / name))
         if not missing:
             return
         shown = ", ".join(missing[:_SHOWN_NAMES])
@@ -154,7 +154,11 @@ class _Reading:
         except MediaError as error:
             raise InputError(f"{location}: {error}; restore it or take its entries out") from error
         upright = (stored[1], stored[0]) if orientation in _ON_SIDE else stored
-        labelled = (image.get("height", upright[0]), image.get("width", upright[1]))
+        # Tools that did not open the photos write none, or null.
+        labelled = tuple(
+            known if image.get(side) is None else image[side]
+            for side, known in zip(("height", "width"), upright, strict=True)
+        )
         if labelled == upright:
             # Of a square, or one that stands on its head, no size tells which way labels count.
             if orientation != 1 and upright == stored:
@@ -174,6 +178,8 @@ class _Reading:
         for number, category in enumerate(categories):
             location = f"{self._path}: categories[{number}]"
             identity = _identity(category, location)
+            if identity in self._categories:
+                raise InputError(f"{location}: id {identity!r} is used twice")
             names = category.get("keypoints")
             title = category.get("name", "")
             # Some files name the keypoints nowhere: each annotation shows how many it has.
@@ -190,8 +196,13 @@ class _Reading:
         location = f"{self._path}: annotations[{number}]"
         if not isinstance(entry, dict):
             raise InputError(f"{location}: expected an object, got {entry!r:.80}")
-        identity = entry.get("id", f"number {number}")
-        location += f" (id {identity})"
+        # Some files give none. Of 3 and of 3.0 this is the same, as it is to Python.
+        identity = entry.get("id")
+        if identity is None:
+            identity = f"number {number}"
+        location += f" (id {identity!s:.80})"
+        if not isinstance(identity, int | float | str):
+            raise InputError(f"{location}: id: expected a number or a text")
         if identity in self._annotations:
             raise InputError(f"{location}: the id is used twice")
         self._annotations.add(identity)
@@ -373,6 +384,14 @@ def _identity(entry: Any, location: str) -> int | str:
     if not isinstance(identity, int | str) or isinstance(identity, bool):
         raise InputError(f"{location}: id: expected a number or a text, got {identity!r:.80}")
     return identity
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    # A name that is too long for any file is not there either.
+    except OSError:
+        return False
 
 
 def _hashable(value: Any) -> int | str:
