@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from handheld.errors import InputError
+from handheld.hands.training.coco import coco_of
 from handheld.hands.training.examples.corrections import (
     append_correction,
     corrections_file,
+    read_corrections,
     read_records,
 )
 from handheld.hands.training.examples.digests import data_digests
@@ -33,6 +35,10 @@ def edit_of(desk, index, *, reviewed=False, **changes):
         points = [point and tuple(point) for point in shown.pop("keypoints")]
         hands.append(HandEdit(tuple(points), tuple(shown.pop("visible")), **shown))
     return PhotoEdit(record.get("version", 0), reviewed, tuple(hands))
+
+
+def exported(path):
+    return coco_of(read_records(path), path)
 
 
 def moved(desk, index, keypoint, to):
@@ -210,6 +216,52 @@ def test_labels_that_are_none_are_named(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         LabelDesk(path)
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("reading", [LabelDesk, read_labels, exported, read_corrections])
+@pytest.mark.parametrize(
+    ("of_photo", "of_hand", "message"),
+    [
+        ({"photo": 3}, {}, "expected an object with a photo's name"),
+        ({"photo": "\ud800.png"}, {}, "photo: no file can have the name"),
+        ({"version": NAN}, {}, "version: expected a whole number of 0 or more, got nan"),
+        ({"size": 5}, {}, "size: expected 2 numbers, got 5"),
+        ({"size": [240, NAN]}, {}, "size: expected a whole number of 1 or more, got nan"),
+        ({"hands": {}}, {}, "hands: expected a list, got {}"),
+        ({"hands": [None]}, {}, r"hands\[0\]: expected an object, got None"),
+        ({}, {"keypoints": None}, r"hands\[0\].keypoints: expected 21 keypoints, got None"),
+        ({}, {"keypoints": [[1, 2, 3]] * 20}, r"keypoints: expected 21 keypoints, got 20"),
+        ({}, {"keypoints": [["1", 2, 3]] * 21}, r"keypoints\[0\]: expected a number"),
+        ({}, {"keypoints": [[1e300, 2, 3]] * 21}, r"keypoints\[0\]: expected a number"),
+        ({}, {"keypoints": [None] * 21}, r"keypoints\[0\]: expected x, y and z, got None"),
+        ({}, {"right": "left"}, r"right: expected a number in \[0, 1\], got 'left'"),
+        ({}, {"dropped": 1}, "dropped: expected True or False, got 1"),
+        ({}, {"source": NAN}, "source: expected a text, got nan"),
+        ({}, {"spread": [NAN] * 21}, "spread: expected a number"),
+        ({}, {"visible": 5}, "visible: expected 21 numbers, got 5"),
+        ({}, {"box": [0, 0, NAN, 1]}, "box: expected a number"),
+    ],
+)
+def test_hostile_labels_end_all_that_reads_them(
+    tmp_path, make_line, reading, of_photo, of_hand, message
+):
+    record = make_line("set/a.png", 0.1)
+    record = record | {"hands": [record["hands"][0] | of_hand]} | of_photo
+    path = tmp_path / "labels.jsonl"
+    path.write_text(json.dumps(record) + "\n")
+    with pytest.raises(InputError, match=message):
+        reading(path)
+
+
+@pytest.mark.parametrize("reading", [LabelDesk, read_labels, exported, read_corrections])
+def test_brackets_without_end_are_no_labels(tmp_path, reading):
+    path = tmp_path / "labels.jsonl"
+    path.write_text("[" * 100_000 + "\n")
+    with pytest.raises(InputError, match=r"line 1.*brackets in brackets"):
+        reading(path)
 
 
 def test_corrections_of_other_labels_are_refused(labels):

@@ -161,6 +161,12 @@ def test_names_that_lead_elsewhere_show_nothing(start, photos, labels, make_line
         assert refusal(f"{address}photos/{index}/picture")[0] == 400
 
 
+def test_a_name_that_is_too_long_is_a_photo_that_is_not_there(labels, tmp_path, make_line):
+    labels.write_text(json.dumps(make_line("x" * 5_000, 0.1)) + "\n")
+    with pytest.raises(InputError, match="holds none of the 1 photos"):
+        serve(labels, tmp_path)
+
+
 def test_a_folder_without_the_photos_is_refused(labels, tmp_path):
     with pytest.raises(InputError, match="holds none of the 3 photos"):
         serve(labels, tmp_path, port=0)

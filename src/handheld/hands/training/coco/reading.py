@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from handheld.errors import InputError, MediaError
 from handheld.hands.training.coco.names import KEYPOINTS, keypoint_order, side_of
+from handheld.hands.training.examples.records import is_photo
 from handheld.pictures import orientation_of, size_of
 from handheld.untrusted import read_json, require_file
 
@@ -110,7 +111,7 @@ class _Reading:
         self._path = path
         self._records: dict[int | str, Table] = {}
         self._categories: dict[int | str, _Category] = {}
-        self._annotations: set[int | str] = set()
+        self._annotations: set[int | float | str] = set()
         self.notes = _Notes()
 
     def pictures(self, images: Sequence[Any], photos: Path, group: str) -> list[Table]:
@@ -134,7 +135,7 @@ class _Reading:
         return list(self._records.values())
 
     def _ensure_there(self, names: Set[str], photos: Path) -> None:
-        missing = sorted(name for name in names if not _is_file(photos / name))
+        missing = sorted(name for name in names if not is_photo(photos / name))
         if not missing:
             return
         shown = ", ".join(missing[:_SHOWN_NAMES])
@@ -386,14 +387,6 @@ def _identity(entry: Any, location: str) -> int | str:
     return identity
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    # A name that is too long for any file is not there either.
-    except OSError:
-        return False
-
-
 def _hashable(value: Any) -> int | str:
     return value if isinstance(value, int | str) else ""
 
@@ -410,6 +403,6 @@ def _file_name(image: Any, group: str, location: str) -> str:
     return str(path)
 
 
-def _shown(size: tuple[Any, Any]) -> str:
+def _shown(size: tuple[Any, ...]) -> str:
     height, width = size
     return f"{width} x {height}"

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from handheld.errors import InputError
 from handheld.hands.skeleton import BONES, Keypoint
 from handheld.hands.training.coco.reading import HIDDEN, SEEN
+from handheld.hands.training.examples.records import require_record
 
 Table: TypeAlias = dict[str, Any]
 
@@ -42,6 +43,7 @@ def coco_of(records: Iterable[Table], path: Path) -> Table:
     # COCO's tools take an id of 0 for none.
     for number, record in enumerate(records, 1):
         try:
+            require_record(record)
             height, width = record["size"]
             images.append(
                 {"id": number, "file_name": record["photo"], "width": width, "height": height}
@@ -52,7 +54,7 @@ def coco_of(records: Iterable[Table], path: Path) -> Table:
                     annotations.append(annotation | _annotation(hand))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"{path}: photo {record.get('photo')}: no labels with a size ({error!r})"
+                f"{path}: photo {record.get('photo')!s:.80}: no labels with a size ({error!r})"
             ) from error
     return {"images": images, "annotations": annotations, "categories": [CATEGORY]}
 

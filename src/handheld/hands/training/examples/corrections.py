@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from handheld.errors import InputError
 from handheld.files import atomic_path
 from handheld.hands.training.examples.photos import read_lines
+from handheld.hands.training.examples.records import require_record
 
 Record: TypeAlias = dict[str, Any]
 
@@ -52,8 +53,10 @@ def read_corrections(path: Path) -> dict[str, Record]:
         return {}
     corrected: dict[str, Record] = {}
     for number, record in enumerate(read_lines(path, whole_only=True), 1):
-        if not isinstance(record.get("photo"), str) or not isinstance(record.get("hands"), list):
-            raise InputError(f"{path}: line {number}: not a photo's labels")
+        try:
+            require_record(record)
+        except InputError as error:
+            raise InputError(f"{path}: line {number}: not a photo's labels: {error}") from error
         corrected[record["photo"]] = record
     return corrected
 

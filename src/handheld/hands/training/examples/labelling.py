@@ -24,6 +24,7 @@ from handheld.hands.palm import anchor_centres, decode_palms, merge_palms
 from handheld.hands.result import Palm, palm_size
 from handheld.hands.training.examples.corrections import read_records
 from handheld.hands.training.examples.photos import Photo, load_pixels, read_lines
+from handheld.hands.training.examples.records import require_record
 from handheld.hands.training.labels import LabelSource
 from handheld.media import Image, Rect, letterbox
 
@@ -439,6 +440,7 @@ def read_labels(path: Path) -> dict[str, list[TeacherHand]]:
     labels: dict[str, list[TeacherHand]] = {}
     for number, record in enumerate(read_records(path), 1):
         try:
+            require_record(record)
             hands = [TeacherHand.from_json(hand) for hand in record["hands"]]
             labels[record["photo"]] = hands
         except (KeyError, TypeError, ValueError) as error:

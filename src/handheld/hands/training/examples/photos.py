@@ -5,7 +5,6 @@ of one hand a second apart are nearly the same picture.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from handheld.config import read_config
 from handheld.errors import InputError, MediaError
+from handheld.hands.training.examples.records import is_photo, parsed
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 
@@ -213,7 +213,7 @@ def _read_index(path: Path) -> dict[str, dict[str, Any]]:
     records = {record["file"]: record for record in read_lines(path)}
     # A photo that went missing would change who is in which split without a word.
     for name in records:
-        if not (path.parent / name).is_file():
+        if not is_photo(path.parent / name):
             raise InputError(
                 f"{path}: names {name}, which is not in {path.parent}: "
                 "restore it or take its line out"
@@ -272,7 +272,7 @@ def read_lines(path: Path, *, whole_only: bool = False) -> Iterator[dict[str, An
     # Not `splitlines`: names may hold letters that it takes for ends of lines.
     for number, line in enumerate(text.rstrip("\n").split("\n") if text else (), 1):
         try:
-            record = json.loads(line)
+            record = parsed(line)
         except ValueError as error:
             raise InputError(f"{path}: line {number}: expected a JSON object: {error}") from error
         if not isinstance(record, dict):
@@ -293,7 +293,7 @@ def _read_text(path: Path) -> str:
 def _read_json(path: Path) -> dict[str, Any]:
     text = _read_text(path)
     try:
-        table = json.loads(text)
+        table = parsed(text)
     except ValueError as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not isinstance(table, dict):

@@ -12,6 +12,7 @@ from typing import Any
 from handheld.config import from_table
 from handheld.errors import FileError, HandheldError, InputError, MissingDependencyError
 from handheld.hands.skeleton import BONES, Keypoint
+from handheld.hands.training.examples.records import is_photo
 from handheld.hands.training.page.desk import (
     LabelDesk,
     PhotoEdit,
@@ -101,7 +102,7 @@ def serve(
 
 def _ensure_some(desk: LabelDesk, photos: Path) -> None:
     """Refuse another folder than the photos', in which nothing could be looked at."""
-    if not any((photos / name).is_file() for name in desk.names):
+    if not any(is_photo(photos / name) for name in desk.names):
         raise InputError(
             f"{photos}: holds none of the {len(desk.names)} photos, such as {desk.names[0]}: "
             "name the folder that this leads from"

@@ -21,6 +21,12 @@ from handheld.hands.training.examples.corrections import (
     read_corrections,
     write_corrections,
 )
+from handheld.hands.training.examples.records import (
+    FARTHEST,
+    KEYPOINTS,
+    parsed,
+    require_record,
+)
 from handheld.ranges import in_range, whole_in_range
 from handheld.training.runs import locked
 
@@ -28,9 +34,6 @@ Table: TypeAlias = dict[str, Any]
 PhotoState: TypeAlias = Literal["", "changed", "reviewed"]
 """What a person did with a photo's labels: nothing yet, something, or found all of them right."""
 
-KEYPOINTS = 21
-# Pixels: far beyond any photo that is read.
-_FARTHEST = 1e6
 # Nearer than this, in pixels, a keypoint has not moved: the page rounds to hundredths.
 _STILL = 0.006
 
@@ -60,7 +63,7 @@ class HandEdit:
             whole_in_range(f"{name}: length", len(getattr(self, name)), low=21, high=21)
         for point in self.keypoints:
             for number in point or ():
-                in_range("keypoints", number, low=-_FARTHEST, high=_FARTHEST)
+                in_range("keypoints", number, low=-FARTHEST, high=FARTHEST)
 
 
 @dataclass(frozen=True)
@@ -207,9 +210,9 @@ def _entries(labels: Path) -> list[_Entry]:
         for number, line in enumerate(lines, 1):
             try:
                 entry = _entry(line, start)
-            except (KeyError, TypeError, ValueError) as error:
+            except ValueError as error:
                 raise InputError(
-                    f"{labels}: line {number}: not a photo's labels ({error!r})"
+                    f"{labels}: line {number}: not a photo's labels: {error}"
                 ) from error
             # Two lines would have one correction, which could be of one of them only.
             if entry.name in names:
@@ -224,12 +227,10 @@ def _entries(labels: Path) -> list[_Entry]:
 
 def _entry(line: bytes, start: int) -> _Entry:
     # A byte order mark, which editors of Windows write, is before the first line only.
-    record = json.loads(line.decode("utf-8-sig"))
-    if not isinstance(record, dict) or not isinstance(record["photo"], str):
-        raise TypeError("expected an object with a photo's name")
+    record = parsed(line.decode("utf-8-sig"))
+    require_record(record)
     spreads = []
     for hand in record["hands"]:
-        _require_keypoints(hand["keypoints"])
         spread = hand.get("spread")
         if spread:
             spreads.append(sum(spread) / len(spread))
@@ -240,14 +241,6 @@ def _state_of(record: Table) -> PhotoState:
     if record.get("reviewed"):
         return "reviewed"
     return "changed" if record.get("version") else ""
-
-
-def _require_keypoints(points: Any) -> None:
-    if len(points) != KEYPOINTS:
-        raise ValueError(f"expected {KEYPOINTS} keypoints, got {len(points)}")
-    for point in points:
-        if len(point) not in (2, 3):
-            raise ValueError(f"expected keypoints of x, y and z, got {point!r:.80}")
 
 
 def shown_hand(hand: Table) -> Table:

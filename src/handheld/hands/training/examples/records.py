@@ -1,0 +1,106 @@
+"""What a line of labels must be before anything is made of it: labels come from others too."""
+
+import json
+import os
+from math import isnan
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from handheld.errors import InputError
+from handheld.ranges import flag, in_range, whole_in_range
+
+Record: TypeAlias = dict[str, Any]
+
+KEYPOINTS = 21
+"""Of a hand."""
+
+FARTHEST = 1e6
+"""Pixels from a photo's corner: far beyond any photo that is read."""
+
+
+def parsed(line: str | bytes) -> Any:
+    """Return what a line of JSON says.
+
+    Raises:
+        ValueError: it is no JSON, or nested too deeply.
+    """
+    # Not ``read_json``: a file's name that is no text has halves of letters in it.
+    try:
+        return json.loads(line)
+    except RecursionError as error:
+        raise ValueError("brackets in brackets, too many to read") from error
+
+
+def is_photo(path: Path) -> bool:
+    """Whether there is a file, also where the name is too long for any file."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def require_record(record: object) -> None:
+    """Refuse what is no photo's labels. Raises :class:`InputError`, which says where and what."""
+    if not isinstance(record, dict) or not isinstance(record.get("photo"), str):
+        raise InputError(f"expected an object with a photo's name, got {record!r:.80}")
+    _require_name(record["photo"])
+    whole_in_range("version", record.get("version", 0), low=0)
+    if record.get("size") is not None:
+        for side in _listed("size", record["size"], 2):
+            whole_in_range("size", side, low=1)
+    hands = record.get("hands")
+    if not isinstance(hands, list):
+        raise InputError(f"hands: expected a list, got {hands!r:.80}")
+    for number, hand in enumerate(hands):
+        _require_hand(f"hands[{number}]", hand)
+
+
+def _require_name(name: str) -> None:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError as error:
+        raise InputError(f"photo: no file can have the name {name!r:.80}") from error
+
+
+def _require_hand(location: str, hand: object) -> None:
+    if not isinstance(hand, dict):
+        raise InputError(f"{location}: expected an object, got {hand!r:.80}")
+    points = _listed(f"{location}.keypoints", hand.get("keypoints"), KEYPOINTS, "keypoints")
+    for number, point in enumerate(points):
+        _require_point(f"{location}.keypoints[{number}]", point)
+    if hand.get("right") is not None:
+        in_range(f"{location}.right", hand["right"], low=0, high=1)
+    if hand.get("dropped") is not None:
+        flag(f"{location}.dropped", hand["dropped"])
+    source = hand.get("source")
+    if not isinstance(source, str | None):
+        raise InputError(f"{location}.source: expected a text, got {source!r:.80}")
+    for name, count in (("spread", KEYPOINTS), ("visible", KEYPOINTS), ("box", 4)):
+        # Nobody says, as [] does too.
+        if hand.get(name) not in (None, []):
+            _require_numbers(f"{location}.{name}", hand[name], count)
+
+
+def _require_point(location: str, point: object) -> None:
+    if not isinstance(point, list) or len(point) not in (2, 3):
+        raise InputError(f"{location}: expected x, y and z, got {point!r:.80}")
+    for number in point:
+        # None and NaN are places that nobody knows.
+        is_unknown = number is None or (isinstance(number, float) and isnan(number))
+        if not is_unknown:
+            in_range(location, number, low=-FARTHEST, high=FARTHEST)
+
+
+def _require_numbers(location: str, values: object, count: int) -> None:
+    for value in _listed(location, values, count):
+        # True and False are how a keypoint is seen or not.
+        if not isinstance(value, bool):
+            in_range(location, value, low=-FARTHEST, high=FARTHEST)
+
+
+def _listed(location: str, values: object, count: int, content: str = "numbers") -> list[Any]:
+    if not isinstance(values, list):
+        raise InputError(f"{location}: expected {count} {content}, got {values!r:.80}")
+    if len(values) != count:
+        raise InputError(f"{location}: expected {count} {content}, got {len(values)}")
+    return values
