@@ -407,7 +407,8 @@ def _load_rows(table: str | os.PathLike[str], below: tuple[str, ...]) -> tuple[G
 
 def _no_table(table: object) -> InputError:
     return InputError(
-        f"no gesture table {str(table)!r}: expected {', '.join(_TABLES)} or a TOML file"
+        f"no gesture table {str(table)!r}: expected {', '.join(_TABLES)} or a TOML file "
+        "(--gestures and HandTracker take learned, .gestures and .npz files too)"
     )
 
 

@@ -104,6 +104,12 @@ def test_without_a_known_palm_nothing_changes(crop, hand):
     assert with_tone(crop, mask, TONES[0]) is crop
 
 
+def test_keypoints_far_from_any_hand_cover_the_crop_at_most(hand):
+    mask = hand_mask((hand - 64) * 1e6 + 64, (SIZE, SIZE))
+    assert mask.outer.shape == (SIZE, SIZE)
+    assert mask.outer.all()
+
+
 def test_an_unknown_finger_is_left_out(crop, hand):
     whole = hand_mask(hand, (SIZE, SIZE))
     hand[2:5] = np.nan

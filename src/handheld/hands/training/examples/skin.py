@@ -97,6 +97,8 @@ def hand_mask(points: NDArray[np.floating[Any]], shape: tuple[int, int]) -> Hand
     if np.isfinite(palm).all():
         across, down = points[5, :2] - points[17, :2]
         width = max(float(np.hypot(across, down)), _SIDE * palm_size(points))
+        # A label may be far from any hand; OpenCV draws no lines of 32,768 pixels and more.
+        width = min(width, 2.0 * max(shape))
         _draw_inner(inner, points, max(1, round(_BONE * width)))
         known = points[np.isfinite(points[:, 0]), :2]
         hull = cv2.convexHull(_whole(known))
