@@ -180,6 +180,26 @@ def test_in_place_takes_up_what_a_killed_run_left(labels):
         assert not corrections_file(labels).exists()
 
 
+@pytest.mark.parametrize("how", ["shorter", "other photos", "no labels", "gone"])
+def test_labels_that_were_written_anew_are_not_taken_for_those_before(labels, make_line, how):
+    desk = LabelDesk(labels)
+    edit = edit_of(desk, 0)
+    lines = labels.read_text().splitlines(keepends=True)
+    contents = {
+        "shorter": lines[0],
+        "other photos": "".join(lines).replace("set/", "new/"),
+        "no labels": "".join(lines).replace("[", "{"),
+        "gone": "",
+    }
+    labels.write_text(contents[how])
+    if how == "gone":
+        labels.unlink()
+    for asked in (lambda: desk.record(0), lambda: desk.save(0, edit)):
+        with pytest.raises(InputError, match="was written anew since it was opened"):
+            asked()
+    assert not corrections_file(labels).exists()
+
+
 def test_labels_are_open_once(labels):
     with (
         opened_desk(labels),

@@ -2,7 +2,6 @@
 changed.
 """
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -156,9 +155,19 @@ class LabelDesk:
             return record
 
     def _original(self, index: int) -> Table:
-        with self._labels.open("rb") as lines:
-            lines.seek(self._starts[index])
-            record: Table = json.loads(lines.readline())
+        try:
+            with self._labels.open("rb") as lines:
+                lines.seek(self._starts[index])
+                record: Table = parsed(lines.readline().decode("utf-8-sig"))
+            require_record(record)
+        except (OSError, ValueError):
+            record = {}
+        # Another line would be kept under this photo's name.
+        if record.get("photo") != self.names[index]:
+            raise InputError(
+                f"{self._labels}: was written anew since it was opened: end this page and start it "
+                "again"
+            )
         return record
 
 
