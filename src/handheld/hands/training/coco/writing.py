@@ -64,8 +64,9 @@ def _annotation(hand: Table) -> Table:
     seen = hand.get("visible") or [True] * len(points)
     keypoints: list[float] = []
     for point, is_seen in zip(points, seen, strict=True):
-        keypoints += [0, 0, 0] if point is None else [*point, SEEN if is_seen else HIDDEN]
-    x0, y0, x1, y1 = hand.get("box") or _around([point for point in points if point is not None])
+        keypoints += _keypoint(point, is_seen)
+    known = [point for point in points if point is not None]
+    x0, y0, x1, y1 = hand.get("box") or _around(known)
     width = round(x1 - x0, 2)
     height = round(y1 - y0, 2)
     return {
@@ -73,11 +74,18 @@ def _annotation(hand: Table) -> Table:
         "iscrowd": 0,
         "bbox": [x0, y0, width, height],
         "area": round(width * height, 1),
-        "num_keypoints": sum(point is not None for point in points),
+        "num_keypoints": len(known),
         "keypoints": keypoints,
         "handedness": _handedness(hand.get("right")),
         "source": hand.get("source", "teacher"),
     }
+
+
+def _keypoint(point: tuple[float, float] | None, is_seen: bool) -> tuple[float, float, int]:
+    """Return x, y and what is known of them, zeros where that is nothing."""
+    if point is None:
+        return 0, 0, 0
+    return *point, SEEN if is_seen else HIDDEN
 
 
 def _place(point: list[float | None]) -> tuple[float, float] | None:
