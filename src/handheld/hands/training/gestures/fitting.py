@@ -86,7 +86,7 @@ def fit(
         losses = torch.nn.functional.cross_entropy(logits, labels[picked], reduction="none")
         loss = (losses * weights[picked]).sum() / weights[picked].sum()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types there
         optimiser.step()
         schedule.step()
         if step % 100 == 0:
