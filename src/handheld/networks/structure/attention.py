@@ -143,7 +143,8 @@ class _Attention(nn.MultiheadAttention):
         layer = self.get_submodule(projection)
         tokens: torch.Tensor = layer(self._tokens_where_asked(inputs))
         # torch leaves unflatten without types.
-        heads: torch.Tensor = tokens.unflatten(2, (self.num_heads, -1))  # type: ignore[no-untyped-call]  # torch has no types there
+        # torch has no types there
+        heads: torch.Tensor = tokens.unflatten(2, (self.num_heads, -1))  # type: ignore[no-untyped-call]
         return heads.transpose(1, 2)
 
     def _additive(self, mask: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor | None:
