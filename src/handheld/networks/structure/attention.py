@@ -143,7 +143,6 @@ class _Attention(nn.MultiheadAttention):
         layer = self.get_submodule(projection)
         tokens: torch.Tensor = layer(self._tokens_where_asked(inputs))
         # torch leaves unflatten without types.
-        # torch has no types there
         heads: torch.Tensor = tokens.unflatten(2, (self.num_heads, -1))  # type: ignore[no-untyped-call]
         return heads.transpose(1, 2)
 

@@ -87,7 +87,6 @@ class _MemoryWatch(NodeWatch):
 def _storage(tensor: torch.Tensor) -> StorageWeakRef:
     # An address would be given to another tensor, once this one is no longer needed.
     # torch leaves it without types.
-    # torch has no types there
     return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
 
 
