@@ -7,6 +7,7 @@ from tests.hands.training.conftest import draw, open_hand
 
 from handheld.hands.training.examples import palms
 from handheld.hands.training.examples.canvas import (
+    Area,
     Canvas,
     PalmPicture,
     letterboxed,
@@ -82,13 +83,15 @@ def test_a_mirror_keeps_boxes_over_their_palms():
 
 
 def test_scenes_are_the_same_in_every_process_and_palms_come_in_all_sizes(world):
-    mixtures = [
-        PalmMixture(world.data, world.labels, world.cache, batch=24, rendered=0.0) for _ in range(2)
-    ]
+    mixtures = [mixture_of(world) for _ in range(2)]
     first, again = (mixture(3) for mixture in mixtures)
     assert np.array_equal(first.pixels, again.pixels)
     boxes = np.concatenate([scene.boxes for step in range(8) for scene in mixtures[0](step).scenes])
     assert boxes[:, 2].max() > 8 * boxes[:, 2].min()
+
+
+def mixture_of(world, **options):
+    return PalmMixture(world.data, world.labels, world.cache, batch=24, rendered=0.0, **options)
 
 
 def with_lines(path, **more):
@@ -136,3 +139,76 @@ def test_what_a_pack_took_for_hands_is_background(world, tmp_path, monkeypatch):
         np.abs(grid.centres - (130, 40)).max(axis=1) < 8
     )  # the letterbox moves it down by 20
     assert (labels[at_mistake] == 0).all()
+
+
+def test_a_suspect_that_the_teacher_denies_is_background(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(palms, "SINGLE", frozenset())
+    with_lines(world.labels, suspects=[[120, 10, 140, 30], [20, 5, 40, 25]])
+    photos = read_photo_hands(world.data, world.labels, world.cache)
+    name = photos.photos[photos.hands["train"][0].picture].name
+    path = tmp_path / "mistakes.jsonl"
+    path.write_text(
+        json.dumps({"picture": f"photos/{name}", "regions": [[130, 20, 40, 0.3]]}) + "\n"
+    )
+    told = read_photo_hands(world.data, world.labels, world.cache, mistakes=path)
+    (picture,) = [one for _, one in palm_pictures(told, "train") if len(one.background)]
+    assert picture.ignored.tolist() == [[20, 5, 40, 25]]
+
+
+def test_suspects_of_a_teacher_say_nothing_where_people_know_all_hands(world):
+    with_lines(world.labels, suspects=[[120, 10, 140, 30]])
+    photos = read_photo_hands(world.data, world.labels, world.cache)
+    for _, picture in palm_pictures(photos, "train"):
+        assert picture.judged
+        assert not len(picture.ignored)
+
+
+def test_what_is_unknown_in_one_picture_says_nothing_of_its_neighbour():
+    points = open_hand(96, 80, 30)
+    shown = PalmPicture(
+        draw(points, 96, 192),
+        (),
+        ignored=np.array([[80.0, 10, 150, 60]]),
+        complete=True,
+        background=np.array([[120.0, 10, 150, 60]]),
+    )
+    canvas = Canvas.black(192, whole_hands=False)
+    canvas.lay(shown, np.eye(2, 3), Area(0, 0, 100, 192), cv2.BORDER_CONSTANT)
+    scene = canvas.scene()
+    assert scene.ignored * 192 == pytest.approx(np.array([[90, 35, 20, 50]]), abs=1e-3)
+    assert not len(scene.background)
+
+
+def test_a_hand_can_be_laid_onto_a_picture_without_one(world):
+    mixture = mixture_of(world, surrounded=1.0)
+    plain = mixture_of(world, surrounded=0.0)
+    for scene in mixture(0).scenes:
+        assert scene.pixels.any()
+    assert not np.array_equal(mixture(0).pixels, plain(0).pixels)
+
+
+def test_what_is_beyond_a_picture_is_left_as_it_was():
+    points = open_hand(96, 80, 30)
+    canvas = Canvas.black(192, whole_hands=False)
+    canvas.pixels[:] = 77
+    shrunk = np.array([[0.5, 0, 10], [0, 0.5, 20]])
+    canvas.lay(picture(points), shrunk, canvas.area, cv2.BORDER_TRANSPARENT)
+    assert (canvas.pixels[:19] == 77).all()
+    assert (canvas.pixels[:, 108:] == 77).all()
+    assert not (canvas.pixels[21:66, 12:104] == 77).all(axis=2).any()
+
+
+def test_a_surrounding_picture_covers_its_area():
+    rng = np.random.default_rng(0)
+    area = Area(20, 30, 120, 90)
+    for _ in range(50):
+        height, width = rng.integers(20, 400, 2)
+        white = np.full((height, width, 3), 255, np.uint8)
+        wall = PalmPicture(white, (), np.empty((0, 4)), complete=True)
+        matrix = palms._draw_cover(wall, area, rng)
+        first = matrix @ [0, 0, 1]
+        last = matrix @ [width, height, 1]
+        assert first[0] <= 20 + 1e-9
+        assert first[1] <= 30 + 1e-9
+        assert last[0] >= 120 - 1e-9
+        assert last[1] >= 90 - 1e-9

@@ -105,6 +105,14 @@ class Area(NamedTuple):
         """(2,) x and y."""
         return np.array([self.left + self.right, self.top + self.bottom]) / 2
 
+    def cut(self, box: Doubles) -> Doubles | None:
+        """Return what is inside of a box (4,) x0, y0, x1, y1; ``None`` if nothing is."""
+        low = np.maximum(box[:2], [self.left, self.top])
+        high = np.minimum(box[2:], [self.right, self.bottom])
+        if (low >= high).any():
+            return None
+        return np.concatenate([low, high])
+
     def share_inside(self, box: NDArray[np.floating]) -> float:
         """Return how much of a box (4,) x0, y0, x1, y1 is inside, in [0, 1]."""
         x0, y0, x1, y1 = box
@@ -157,7 +165,8 @@ class Canvas:
             picture: with its labels.
             matrix: (2, 3) from the picture's pixels to the canvas's.
             area: that it fills.
-            border: OpenCV's way to fill what lies beyond the picture.
+            border: OpenCV's way to fill what lies beyond the picture; ``BORDER_TRANSPARENT`` leaves
+                there what is on the canvas.
             shade: for a flat border.
         """
         self._paint(picture.pixels, matrix, area, border, shade)
@@ -165,12 +174,20 @@ class Canvas:
         self.complete = self.complete and picture.complete
         for hand in picture.hands:
             self._add(hand, matrix, area)
-        self.ignored += self._laid(picture.ignored, matrix)
-        self.background += self._laid(picture.background, matrix)
+        self.ignored += self._laid(picture.ignored, matrix, area)
+        self.background += self._laid(picture.background, matrix, area)
 
-    def _laid(self, boxes: Doubles, matrix: Doubles) -> list[Floats]:
-        """Return boxes (n, 4) of a picture as fractions of the canvas."""
-        return [self._fractions(_moved_box(box, matrix)) for box in boxes]
+    def _laid(self, boxes: Doubles, matrix: Doubles, area: Area) -> list[Floats]:
+        """Return what is inside an area of boxes (n, 4) of a picture, as fractions of the
+        canvas.
+        """
+        laid = []
+        for box in boxes:
+            # Beyond the area another picture is seen, of which they say nothing.
+            inside = area.cut(_moved_box(box, matrix))
+            if inside is not None:
+                laid.append(self._fractions(inside))
+        return laid
 
     def _paint(
         self,
@@ -183,15 +200,18 @@ class Canvas:
         # Only the area is made, not the canvas: a mosaic would else cost four times as much.
         moved = matrix.copy()
         moved[:, 2] -= area.left, area.top
+        laid_onto = self.pixels[area.top : area.bottom, area.left : area.right]
         shown = cv2.warpAffine(
             np.asarray(pixels),
             moved,
             (area.width, area.height),
+            # A copy: a view into the canvas has rows that are not its own.
+            dst=laid_onto.copy(),
             flags=cv2.INTER_LINEAR,
             borderMode=border,
             borderValue=tuple(shade),
         )
-        self.pixels[area.top : area.bottom, area.left : area.right] = shown
+        laid_onto[:] = shown
 
     def _add(self, hand: LabelledHand, matrix: Doubles, area: Area) -> None:
         """Add the palm of a hand: to be found, to be ignored, or not at all if it is outside."""

@@ -69,6 +69,9 @@ _CLOSE_UPS = 0.6
 # Enlarged more than four times a photo is no photo any more.
 _MOST_ENLARGED = 4.0
 
+# How much larger than what it must cover a picture is that surrounds another one, least and most.
+_COVERING = (1.0, 1.6)
+
 _BORDERS = (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101)
 
 # How often each: half flat, as the tracker's letterbox is.
@@ -117,22 +120,34 @@ def _palm_picture(
     photo = photos.photos[index]
     # By people, who say of the set that there is no hand but those that it knows.
     known = photo.complete or photo.group in SINGLE
+    background = _boxes_of(mistakes)
+    doubtful = _in_pixels(photo.boxes, photos.store.shapes[index])
+    if not known:
+        suspects = photos.suspects.get(index, np.empty((0, 4)))
+        doubtful = np.concatenate([doubtful, _not_denied(suspects, background)])
     return PalmPicture(
         pixels=photos.store[index],
         hands=tuple(hands),
-        ignored=_unlabelled(photos, index, hands),
+        ignored=_unlabelled(doubtful, hands),
         complete=known or index in photos.suspects,
         judged=known,
         group=photo.group,
-        background=_boxes_of(mistakes),
+        background=background,
     )
 
 
-def _unlabelled(photos: PhotoHands, index: int, hands: Sequence[LabelledHand]) -> Doubles:
-    """Return the boxes (n, 4) of a photo in which there may be a hand that has no label."""
-    boxes = _in_pixels(photos.photos[index].boxes, photos.store.shapes[index])
-    if index in photos.suspects:
-        boxes = np.concatenate([boxes, photos.suspects[index]])
+def _not_denied(suspects: Doubles, background: Doubles) -> Doubles:
+    """Leave out those of boxes (n, 4) whose middle is in a box (m, 4) that shows no hand."""
+    middles = (suspects[:, :2] + suspects[:, 2:]) / 2
+    # (n, m, 2): each middle beside each box.
+    above_low = middles[:, None] >= background[None, :, :2]
+    below_high = middles[:, None] <= background[None, :, 2:]
+    is_denied = (above_low & below_high).all(axis=2).any(axis=1)
+    return suspects[~is_denied]
+
+
+def _unlabelled(boxes: Doubles, hands: Sequence[LabelledHand]) -> Doubles:
+    """Return those of boxes (n, 4) in which there may be a hand that has no label."""
     # A box with a labelled hand in it is that hand's; in the others there may be one or none.
     doubtful = [box for box in boxes if not _covers_any(box, hands)]
     return np.array(doubtful, np.float64).reshape(-1, 4)
@@ -194,6 +209,8 @@ class PalmMixture:
         batch: scenes in a batch.
         whole_hands: whether boxes are around hands, not palms.
         rendered: share of rendered scenes among pictures with hands; 0 needs no meshes.
+        surrounded: share of the pictures with hands that are laid onto one without: a small hand is
+            seen in a room then, not in a flat border.
     """
 
     data: Path
@@ -207,6 +224,7 @@ class PalmMixture:
     limits: LabelLimits = field(default_factory=LabelLimits)
     pool: int = 20_000
     rendered: float = 0.4
+    surrounded: float = 0.5
 
     def __getstate__(self) -> dict[str, Any]:
         # What is open stays here: a worker opens it anew.
@@ -316,12 +334,33 @@ class PalmMixture:
         self, canvas: Canvas, picture: PalmPicture, area: Area, rng: np.random.Generator
     ) -> None:
         matrix = draw_placing(picture, area, self.size, rng)
+        if picture.hands and rng.random() < self.surrounded:
+            self._surround(canvas, area, rng)
+            canvas.lay(picture, matrix, area, cv2.BORDER_TRANSPARENT)
+            return
         border = _BORDERS[int(rng.choice(3, p=_BORDER_SHARES))]
         shade = _draw_shade(rng)
         if border != cv2.BORDER_CONSTANT and picture.hands:
             # A reflected hand would be a hand that nobody labelled.
             border = cv2.BORDER_REPLICATE
         canvas.lay(picture, matrix, area, border, shade)
+
+    def _surround(self, canvas: Canvas, area: Area, rng: np.random.Generator) -> None:
+        """Cover an area with a picture in which there is no hand."""
+        picture = self._empty_picture(rng)
+        matrix = _draw_cover(picture, area, rng)
+        canvas.lay(picture, matrix, area, cv2.BORDER_REFLECT_101)
+
+
+def _draw_cover(picture: PalmPicture, area: Area, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Choose how a picture is laid so that it covers an area, (2, 3)."""
+    height, width = picture.pixels.shape[:2]
+    covering = max(area.width / width, area.height / height)
+    scale = covering * float(rng.uniform(*_COVERING))
+    # Of what is beyond the area, how much is beyond its left and its upper side.
+    overhang = scale * np.array([width, height]) - np.array([area.width, area.height])
+    corner = np.array([area.left, area.top]) - overhang * rng.uniform(0, 1, 2)
+    return np.array([[scale, 0, corner[0]], [0, scale, corner[1]]])
 
 
 def _draw_shade(rng: np.random.Generator) -> list[int]:

@@ -54,6 +54,7 @@ class PalmConfig:
     Attributes:
         box: what boxes are around: "palm" or "hand".
         rendered: share of rendered scenes among pictures with hands.
+        surrounded: share of pictures with hands that are laid onto one without.
         examples: where they come from.
         learn: how long and how fast.
         network: its size, and whether it has a decoder.
@@ -62,6 +63,7 @@ class PalmConfig:
 
     box: str = "palm"
     rendered: float = 0.4
+    surrounded: float = 0.5
     examples: ExampleConfig = field(default_factory=lambda: ExampleConfig(pool=20_000))
     learn: LearnConfig = field(default_factory=lambda: LearnConfig(batch=32))
     network: PalmShape = field(default_factory=PalmShape)
@@ -71,6 +73,7 @@ class PalmConfig:
         if self.box not in BOXES:
             raise InputError(f"box: expected {' or '.join(BOXES)}, got {self.box!r}")
         in_range("rendered", self.rendered, low=0, high=1)
+        in_range("surrounded", self.surrounded, low=0, high=1)
 
     def plan(self) -> dict[str, Any]:
         """Return what must be the same in all stretches of a run."""
@@ -78,6 +81,7 @@ class PalmConfig:
             "task": "palm",
             "box": self.box,
             "rendered": self.rendered,
+            "surrounded": self.surrounded,
             "disagreement": self.examples.disagreement,
             "pool": self.examples.pool,
             "learn": self.learn.plan(),
@@ -119,6 +123,7 @@ def _mixture_of(config: PalmConfig) -> PalmMixture:
         limits=LabelLimits(disagreement=examples.disagreement),
         pool=examples.pool,
         rendered=config.rendered,
+        surrounded=config.surrounded,
     )
 
 
