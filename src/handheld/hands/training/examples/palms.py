@@ -142,8 +142,9 @@ def _not_denied(suspects: Doubles, background: Doubles) -> Doubles:
     # (n, m, 2): each middle beside each box.
     above_low = middles[:, None] >= background[None, :, :2]
     below_high = middles[:, None] <= background[None, :, 2:]
-    is_denied = (above_low & below_high).all(axis=2).any(axis=1)
-    return suspects[~is_denied]
+    is_inside = np.all(above_low & below_high, axis=2)
+    is_denied = np.any(is_inside, axis=1)
+    return np.asarray(suspects[~is_denied])
 
 
 def _unlabelled(boxes: Doubles, hands: Sequence[LabelledHand]) -> Doubles:
