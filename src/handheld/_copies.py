@@ -4,6 +4,7 @@ from copy import deepcopy
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from handheld.errors import InputError
 
@@ -22,6 +23,7 @@ def copied(module: nn.Module) -> nn.Module:
     """
     if not isinstance(module, nn.Module):
         raise InputError(f"expected a torch module, got {type(module).__name__}")
+    require_shapes(module)
     computed: dict[int, torch.Tensor] = {}
     for layer in module.modules():
         if layer._forward_pre_hooks:
@@ -37,6 +39,14 @@ def copied(module: nn.Module) -> nn.Module:
             f"the module cannot be copied ({reason}): compute tensors that come of its weights"
             " in forward, and keep nothing in it that deepcopy refuses, such as locks and files"
         ) from error
+
+
+def require_shapes(module: nn.Module) -> None:
+    """Refuse lazy layers that were never run. Raises :class:`InputError`."""
+    # Buffers too: statistics are as wide as the channels that are not known yet.
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if is_lazy(tensor):
+            raise InputError(f"{name} has no shape yet: run the module on a batch before")
 
 
 def _computed(layer: nn.Module) -> dict[int, torch.Tensor]:

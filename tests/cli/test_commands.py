@@ -317,6 +317,27 @@ def test_a_full_disk_behind_standard_output_is_one_line(words):
     )
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be removed there")
+def test_a_working_folder_that_is_gone_is_named(tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code = (
+        "import os, sys; os.rmdir(os.getcwd());"
+        " os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )
+    words = command_of("models", "list", "--json", "here.json")[1:]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+        cwd=gone,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the working folder: ")
+
+
 def test_completion_is_of_one_name_however_it_is_asked_for():
     done = subprocess.run(
         [sys.executable, "-m", "handheld", "--show-completion", "bash"],

@@ -642,3 +642,68 @@ def test_numbers_that_float16_does_not_hold_are_named():
 def test_a_type_that_files_lack_is_named():
     with pytest.raises(InputError, match="bfloat16"):
         to_tflite(torch.nn.ReLU(), torch.ones(1, 4, dtype=torch.bfloat16), metadata={})
+
+
+class RootOfDifference(torch.nn.Module):
+    """Of which float16 takes a number below 0 where the difference is small."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.difference = torch.nn.Linear(2, 1, bias=False)
+        # In float16 the first weight is 1.
+        self.difference.weight.data = torch.tensor([[1.0001, -1.0]])
+
+    def forward(self, x):
+        return self.difference(x).sqrt()
+
+
+def test_a_file_that_gives_no_number_for_one_of_the_inputs_is_not_written():
+    # 1.0001 - 1.00005 is 0.00005, and 1 - 1.00005 has no root.
+    check = torch.tensor([[1.0, 1.00005]])
+    with pytest.raises(CompileError, match="float16 file gives numbers that are not finite"):
+        to_tflite(
+            RootOfDifference(),
+            torch.tensor([[4.0, 1.0]]),
+            metadata={},
+            precision="float16",
+            checks=[check],
+        )
+
+
+@pytest.mark.parametrize("function", [torch.sqrt, torch.exp])
+def test_inputs_that_the_module_has_no_number_for_do_not_count(function):
+    class Function(torch.nn.Module):
+        def forward(self, x):
+            return function(x)
+
+    # Random inputs like these are below 0, or above what the exponential of float32 holds.
+    example = torch.tensor([[0.1, 80.0, 0.5, 40.0]])
+    compiled = to_tflite(Function(), example, metadata={})
+    assert compiled.difference < 1e-4
+    with Model.load(compiled.content) as model:
+        (answer,) = model.run(example.numpy())
+    assert answer == pytest.approx(function(example).numpy(), rel=1e-5)
+
+
+def test_an_output_without_numbers_agrees():
+    class Parts(torch.nn.Module):
+        def forward(self, x):
+            return x[:, :0], x * 2
+
+    compiled = to_tflite(Parts(), torch.ones(1, 4), metadata={})
+    with Model.load(compiled.content) as model:
+        none, doubled = model.run(np.ones((1, 4), np.float32))
+    assert none.shape == (1, 0)
+    assert doubled.tolist() == [[2, 2, 2, 2]]
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (torch.nn.LazyLinear(3), "weight"),
+        (torch.nn.Sequential(torch.nn.ReLU(), torch.nn.LazyBatchNorm1d()), "1.weight"),
+    ],
+)
+def test_lazy_layers_have_to_be_run_before(module, name):
+    with pytest.raises(InputError, match=f"^{re.escape(name)} has no shape yet: run the module"):
+        to_tflite(module, torch.ones(1, 4), metadata={})

@@ -86,3 +86,13 @@ def test_cropping_takes_the_middle():
     wide = np.zeros((2, 6, 3), np.uint8)
     wide[:, 2:4] = 255
     assert prepare(wide, card, 2, 2) == pytest.approx(np.ones((2, 2, 3)))
+
+
+@pytest.mark.parametrize("top", [-1, 2.0, "3", None, True])
+def test_a_number_of_labels_that_is_none(top):
+    photo = np.zeros((8, 8, 3), np.uint8)
+    with pytest.raises(
+        InputError, match=f"^top: expected a whole number of 0 or more, got {top!r}"
+    ):
+        classify(with_card(), photo, top=top)
+    assert classify(with_card(), photo, top=0) == []

@@ -79,8 +79,9 @@ def test_pinning_is_undone():
         measure({"a": fail}, pin=core)
     assert during == [{core}]
     assert os.sched_getaffinity(0) == before
-    with pytest.raises(InputError, match="core 4000 cannot be used"):
-        measure({"a": fail}, pin=4000)
+    for missing in (4000, 2**40, 2**80):
+        with pytest.raises(InputError, match=f"core {missing} cannot be used"):
+            measure({"a": fail}, pin=missing)
 
 
 @pytest.mark.parametrize(

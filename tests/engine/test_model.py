@@ -214,3 +214,26 @@ def test_real_models_share_the_process_and_equal_the_bare_runtime(real_file):
         bare.invoke()
         theirs = [bare.get_tensor(detail["index"]) for detail in bare.get_output_details()]
         assert [a.tobytes() for a in model.run(*arrays)] == [b.tobytes() for b in theirs]
+
+
+def test_nothing_that_is_stored_stands_for_what_is_no_number(fixtures):
+    with Model.open(fixtures / "tiny_int8.tflite") as model:
+        info = model.inputs[0]
+        with pytest.raises(InputError, match="stores whole numbers, none of which is NaN"):
+            info.to_stored(np.full(info.shape, np.nan))
+
+
+def test_content_in_any_buffer(fixtures):
+    content = (fixtures / "tiny_add.tflite").read_bytes()
+    ones = np.ones((1, 4), np.float32)
+    for buffer in (bytearray(content), memoryview(content)):
+        with Model.load(buffer) as model:
+            assert model.run(ones, ones)[0].tolist() == [[2, 2, 2, 2]]
+            assert model.content == content
+    with pytest.raises(InputError, match="expected the bytes of a model file, got str"):
+        Model.load("tiny_add.tflite")
+
+
+def test_lists_of_different_lengths_are_no_input(add):
+    with pytest.raises(InputError, match="expected arrays as inputs"):
+        add.run([[1.0, 2.0], [3.0]], np.ones((1, 4), np.float32))

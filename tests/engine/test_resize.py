@@ -181,3 +181,11 @@ def test_wrong_inputs_of_a_signature(arrays, named, key, message):
     with Model.load(structures.two_signatures()) as model, pytest.raises(InputError) as caught:
         model.run(*arrays, signature=key, **named)
     assert message in str(caught.value)
+
+
+def test_one_number_is_no_shape(fixtures):
+    with (
+        Model.open(fixtures / "tiny_add.tflite") as model,
+        pytest.raises(InputError, match=r"input 0 is .*, got 4$"),
+    ):
+        model.resize({0: 4})

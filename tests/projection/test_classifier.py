@@ -25,6 +25,8 @@ def test_a_message_is_labelled_by_the_file_alone(model_file: Path):
         assert classifier.classify("Hey, how are you??")[0].label == "hello"
         assert classifier.classify("see you, bye!", top=1)[0].label == "bye"
         assert classifier.classify("what's the time")[0].label == "time"
+        with pytest.raises(InputError, match=r"^top: expected a whole number"):
+            classifier.classify("hello", top=-1)
         shares = classifier.probabilities(["hello", "bye"])
     assert shares.shape == (2, 3)
     assert np.allclose(shares.sum(axis=1), 1, atol=1e-6)

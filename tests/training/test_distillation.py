@@ -83,3 +83,32 @@ def test_class_weights_are_above_0(weights: tuple[float, ...]):
         InputError, match=r"^class_weights\[0\]: expected a number in \(0, inf\), got "
     ):
         Distillation(class_weights=weights)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_class_weights_count_in_every_type(dtype: torch.dtype):
+    weighted = Distillation(class_weights=(1.0, 3.0))
+    teacher = torch.tensor([[0.5, 1.0], [2.0, -1.0]])
+    expected = student_loss(LOGITS, LABELS, teacher, weighted)
+    loss = student_loss(LOGITS.to(dtype), LABELS, teacher.to(dtype), weighted)
+    assert float(loss) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_a_class_that_the_teacher_rules_out_has_no_share():
+    # teacher 3:1:0 and student 1:1:0, to rounding: as without the third class
+    teacher = torch.tensor([[0.75, 0.25, 0.0]]).log()
+    student = torch.tensor([[0.0, 0.0, -100.0]], requires_grad=True)
+    alone = Distillation(weight=1.0, temperature=1.0)
+    loss = student_loss(student, torch.tensor([0]), teacher, alone)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(0.1308, abs=1e-4)
+    # shares of the student less those of the teacher
+    assert student.grad is not None
+    assert student.grad.tolist()[0] == pytest.approx([-0.25, 0.25, 0.0], abs=1e-6)
+
+
+def test_other_classes_than_the_students_are_named():
+    with pytest.raises(InputError, match=r"^teacher: expected logits \[2, 2\] .* got \[1, 2\]$"):
+        student_loss(LOGITS, LABELS, LOGITS[:1], Distillation())
+    with pytest.raises(InputError, match=r"^class_weights: 3 numbers for 2 classes$"):
+        student_loss(LOGITS, LABELS, None, Distillation(class_weights=(1.0, 1.0, 1.0)))

@@ -285,3 +285,17 @@ def test_a_schedule_names_the_value_that_is_wrong(
 def test_an_unknown_optimiser_is_refused():
     with pytest.raises(InputError, match=r"^optimiser: expected sgd or adam, got 'lion'"):
         Schedule(1, optimiser="lion")
+
+
+def test_without_momentum_a_step_is_the_plain_one():
+    network = nn.Linear(1, 1, bias=False)
+    network.weight.data.fill_(1.0)
+
+    def step(number: int) -> float:
+        network.weight.grad = torch.full((1, 1), 2.0)
+        return 1.0
+
+    schedule = Schedule(1, rate=0.5, momentum=0.0, decay=0.0)
+    fit(network, step, schedule, 3)
+    moved = 2.0 * sum(schedule.rate_at(number, 3) for number in range(3))
+    assert network.weight.item() == pytest.approx(1.0 - moved)

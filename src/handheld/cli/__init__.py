@@ -49,7 +49,7 @@ def main() -> None:
     # A full disk behind standard output, a folder that may not be read: the machine's, not ours.
     except OSError as error:
         _write_no_more()
-        subject = error.filename or "what the command says"
+        subject = error.filename or _unnamed(error)
         sys.stderr.write(f"error: {subject}: {error.strerror or error}\n")
         sys.exit(1)
     except (Exception, KeyboardInterrupt):
@@ -61,6 +61,14 @@ def main() -> None:
 
         sys.stderr.write(f"{STOPPED}\n")
         sys.exit(INTERRUPTED)
+
+
+def _unnamed(error: OSError) -> str:
+    """Return what an error of the machine is about that names no file."""
+    if isinstance(error, FileNotFoundError):
+        # Asked where it stands, the system has no answer once somebody removed that folder.
+        return "the working folder"
+    return "what the command says"
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from numbers import Integral
 from os import PathLike
@@ -138,7 +138,7 @@ class Model:
     @classmethod
     def load(
         cls,
-        content: bytes,
+        content: bytes | bytearray | memoryview,
         *,
         path: str | PathLike[str] = "<memory>",
         threads: int = 1,
@@ -147,11 +147,11 @@ class Model:
     ) -> Self:
         """Open a model from the bytes of its file; ``path`` is what messages call it.
 
-        Takes and raises what ``open`` does.
+        Takes and raises what ``open`` does, and :class:`InputError` for content that is no bytes.
         """
         whole_in_range("threads", threads, low=1, high=MAX_THREADS)
         ensure_isolation(isolated)
-        content = unpacked(content, str(path), unpack_limit)
+        content = unpacked(_bytes_of(content), str(path), unpack_limit)
         # Offsets of a FlatBuffer are of 32 bits, with a sign in places.
         if len(content) > MAX_BYTES:
             raise ModelError(f"{path}: {len(content)} bytes, expected at most {MAX_BYTES}")
@@ -380,6 +380,8 @@ class Model:
     def _fitting(self, position: int, shape: Sequence[int]) -> tuple[int, ...]:
         """The shape, if the input can be given it."""
         info = self.inputs[position]
+        if not isinstance(shape, Iterable):
+            raise InputError(f"{self.path}: input {position} is {info}, got {shape!r}")
         sides = tuple(shape)
         # Numpy's integers too, but no floats, which would be cut off without a word.
         are_whole = all(isinstance(side, Integral) for side in sides)
@@ -448,7 +450,7 @@ class Model:
             takes = ", ".join(map(str, signature.inputs))
             got = f"got {sorted(chosen)}"
             raise InputError(f"{self.path}: {signature.key!r} takes {takes}; {got}")
-        inputs = [np.asarray(chosen[name]) for name in names]
+        inputs = [self._as_array(chosen[name]) for name in names]
         for info, array in zip(signature.inputs, inputs, strict=True):
             self._check_signature_input(signature.key, info, array)
         return inputs
@@ -463,7 +465,7 @@ class Model:
         """Inputs in the order of the model's list."""
         count = len(self._file.inputs)
         if not named and len(arrays) == count:  # the hot path
-            return [np.asarray(array) for array in arrays]
+            return [self._as_array(array) for array in arrays]
         chosen: dict[int, Any] = dict(enumerate(arrays))
         for name, array in named.items():
             position = self._positions.get(name)
@@ -476,7 +478,15 @@ class Model:
         if chosen.keys() != set(range(count)):
             expected = f"expected {self._listing()}"
             raise InputError(f"{self.path}: {len(chosen)} inputs given, {expected}")
-        return [np.asarray(chosen[position]) for position in range(count)]
+        return [self._as_array(chosen[position]) for position in range(count)]
+
+    def _as_array(self, value: Any) -> np.ndarray:
+        try:
+            return np.asarray(value)
+        except ValueError as error:  # of lists of different lengths
+            raise InputError(
+                f"{self.path}: expected arrays as inputs, {self._listing()}: {error}"
+            ) from error
 
     def _wrong_name(self, name: str, state: str) -> InputError:
         listed = f"the inputs are {self._listing()}"
@@ -575,3 +585,10 @@ class Model:
     def __repr__(self) -> str:
         outputs = ", ".join(map(str, self.outputs))
         return f"Model({str(self.path)!r}, {self._listing()} -> {outputs})"
+
+
+def _bytes_of(content: object) -> bytes:
+    """Return a file's content as bytes, which the runtime keeps and nobody can write to."""
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise InputError(f"expected the bytes of a model file, got {type(content).__name__}")
+    return bytes(content)

@@ -55,7 +55,11 @@ class TensorInfo:
         """Return real values as the tensor stores them.
 
         They are rounded and clipped by its quantisation, or cast where it has none.
+
+        Raises :class:`InputError` for NaN where whole numbers are stored: none stands for it.
         """
+        if self.dtype.kind != "f" and np.isnan(real).any():
+            raise InputError(f"tensor {self} stores whole numbers, none of which is NaN")
         if self._is_real():
             return real.astype(self.dtype, copy=False)
         scale, zero_point = self._affine()

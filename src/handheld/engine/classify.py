@@ -21,6 +21,7 @@ from handheld.engine._model import Model
 from handheld.engine._tensor_info import TensorInfo
 from handheld.errors import InputError, ModelError
 from handheld.pictures import LUMA, resample
+from handheld.ranges import whole_in_range
 
 
 class Prediction(NamedTuple):
@@ -122,10 +123,10 @@ def classify(model: Model, image: np.ndarray, *, top: int = 5) -> list[Predictio
     Args:
         model: with one picture input (1, height, width, 1 or 3), float32 or quantised, and a card.
         image: (height, width, 3) uint8 RGB of any size.
-        top: labels to return at most.
+        top: labels to return at most, 0 or more.
 
     Raises:
-        InputError: ``image`` is no such array.
+        InputError: ``image`` is no such array, or ``top`` no number of labels.
         ModelError: the card does not say enough, or the model is of another shape.
     """
     card = ImageCard.of(model)
@@ -183,7 +184,12 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def likeliest(probabilities: np.ndarray, labels: Sequence[str], top: int) -> list[Prediction]:
-    """Return the ``top`` labels of (labels,) probabilities, best first; of equals the first."""
+    """Return the ``top`` labels of (labels,) probabilities, best first; of equals the first.
+
+    Raises :class:`InputError` for a ``top`` that is no whole number of 0 or more.
+    """
+    # A negative one would leave out the last labels, and not be noticed.
+    whole_in_range("top", top, low=0)
     order = np.argsort(-probabilities, kind="stable")
     return [Prediction(labels[index], float(probabilities[index])) for index in order[:top]]
 

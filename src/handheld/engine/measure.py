@@ -179,7 +179,7 @@ def _pinned(core: int | None) -> Iterator[None]:
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {core})
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         problem = f"core {core} cannot be used"
         raise InputError(f"{problem}; this process may use {sorted(before)}") from error
     try:

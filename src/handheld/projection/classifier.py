@@ -141,8 +141,12 @@ class TextClassifier:
     def classify(self, text: str, *, top: int = 5) -> list[Prediction]:
         """Return the likeliest labels of a text, best first.
 
+        Args:
+            text: to classify.
+            top: labels to return at most, 0 or more.
+
         Raises:
-            InputError: what is no text.
+            InputError: what is no text, or no number of labels.
         """
         if not isinstance(text, str):
             raise InputError(f"expected a text, got {type(text).__name__}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from handheld.errors import InputError
 from handheld.ranges import in_range
 
 
@@ -52,15 +53,25 @@ def student_loss(
         labels: (n,) classes.
         teacher: (n, classes) logits; None: labels alone.
         distillation: how much each counts.
+
+    Raises:
+        InputError: the teacher's logits are of another shape, or there is another number of class
+            weights than classes.
     """
-    weights = None
-    if distillation.class_weights:
-        weights = torch.tensor(distillation.class_weights, device=logits.device)
+    # torch would stretch one row of logits along all examples.
+    if teacher is not None and teacher.shape != logits.shape:
+        raise InputError(
+            f"teacher: expected logits {list(logits.shape)} like the student's, "
+            f"got {list(teacher.shape)}"
+        )
+    # Halves have too few digits for logarithms, and autocast computes these in 32 bits too.
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    weights = _class_weights(logits, distillation)
     # Of the labels alone; nothing else is computed where there is no teacher.
     hard = functional.cross_entropy(logits, labels, weights, label_smoothing=distillation.smoothing)
     if teacher is None or not distillation.weight:
         return hard
-    distances = _distances(logits, teacher, distillation.temperature)
+    distances = _distances(logits, teacher.to(logits.dtype), distillation.temperature)
     counts = torch.ones_like(distances)
     if weights is not None:
         # A weighted mean, as cross_entropy's is.
@@ -70,13 +81,29 @@ def student_loss(
     return (1 - distillation.weight) * hard + scale * soft
 
 
+def _class_weights(logits: torch.Tensor, distillation: Distillation) -> torch.Tensor | None:
+    """Return (classes,) how much each counts, of the logits' type; None: all as much."""
+    weights = distillation.class_weights
+    if not weights:
+        return None
+    if len(weights) != logits.shape[1]:
+        raise InputError(f"class_weights: {len(weights)} numbers for {logits.shape[1]} classes")
+    return torch.tensor(weights, dtype=logits.dtype, device=logits.device)
+
+
 def _distances(logits: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
     """Return the (n,) divergences of softened answers from the teacher's."""
     # Logarithms on both sides: probabilities of a sure teacher round to 0.
     divergences = functional.kl_div(
-        functional.log_softmax(logits / temperature, dim=1),
-        functional.log_softmax(teacher / temperature, dim=1),
+        _log_shares(logits / temperature),
+        _log_shares(teacher / temperature),
         log_target=True,
         reduction="none",
     )
     return divergences.sum(dim=1)
+
+
+def _log_shares(logits: torch.Tensor) -> torch.Tensor:
+    shares = functional.log_softmax(logits, dim=1)
+    # A class that is ruled out has a logit of minus infinity, of which 0 times is no number.
+    return shares.clamp(min=torch.finfo(shares.dtype).min)

@@ -39,7 +39,7 @@ class Schedule:
         rate: highest learning rate; it rises during the warmup and falls to nothing
             (Smith, arXiv 1708.07120).
         warmup: share of the run, in [0, 1).
-        momentum: of Nesterov's kind.
+        momentum: of Nesterov's kind, in [0, 1).
         decay: weight decay of convolutions and linear layers.
         clip: largest length of all gradients together; 0: any.
         optimiser: ``sgd``, or ``adam`` (Loshchilov and Hutter, arXiv 1711.05101), for tables of
@@ -293,7 +293,9 @@ def _optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     groups = _parameters(network, schedule)
     if schedule.optimiser == "adam":
         return torch.optim.AdamW(groups, lr=1.0, betas=(schedule.momentum, _ADAM_BETA2))
-    return torch.optim.SGD(groups, lr=1.0, momentum=schedule.momentum, nesterov=True)
+    # torch has no Nesterov step without momentum: it is the plain one.
+    has_momentum = schedule.momentum > 0
+    return torch.optim.SGD(groups, lr=1.0, momentum=schedule.momentum, nesterov=has_momentum)
 
 
 def _parameters(network: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:

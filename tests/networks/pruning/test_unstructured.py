@@ -142,3 +142,45 @@ def test_errors():
     with pytest.raises(InputError, match=r"'2\.weight'"):
         Masks.of(network, 0.5)
     assert Masks.of(nn.Sequential(nn.ReLU()), 0.5).kept == {}
+
+
+class Tied(nn.Module):
+    """Two layers with the same weights, a third, and one that stands under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 4)
+        self.middle = nn.Linear(4, 4)
+        self.again = self.middle
+        self.last = nn.Linear(4, 4)
+        self.last.weight = self.first.weight
+
+
+def test_a_layer_that_stays_whole_does_so_under_each_of_its_names():
+    assert set(Masks.of(Tied(), 0.5).kept) == {"first.weight", "middle.weight"}
+    assert set(Masks.of(Tied(), 0.5, skip=["last"]).kept) == {"middle.weight"}
+    assert set(Masks.of(Tied(), 0.5, skip=["again"]).kept) == {"first.weight"}
+    assert ends(Tied()) == ("first", "last")
+
+
+def test_a_layer_that_is_the_network_itself():
+    layer = nn.Linear(4, 1)
+    layer.weight.data = torch.tensor([[4.0, -1.0, 2.0, -3.0]])
+    assert Masks.n_of_m(layer).kept["weight"].tolist() == [[True, False, False, True]]
+    Masks.of(layer, 0.5).apply()
+    assert layer.weight.tolist() == [[4, 0, 0, -3]]
+    assert Masks.of(layer, 0.5, skip=ends(layer)).kept == {}
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_a_layer_without_numbers_has_none_to_lose(scope):
+    masks = Masks.of(nn.Sequential(nn.Linear(0, 2), nn.Linear(2, 2)), 0.5, scope=scope)
+    assert masks.sparsity == {"1.weight": 0.5}
+
+
+def test_what_has_no_weights_yet_and_what_is_no_list_of_names():
+    with pytest.raises(InputError, match=r"^0\.weight has no shape yet: run the module"):
+        Masks.of(nn.Sequential(nn.LazyLinear(3)), 0.5)
+    with pytest.raises(InputError, match=r"^skip: expected a list of names .* got the text '02'$"):
+        Masks.of(two(), 0.5, skip="02")

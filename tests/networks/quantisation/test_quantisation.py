@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import fx, nn
 
-from handheld.errors import CompileError
+from handheld.errors import CompileError, InputError
 from handheld.networks.quantisation import (
     FxNet,
     fake_quantise,
@@ -354,3 +354,82 @@ def test_a_layer_whose_name_is_that_of_a_rounding_stays():
     fake = fake_quantise(folded).train()
     assert fake(inputs).shape == (6, 3)
     assert torch.equal(without_fakes(fake.eval())(inputs), folded(inputs))
+
+
+def with_normalisation_in_front() -> fx.GraphModule:
+    """Normalisation before layers, which cannot be folded, of other statistics than the inputs."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.BatchNorm2d(1),
+        nn.Conv2d(1, 4, 3),
+        nn.ReLU(),
+        nn.BatchNorm2d(4),
+        nn.Dropout(0.9),
+        nn.Conv2d(4, 4, 3),
+        nn.Flatten(),
+        nn.Linear(256, 3),
+    )
+    for number in (0, 3):
+        network[number].running_mean.fill_(2.0)
+        network[number].running_var.fill_(9.0)
+    # So that the answers differ by more than what floats round.
+    network[7].weight.data *= 30
+    return fold(trace(network, torch.zeros(2, *SHAPE)))
+
+
+def test_normalisation_that_could_not_be_folded_is_not_taken_for_rounding():
+    folded = with_normalisation_in_front()
+    inputs = torch.randn(8, *SHAPE)
+    kept = copy.deepcopy(folded.state_dict())
+    ranked = sensitivity(folded, [inputs])
+    with torch.no_grad():
+        right = folded(inputs).log_softmax(1)
+        for name, loss in ranked.items():
+            fake = fake_quantise(folded, only=[name])
+            # Of one batch the range is that of the batch itself, whatever else stands around.
+            for layer in fake.modules():
+                layer.training = isinstance(layer, FakeActivation)
+            fake(inputs)
+            shares = fake.eval()(inputs).log_softmax(1)
+            # The Kullback-Leibler divergence, by its definition.
+            expected = float((right.exp() * (right - shares)).sum(1).mean())
+            assert loss == pytest.approx(expected, rel=0.01, abs=1e-6)
+    assert all(torch.equal(kept[key], value) for key, value in folded.state_dict().items())
+
+
+@pytest.mark.parametrize("ruled_out", [0, 2])
+def test_a_class_that_is_ruled_out_hides_no_loss(ruled_out: int):
+    class RulesOut(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 3)
+            self.register_buffer("shift", torch.zeros(3))
+            self.shift[ruled_out] = -torch.inf
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(x) + self.shift
+
+    torch.manual_seed(0)
+    folded = fold(trace(RulesOut(), torch.zeros(2, 4)))
+    (loss,) = sensitivity(folded, [torch.randn(8, 4)]).values()
+    assert 0 < loss < 0.01
+
+
+def test_without_inputs_there_is_nothing_to_rank_by():
+    with pytest.raises(InputError, match=r"^inputs: expected one batch or more"):
+        sensitivity(fold(trained("plain")), [])
+
+
+def test_a_fold_that_gives_no_numbers_is_refused(monkeypatch: pytest.MonkeyPatch):
+    # The room's name "fold" is the function's, which hides the module.
+    module = import_module("handheld.networks.quantisation.fold")
+    fuse = nn.utils.fusion.fuse_conv_bn_eval
+
+    def broken(before: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+        fused = fuse(before, norm)
+        fused.weight.data[0] = torch.nan
+        return fused
+
+    monkeypatch.setattr(module, "fuse_conv_bn_eval", broken)
+    with pytest.raises(CompileError, match="with batch normalisation folded"):
+        fold(trained("plain"))

@@ -161,3 +161,8 @@ def test_an_example_that_does_not_fit_is_refused(capfd):
 def test_two_inputs_are_refused():
     with pytest.raises(CompileError, match=r"parameter y.*Give an example"):
         trace(TwoInputs(), torch.randn(2, 3))
+
+
+def test_an_example_without_numbers_is_refused():
+    with pytest.raises(InputError, match=r"expected an example with numbers in it, got \[0, 4\]"):
+        trace(nn.Linear(4, 2), torch.zeros(0, 4))

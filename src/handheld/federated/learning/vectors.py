@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from handheld._copies import copied
+from handheld._copies import copied, require_shapes
 from handheld.errors import InputError
 
 Doubles = NDArray[np.float64]
@@ -35,11 +35,9 @@ class Vector:
     """
 
     def __init__(self, module: nn.Module):
+        require_shapes(module)
         self.shapes: dict[str, torch.Size] = {}
         for name, parameter in module.named_parameters():
-            # Lazy layers have shapes after their first batch.
-            if isinstance(parameter, nn.UninitializedParameter):
-                raise InputError(f"{name} has no shape yet: run the module on a batch before")
             # Frozen: all devices have it, and it never travels.
             if not parameter.requires_grad:
                 continue

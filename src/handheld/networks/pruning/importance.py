@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import fx, nn
 from torch.func import functional_call
 
+from handheld._copies import require_shapes
 from handheld.errors import InputError
 from handheld.networks.structure import Channels, evaluating
 from handheld.networks.structure.layers import Normalisation, Transposed
@@ -63,7 +64,10 @@ def scores(
 
 
 def check_finite(network: nn.Module) -> None:
-    """Raise :class:`InputError` if a parameter or buffer has a value that is no finite number."""
+    """Raise :class:`InputError` if a parameter or buffer has a value that is no finite number, or
+    no value yet.
+    """
+    require_shapes(network)
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise InputError(

@@ -105,28 +105,47 @@ def ends(network: nn.Module) -> tuple[str, ...]:
     """Names of the first and the last layer with weights, which pruning hurts most for the little
     that they hold.
     """
+    check_finite(network)
     # In the order of their definition, as torch lists them.
-    names = [name.removesuffix(".weight") for name in _weights(network, ())]
+    names = list(_layer_weights(network))
     # Once, where the first is the last.
     first_and_last = dict.fromkeys([*names[:1], *names[-1:]])
     return tuple(first_and_last)
 
 
 def _weights(network: nn.Module, skip: Collection[str]) -> dict[str, nn.Parameter]:
+    """Return the weights to mask, each tensor once, under its first name."""
     check_finite(network)
-    layers = [name for name, layer in network.named_modules() if isinstance(layer, _LAYERS)]
+    of_layers = _layer_weights(network)
+    # A text is a collection of its letters.
+    if isinstance(skip, str):
+        raise InputError(f"skip: expected a list of names of layers, got the text {skip!r}")
     for name in skip:
-        if name not in layers:
+        if name not in of_layers:
             raise InputError(
                 f"no convolution or dense layer {name!r} to skip; "
-                f"there are {', '.join(layers) or 'none'}"
+                f"there are {', '.join(of_layers) or 'none'}"
             )
+    # By what they are: a layer that stays whole may share its weights with one that does not.
+    whole = {id(of_layers[name]) for name in skip}
     parameters = dict(network.named_parameters())  # each tensor once, under its first name
     weights: dict[str, nn.Parameter] = {}
-    for layer in layers:
-        name = f"{layer}.weight"
-        if layer not in skip and name in parameters:
-            weights[name] = parameters[name]
+    for layer, weight in of_layers.items():
+        # A layer that is the network itself has no name.
+        name = f"{layer}.weight".removeprefix(".")
+        # One without numbers has none to lose, and no largest.
+        if name in parameters and id(weight) not in whole and weight.numel():
+            weights[name] = weight
+    return weights
+
+
+def _layer_weights(network: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the weight of each convolution and dense layer, by all names of the layer."""
+    weights: dict[str, nn.Parameter] = {}
+    for name, layer in network.named_modules(remove_duplicate=False):
+        # What a parametrisation or a hook computes is no parameter, and nothing to write to.
+        if isinstance(layer, _LAYERS) and isinstance(layer.weight, nn.Parameter):
+            weights[name] = layer.weight
     return weights
 
 

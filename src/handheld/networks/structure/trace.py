@@ -46,7 +46,8 @@ def trace(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
 
     Raises:
         CompileError: the module cannot be traced, or fails on the example.
-        InputError: the example is no tensor, or the module none that can be copied.
+        InputError: the example is no tensor, or an empty one, or the module none that can be
+            copied.
     """
     _check_example(example)
     copy = copied(module).cpu().eval()
@@ -61,6 +62,9 @@ def trace(module: nn.Module, example: torch.Tensor) -> fx.GraphModule:
 
 def _check_example(example: object) -> None:
     if isinstance(example, torch.Tensor):
+        if not example.numel():
+            # Of no examples everything costs nothing, which nothing can be a share of.
+            raise InputError(f"expected an example with numbers in it, got {list(example.shape)}")
         return
     description = type(example).__name__
     if isinstance(example, tuple):
