@@ -21,8 +21,8 @@ _OBJECTS = "O"
 
 def method_of(owner: object, name: str) -> str:
     """Return what a method is called in messages: ``own:Fading.apply``."""
-    kind = type(owner)
-    return f"{kind.__module__}:{kind.__qualname__}.{name}"
+    owner_class = type(owner)
+    return f"{owner_class.__module__}:{owner_class.__qualname__}.{name}"
 
 
 def require_type(source: str, value: Any, expected: type[T]) -> T:

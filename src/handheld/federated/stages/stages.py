@@ -83,8 +83,8 @@ class StageChain:
         )
         facts = [known]
         for stage, kept in zip(self.stages, memory, strict=True):
-            told = stage.after(facts[-1], kept)
-            facts.append(require_type(method_of(stage, "after"), told, UpdateFacts))
+            known_after = stage.after(facts[-1], kept)
+            facts.append(require_type(method_of(stage, "after"), known_after, UpdateFacts))
         return tuple(facts)
 
     def figures(self, memory: Sequence[Memory]) -> dict[str, float]:
