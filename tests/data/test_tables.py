@@ -49,6 +49,7 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
         ("t.csv", "id,Category,Text\n1,a,one two\n2,b,three\n"),
         ("t.txt", "__label__a one two\n__label__b three\n"),
         ("t.tsv", "__label__a one two\n__label__b three\n"),
+        ("t.txt", "__label__a\tone two\n__label__b\fthree\n"),
         ("t.jsonl", '{"text": "one two", "label": "a"}\n\n{"label": "b", "text": "three"}\n'),
         ("t.json", '[{"text": "one two", "label": "a"}, {"label": "b", "text": "three"}]'),
         ("t.tsv.gz", "a\tone two\nb\tthree\n"),

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -296,3 +297,19 @@ def test_a_file_without_an_edge_says_so(tmp_path: Path):
     parquet.write_table(pyarrow.table({"source": ends, "target": ends}), tmp_path / "g.parquet")
     with pytest.raises(InputError, match=r"g\.parquet cannot be read as a graph: it holds no edge"):
         WeightedGraph.read(tmp_path / "g.parquet")
+
+
+def test_a_graph_that_is_not_there_is_said_to_be_so(tmp_path: Path):
+    with pytest.raises(InputError, match="No such file"):
+        WeightedGraph.read(tmp_path / "none.parquet")
+    # Nobody writes into it: reading it had no end.
+    os.mkfifo(tmp_path / "pipe.parquet")
+    with pytest.raises(InputError, match="it is a pipe"):
+        WeightedGraph.read(tmp_path / "pipe.parquet")
+
+
+def test_texts_of_any_kind_are_names(tmp_path: Path):
+    for kind in (pyarrow.string(), pyarrow.large_string(), pyarrow.string_view()):
+        columns = {"source": pyarrow.array(["a", "b"], kind), "target": ["b", "c"]}
+        parquet.write_table(pyarrow.table(columns), tmp_path / "g.parquet")
+        assert WeightedGraph.read(tmp_path / "g.parquet").ids.tolist() == ["a", "b", "c"]

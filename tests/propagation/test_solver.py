@@ -399,6 +399,8 @@ def test_what_cannot_be_asked_for(wrong: dict[str, object], message: str):
         (([0], [0], [float("inf")]), "seed 0 has the share inf"),
         (([0], [0], [1e39]), r"seed 0 has the share 1e\+39"),
         (([0.5], [0]), "whole numbers"),
+        (([0], [0], ["much"]), "expected shares that are numbers, got <U4"),
+        (([0], [0], [None]), "expected shares that are numbers, got object"),
         (([2, 1, 2], [0, 0, 0]), "node 2 has the label 0 twice"),
     ],
 )

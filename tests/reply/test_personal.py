@@ -52,8 +52,8 @@ def test_no_number_of_picks_moves_an_intent_by_more_than_two(picks):
 
 def test_style_counts_as_far_as_the_user_writes_like_that():
     personal = PersonalState()
-    for _ in range(60):
-        personal = personal.learned([1] * 8, -1, "haha yeah lol")
+    for number in range(60):
+        personal = personal.learned([number] * 8, -1, "haha yeah lol")
     replies = ["haha lol", "Yes, I do."]
     casual, formal = (
         personal.preference(GENERAL, [own], replies) for own in ("lol yeah haha", "Yes, I do.")
@@ -79,6 +79,19 @@ def test_a_reply_is_forgotten_with_its_part_in_the_style():
     after = before.learned([9] * 8, 1, "quite another reply").without("quite another reply")
     assert after.choices == before.choices
     assert after.counts == pytest.approx(before.counts)
+
+
+def test_an_answer_that_another_one_replaced_leaves_nothing_to_forget():
+    before = some(3)
+    # The same reply to the same message again, and another one in its place.
+    twice = before.learned([9] * 8, 1, "my own words").learned([9] * 8, 1, "my own words")
+    assert twice.without("my own words").counts == pytest.approx(before.counts)
+    instead = twice.learned([9] * 8, 1, "quite another reply")
+    assert instead.without("quite another reply").counts == pytest.approx(before.counts)
+    # To another message it counts as well, and goes with the first.
+    other = twice.learned([8] * 8, 1, "my own words")
+    assert other.counts.sum() > twice.counts.sum()
+    assert other.without("my own words").counts == pytest.approx(before.counts)
 
 
 @pytest.mark.parametrize("before", [None, 0o644, 0o666, 0o400])
@@ -124,6 +137,14 @@ def test_no_file_means_nothing_known(tmp_path: Path):
         '{"format": 1, "choices": [], "counts": {"999999": 1}}',
         '{"format": 1, "choices": [], "counts": {"0": -1}}',
         '{"format": 1, "choices": [], "counts": {"0": 1e999}}',
+        # numbers that are compared with each message as 64 bits, and raised there
+        '{"format": 1, "choices": [[[-1], 0, "a"]], "counts": {}}',
+        '{"format": 1, "choices": [[[18446744073709551616], 0, "a"]], "counts": {}}',
+        '{"format": 1, "choices": [[[1.5], 0, "a"]], "counts": {}}',
+        '{"format": 1, "choices": [["12", 0, "a"]], "counts": {}}',
+        '{"format": 1, "choices": [[[1], 0.5, "a"]], "counts": {}}',
+        '{"format": 1, "choices": [[[1], 0, 5]], "counts": {}}',
+        '{"format": 1, "choices": [], "counts": {"-1": 1}}',
     ],
 )
 def test_damaged_files_are_named(tmp_path: Path, content):

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import math
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
@@ -19,6 +20,8 @@ from handheld.untrusted import read_json, require_file
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json")
 FASTTEXT = "__label__"
+# What fastText takes to be between words, line ends apart.
+_BLANK = re.compile("[ \t\v\f]")
 
 # Bytes of a file, unpacked: some gigabytes of texts are as many as memory takes as Python objects.
 MAX_BYTES = 1 << 31
@@ -227,7 +230,7 @@ def _fasttext_rows(lines: Sequence[str], path: Path) -> Iterator[TableRow]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        label, _, text = line.strip().partition(" ")
+        label, text = [*_BLANK.split(line.strip(), maxsplit=1), ""][:2]
         if not label.startswith(FASTTEXT):
             raise InputError(
                 f"{path}, line {number}: begins with no {FASTTEXT}, as the lines before do"

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from handheld.errors import InputError, MissingDependencyError
 from handheld.ranges import in_range, whole_in_range
+from handheld.untrusted import require_file
 
 # Numbers of nodes are int32.
 _MOST_NODES = (1 << 31) - 1
@@ -148,6 +149,7 @@ class WeightedGraph:
             ) from error
         # one error for whatever is wrong with the file, so that its name is said
         try:
+            require_file(path)
             table = parquet.read_table(Path(path))
             if not table.num_rows:
                 raise InputError("it holds no edge: nothing would spread")
@@ -371,7 +373,8 @@ def _is_text(data_type: Any) -> bool:
     # as pandas writes its categories
     if types.is_dictionary(data_type):
         data_type = data_type.value_type
-    return bool(types.is_string(data_type) or types.is_large_string(data_type))
+    is_short = types.is_string(data_type) or types.is_string_view(data_type)
+    return bool(is_short or types.is_large_string(data_type))
 
 
 def _values(column: Any, name: str) -> NDArray[Any]:

@@ -175,6 +175,8 @@ def _check_arrays(nodes: NDArray[Any], labels: NDArray[Any], shares: NDArray[Any
     types_fit = nodes.dtype.kind in _WHOLE and labels.dtype.kind in _WHOLE
     if not (shapes_fit and types_fit):
         raise InputError("expected nodes and labels (seeds,) of whole numbers, and as many shares")
+    if shares.dtype.kind not in (*_WHOLE, "f"):
+        raise InputError(f"expected shares that are numbers, got {shares.dtype}")
 
 
 def _check_room(nodes: NDArray[np.int64], columns: NDArray[np.int64], max_labels: int) -> None:

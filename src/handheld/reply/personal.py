@@ -7,6 +7,7 @@ bounded: no number of picks, made by anybody, moves an intent or a reply by more
 """
 
 import json
+import operator
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -52,6 +53,8 @@ _FAR = 0.4
 _NEAR = 0.8
 # Likeness from which on a remembered reply is offered as it is.
 _SAME = 0.9
+# Of a signature, which is compared as 64 bits.
+_MOST_SIGNATURE = (1 << 64) - 1
 # What a file that is no such file can raise while it is read.
 _DAMAGE = (
     OSError,
@@ -111,10 +114,16 @@ class PersonalState:
         """Return what is known after one more choice."""
         choice = RememberedChoice(tuple(map(int, signatures)), intent, reply.strip()[:_LONGEST])
         answered = (choice.signatures, choice.intent)
-        others = tuple(
-            known for known in self.choices if (known.signatures, known.intent) != answered
-        )
-        counts = self.counts + style.counts_of([choice.reply])
+        others = []
+        replaced = []
+        for known in self.choices:
+            if (known.signatures, known.intent) == answered:
+                replaced.append(known.reply)
+            else:
+                others.append(known)
+        # What is replaced counts no more: it is remembered nowhere, and could not be forgotten.
+        before = np.maximum(self.counts - style.counts_of(replaced), 0)
+        counts = before + style.counts_of([choice.reply])
         if counts.sum() > _FADES:
             counts = counts / np.float32(2)
         return PersonalState((*others, choice)[-_REMEMBERED:], counts)
@@ -276,13 +285,29 @@ class PersonalState:
 
 
 def _choice(signatures: Any, intent: Any, reply: Any) -> RememberedChoice:
-    return RememberedChoice(tuple(map(int, signatures)), int(intent), str(reply)[:_LONGEST])
+    """Return a choice of a file. Raises ``ValueError`` or ``TypeError`` for what is none."""
+    numbers = tuple(map(operator.index, signatures))
+    # Checked here: a number of more bits would be told by each message that is compared with it.
+    if not all(map(_is_signature, numbers)):
+        raise ValueError(f"a signature lies outside of 0 to {_MOST_SIGNATURE}")
+    if not isinstance(reply, str):
+        raise TypeError(f"a reply is no text, but {type(reply).__name__}")
+    return RememberedChoice(numbers, operator.index(intent), reply[:_LONGEST])
+
+
+def _is_signature(number: int) -> bool:
+    return 0 <= number <= _MOST_SIGNATURE
 
 
 def _counts(entries: Any) -> NDArray[np.float32]:
+    """Return counts of a file. Raises ``LookupError`` for one that no style has."""
     counts = np.zeros(style.SIZE, np.float32)
-    for number, count in entries.items():
-        counts[int(number)] = float(count)
+    for name, count in entries.items():
+        number = int(name)
+        # Below zero numpy would count from the end.
+        if number < 0:
+            raise LookupError(f"count {number} is none")
+        counts[number] = float(count)
     return counts
 
 

@@ -1,4 +1,6 @@
+import contextlib
 import io
+import os
 import tarfile
 
 import numpy as np
@@ -91,3 +93,35 @@ def test_windows_that_cannot_be(values):
         windows({"a": ["b", "c"]}, **values)
     with pytest.raises(InputError, match="no user has 2 lines"):
         windows({"a": ["b"]})
+
+
+def test_what_in_a_folder_is_no_text_is_left_out_or_named(tmp_path):
+    (tmp_path / "ann.txt").write_text("hi\nthere")
+    (tmp_path / "notes.txt").mkdir()
+    assert one_each(tmp_path) == {"ann": ["hi", "there"]}
+    (tmp_path / "gone.txt").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"cannot be read as a folder .*gone\.txt"):
+        one_each(tmp_path)
+    (tmp_path / "gone.txt").unlink()
+    # Nobody writes into it, so that reading it had no end.
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pytest.raises(InputError, match="it is a pipe"):
+        plays(tmp_path)
+
+
+def test_a_packed_file_that_is_damaged_in_the_middle_is_named(tmp_path):
+    rng = np.random.default_rng(0)
+    text = f"ACT I\nHAMLET\t{rng.bytes(20_000).hex()}\n".encode()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        member = tarfile.TarInfo("hamlet.txt")
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text))
+    path = tmp_path / "plays.tar.gz"
+    for place in range(1000, len(packed.getvalue()) - 1000, 997):
+        content = bytearray(packed.getvalue())
+        content[place] ^= 255
+        path.write_bytes(content)
+        # A letter may have become another one.
+        with contextlib.suppress(InputError):
+            plays(path)

@@ -140,6 +140,7 @@ def test_of_ten_thousand_users_each_gets_enough_from_the_richest():
             r"indices: expected whole numbers .n,., got float64",
         ),
         (lambda: Partition(np.array([-1]), np.array([0, 1])), "indices: .* got -1"),
+        (lambda: Partition([0], np.array([0, 1])), "indices: expected an array .n,., got list"),
         (
             lambda: Partition(np.array([1]), np.array([0, 7])),
             r"offsets: expected numbers that rise from 0 to 1.* got .0, 7.",

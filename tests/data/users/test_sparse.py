@@ -111,3 +111,16 @@ def test_users_meet_their_own_features_again_and_again():
 def test_clicks_that_cannot_be(values):
     with pytest.raises(InputError, match=f"{next(iter(values))}: expected a"):
         clicks(**{"users": 5, "features": 100, "seed": 0, **values})
+
+
+def test_numbers_that_columns_and_values_cannot_hold_are_left_out_and_named(tmp_path):
+    path = tmp_path / "wide.txt"
+    path.write_text(
+        "1 1:1 2147483647:2\n-1 1:1\n1 2147483648:1\n1 99999999999999999999:1\n1 1:1e39\n1 1:-inf\n"
+    )
+    data, skipped = read_libsvm(path)
+    assert data.features == 2_147_483_647
+    assert data.columns.tolist() == [0, 2_147_483_646, 0]
+    assert [entry.name for entry in skipped] == [f"{path}:{line}" for line in (3, 4, 5, 6)]
+    assert "at most 2147483647, got 2147483648" in skipped[0].reason
+    assert "finite numbers of float32, got 1e+39" in skipped[2].reason

@@ -291,3 +291,30 @@ def test_a_fitted_head_keeps_the_shared_statistics(store):
     personal = ClientDevice(normed(), store).personalise(shared.weights, how)
     assert personal.kept
     assert (personal.statistics == shared.statistics).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda weights: weights * np.float32(np.nan), "weights: expected finite numbers, got nan"),
+        (lambda weights: weights.astype(float), "weights: expected float32, got float64"),
+    ],
+)
+def test_a_broken_model_of_the_server_is_not_blamed_on_the_examples(store, change, why):
+    device = ClientDevice(module(), store)
+    weights = task().state.weights
+    # Once it said that no example fits, and that forget() removes them.
+    with pytest.raises(InputError, match=why):
+        device.learn(task(weights=change(weights)))
+    with pytest.raises(InputError, match=why):
+        device.personalise(change(weights))
+    assert len(store) == 40
+
+
+def test_broken_statistics_of_the_server_are_named(store):
+    device = ClientDevice(
+        torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3)), store
+    )
+    weights = np.zeros(len(device.vector), np.float32)
+    with pytest.raises(InputError, match="statistics: expected finite numbers, got inf at 0"):
+        device.personalise(weights, statistics=np.full(7, np.inf))

@@ -335,3 +335,20 @@ def test_whole_numbers_beyond_int64_are_refused():
         with pytest.raises(InputError, match="hold 9223372036854775809, more than int64 does"):
             Examples(inputs, targets)
     assert len(Examples(np.arange(2, dtype=np.uint64), np.arange(2))) == 2
+
+
+@pytest.mark.parametrize(
+    ("inputs", "why"),
+    [
+        ([[1.0], [2.0]], "inputs: expected an array of numpy, got list: np.asarray makes one"),
+        (torch.zeros(2, 1), "inputs: expected an array of numpy, got Tensor"),
+        (np.ma.masked_array(np.zeros((2, 1)), mask=[[0], [1]]), "inputs: .* got MaskedArray"),
+        (np.float32(1), "inputs: expected an array of numpy, got float32"),
+        (np.array(1.0), r"inputs: expected an array \(n, ...\), got a single float64"),
+    ],
+)
+def test_examples_that_are_no_arrays_are_refused(inputs, why):
+    with pytest.raises(InputError, match=why):
+        Examples(inputs, np.zeros(2, np.int64))
+    with pytest.raises(InputError, match=why.replace("inputs", "targets")):
+        Examples(np.zeros((2, 1), np.float32), inputs)

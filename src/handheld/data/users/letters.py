@@ -6,6 +6,7 @@ import math
 import os
 import re
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from handheld.data.users.partitions import Partition
 from handheld.errors import InputError
 from handheld.ranges import in_range, whole_in_range
+from handheld.untrusted import require_file
 
 ALPHABET = "\n !\"&'(),-.0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZ[]abcdefghijklmnopqrstuvwxyz"
 """Letters that are known; all others count as one more, whose number is 0."""
@@ -199,17 +201,32 @@ def _spoken(line: str, role: str | None) -> tuple[str | None, str]:
 
 def _files(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the names of .txt files without their ending, and what they hold."""
-    if path.is_dir():
-        for file in sorted(path.glob("*.txt")):
-            yield file.stem, file.read_text("utf-8-sig", "replace")
-        return
     try:
-        with tarfile.open(path) as archive:
-            yield from _archived_files(archive, path)
-    except (OSError, tarfile.TarError, EOFError) as error:
+        if path.is_dir():
+            yield from _files_in(path)
+        else:
+            with tarfile.open(path) as archive:
+                yield from _archived_files(archive, path)
+    # zlib's is no OSError: a packed file that is damaged in the middle.
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         raise InputError(
             f"{path} cannot be read as a folder or .tar.gz of texts: {error}"
         ) from error
+
+
+def _files_in(folder: Path) -> Iterator[tuple[str, str]]:
+    for file in sorted(folder.glob("*.txt")):
+        # A folder may end so too; a pipe would be waited for, and is refused.
+        if file.is_dir():
+            continue
+        require_file(file)
+        _require_size(file.name, file.stat().st_size, folder)
+        yield file.stem, file.read_text("utf-8-sig", "replace")
+
+
+def _require_size(name: str, size: int, path: Path) -> None:
+    if size > _MAX_BYTES:
+        raise InputError(f"{path}: {name} has {size:,} bytes, at most {_MAX_BYTES:,} are read")
 
 
 def _archived_files(archive: tarfile.TarFile, path: Path) -> Iterator[tuple[str, str]]:
@@ -217,10 +234,7 @@ def _archived_files(archive: tarfile.TarFile, path: Path) -> Iterator[tuple[str,
         # A link or a folder may end so too, and has nothing to read.
         if not (member.name.endswith(".txt") and member.isfile()):
             continue
-        if member.size > _MAX_BYTES:
-            raise InputError(
-                f"{path}: {member.name} has {member.size:,} bytes, at most {_MAX_BYTES:,} are read"
-            )
+        _require_size(member.name, member.size, path)
         content = archive.extractfile(member)
         if content is not None:
             yield Path(member.name).stem, content.read().decode("utf-8", "replace")

@@ -348,6 +348,8 @@ def _fill_up(indices: list[Indices], minimum: int, rng: Generator) -> None:
 
 def _require_indices(name: str, numbers: NDArray[Any]) -> None:
     """Raise :class:`InputError` unless an array holds numbers of examples."""
+    if not isinstance(numbers, np.ndarray):
+        raise InputError(f"{name}: expected an array (n,), got {type(numbers).__name__}")
     is_whole = numbers.dtype.kind in "iu" or not numbers.size
     if numbers.ndim != 1 or not is_whole:
         raise InputError(

@@ -4,6 +4,7 @@ advertisements.
 
 import gzip
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -24,6 +25,10 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 _GZIP = b"\x1f\x8b"
+
+# What columns (int32, whose number is one more) and values (float32) hold.
+_MOST_FEATURE = int(np.iinfo(np.int32).max) - 1
+_MOST_VALUE = float(np.finfo(np.float32).max)
 
 # The click-through task is made up: as in logs of advertisements, few users and few features are
 # in most of the examples.
@@ -129,7 +134,7 @@ def _read_lines(path: Path, features: int | None, skipped: list[Skipped]) -> lis
                 lines.append(_parsed(words, features))
             except ValueError as error:
                 skipped.append(Skipped(f"{path}:{number}", str(error)))
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     return lines
 
@@ -170,8 +175,12 @@ def _check_line(line: _Line, features: int | None) -> None:
     last = max(line.columns, default=-1)
     if features is not None and last >= features:
         raise ValueError(f"expected features of at most {features}, got {last + 1}")
-    if not np.isfinite([line.label, *line.values]).all():
-        raise ValueError("expected finite numbers")
+    if last > _MOST_FEATURE:
+        raise ValueError(f"expected features of at most {_MOST_FEATURE + 1}, got {last + 1}")
+    for number in (line.label, *line.values):
+        # As float32 it would be infinite. Not abs() > most, which lets a nan pass.
+        if not abs(number) <= _MOST_VALUE:
+            raise ValueError(f"expected finite numbers of float32, got {number:g}")
 
 
 def clicks(

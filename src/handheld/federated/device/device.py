@@ -160,6 +160,7 @@ class ClientDevice:
             raise InputError(
                 f"expected a task for {count:,} weights and devices without a state of their own"
             )
+        _require_usable(task.state)
 
     def personalise(
         self,
@@ -184,6 +185,8 @@ class ClientDevice:
         model = self._model()
         if statistics is None:
             statistics = model.layout.statistics.of(self._original)
+        shared = ServerState(weights, statistics=statistics)
+        _require_usable(shared)
 
         def fit(some_examples: Examples) -> PersonalModel:
             return personalise(
@@ -197,7 +200,6 @@ class ClientDevice:
                 goes_on=may_go_on,
             )
 
-        shared = ServerState(weights, statistics=statistics)
         fitting = ExampleFitting(model, shared, self.store.path)
         personal, _ = fitting.result_of(fit, examples, _has_finite_loss)
         if not may_go_on.stopped:
@@ -243,6 +245,23 @@ class ClientDevice:
 
     def _may_go_on(self) -> "_MayGoOn":
         return _MayGoOn(self.gate, self.budget, self._clock)
+
+
+def _require_usable(shared: ServerState) -> None:
+    """Raise :class:`InputError` for a server's model that no example could be learned by.
+
+    Else all examples would seem not to fit, and the user be told to forget them.
+    """
+    weights = shared.weights
+    if weights.dtype != np.float32:
+        raise InputError(f"the shared model's weights: expected float32, got {weights.dtype}")
+    for name, values in (("weights", weights), ("statistics", shared.statistics)):
+        wrong = np.flatnonzero(~np.isfinite(values))
+        if len(wrong):
+            raise InputError(
+                f"the shared model's {name}: expected finite numbers, got {values[wrong[0]]} at"
+                f" {wrong[0]} of {len(values):,}; the device's examples are not to blame"
+            )
 
 
 def _is_finite(learned: Learned) -> bool:

@@ -8,8 +8,16 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.errors import TrainingError
 from handheld.federated.algorithms import Algorithm, ServerState
 from handheld.federated.updates.encoder import seed_of
+from handheld.federated.user_values import (
+    method_of,
+    require_counts,
+    require_sequence,
+    require_type,
+    require_vector,
+)
 from handheld.ranges import in_range, whole_in_range
 
 Floats = NDArray[np.float32]
@@ -222,12 +230,44 @@ class PopulationLearner(Protocol):
         """
 
 
+def examples_of(learner: PopulationLearner) -> NDArray[np.int64]:
+    """Return (users,) how many examples each device has.
+
+    Raises :class:`TrainingError` where a learner of the user's own says something else.
+    """
+    return require_counts(method_of(learner, "examples"), learner.examples)
+
+
+def shapes_of(learner: PopulationLearner) -> list[Shape]:
+    """Return the shapes of the model's arrays.
+
+    Raises :class:`TrainingError` where a learner of the user's own says something else.
+    """
+    source = method_of(learner, "shapes")
+    shapes = require_sequence(source, learner.shapes)
+    return [require_type(source, shape, tuple) for shape in shapes]
+
+
+def start_of(learner: PopulationLearner) -> Floats:
+    """Return (n,) float32 weights before the first round.
+
+    Raises :class:`TrainingError` where a learner of the user's own gives something else, or says
+    no shapes.
+    """
+    source = method_of(learner, "start")
+    count = sum(map(math.prod, shapes_of(learner)))
+    weights = require_vector(source, learner.start(), count)
+    if not np.isfinite(weights).all():
+        raise TrainingError(f"{source} gives weights that are not finite")
+    return weights.astype(np.float32, copy=False)
+
+
 def statistics_of(learner: PopulationLearner) -> Doubles:
     """Return (m,) the statistics before the first round, if a learner has any."""
     statistics: Callable[[], Doubles] | None = getattr(learner, "statistics", None)
     if statistics is None:
         return np.empty(0)
-    return statistics()
+    return require_type(method_of(learner, "statistics"), statistics(), np.ndarray)
 
 
 def check(learner: PopulationLearner, work: ClientWork) -> None:

@@ -30,6 +30,8 @@ class Examples:
 
     def __post_init__(self) -> None:
         # Numbers that do not fit would be an error of torch's, of one device in some round.
+        for name, array in (("inputs", self.inputs), ("targets", self.targets)):
+            _require_array(name, array)
         if len(self.inputs) != len(self.targets):
             raise InputError(
                 f"{len(self.inputs)} inputs, but {len(self.targets)} targets:"
@@ -44,6 +46,17 @@ class Examples:
     def of(self, rows: NDArray[np.int64]) -> "Examples":
         """Return some of them."""
         return Examples(self.inputs[rows], self.targets[rows])
+
+
+def _require_array(name: str, array: object) -> None:
+    """Raise :class:`InputError` unless something is an array with a first dimension."""
+    # Of a masked array the numbers behind the mask would be learned from.
+    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
+        raise InputError(
+            f"{name}: expected an array of numpy, got {type(array).__name__}: np.asarray makes one"
+        )
+    if not array.ndim:
+        raise InputError(f"{name}: expected an array (n, ...), got a single {array.dtype}")
 
 
 def _require_numbers(name: str, array: NDArray[Any]) -> None:

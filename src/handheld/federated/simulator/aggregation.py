@@ -11,13 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError, TrainingError
-from handheld.federated.algorithms import ServerState, Total
+from handheld.federated.algorithms import RobustMean, ServerState, Total
 from handheld.federated.learning.learner import ClientTask, Doubles, Floats
 from handheld.federated.simulator.checkpoint import Checkpoint, RoundFigures
 from handheld.federated.simulator.jobs import ClientJob, JobResult, seeds
 from handheld.federated.simulator.plan import Plan
 from handheld.federated.simulator.setup import RunSetup
 from handheld.federated.stages import LocalNoise, Memory, StageSeeds
+from handheld.federated.user_values import (
+    method_of,
+    require_arrays,
+    require_figures,
+    require_type,
+    require_vector,
+    require_weights,
+)
 
 # Jobs of a round, on any machine: their sums are added up in order, so that any number of workers
 # gives the same bits. Each has a sum of its own in memory, so that large models have fewer.
@@ -225,7 +233,9 @@ def _evaluated(setup: RunSetup, state: ServerState) -> Mapping[str, float]:
     plan = setup.plan
     if state.round % plan.eval_every and state.round != plan.rounds:
         return {}
-    figures = setup.learner.evaluate(state)
+    learner = setup.learner
+    # As Python's numbers: a checkpoint is JSON, which takes no float32.
+    figures = require_figures(method_of(learner, "evaluate"), learner.evaluate(state))
     return {f"test_{name}": value for name, value in figures.items()}
 
 
@@ -241,7 +251,7 @@ def _averaged(plan: Plan, state: ServerState, results: RoundResults) -> Doubles:
     if plan.robust is None:
         # By weights, as weights themselves are averaged.
         return results.statistics.mean
-    return plan.robust.mean(np.concatenate(results.held_statistics)).mean
+    return robust_mean(plan.robust, np.concatenate(results.held_statistics)).mean
 
 
 def epsilons(plan: Plan, population: int, row: RoundFigures) -> RoundFigures:
@@ -274,13 +284,43 @@ def _applied_total(
         return None
     if setup.plan.robust is not None:
         try:
-            total = setup.plan.robust.mean(np.concatenate(results.changes))
+            total = robust_mean(setup.plan.robust, np.concatenate(results.changes))
         except InputError:  # the plan's whole cohort would have been enough: too few of it answered
             return None
     elif stages.promises:
         # Divided by how many were expected: how many answered tells whether one device has data.
         total = replace(total, weight=stages.clients)
     return replace(total, population=setup.population)
+
+
+def robust_mean(robust: RobustMean, changes: Floats) -> Total:
+    """Return the mean of (clients, n) changes that a robust mean, maybe a user's own, gives.
+
+    Raises :class:`TrainingError` where that is none.
+    """
+    source = method_of(robust, "mean")
+    total = require_type(source, robust.mean(changes), Total)
+    require_vector(source, total.change, changes.shape[1])
+    return total
+
+
+def _require_state(source: str, state: ServerState, before: ServerState) -> None:
+    """Raise :class:`TrainingError` unless a state follows another one.
+
+    Args:
+        source: the method that returned it.
+        state: what came.
+        before: the state before the round.
+    """
+    require_type(source, state, ServerState)
+    require_weights(source, state.weights, len(before.weights))
+    require_arrays(source, state.kept)
+    # A round that does not rise would be repeated for ever.
+    if state.round != before.round + 1:
+        raise TrainingError(
+            f"{source} gives a state of round {state.round}, expected {before.round + 1}:"
+            " return state.after(weights)"
+        )
 
 
 def _nothing(setup: RunSetup, now: Checkpoint) -> Total:
@@ -307,6 +347,7 @@ def _applied(
     # What overflows here is said in words below.
     with np.errstate(over="ignore", invalid="ignore"):
         state = plan.algorithm.apply(now.state, total)
+    _require_state(method_of(plan.algorithm, "apply"), state, now.state)
     if not np.isfinite(state.weights).all():
         raise TrainingError(
             f"after round {state.round} the model's weights are not finite:"

@@ -24,6 +24,8 @@ _REASONS = {
     "weight": "had no weight above 0",
     "stages": "could not pass the plan's stages",
 }
+# Of which what one device's says holds of all of them.
+_SAME_FOR_ALL = ("raised", "stages", "shape")
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +109,7 @@ def _update_problem(plan: Plan, rows: Sequence[RoundFigures], rejected: Mapping[
     if first == number:
         since = f"round {number}"
     text = f"{since}: not one update was taken; {why}"
-    if rows[-1].get("rejected_raised") or rows[-1].get("rejected_stages"):
+    if any(rows[-1].get(f"rejected_{reason}") for reason in _SAME_FOR_ALL):
         # One error stands for all: devices run the same code, and the same stages.
         text += f" ({next(iter(rejected.values()))})"
     if "not finite" in why:

@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping
 
-from handheld.federated.learning.learner import PopulationLearner, statistics_of
+from handheld.federated.learning.learner import (
+    PopulationLearner,
+    examples_of,
+    start_of,
+    statistics_of,
+)
 from handheld.federated.simulator.plan import Plan
 from handheld.training.runs import Plain, array_digest, canonical
 
@@ -25,8 +30,8 @@ def identity_of(plan: Plan, learner: PopulationLearner) -> Identity:
         "plan": {name: canonical(value, f"plan.{name}") for name, value in entries.items()},
         "learner": canonical(learner, "learner"),
         "first": {
-            "examples": array_digest(learner.examples),
-            "weights": array_digest(learner.start()),
+            "examples": array_digest(examples_of(learner)),
+            "weights": array_digest(start_of(learner)),
             "statistics": array_digest(statistics_of(learner)),
         },
     }

@@ -18,6 +18,7 @@ from handheld.federated.learning.learner import ClientTask, Floats, Learned, Pop
 from handheld.federated.stages import Memory, StageChain, StageSeeds, Update
 from handheld.federated.updates.encoder import checked, seed_of
 from handheld.federated.user_code import naming_own_code
+from handheld.federated.user_values import method_of, number_of, require_answers, require_vector
 
 # Uses of the run's seed, apart from all others of this room: what a round's devices share (random
 # rotations, grids), and what is a device's alone (rounding, noise).
@@ -108,7 +109,12 @@ class ClientJob:
             for start in range(0, len(self.users), learner.at_once):
                 users = self.users[start : start + learner.at_once]
                 states = list(map(self._algorithm_state, users))
-                answers = learner.learn(self.task, users, states)
+                answers = require_answers(
+                    method_of(learner, "learn"),
+                    learner.learn(self.task, users, states),
+                    Learned,
+                    len(users),
+                )
                 for user, state, learned in zip(users, states, answers, strict=True):
                     collector.add(user, state, learned)
             return collector.result()
@@ -163,7 +169,9 @@ class _Collector:
             weight = min(learned.weight, job.max_weight)
         extra = None
         if state is not None:
-            kept = job.task.algorithm.keep(change, learned.distance, job.task.state, state)
+            algorithm = job.task.algorithm
+            kept = algorithm.keep(change, learned.distance, job.task.state, state)
+            require_vector(method_of(algorithm, "keep"), kept, len(state))
             self._states[user] = kept
             # The change of its correction, which the server adds to its own.
             extra = kept - state
@@ -244,7 +252,8 @@ def _checked_change(learned: Learned, task: ClientTask) -> Floats:
     if learned.error:
         raise RejectedUpdateError("raised", learned.error)
     # Told apart from errors: a device without data is nothing wrong.
-    if learned.weight == 0:
+    weight = number_of(learned.weight)
+    if weight == 0:
         raise RejectedUpdateError("no_examples", "no examples")
     change = learned.change
     _require_shapes(learned, task)
@@ -254,9 +263,9 @@ def _checked_change(learned: Learned, task: ClientTask) -> Floats:
         raise RejectedUpdateError("not_finite", str(error)) from error
     if len(learned.statistics) and not np.isfinite(learned.statistics).all():
         raise RejectedUpdateError("not_finite", "expected finite statistics, such as running means")
-    if not math.isfinite(learned.loss):
+    if not math.isfinite(number_of(learned.loss)):
         raise RejectedUpdateError("loss", f"its loss is {learned.loss}, no finite number")
-    if not (math.isfinite(learned.weight) and learned.weight > 0):
+    if not (math.isfinite(weight) and weight > 0):
         raise RejectedUpdateError("weight", f"expected a weight above 0, got {learned.weight}")
     return change
 
@@ -264,6 +273,9 @@ def _checked_change(learned: Learned, task: ClientTask) -> Floats:
 def _require_shapes(learned: Learned, task: ClientTask) -> None:
     change = learned.change
     count = len(task.state.weights)
+    if not isinstance(change, np.ndarray):
+        got = type(change).__name__
+        raise RejectedUpdateError("shape", f"expected an update (n,) of float32, got a {got}")
     if change.ndim != 1 or change.dtype != np.float32:
         got = f"{change.dtype} {list(change.shape)}"
         raise RejectedUpdateError("shape", f"expected an update (n,) of float32, got {got}")
@@ -271,9 +283,9 @@ def _require_shapes(learned: Learned, task: ClientTask) -> None:
         raise RejectedUpdateError(
             "shape", f"expected {count:,} numbers in an update, got {len(change):,}"
         )
-    if learned.statistics.shape != task.state.statistics.shape:
+    if np.shape(learned.statistics) != task.state.statistics.shape:
         expected = len(task.state.statistics)
-        got = f"{list(learned.statistics.shape)}"
+        got = f"{list(np.shape(learned.statistics))}"
         raise RejectedUpdateError("shape", f"expected {expected:,} statistics, got {got}")
 
 

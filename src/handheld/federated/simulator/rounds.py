@@ -11,7 +11,16 @@ from typing import Self
 import numpy as np
 
 from handheld.errors import InputError
-from handheld.federated.learning.learner import Doubles, PopulationLearner, check, statistics_of
+from handheld.federated.algorithms import ServerState
+from handheld.federated.learning.learner import (
+    Doubles,
+    PopulationLearner,
+    check,
+    examples_of,
+    shapes_of,
+    start_of,
+    statistics_of,
+)
 from handheld.federated.simulator import checkpoint
 from handheld.federated.simulator.aggregation import (
     RoundDevices,
@@ -19,6 +28,7 @@ from handheld.federated.simulator.aggregation import (
     after,
     epsilons,
     jobs_of,
+    robust_mean,
 )
 from handheld.federated.simulator.backends import (
     SimulationBackend,
@@ -35,6 +45,12 @@ from handheld.federated.simulator.plan import Plan
 from handheld.federated.simulator.setup import RunSetup, estimated_upload
 from handheld.federated.stages import PlainStage, StageChain, WholeNumbers
 from handheld.federated.user_code import naming_own_code
+from handheld.federated.user_values import (
+    method_of,
+    require_arrays,
+    require_type,
+    require_weights,
+)
 from handheld.training.runs import locked
 
 Progress = Callable[[int, int, RoundFigures], None]
@@ -97,7 +113,7 @@ def simulate(  # noqa: PLR0913  # options by keyword, each by itself
             identity = identity_of(plan, learner)
     with _Keeper(folder, identity) as keeper:
         with naming_own_code():
-            now = keeper.load(len(learner.start())) or _first(setup)
+            now = keeper.load(len(start_of(learner))) or _first(setup)
         now = replace(now, rows=_of_this_delta(setup, now.rows))
         loop = _Loop(setup, keeper, now, progress, until)
         if loop.has_ended():
@@ -119,7 +135,7 @@ def _setup(plan: Plan, learner: PopulationLearner) -> RunSetup:
     """Return what stays the same in all rounds; raises :class:`InputError` where it cannot be."""
     check(learner, plan.work)
     statistics = statistics_of(learner)
-    population = len(learner.examples)
+    population = len(examples_of(learner))
     _require_examples(learner)
     plan.promised(population, 1, 1)  # raises where delta is none for so many
     _require_robust(plan, population)
@@ -128,7 +144,7 @@ def _setup(plan: Plan, learner: PopulationLearner) -> RunSetup:
     stages = StageChain(
         plan.stages,
         plan.algorithm,
-        learner.shapes,
+        shapes_of(learner),
         # A buffer's updates count by how old they are.
         equal=plan.alike and plan.buffer_size is None,
         clients=plan.expected(population),
@@ -139,7 +155,12 @@ def _setup(plan: Plan, learner: PopulationLearner) -> RunSetup:
 def _first(setup: RunSetup) -> Checkpoint:
     """Return what is known before the first round."""
     learner = setup.learner
-    state = setup.plan.algorithm.init(learner.start())
+    algorithm = setup.plan.algorithm
+    weights = start_of(learner)
+    source = method_of(algorithm, "init")
+    state = require_type(source, algorithm.init(weights), ServerState)
+    require_weights(source, state.weights, len(weights))
+    require_arrays(source, state.kept)
     return Checkpoint(
         replace(state, statistics=statistics_of(learner)),
         setup.stages.start(),
@@ -267,8 +288,9 @@ def _of_this_delta(setup: RunSetup, rows: Sequence[RoundFigures]) -> tuple[Round
 
 
 def _require_examples(learner: PopulationLearner) -> None:
-    if not learner.examples.any():
-        devices = len(learner.examples)
+    examples = examples_of(learner)
+    if not examples.any():
+        devices = len(examples)
         raise InputError(
             f"expected a device or more with examples, got {devices} devices and no example"
         )
@@ -287,7 +309,13 @@ def _require_robust(plan: Plan, population: int) -> None:
     if plan.sampling == "fixed":
         clients = min(plan.cohort, population)
         # Raises where all are too few.
-        plan.robust.mean(np.zeros((clients, 1), np.float32))
+        try:
+            robust_mean(plan.robust, np.zeros((clients, 1), np.float32))
+        except InputError as error:
+            raise InputError(
+                f"robust: a round of {clients} devices is too small for"
+                f" {type(plan.robust).__name__}: {error}"
+            ) from error
 
 
 def _require_population(plan: Plan, population: int) -> None:

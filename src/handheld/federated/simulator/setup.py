@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.federated.algorithms import ServerState
-from handheld.federated.learning.learner import ClientTask, PopulationLearner
+from handheld.federated.learning.learner import ClientTask, PopulationLearner, examples_of
 from handheld.federated.simulator.devices import Payload
 from handheld.federated.simulator.plan import Plan
 from handheld.federated.stages import StageChain, StageSeeds, Update
-from handheld.federated.updates.encoder import seed_of
+from handheld.federated.updates.encoder import decoded, encoded, seed_of
 
 # Uses of random numbers, apart from all others of this room: of the encoder of downloads, and of
 # the update by which sizes are estimated, which is the same in every run.
@@ -41,7 +41,7 @@ class RunSetup:
     def examples(self) -> NDArray[np.int64]:
         """(users,) how many examples each device has."""
         # Asked for once: a learner may count them anew each time, and each device of a round asks.
-        return self.learner.examples
+        return examples_of(self.learner)
 
     @property
     def population(self) -> int:
@@ -56,9 +56,9 @@ class RunSetup:
             size += _FLOAT * sum(array.size for array in state.kept.values())
         if plan.download is not None:
             seed = int(seed_of(plan.seed, _DOWNLOAD_SEED, state.round))
-            content = plan.download.encode(state.weights, seed)
+            content = encoded(plan.download, state.weights, seed)
             size += len(content) - _FLOAT * len(state.weights)
-            weights = plan.download.decode(content, len(state.weights), seed)
+            weights = decoded(plan.download, content, len(state.weights), seed)
             state = replace(state, weights=weights)
         return ClientTask(state, plan.algorithm, plan.work, plan.seed, plan.structure), size
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,12 @@ from handheld.federated.stages.stage import Memory, Stage, StageSeeds, Update, U
 from handheld.federated.stages.wire import WholeNumbers
 from handheld.federated.updates import _kernels
 from handheld.federated.updates.encoder import seed_of
+from handheld.federated.user_values import (
+    method_of,
+    require_arrays,
+    require_type,
+    require_vector,
+)
 
 _ROUNDED = 1 + 1e-5  # what float32 may add to the length of a long update, and no more
 
@@ -56,7 +63,9 @@ class StageChain:
 
     def start(self) -> tuple[Memory, ...]:
         """Return what stages keep before the first round."""
-        return tuple(stage.start() for stage in self.stages)
+        return tuple(
+            require_arrays(method_of(stage, "start"), stage.start()) for stage in self.stages
+        )
 
     def public(self, memory: Sequence[Memory]) -> tuple[Memory, ...]:
         """Return what devices get of what stages keep."""
@@ -74,7 +83,8 @@ class StageChain:
         )
         facts = [known]
         for stage, kept in zip(self.stages, memory, strict=True):
-            facts.append(stage.after(facts[-1], kept))
+            known_after = stage.after(facts[-1], kept)
+            facts.append(require_type(method_of(stage, "after"), known_after, UpdateFacts))
         return tuple(facts)
 
     def figures(self, memory: Sequence[Memory]) -> dict[str, float]:
@@ -139,6 +149,7 @@ class StageChain:
         """Return what one stage makes of an update, if it keeps to its bound."""
         stage = self.stages[number]
         changed = stage.on_update(update, facts[number], memory[number], _for_stage(seeds, number))
+        _require_update(stage, changed, facts[number + 1])
         if _is_longer(changed, facts[number + 1]):
             raise TrainingError(
                 f"{_name(stage)}: an update is longer behind it than the"
@@ -156,9 +167,9 @@ class StageChain:
         # What was done last to updates is undone first.
         for number in reversed(range(len(self.stages))):
             known = replace(facts[number], sum_bound=facts[-1].bound)
-            total, kept[number] = self.stages[number].on_sum(
-                total, known, kept[number], _for_stage(seeds, number)
-            )
+            stage = self.stages[number]
+            result = stage.on_sum(total, known, kept[number], _for_stage(seeds, number))
+            total, kept[number] = _required_sum(stage, result, known)
         return total, tuple(kept)
 
     def _multiplier(self) -> float:
@@ -194,6 +205,30 @@ def promise(stages: Sequence[Stage]) -> bool:
     # Noise of multiplier 0 is none: plans are tried so.
     noises = (CentralNoise, LocalNoise, TreeNoise)
     return any(isinstance(stage, noises) and stage.multiplier > 0 for stage in stages)
+
+
+def _require_update(stage: Stage, update: Update, facts: UpdateFacts) -> None:
+    """Raise :class:`TrainingError` unless what a stage returned is an update as it tells."""
+    source = method_of(stage, "on_update")
+    values = require_type(source, update, Update).values
+    # Whole numbers are as many as a grid has, and a mask may add some.
+    if require_type(source, values, np.ndarray).dtype.kind == "f":
+        require_vector(source, values, facts.count)
+
+
+def _required_sum(stage: Stage, result: Any, facts: UpdateFacts) -> tuple[Total, Memory]:
+    """Return what a stage makes of a sum, and what it keeps.
+
+    Raises :class:`TrainingError` unless it is both, of as many numbers as before the stage.
+    """
+    source = method_of(stage, "on_sum")
+    if len(require_type(source, result, tuple)) != len(("total", "memory")):
+        raise TrainingError(f"{source} gives {len(result)} values, expected a sum and a memory")
+    total, memory = result
+    require_type(source, total, Total)
+    if not facts.modular:
+        require_vector(source, total.change, facts.count)
+    return total, require_arrays(source, memory)
 
 
 def _only_decodes(stage: Stage) -> bool:

@@ -11,6 +11,7 @@ from handheld.federated.learning.learner import Structure
 from handheld.federated.stages.stage import Memory, PlainStage, StageSeeds, Update, UpdateFacts
 from handheld.federated.updates import Modular as Grid
 from handheld.federated.updates import UpdateEncoder, Whole, longest
+from handheld.federated.updates.encoder import decoded, encoded
 
 _ROTATED = (
     1 + 1e-5
@@ -37,8 +38,8 @@ class Compressed(PlainStage):
         self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> Update:
         """Return what the server decodes, and how many bytes travelled."""
-        content = self.encoder.encode(update.values, seeds.private)
-        values = self.encoder.decode(content, len(update.values), seeds.private)
+        content = encoded(self.encoder, update.values, seeds.private)
+        values = decoded(self.encoder, content, len(update.values), seeds.private)
         return update.with_values(values, len(content))
 
 
@@ -72,8 +73,8 @@ class Structured(PlainStage):
         # The same that the device learned in: both come of one seed.
         subspace = self.structure.subspace(facts.shapes, seeds.subspace)
         coordinates = subspace.coordinates(update.values)
-        content = self.then.encode(coordinates, seeds.private)
-        received = self.then.decode(content, len(coordinates), seeds.private)
+        content = encoded(self.then, coordinates, seeds.private)
+        received = decoded(self.then, content, len(coordinates), seeds.private)
         return update.with_values(subspace.expand(received), len(content))
 
 

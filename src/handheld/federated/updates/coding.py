@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.updates import _kernels
-from handheld.federated.updates.encoder import Floats, UpdateEncoder, longest
+from handheld.federated.updates.encoder import (
+    Floats,
+    UpdateEncoder,
+    decoded,
+    encoded,
+    longest,
+)
 
 _BITS = 12  # of the frequencies' sum: a table of 4,096 symbols stays in a processor's nearest cache
 _PLAIN = b"\0"
@@ -44,12 +50,12 @@ class Coded:
 
     def encode(self, x: Floats, seed: int) -> bytes:
         """Return the bytes."""
-        return compressed(self.then.encode(x, seed))
+        return compressed(encoded(self.then, x, seed))
 
     def decode(self, content: bytes, count: int, seed: int) -> Floats:
         """Return (count,) numbers."""
         # A limit for damaged lengths: encoders take 4 bytes a number, and some to say where it is.
-        return self.then.decode(expanded(content, 5 * count + 4096), count, seed)
+        return decoded(self.then, expanded(content, 5 * count + 4096), count, seed)
 
 
 def compressed(content: bytes) -> bytes:

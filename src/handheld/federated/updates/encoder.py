@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
+from handheld.federated.user_values import method_of, require_type, require_vector
 
 Floats = NDArray[np.float32]
 
@@ -73,6 +74,23 @@ class Whole:
         """Return the numbers."""
         expect(content, 4 * count)
         return checked(np.frombuffer(content, "<f4").astype(np.float32))
+
+
+def encoded(encoder: UpdateEncoder, x: Floats, seed: int) -> bytes:
+    """Return what an encoder, maybe a user's own, makes of numbers.
+
+    Raises :class:`TrainingError` where that is no bytes.
+    """
+    return require_type(method_of(encoder, "encode"), encoder.encode(x, seed), bytes)
+
+
+def decoded(encoder: UpdateEncoder, content: bytes, count: int, seed: int) -> Floats:
+    """Return (count,) numbers that an encoder, maybe a user's own, makes of bytes.
+
+    Raises :class:`TrainingError` where these are none, or others than ``count``.
+    """
+    numbers = encoder.decode(content, count, seed)
+    return require_vector(method_of(encoder, "decode"), numbers, count)
 
 
 def checked(x: Floats) -> Floats:

@@ -13,6 +13,8 @@ from handheld.federated.updates.encoder import (
     UpdateEncoder,
     Whole,
     checked,
+    decoded,
+    encoded,
     longest,
     seed_of,
 )
@@ -56,13 +58,13 @@ class Subsample:
     def encode(self, x: Floats, seed: int) -> bytes:
         """Return those that travel."""
         chosen = checked(x)[positions(len(x), self.share, seed)]
-        return self.then.encode(chosen / np.float32(self.share), seed)
+        return encoded(self.then, chosen / np.float32(self.share), seed)
 
     def decode(self, content: bytes, count: int, seed: int) -> Floats:
         """Return (count,) numbers, most of them 0."""
         chosen = positions(count, self.share, seed)
         x = np.zeros(count, np.float32)
-        x[chosen] = self.then.decode(content, len(chosen), seed)
+        x[chosen] = decoded(self.then, content, len(chosen), seed)
         return x
 
 
@@ -108,7 +110,7 @@ class Largest:
         gaps = np.zeros(high_bits // 8 + low_bits // 8 + 2, np.uint8)
         bits = _kernels.write_gaps(largest, self._low_bits, gaps)
         used = -(-int(bits) // 8)  # rounded up
-        numbers = self.then.encode(x[largest], seed)
+        numbers = encoded(self.then, x[largest], seed)
         return used.to_bytes(4, "little") + gaps[:used].tobytes() + numbers
 
     def decode(self, content: bytes, count: int, seed: int) -> Floats:
@@ -121,7 +123,7 @@ class Largest:
         if is_cut or not _kernels.read_gaps(gaps, self._low_bits, count, largest):
             raise InputError(f"expected {len(largest)} rising places below {count} in an update")
         x = np.zeros(count, np.float32)
-        x[largest] = self.then.decode(content[start:], len(largest), seed)
+        x[largest] = decoded(self.then, content[start:], len(largest), seed)
         return x
 
     def _count(self, count: int) -> int:
@@ -162,6 +164,6 @@ def with_feedback(
     """
     # What was left out is owed: sent a round later it is not lost.
     complete = checked(x) + left_out
-    content = encoder.encode(complete, seed)
-    received = encoder.decode(content, len(complete), seed)
+    content = encoded(encoder, complete, seed)
+    received = decoded(encoder, content, len(complete), seed)
     return content, complete - received
