@@ -146,3 +146,17 @@ def test_a_description_that_is_no_text_is_named(tmp_path):
 def test_a_name_that_no_folder_can_have(name):
     with pytest.raises(ModelError, match="no model pack"):
         load_pack(name)
+
+
+def test_a_pack_says_how_sure_its_detector_must_be(tmp_path, fixtures):
+    pack = write_pack(tmp_path, fixtures, "palm_score = 0.25\n")
+    with HandTracker(pack=pack) as tracker:
+        assert tracker.options.min_palm_score == 0.25
+    with HandTracker(pack=pack, min_palm_score=0.5) as tracker:
+        assert tracker.options.min_palm_score == 0.5
+
+
+@pytest.mark.parametrize("score", ["0.0", "1.0", "nan", "-1"])
+def test_a_score_that_decides_nothing_is_refused(tmp_path, fixtures, score):
+    with pytest.raises(ModelError, match=r"pack\.toml: .*palm_score"):
+        load_pack(write_pack(tmp_path, fixtures, f"palm_score = {score}\n"))

@@ -14,6 +14,7 @@ from handheld.engine.store import Bundle, stored
 from handheld.errors import InputError, ModelError
 from handheld.hands.landmark import LandmarkGeometry
 from handheld.hands.palm import PalmGeometry
+from handheld.ranges import in_range
 
 MEDIAPIPE_HANDS = Bundle(
     name="mediapipe-hands",
@@ -61,6 +62,11 @@ class ModelPack:
         palm: the palm detector's file.
         landmark: the landmark model's file; not opened in palm-only mode.
         palm_geometry, landmark_geometry: what the models take and give.
+        palm_score: of a palm to be looked at, in (0, 1), where nobody says another. What is no hand
+            the landmark model refuses, so it may be below an even chance.
+
+    Raises:
+        InputError: the score is outside of its range.
     """
 
     name: str
@@ -68,6 +74,10 @@ class ModelPack:
     landmark: Path
     palm_geometry: PalmGeometry = field(default_factory=PalmGeometry)
     landmark_geometry: LandmarkGeometry = field(default_factory=LandmarkGeometry)
+    palm_score: float = 0.5
+
+    def __post_init__(self) -> None:
+        in_range("palm_score", self.palm_score, low=0, high=1, low_open=True, high_open=True)
 
     def open_palm(self, *, threads: int = 1) -> Model:
         """Open the palm model. Raises :class:`ModelError` if it is not of the pack's geometry."""
@@ -90,6 +100,7 @@ def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
 
         palm = "palm.tflite"
         landmark = "landmark.tflite"
+        palm_score = 0.5      # optional
         [palm_geometry]       # optional: size, grids, keypoints
         [landmark_geometry]   # optional: size, depth_scale, right_if_mirrored, confidence
 
@@ -151,6 +162,7 @@ class _PackFile:
     landmark: str
     palm_geometry: PalmGeometry = field(default_factory=PalmGeometry)
     landmark_geometry: LandmarkGeometry = field(default_factory=LandmarkGeometry)
+    palm_score: float = 0.5
 
 
 def _from_toml(folder: Path) -> ModelPack:
@@ -158,13 +170,17 @@ def _from_toml(folder: Path) -> ModelPack:
         said = read_config(_PackFile, folder / "pack.toml")
     except InputError as error:
         raise ModelError(str(error)) from error
-    return ModelPack(
-        name=str(folder),
-        palm=folder / said.palm,
-        landmark=folder / said.landmark,
-        palm_geometry=said.palm_geometry,
-        landmark_geometry=said.landmark_geometry,
-    )
+    try:
+        return ModelPack(
+            name=str(folder),
+            palm=folder / said.palm,
+            landmark=folder / said.landmark,
+            palm_geometry=said.palm_geometry,
+            landmark_geometry=said.landmark_geometry,
+            palm_score=said.palm_score,
+        )
+    except InputError as error:
+        raise ModelError(f"{folder / 'pack.toml'}: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ class HandTracker:
         palms_only: report where palms are, without landmarks.
         gestures: a gesture table's name or file, ``learned`` for the classifier that ships, or
             gestures of one's own, see :func:`~handheld.hands.load_recogniser`.
-        min_palm_score, min_hand_score: see :class:`~handheld.hands.HandOptions`.
+        min_palm_score: of a palm to be looked at, in (0, 1); by default the pack's own.
+        min_hand_score: see :class:`~handheld.hands.HandOptions`.
 
     Raises:
         FetchError: the pack has not been fetched.
@@ -61,9 +62,12 @@ class HandTracker:
         threads: int = 1,
         palms_only: bool = False,
         gestures: str | os.PathLike[str] | GestureRecogniser = "signs",
-        min_palm_score: float = 0.5,
+        min_palm_score: float | None = None,
         min_hand_score: float = 0.5,
     ) -> None:
+        self.pack = load_pack(pack)
+        if min_palm_score is None:
+            min_palm_score = self.pack.palm_score
         self.options = HandOptions(
             max_hands=max_hands,
             min_palm_score=min_palm_score,
@@ -73,7 +77,6 @@ class HandTracker:
             smoothing=_filter_options(smoothing),
             palms_only=palms_only,
         )
-        self.pack = load_pack(pack)
         # Opened once, for all streams: it takes longer than many frames.
         self._side: dict[str, Any] = {
             "pack": self.pack,
