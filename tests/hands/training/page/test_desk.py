@@ -162,6 +162,20 @@ def test_lines_that_later_ones_replace_are_gone_after_the_next_start(labels):
     assert again.record(0)["version"] == 5
 
 
+def test_labels_have_the_same_corrections_by_every_name(labels, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "link.jsonl"
+    link.symlink_to(labels)
+    desk = LabelDesk(link)
+    desk.save(0, edit_of(desk, 0, reviewed=True))
+    assert LabelDesk(labels).state(0) == "reviewed"
+    assert corrections_file(labels).is_file()
+    # A link that leads in a circle is no file, and no error here.
+    circle = tmp_path / "circle.jsonl"
+    circle.symlink_to(circle)
+    assert corrections_file(circle).name == "circle.corrections.jsonl"
+
+
 def test_in_place_corrections_become_the_labels(labels):
     with opened_desk(labels, in_place=True) as desk:
         desk.save(0, edit_of(desk, 0, reviewed=True))

@@ -22,6 +22,9 @@ Record: TypeAlias = dict[str, Any]
 
 def corrections_file(labels: Path) -> Path:
     """Return where the corrections of a file of labels are, if there are any."""
+    if labels.is_symlink():
+        # Beside the file, not the link: by every name these are the corrections of one file.
+        labels = Path(os.path.realpath(labels))
     return labels.with_name(f"{labels.stem}.corrections.jsonl")
 
 
