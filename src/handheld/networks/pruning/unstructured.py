@@ -127,14 +127,14 @@ def _weights(network: nn.Module, skip: Collection[str]) -> dict[str, nn.Paramete
                 f"there are {', '.join(of_layers) or 'none'}"
             )
     # By what they are: a layer that stays whole may share its weights with one that does not.
-    whole = {id(of_layers[name]) for name in skip}
+    unpruned = {id(of_layers[name]) for name in skip}
     parameters = dict(network.named_parameters())  # each tensor once, under its first name
     weights: dict[str, nn.Parameter] = {}
     for layer, weight in of_layers.items():
         # A layer that is the network itself has no name.
         name = f"{layer}.weight".removeprefix(".")
         # One without numbers has none to lose, and no largest.
-        if name in parameters and id(weight) not in whole and weight.numel():
+        if name in parameters and id(weight) not in unpruned and weight.numel():
             weights[name] = weight
     return weights
 
