@@ -94,6 +94,19 @@ def mixture_of(world, **options):
     return PalmMixture(world.data, world.labels, world.cache, batch=24, rendered=0.0, **options)
 
 
+def picture_with_a_mistake(world, folder):
+    """A photo of the training in which a pack took something for a hand."""
+    photos = read_photo_hands(world.data, world.labels, world.cache)
+    name = photos.photos[photos.hands["train"][0].picture].name
+    path = folder / "mistakes.jsonl"
+    path.write_text(
+        json.dumps({"picture": f"photos/{name}", "regions": [[130, 20, 40, 0.3]]}) + "\n"
+    )
+    told = read_photo_hands(world.data, world.labels, world.cache, mistakes=path)
+    (picture,) = [one for _, one in palm_pictures(told, "train") if len(one.background)]
+    return picture
+
+
 def with_lines(path, **more):
     """Add entries to every line of a file of labels."""
     lines = [json.loads(line) | more for line in path.read_text().splitlines()]
@@ -123,14 +136,7 @@ def test_a_photo_that_the_teacher_looked_through_is_background_but_for_its_suspe
 
 def test_what_a_pack_took_for_hands_is_background(world, tmp_path, monkeypatch):
     monkeypatch.setattr(palms, "SINGLE", frozenset())
-    photos = read_photo_hands(world.data, world.labels, world.cache)
-    name = photos.photos[photos.hands["train"][0].picture].name
-    path = tmp_path / "mistakes.jsonl"
-    path.write_text(
-        json.dumps({"picture": f"photos/{name}", "regions": [[130, 20, 40, 0.3]]}) + "\n"
-    )
-    told = read_photo_hands(world.data, world.labels, world.cache, mistakes=path)
-    (picture,) = [one for _, one in palm_pictures(told, "train") if len(one.background)]
+    picture = picture_with_a_mistake(world, tmp_path)
     assert not picture.complete
     assert picture.background.tolist() == [[120, 10, 140, 30]]
     grid = AnchorGrid(PalmShape(size=160))
@@ -144,14 +150,7 @@ def test_what_a_pack_took_for_hands_is_background(world, tmp_path, monkeypatch):
 def test_a_suspect_that_the_teacher_denies_is_background(world, tmp_path, monkeypatch):
     monkeypatch.setattr(palms, "SINGLE", frozenset())
     with_lines(world.labels, suspects=[[120, 10, 140, 30], [20, 5, 40, 25]])
-    photos = read_photo_hands(world.data, world.labels, world.cache)
-    name = photos.photos[photos.hands["train"][0].picture].name
-    path = tmp_path / "mistakes.jsonl"
-    path.write_text(
-        json.dumps({"picture": f"photos/{name}", "regions": [[130, 20, 40, 0.3]]}) + "\n"
-    )
-    told = read_photo_hands(world.data, world.labels, world.cache, mistakes=path)
-    (picture,) = [one for _, one in palm_pictures(told, "train") if len(one.background)]
+    picture = picture_with_a_mistake(world, tmp_path)
     assert picture.ignored.tolist() == [[20, 5, 40, 25]]
 
 
