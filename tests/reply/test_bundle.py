@@ -71,7 +71,7 @@ def test_a_truncated_file_is_named(bundle_file: Path, tmp_path: Path, share: flo
 @pytest.mark.parametrize(
     ("part", "change", "expected"),
     [
-        ("card.json", with_card(format=1), "has format 1; this version reads 3"),
+        ("card.json", with_card(format=1), "has format 1; this version reads 4"),
         ("card.json", with_card(intents=["a", "b"]), "do not fit together"),
         ("card.json", with_card(replies=[]), "do not fit together"),
         ("card.json", with_card(replies=[["Hi", 0, 0.0]]), "do not fit together"),
@@ -174,10 +174,12 @@ def with_arrays(change):
         ),
         ("detector.npz", "hidden_weight", lambda a: a[:, :-1], "layer 'hidden' has the shape"),
         ("detector.npz", "keys_low", lambda a: a[:-1], "network that reads messages is damaged"),
-        ("detector.npz", "vectors", lambda a: a[:-1], "keys for"),
-        ("detector.npz", "table", lambda a: a.astype(np.float64), "a table of float64"),
+        ("detector.npz", "vectors", lambda a: a[:-1], "levels as uint8"),
+        ("detector.npz", "vectors", lambda a: a | 0xF0, "levels above 7"),
+        ("detector.npz", "rows", lambda a: -a, "levels as uint8"),
+        ("detector.npz", "table", lambda a: a.astype(np.float64), "levels as float64"),
         ("detector.npz", "step", lambda a: a * 0, "steps"),
-        ("detector.npz", "norm", lambda a: a[:, :-1], "a norm of the shape"),
+        ("detector.npz", "norm", lambda a: a[:1], "a norm of the shape"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(

@@ -94,7 +94,7 @@ class LearnedTable:
 
     def _kept_table(self) -> NDArray[Any]:
         if self.bits == 4:
-            return _packed(self.table)
+            return packed(self.table)
         return self.table
 
     @classmethod
@@ -111,21 +111,22 @@ class LearnedTable:
                 f"expected a table of {reader.rows} rows in four bits, "
                 f"got {table.dtype} {list(table.shape)}"
             )
-        return cls(reader, _unpacked(table, (reader.rows, width)), step)
+        return cls(reader, unpacked(table, (reader.rows, width)), step)
 
 
-def _packed(table: Levels) -> NDArray[np.uint8]:
-    """Return levels from 0 on, two in a byte, the first in its lower half."""
+def packed(table: Levels) -> NDArray[np.uint8]:
+    """Return levels of four bits, -7 to 7, two in a byte, the first in its lower half."""
     levels = (table + LEVELS[4]).astype(np.uint8).ravel()
     padding = np.zeros(len(levels) % 2, np.uint8)
     levels = np.append(levels, padding)
     return np.asarray(levels[::2] | levels[1::2] << 4, np.uint8)
 
 
-def _unpacked(packed: NDArray[np.uint8], shape: tuple[int, int]) -> Levels:
-    levels = np.empty(2 * len(packed), np.int8)
-    levels[::2] = packed & 15
-    levels[1::2] = packed >> 4
+def unpacked(pairs: NDArray[np.uint8], shape: tuple[int, int]) -> Levels:
+    """Return the levels that :func:`packed` kept in bytes, as a table of some shape."""
+    levels = np.empty(2 * len(pairs), np.int8)
+    levels[::2] = pairs & 15
+    levels[1::2] = pairs >> 4
     count = shape[0] * shape[1]
     table: Levels = levels[:count] - np.int8(LEVELS[4])
     return table.reshape(shape)

@@ -26,8 +26,8 @@ from handheld.reply.tones import ALL_TONES
 from handheld.reply.trigger import ReplyTrigger
 from handheld.untrusted import read_json, require_file
 
-FORMAT = 3
-"""Of the file; another since there is the tone ``KIND``, whose number was another one's."""
+FORMAT = 4
+"""Of the file; another since the detector's tables are in four bits."""
 # Of what an entry unpacks to, so that a small file fills no memory: twenty times what is shipped.
 _MOST_BYTES = 16 << 20
 _ENTRIES = ("card.json", "ranker.npz", "detector.npz")

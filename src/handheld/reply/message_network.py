@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from handheld.errors import ModelError
 from handheld.projection import Features
 from handheld.projection.hashing import GOLDEN, mix
-from handheld.projection.learned import normalised
+from handheld.projection.learned import LEVELS, normalised, packed, unpacked
 from handheld.projection.words import Words
 from handheld.reply.clauses import MessageSpans
 from handheld.reply.ranker import layer_of, quantised
@@ -198,16 +198,21 @@ class MessageNetwork:
         return np.asarray(x @ weight.T + bias, np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what a file keeps: weights in 8 bits with one scale for each output."""
+        """Return what a file keeps.
+
+        Tables in four bits, two numbers in a byte; weights in eight, with one scale for each
+        output.
+        """
         # keys rise: their distances need 16 bits with the lower 8 apart, and compress better
         keys = np.diff(self.vocabulary.keys.astype(np.int64), prepend=0).astype(np.uint32)
         arrays: dict[str, NDArray[Any]] = {
-            "table": self.table,
+            "table": packed(self.table),
+            "rows": np.array(len(self.table), np.int32),
             "step": np.array(self.step, np.float32),
             "norm": self.norm,
             "keys_low": (keys & 0xFF).astype(np.uint8),
             "keys_high": (keys >> 8).astype(np.uint16),
-            "vectors": self.vocabulary.vectors,
+            "vectors": packed(self.vocabulary.vectors),
             "vector_step": np.array(self.vocabulary.step, np.float32),
         }
         for name in _LAYERS:
@@ -225,7 +230,9 @@ class MessageNetwork:
         """
         try:
             network = cls(
-                table=arrays["table"],
+                table=_levels_of(
+                    arrays["table"], rows=int(arrays["rows"]), width=arrays["norm"].shape[1]
+                ),
                 step=float(arrays["step"]),
                 norm=arrays["norm"].astype(np.float32),
                 vocabulary=_vocabulary_of(arrays),
@@ -293,7 +300,23 @@ class MessageNetwork:
 def _vocabulary_of(arrays: Mapping[str, NDArray[Any]]) -> WordVectors:
     distances = (arrays["keys_high"].astype(np.int64) << 8) + arrays["keys_low"]
     keys = distances.cumsum().astype(np.uint32)
-    return WordVectors(keys, arrays["vectors"], float(arrays["vector_step"]))
+    size = arrays["conv_weight"].shape[1] // _WINDOW
+    vectors = _levels_of(arrays["vectors"], rows=len(keys), width=size)
+    return WordVectors(keys, vectors, float(arrays["vector_step"]))
+
+
+def _levels_of(pairs: NDArray[Any], *, rows: int, width: int) -> NDArray[np.int8]:
+    """Return (rows, width) levels that a file keeps two in a byte.
+
+    Raises:
+        ValueError: they are no such levels.
+    """
+    if pairs.dtype != np.uint8 or pairs.shape != (-(-rows * width // 2),):
+        raise ValueError(f"levels as {pairs.dtype} {list(pairs.shape)} for {rows} rows of {width}")
+    levels = unpacked(pairs, (rows, width))
+    if levels.max(initial=0) > LEVELS[4]:
+        raise ValueError(f"levels above {LEVELS[4]}")
+    return levels
 
 
 def _each_alone(words: Words) -> Words:
