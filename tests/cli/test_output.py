@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from handheld.cli import main
 from handheld.cli._output import Output, shown
 from handheld.cli.app import app
+from handheld.errors import InputError
 from handheld.files import INTERRUPTS as INTERRUPTING
 from handheld.files import open_lines
 from handheld.media import MediaWarning
@@ -101,6 +102,15 @@ def test_names_that_are_no_text_come_back_as_they_were(tmp_path):
     with open_lines(tmp_path / "a.jsonl") as lines:
         lines.write(json.dumps({"file": name}, ensure_ascii=False) + "\n")
     assert json.loads((tmp_path / "a.jsonl").read_text("utf-8")) == {"file": name}
+
+
+def test_what_is_no_text_for_a_pipe_makes_no_file_called_minus(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words in (["text", "train", "x.tsv"], ["propagate", "x.tsv", "y.tsv"]):
+        done = RUNNER.invoke(app, [*words, "--out", "-"])
+        assert isinstance(done.exception, InputError), done.output
+        assert str(done.exception).startswith("-: expected the name of a file")
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_what_is_quiet_says_results_and_warnings(capsys):

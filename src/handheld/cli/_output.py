@@ -62,6 +62,7 @@ class Output:
         json: file for the results, ``-`` for standard output, or None.
         quiet: whether notes and progress are left out.
         out: another file that the command will write, or several.
+        streams: whether ``out`` may be ``-``, for standard output.
 
     Attributes:
         console: on standard error, for progress.
@@ -69,7 +70,8 @@ class Output:
     Raises:
         FileError: one of the files could not be written, which is known before the work for it
             begins.
-        InputError: two of them are one file.
+        InputError: two of them are one file, or standard output; ``out`` is ``-`` where the result
+            is no text that a pipe could take.
     """
 
     def __init__(
@@ -78,12 +80,14 @@ class Output:
         json: Path | None = None,
         quiet: bool = False,
         out: Path | Sequence[Path] | None = None,
+        streams: bool = False,
     ) -> None:
         from rich.console import Console
 
         from handheld.files import ensure_apart, ensure_writable
 
         self._files = _listed(out)
+        _check_streamed(self._files, json, streams=streams)
         if json is not None:
             self._files.insert(0, json)
         # before hours of work, at whose end it would be lost
@@ -124,6 +128,11 @@ class Output:
         from handheld.files import ensure_apart
 
         ensure_apart(self._files, inputs)
+
+    def wrote(self, path: Path) -> None:
+        """Say which file was written; nobody would look for one that is standard output."""
+        if not _is_standard_output(path):
+            self.say(f"wrote {path}")
 
     def say(self, text: str) -> None:
         """Print a note, unless the command is quiet."""
@@ -189,10 +198,25 @@ def _listed(out: Path | Sequence[Path] | None) -> list[Path]:
     return list(out or ())
 
 
-def _is_standard_output(path: Path) -> bool:
-    """Whether a file is what standard output leads to, as /dev/stdout is."""
-    from handheld.files import is_special
+def _check_streamed(files: Sequence[Path], json: Path | None, *, streams: bool) -> None:
+    """Refuse ``-`` for a file that cannot go there: one of that name would be made."""
+    from handheld.errors import InputError
+    from handheld.files import STANDARD_OUTPUT
 
+    if STANDARD_OUTPUT not in map(str, files):
+        return
+    if not streams:
+        raise InputError("-: expected the name of a file: this result does not go to standard output")
+    if str(json) == STANDARD_OUTPUT:
+        raise InputError("--out - and --json -: two results cannot go to standard output")
+
+
+def _is_standard_output(path: Path) -> bool:
+    """Whether a file is what standard output leads to, as ``-`` and /dev/stdout are."""
+    from handheld.files import STANDARD_OUTPUT, is_special
+
+    if str(path) == STANDARD_OUTPUT:
+        return True
     try:
         return is_special(path) and os.path.samestat(os.stat(path), os.fstat(1))
     except OSError:

@@ -18,7 +18,7 @@ _LOCAL = ("127.0.0.1", "::1", "localhost")
 def import_coco(
     annotations: Annotated[Path, typer.Argument(help="JSON file of COCO or COCO-WholeBody.")],
     photos: Annotated[Path, typer.Option("--images", help="Folder of the photos.")],
-    out: Annotated[Path, typer.Option(help="JSON lines to write.")],
+    out: Annotated[Path, typer.Option(help="JSON lines to write; - is standard output.")],
     group: Annotated[
         str,
         typer.Option("--set", help="Folder in --images that the annotations name photos from."),
@@ -27,15 +27,15 @@ def import_coco(
     quiet: Quiet = False,
 ) -> None:
     """Read COCO keypoints of hands, all of a file or nothing of it."""
-    from handheld.files import atomic_path
+    from handheld.files import open_lines
     from handheld.hands.training.coco import read_coco
     from handheld.hands.training.examples.corrections import ensure_no_corrections, line_of
 
-    output = Output(json=json, quiet=quiet, out=out)
+    output = Output(json=json, quiet=quiet, out=out, streams=True)
     output.reads(annotations, photos)
     ensure_no_corrections(out)
     labels = read_coco(annotations, photos, group)
-    with atomic_path(out) as temporary, temporary.open("w", encoding="utf-8") as lines:
+    with open_lines(out) as lines:
         for record in labels.records:
             lines.write(line_of(record))
     for note in labels.notes:
@@ -45,34 +45,34 @@ def import_coco(
         f"{count} photos, {labels.hands} hands",
         {"photos": count, "hands": labels.hands, "notes": labels.notes, "labels": str(out)},
     )
-    output.say(f"wrote {out}")
+    output.wrote(out)
 
 
 @exporting.command("coco")
 def export_coco(
     labels: Annotated[Path, typer.Argument(help="JSON lines of labels.")],
-    out: Annotated[Path, typer.Option(help="JSON file to write.")],
+    out: Annotated[Path, typer.Option(help="JSON file to write; - is standard output.")],
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Write labels, with what was corrected, as COCO keypoints."""
     import json as coded
 
-    from handheld.files import atomic_path
+    from handheld.files import open_lines
     from handheld.hands.training.coco import coco_of
     from handheld.hands.training.examples.corrections import corrections_file, read_records
 
-    output = Output(json=json, quiet=quiet, out=out)
+    output = Output(json=json, quiet=quiet, out=out, streams=True)
     output.reads(labels, corrections_file(labels))
     content = coco_of(read_records(labels), labels)
-    with atomic_path(out) as temporary:
-        temporary.write_text(coded.dumps(content, separators=(",", ":")) + "\n", "utf-8")
+    with open_lines(out) as lines:
+        lines.write(coded.dumps(content, separators=(",", ":")) + "\n")
     photos = len(content["images"])
     hands = len(content["annotations"])
     output.result(
         f"{photos} photos, {hands} hands", {"photos": photos, "hands": hands, "coco": str(out)}
     )
-    output.say(f"wrote {out}")
+    output.wrote(out)
 
 
 def label(

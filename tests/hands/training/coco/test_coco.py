@@ -323,6 +323,32 @@ def test_there_and_back_nothing_changes(imported, tmp_path, photos):
     assert set(read_labels(again)) == {"a.png", "b.png"}
 
 
+@pytest.mark.parametrize("words", [("export", "coco"), ("import", "coco")], ids=" ".join)
+def test_standard_output_takes_labels_and_nothing_beside_them(
+    words, imported, tmp_path, photos, monkeypatch
+):
+    """``--out -`` wrote a file of that name."""
+    monkeypatch.chdir(tmp_path)
+    read = [imported]
+    if words[0] == "import":
+        read = [tmp_path / "coco.json", "--images", photos]
+    assert command(*words, *read, "--out", "file.json").exit_code == 0
+    done = command(*words, *read, "--out", "-")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == (tmp_path / "file.json").read_text()
+    assert "2 photos, 2 hands" in done.stderr
+    assert "wrote" not in done.stderr
+    assert not (tmp_path / "-").exists()
+
+
+def test_labels_and_results_do_not_both_go_to_standard_output(imported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = command("export", "coco", imported, "--out", "-", "--json", "-")
+    assert isinstance(done.exception, InputError)
+    assert "two results cannot go to standard output" in str(done.exception)
+    assert done.stdout == ""
+
+
 def test_cocos_own_tools_read_what_is_written(imported, tmp_path):
     coco = pytest.importorskip("faster_coco_eval")
     out = tmp_path / "again.json"
