@@ -20,6 +20,7 @@ from handheld.hands import GestureTable, HandTracker
 from handheld.media import read_image
 
 DATA = Path(os.environ.get("HANDHELD_DATA", "../shared/data")) / "hands" / "photos"
+PACK = "mediapipe-full"  # on whose keypoints the thresholds were chosen
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 LETTERS = {"B": "four", "F": "ok", "V": "victory", "W": "three", "Y": "call", "S": "closed fist"}
 
@@ -43,7 +44,7 @@ def letters() -> Iterator[tuple[Path, str]]:
 def measure(photos: list[tuple[Path, str]], table: str, margin: int) -> list[dict[str, object]]:
     """Return a row for each label: photos, hands found, right answers, most frequent wrong ones."""
     counts: dict[str, Counter[str | None]] = {}
-    with HandTracker(max_hands=1, gestures=GestureTable.load(table)) as tracker:
+    with HandTracker(pack=PACK, max_hands=1, gestures=GestureTable.load(table)) as tracker:
         for path, label in track(photos, description=table):
             image = np.pad(
                 read_image(path), ((margin, margin), (margin, margin), (0, 0)), mode="edge"

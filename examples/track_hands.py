@@ -1,7 +1,6 @@
 """Track hands in the clip that ships, and say when a gesture changes.
 
-Run it with ``python examples/track_hands.py``; ``handheld models fetch mediapipe-hands`` brings the
-models.
+Run it with ``python examples/track_hands.py``; the models ship with the package.
 """
 
 from importlib import resources

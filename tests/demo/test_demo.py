@@ -2,7 +2,6 @@ import json
 import re
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from handheld.demo.hands import choose_clip, track
 from handheld.demo.propagated import spread
 from handheld.demo.texts import classify
 from handheld.errors import MissingDependencyError
-from handheld.hands import HandTracker
 from handheld.media import VideoWriter, write_animation
 
 
@@ -36,8 +34,7 @@ def test_the_clip_given_comes_first_then_a_real_one_then_the_one_that_ships(tmp_
     assert choose_clip(None, str(tmp_path)) == real
 
 
-def test_a_clip_that_cannot_be_read_is_one_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("handheld.demo.hands.fetch", lambda bundle: None)
+def test_a_clip_that_cannot_be_read_is_one_line(tmp_path, capsys):
     (tmp_path / "a.mp4").write_text("text")
     assert main(["--video", str(tmp_path / "a.mp4"), "--out", str(tmp_path / "report")]) == 1
     assert "cannot be read as a video" in capsys.readouterr().out
@@ -50,10 +47,8 @@ def test_a_folder_that_is_a_file_is_one_line(tmp_path, capsys):
 
 
 @pytest.fixture
-def wide_clip(tmp_path, monkeypatch):
-    """A clip of a phone's size; our own pack, which is not fetched."""
-    monkeypatch.setattr("handheld.demo.hands.fetch", lambda bundle: None)
-    monkeypatch.setattr("handheld.demo.hands.HandTracker", partial(HandTracker, pack="handheld"))
+def wide_clip(tmp_path):
+    """A clip of a phone's size."""
     with VideoWriter(tmp_path / "a.mp4") as writer:
         for step in range(3):
             writer.write(np.full((1080, 1920, 3), 60 * step, np.uint8), 40_000 * step)
@@ -104,9 +99,7 @@ def test_a_part_whose_packages_are_missing_is_left_out_and_named(tmp_path, monke
 
 
 def test_the_page_of_the_shipped_clip(tmp_path):
-    """As ``make demo`` without a data folder, but for shorter learning; needs the models, which it
-    fetches once.
-    """
+    """As ``make demo`` without a data folder, but for shorter learning."""
     clip = str(choose_clip(None, str(tmp_path)))
     done = subprocess.run(
         [
@@ -124,8 +117,6 @@ def test_the_page_of_the_shipped_clip(tmp_path):
         text=True,
         check=False,
     )
-    if "could not download" in done.stdout:
-        pytest.skip("MediaPipe's models are not here and cannot be fetched")
     assert done.returncode == 0, done.stdout + done.stderr
     page = (tmp_path / "index.html").read_text("utf-8")
     assert "hands.webp" in page

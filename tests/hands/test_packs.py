@@ -108,6 +108,13 @@ def test_the_pack_that_ships_needs_nothing_fetched(tmp_path, monkeypatch):
     assert pack.landmark_geometry.confidence
 
 
+def test_the_pack_that_ships_is_the_default(tmp_path, monkeypatch):
+    monkeypatch.setenv("HANDHELD_CACHE", str(tmp_path))
+    with HandTracker() as tracker:
+        assert tracker.pack.name == "handheld"
+        assert tracker.options.min_palm_score == 0.2
+
+
 def test_models_of_the_wrong_geometry(fixtures):
     swapped = ModelPack("swapped", fixtures / "tiny_landmark.tflite", fixtures / "tiny_palm.tflite")
     with pytest.raises(

@@ -51,6 +51,15 @@ def test_a_new_hand_is_found_within_k_frames(tracker):
     assert found.index(2) < 5
 
 
+def test_a_new_hand_is_found_at_once_by_default(tiny_pack):
+    with HandTracker(pack=tiny_pack) as tracker:
+        for index in range(3):
+            tracker.track(frame(index, (70, 120)))
+        # The 98 % of what looking in each frame finds, that any other k misses.
+        assert tracker.options.redetect_every == 1
+        assert len(tracker.track(frame(3, (70, 120), (250, 120)))) == 2
+
+
 def test_ids_stay_with_their_hands_when_they_move(tracker):
     for index in range(30):
         hands = {

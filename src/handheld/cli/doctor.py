@@ -73,7 +73,7 @@ def check_models() -> tuple[str, bool, str]:
     from handheld.hands import MEDIAPIPE_HANDS
 
     folder = cache_folder() / MEDIAPIPE_HANDS.name
-    name = "models: mediapipe-hands"
+    name = "models: mediapipe-hands, for the packs mediapipe-full and mediapipe-lite"
     if is_stored(MEDIAPIPE_HANDS):
         return name, True, str(folder)
     return name, False, "handheld models fetch mediapipe-hands"

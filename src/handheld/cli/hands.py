@@ -9,6 +9,7 @@ import typer
 
 from handheld.cli import hands_gestures, hands_labels, hands_training
 from handheld.cli._output import INTERRUPTED, Output, Quiet
+from handheld.cli._packs import DEFAULT_PACK, Pack, folder_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +28,6 @@ app.add_typer(hands_labels.exporting, name="export")
 app.command()(hands_labels.label)
 
 MaxHands = Annotated[int, typer.Option(min=1, help="Hands to report at most.")]
-Pack = Annotated[str, typer.Option(help="Model pack: a name, or a folder with pack.toml.")]
 Gestures = Annotated[
     str,
     typer.Option(
@@ -71,14 +71,14 @@ def track(
         ),
     ] = None,
     max_hands: MaxHands = 2,
-    pack: Pack = "mediapipe-full",
+    pack: Pack = DEFAULT_PACK,
     gestures: Gestures = "signs",
     mirrored: Mirrored = False,
     palms_only: PalmsOnly = False,
     smoothing: Annotated[bool, typer.Option(help="Smooth landmarks over time.")] = True,
     redetect_every: Annotated[
         int, typer.Option(min=1, help="While a hand is missing, look in each k-th frame.")
-    ] = 2,
+    ] = 1,
     threads: Threads = 1,
     fps: Annotated[
         float, typer.Option(min=0.1, help="Frames per second of a folder of pictures.")
@@ -102,7 +102,7 @@ def track(
     recogniser = _motion_recogniser(motions)
     output = Output(json=json, quiet=quiet, out=out)
     # Before anything is opened: a video that is written would be empty by then.
-    output.reads(*_read_of(source), pack, gestures)
+    output.reads(*_read_of(source), folder_of(pack), gestures)
     frames = open_source(source, fps=fps)
     tracker = HandTracker(
         max_hands=max_hands,
@@ -186,7 +186,7 @@ def detect(
         ),
     ] = Path("-"),
     max_hands: MaxHands = 2,
-    pack: Pack = "mediapipe-full",
+    pack: Pack = DEFAULT_PACK,
     gestures: Gestures = "signs",
     mirrored: Mirrored = False,
     palms_only: PalmsOnly = False,
@@ -206,7 +206,7 @@ def detect(
 
     drawings = _drawings_of(images, out)
     output = Output(json=json, quiet=quiet, out=[path for path in drawings if path])
-    output.reads(*images, pack, gestures)
+    output.reads(*images, folder_of(pack), gestures)
     done = 0
     failed = 0
     stop: BaseException | None = None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from handheld.cli._output import Json, Output, Quiet
+from handheld.cli._packs import DEFAULT_PACK, Pack, folder_of
 
 if TYPE_CHECKING:
     from handheld.hands import TaughtGestures
@@ -31,9 +32,7 @@ def teach_gesture(
     listed: Annotated[
         bool, typer.Option("--list", help="Say which gestures the file holds.")
     ] = False,
-    pack: Annotated[
-        str, typer.Option(help="Model pack: a name, or a folder with pack.toml.")
-    ] = "mediapipe-full",
+    pack: Pack = DEFAULT_PACK,
     mirrored: Annotated[
         bool, typer.Option(help="Films and photos are mirror images, as selfie cameras show them.")
     ] = False,
@@ -46,7 +45,7 @@ def teach_gesture(
     """
     output = Output(json=json, quiet=quiet, out=out)
     videos = from_video or []
-    output.reads(*videos, from_photos, pack)
+    output.reads(*videos, from_photos, folder_of(pack))
     _check_suffix(out)
     _check_request(name, examples=bool(videos or from_photos), forget=forget, listed=listed)
     known = _known(out)

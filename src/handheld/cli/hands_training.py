@@ -7,6 +7,7 @@ import typer
 
 from handheld.cli._bars import stage_bars
 from handheld.cli._output import Json, Output, Quiet
+from handheld.cli._packs import folder_of
 
 if TYPE_CHECKING:
     from handheld.hands.training.landmark.trainee import LandmarkConfig
@@ -114,7 +115,7 @@ def gestures(
     output = Output(json=json, quiet=quiet, out=out)
     output.reads(config)
     settings = read_config(GestureConfig, config)
-    output.reads(settings.folder, *settings.packs)
+    output.reads(settings.folder, *map(folder_of, settings.packs))
     with output.stoppable(), stage_bars(output.console) as progress:
         classifier, scores = train_gestures(settings, progress=progress)
         classifier.network.save(out)
@@ -200,7 +201,7 @@ def pseudo_label(
     from handheld.hands.training.examples.photos import read_photos
 
     output = Output(json=json, quiet=quiet, out=out)
-    output.reads(teacher)
+    output.reads(folder_of(teacher))
     listed = read_photos(photos or ExampleConfig().folder / "photos")
     output.reads(*(photo.path for photo in listed))
     # of this run alone: hands of photos that were labelled before are not counted again
@@ -245,7 +246,7 @@ def mistakes(
 
     folder = data or ExampleConfig().folder
     output = Output(json=json, quiet=quiet, out=out)
-    output.reads(folder, labels, pack, teacher)
+    output.reads(folder, labels, folder_of(pack), folder_of(teacher))
     with (
         output.stoppable(out),
         stage_bars(output.console) as progress,

@@ -8,8 +8,7 @@ from markupsafe import Markup
 from rich.console import Console
 from rich.progress import Progress
 
-from handheld.engine.store import fetch
-from handheld.hands import MEDIAPIPE_HANDS, HandResult, HandTracker
+from handheld.hands import HandResult, HandTracker
 from handheld.hands.recording import HandDrawer, Recording, record
 from handheld.hands.report import report_section
 from handheld.media import Frame, open_video, write_animation
@@ -40,8 +39,6 @@ def track(clip: Path, out: Path, console: Console) -> Markup:
     Raises:
         KeyboardInterrupt: Ctrl-C; the lines of the frames so far are written.
     """
-    console.print("fetching the hand models (once) ...")
-    fetch(MEDIAPIPE_HANDS)
     reader = open_video(clip)
     drawn: list[Frame] = []
     draw = HandDrawer()

@@ -45,12 +45,15 @@ MEDIAPIPE_HANDS = Bundle(
 ASSETS = Path(__file__).with_name("assets")
 
 OURS = "handheld"
-"""The pack that ships with the package; ``assets/handheld/card.md`` says what made it."""
+"""The pack that ships with the package, and the default; ``assets/handheld/card.md`` says what made
+it.
+"""
 
 _FETCHED = {"mediapipe-full": "full", "mediapipe-lite": "lite"}
 """Packs out of MediaPipe's wheel, by name."""
 
-_NAMES = (OURS, *_FETCHED)
+PACK_NAMES = (OURS, *_FETCHED)
+"""Packs that have a name; all others are folders."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def _file_names(variant: str) -> tuple[str, str]:
 
 
 def _folder(pack: str | os.PathLike[str]) -> Path:
-    unknown = f"expected {', '.join(_NAMES)} or a folder with a pack.toml"
+    unknown = f"expected {', '.join(PACK_NAMES)} or a folder with a pack.toml"
     try:
         folder = Path(pack)
     except TypeError:

@@ -34,7 +34,8 @@ class HandOptions:
         min_palm_score: of a palm to be looked at, in (0, 1).
         min_hand_score: of a landmark result to be a hand; a hand below it is lost, in [0, 1].
         redetect_every: while some, but fewer than ``max_hands``, are followed, the detector runs in
-            every k-th frame.
+            every k-th frame. With 2, both hands are seen in 90 % as many frames
+            (``benchmarks/hands_redetection.py``).
         mirrored: whether frames are mirror images (as selfie cameras show them); decides what is
             left and right.
         smoothing: settings of the One-Euro filter; ``None`` leaves it out.
@@ -44,7 +45,7 @@ class HandOptions:
     max_hands: int = 2
     min_palm_score: float = 0.5
     min_hand_score: float = 0.5
-    redetect_every: int = 2
+    redetect_every: int = 1
     mirrored: bool = False
     smoothing: OneEuroOptions | None = OneEuroOptions()  # noqa: RUF009 - it is frozen
     palms_only: bool = False

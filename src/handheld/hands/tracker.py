@@ -10,7 +10,7 @@ from typing import Any, Self
 from handheld.errors import GraphError, InputError, TimestampError
 from handheld.graph import Graph, GraphConfig, GraphStats, Packet, Timestamp, stream_names
 from handheld.hands.gestures import GestureRecogniser
-from handheld.hands.packs import ModelPack, load_pack
+from handheld.hands.packs import OURS, ModelPack, load_pack
 from handheld.hands.pipeline import HandOptions, hand_graph
 from handheld.hands.recognisers import load_recogniser
 from handheld.hands.result import HandResult
@@ -29,7 +29,8 @@ class HandTracker:
 
     Args:
         max_hands: hands to report at most.
-        pack: a model pack's name or folder, see :func:`~handheld.hands.load_pack`.
+        pack: a model pack's name or folder, see :func:`~handheld.hands.load_pack`; by default the
+            one that ships.
         smoothing: whether landmarks are smoothed over time, or the filter's settings.
         mirrored: whether frames are mirror images, as selfie cameras show them; decides what is
             left and right.
@@ -43,7 +44,7 @@ class HandTracker:
         min_hand_score: see :class:`~handheld.hands.HandOptions`.
 
     Raises:
-        FetchError: the pack has not been fetched.
+        FetchError: the pack is one of MediaPipe's, and has not been fetched.
         ModelError: a model file is corrupt or not of the pack's geometry.
 
     >>> with HandTracker(max_hands=2) as tracker:  # doctest: +SKIP
@@ -55,10 +56,10 @@ class HandTracker:
         self,
         *,
         max_hands: int = 2,
-        pack: str | os.PathLike[str] | ModelPack = "mediapipe-full",
+        pack: str | os.PathLike[str] | ModelPack = OURS,
         smoothing: bool | OneEuroOptions = True,
         mirrored: bool = False,
-        redetect_every: int = 2,
+        redetect_every: int = 1,
         threads: int = 1,
         palms_only: bool = False,
         gestures: str | os.PathLike[str] | GestureRecogniser = "signs",

