@@ -169,7 +169,7 @@ def _read_by(settings: "LandmarkConfig | PalmConfig") -> list[str | Path | None]
 
 def _tell(output: Output, words: str, done: "Training[Any]") -> None:
     """Give the scores of a network, and say which files were written and which were not."""
-    files = [*done.export.files.values(), done.card]
+    files = [*done.export.files.values(), done.card, done.picture]
     output.result(words, done.scores.to_json() | {"files": list(map(str, files))})
     for path in files:
         output.say(f"wrote {path}")

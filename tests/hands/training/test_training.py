@@ -23,6 +23,7 @@ from handheld.hands.training.palm.network import PalmShape
 from handheld.hands.training.palm.trainee import PalmConfig
 from handheld.hands.training.palm.training import train_palms
 from handheld.hands.training.run import TrainingFolder, averaged_weights, train
+from handheld.media import read_image
 from handheld.training import loop
 
 TINY = {"widths": (4, 4, 8, 8, 8), "depths": (0, 0, 0, 0, 0), "pyramid": 8}
@@ -256,6 +257,8 @@ def test_trained_networks_become_a_pack_that_tracks(world, tmp_path, monkeypatch
     card = done.card.read_text()
     assert "ardamavi/Sign-Language-Digits-Dataset" in card
     assert "agreement with a teacher" in card
+    assert "![Scores](landmark.png)" in card
+    assert read_image(tmp_path / "landmarks" / "landmark.png").shape[1] == 960
     palm_config = PalmConfig(
         rendered=0.0,
         examples=examples(world),
@@ -264,6 +267,15 @@ def test_trained_networks_become_a_pack_that_tracks(world, tmp_path, monkeypatch
     )
     train_palms(palm_config, tmp_path / "palm")
     assemble_pack(tmp_path / "palm", tmp_path / "landmarks", tmp_path / "pack")
+    card = (tmp_path / "pack" / "card.md").read_text()
+    assert card.startswith("![Scores](card.png)\n\n# Palm detector\n\nLicence")
+    assert card.count("![") == 1
+    # That of the landmarks below that of the palms.
+    heights = [
+        read_image(tmp_path / name).shape[0]
+        for name in ("palm/palm.png", "landmarks/landmark.png", "pack/card.png")
+    ]
+    assert heights[0] + heights[1] == heights[2]
     with HandTracker(pack=tmp_path / "pack", min_palm_score=1e-4, min_hand_score=0.0) as tracker:
         hands = tracker.detect(np.full((120, 160, 3), 90, np.uint8))
         assert tracker.pack.palm_geometry.grids == ((8, 1), (4, 1), (2, 1))

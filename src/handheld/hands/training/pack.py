@@ -16,9 +16,11 @@ from handheld.compile import Precision, to_tflite
 from handheld.errors import CompileError, InputError, MissingDependencyError
 from handheld.files import atomic_path
 from handheld.hands.training.blocks import parameters_of, to_unit
+from handheld.hands.training.card_picture import draw_card, draw_cards
 from handheld.hands.training.examples.photos import SHIPPED
 from handheld.hands.training.palm.network import PalmShape
 from handheld.hands.training.run import TrainingFolder
+from handheld.media import write_image
 from handheld.training.runs import Progress
 
 PRECISIONS: dict[Precision, str] = {
@@ -58,6 +60,9 @@ _CREDITS = (
     "pictures without hands: public domain, CC0, MIT, Apache-2.0, CC BY, "
     "each in negatives/index.jsonl",
 )
+
+# How the line of a card begins that shows its picture.
+_PICTURE_LINE = "![Scores]("
 
 # Of a card: what its scores measure.
 _LABELS = "photos: agreement with a teacher (MediaPipe Hands full), not accuracy; rendered: true"
@@ -143,11 +148,13 @@ class Training(Generic[Scores]):
         scores: on the test split.
         export: the files.
         card: path of the card.
+        picture: path of the card as a picture.
     """
 
     scores: Scores
     export: Export
     card: Path
+    picture: Path
 
 
 @dataclass(frozen=True)
@@ -195,9 +202,12 @@ def written(
     files = export(network, file.name, folder, card, inputs)
     path = folder / f"{file.name}.md"
     write_card(card, files, path)
+    picture = _picture_of(path)
+    with atomic_path(picture) as temporary:
+        write_image(temporary, draw_card(card))
     names = [written_file.name for written_file in files.files.values()]
     progress("export", 1.0, ", ".join(names))
-    return Training(scores, files, path)
+    return Training(scores, files, path, picture)
 
 
 def _inputs(pictures: torch.Tensor) -> list[NDArray[np.float32]]:
@@ -236,11 +246,13 @@ def card_of(
 
 
 def write_card(card: Mapping[str, Any], files: Export, path: Path) -> None:
-    """Write a card as Markdown, with the sizes of the files."""
+    """Write a card as Markdown, with the sizes of the files; its picture lies beside it."""
     plan = card["plan"]
     seed = plan.get("learn", {}).get("seed")
     lines = [
         f"# {card['title']}",
+        "",
+        f"{_PICTURE_LINE}{_picture_of(path).name})",
         "",
         f"Licence {card['licence']}. {card['parameters']:,} parameters. {card['labels']}.",
         f"Begun {card['hours_since_begun']} hours before this card; "
@@ -260,6 +272,11 @@ def write_card(card: Mapping[str, Any], files: Export, path: Path) -> None:
     ]
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines), "utf-8")
+
+
+def _picture_of(card: Path) -> Path:
+    """Return where the picture of a card lies: beside it."""
+    return card.with_suffix(".png")
 
 
 def _file_rows(files: Export) -> list[str]:
@@ -282,7 +299,7 @@ PALM_SCORE = 0.2
 chance; what is none the landmark network refuses.
 """
 
-PACK_FILES = ("palm.tflite", "landmark.tflite", "card.md", "pack.toml")
+PACK_FILES = ("palm.tflite", "landmark.tflite", "card.md", "card.png", "pack.toml")
 """What :func:`assemble_pack` writes into the folder of a pack."""
 
 
@@ -305,12 +322,26 @@ def assemble_pack(palm: Path, landmark: Path, folder: Path, *, precision: str = 
     landmark_run = _NetworkRun(landmark, task="landmarks", name="landmark")
     palm_size = palm_run.copy_network(folder, ending)
     landmark_size = landmark_run.copy_network(folder, ending)
-    card = f"{palm_run.card()}\n{landmark_run.card()}"
-    with atomic_path(folder / "card.md") as temporary:
-        temporary.write_text(card, "utf-8")
+    write_pack_card(folder, f"{palm_run.card()}\n{landmark_run.card()}")
     # Last: a folder with it is a pack that can be opened.
     with atomic_path(folder / "pack.toml") as temporary:
         temporary.write_text(_pack_table(palm_size, landmark_size), "utf-8")
+
+
+def write_pack_card(folder: Path, text: str) -> None:
+    """Write the card of a pack, with one picture of what both files say of themselves.
+
+    Args:
+        folder: of the pack, which holds both files.
+        text: the cards of both networks, in Markdown.
+    """
+    # In a pack there are no pictures of the networks' own.
+    paragraphs = text.split("\n\n")
+    kept = [paragraph for paragraph in paragraphs if not paragraph.startswith(_PICTURE_LINE)]
+    with atomic_path(folder / "card.png") as temporary:
+        write_image(temporary, draw_cards([folder / "palm.tflite", folder / "landmark.tflite"]))
+    with atomic_path(folder / "card.md") as temporary:
+        temporary.write_text("\n\n".join([f"{_PICTURE_LINE}card.png)", *kept]), "utf-8")
 
 
 @dataclass(frozen=True)
