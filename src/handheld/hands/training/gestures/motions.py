@@ -122,23 +122,31 @@ def _wave(random: np.random.Generator) -> MotionPlan:
     rate = random.uniform(1.3, 3.0)
     begin = _rest(random)
     end = begin + random.uniform(2.5, 5.0) / rate
-    roll = radians(random.uniform(14, 30))
-    # Some wave with the wrist, some with the arm.
-    sway = random.uniform(0.0, 0.8)
+    roll = radians(random.uniform(10, 32))
+    # Half of them wave with the wrist alone, which moves the palm but little, the others with the
+    # arm too.
+    sway = max(random.uniform(-0.8, 0.8), 0.0)
+    is_abrupt = random.random() < 0.5
 
     def at(seconds: float) -> PlannedHand:
-        aside = _swing(seconds, begin, end, rate)
+        aside = _swing(seconds, begin, end, rate, is_abrupt=is_abrupt)
         return PlannedHand(pose, _at(x=sway * aside), roll * aside)
 
     return MotionPlan("wave", end + 0.7 + _rest(random), begin, end, at)
 
 
-def _swing(seconds: float, begin: float, end: float, rate: float) -> float:
-    """Return how far a hand is aside, [-1, 1]: nothing outside of its time."""
+def _swing(
+    seconds: float, begin: float, end: float, rate: float, *, is_abrupt: bool = False
+) -> float:
+    """Return how far a hand is aside, [-1, 1]: nothing outside of its time.
+
+    It neither begins nor ends with a jerk, unless it is abrupt.
+    """
     if not begin < seconds < end:
         return 0.0
-    # It neither begins nor ends with a jerk.
-    swell = min(1.0, (seconds - begin) * 2 * rate, (end - seconds) * 2 * rate)
+    swell = 1.0
+    if not is_abrupt:
+        swell = min(1.0, (seconds - begin) * 2 * rate, (end - seconds) * 2 * rate)
     return swell * sin(2 * pi * rate * (seconds - begin))
 
 
@@ -168,9 +176,11 @@ def _circle(name: str) -> Callable[[np.random.Generator], MotionPlan]:
         begin = _rest(random)
         end = begin + random.uniform(0.6, 1.8)
         around = radians(random.uniform(355, 385))
+        # From an even pace, as of a hand that was moving already, to half eased.
+        ease = random.uniform(0.0, 0.5)
 
         def at(seconds: float) -> PlannedHand:
-            angle = start + sense * around * _steady(seconds, begin, end)
+            angle = start + sense * around * _steady(seconds, begin, end, ease)
             offset = _at(cos(angle) - cos(start), height * (sin(angle) - sin(start)))
             return PlannedHand(pose, radius * offset)
 
@@ -179,10 +189,10 @@ def _circle(name: str) -> Callable[[np.random.Generator], MotionPlan]:
     return draw
 
 
-def _steady(seconds: float, begin: float, end: float) -> float:
-    """Return the share of a circle that is drawn: half eased, as a hand neither jerks nor stops."""
+def _steady(seconds: float, begin: float, end: float, ease: float) -> float:
+    """Return the share of a circle that is drawn, in part with the least jerk: ``ease`` of it."""
     share = min(max((seconds - begin) / (end - begin), 0.0), 1.0)
-    return (share + eased(seconds, begin, end)) / 2
+    return (1 - ease) * share + ease * eased(seconds, begin, end)
 
 
 def _reach(random: np.random.Generator) -> MotionPlan:
@@ -299,6 +309,58 @@ def _tick(random: np.random.Generator) -> MotionPlan:
     return MotionPlan("tick", end + _rest(random), begin, end, at)
 
 
+def _dangle(random: np.random.Generator) -> MotionPlan:
+    """Shake a hand whose fingers hang down, as to dry it: no wave."""
+    pose = POSTURES[pick(random, (*OPEN, *RELAXED))]
+    rate = random.uniform(1.3, 4.0)
+    begin = _rest(random)
+    end = begin + random.uniform(2.5, 6.0) / rate
+    roll = radians(random.uniform(10, 32))
+
+    def at(seconds: float) -> PlannedHand:
+        aside = _swing(seconds, begin, end, rate)
+        return PlannedHand(pose, _at(), pi + roll * aside)
+
+    return MotionPlan("dangle", end + _rest(random), begin, end, at)
+
+
+def _stir(random: np.random.Generator) -> MotionPlan:
+    """Go round with an open hand or a loose one, as to wipe or to stir: no circle, no swipe."""
+    pose = POSTURES[pick(random, (*OPEN, *RELAXED))]
+    radius = random.uniform(0.5, 1.8)
+    start = random.uniform(-pi, pi)
+    sense = random.choice((-1.0, 1.0))
+    begin = _rest(random)
+    end = begin + random.uniform(0.6, 1.8)
+
+    def at(seconds: float) -> PlannedHand:
+        angle = start + sense * 2 * pi * _steady(seconds, begin, end, 0.5)
+        offset = _at(cos(angle) - cos(start), sin(angle) - sin(start))
+        return PlannedHand(pose, radius * offset)
+
+    return MotionPlan("stir", end + _rest(random), begin, end, at)
+
+
+def _eight(random: np.random.Generator) -> MotionPlan:
+    """Draw an eight, whose halves turn opposite ways."""
+    pose = POSTURES[pick(random, POINTING)]
+    width, height = random.uniform(0.6, 2.0, 2)
+    sense = random.choice((-1.0, 1.0))
+    is_lying = random.random() < 0.5
+    begin = _rest(random)
+    end = begin + random.uniform(0.8, 2.4)
+
+    def at(seconds: float) -> PlannedHand:
+        angle = 2 * pi * _steady(seconds, begin, end, 0.5)
+        once = sense * width * sin(angle)
+        twice = height * sin(2 * angle)
+        if is_lying:
+            return PlannedHand(pose, _at(once, twice))
+        return PlannedHand(pose, _at(twice, once))
+
+    return MotionPlan("eight", end + _rest(random), begin, end, at)
+
+
 PLANS: Mapping[str, Callable[[np.random.Generator], MotionPlan]] = {
     **{name: _swipe(name) for name in _SWIPES},
     "wave": _wave,
@@ -312,6 +374,9 @@ PLANS: Mapping[str, Callable[[np.random.Generator], MotionPlan]] = {
     "grab": _grab,
     "wag": _wag,
     "tick": _tick,
+    "dangle": _dangle,
+    "stir": _stir,
+    "eight": _eight,
 }
 """Motions, and what is nearly one, by name; each draws a plan."""
 
