@@ -1,7 +1,7 @@
 """Our hand pack beside MediaPipe's, in our tracker, on the sign-language clips: hands found, lost,
 jitter, time.
 
-    python benchmarks/hands_packs.py [--pack NAME_OR_FOLDER ...] [--redetect-every 2]
+    python benchmarks/hands_packs.py [--pack NAME_OR_FOLDER ...] [--redetect-every 1]
 
 A hand is lost when its id ends before the clip does. Jitter is how far a keypoint strays from its
 own straight line within a second in which the hand rests, with smoothing off, in palm lengths; only
@@ -140,7 +140,7 @@ def main() -> None:
     """Track every clip with every pack, in turns."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pack", action="append", help="default: ours and MediaPipe's two")
-    parser.add_argument("--redetect-every", type=int, default=2)
+    parser.add_argument("--redetect-every", type=int, default=1)
     options = parser.parse_args()
     packs = options.pack or ["handheld", "mediapipe-full", "mediapipe-lite"]
     clips = sorted(VIDEO.glob("*.mkv"))

@@ -206,7 +206,9 @@ def _check_streamed(files: Sequence[Path], json: Path | None, *, streams: bool) 
     if STANDARD_OUTPUT not in map(str, files):
         return
     if not streams:
-        raise InputError("-: expected the name of a file: this result does not go to standard output")
+        raise InputError(
+            "-: expected the name of a file: this result does not go to standard output"
+        )
     if str(json) == STANDARD_OUTPUT:
         raise InputError("--out - and --json -: two results cannot go to standard output")
 
