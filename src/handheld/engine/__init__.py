@@ -7,6 +7,7 @@ opened like any other. No other room imports an inference runtime.
 ``engine.measure`` is the one latency harness, ``engine.store`` fetches other people's models.
 """
 
+from handheld.engine._cost import ModelCost
 from handheld.engine._isolated import RunLimits, isolation_asked
 from handheld.engine._model import Model
 from handheld.engine._packed import compact
@@ -17,6 +18,7 @@ from handheld.engine.metadata import embed
 
 __all__ = [
     "Model",
+    "ModelCost",
     "ModelSignature",
     "Prediction",
     "Quantization",

@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from handheld.engine._cost import ModelCost, count_cost
 from handheld.engine._file import ModelFile, read, resized
 from handheld.engine._isolated import (
     MAX_THREADS,
@@ -270,6 +271,11 @@ class Model:
     def operator_counts(self) -> Counter[str]:
         """How often each operator occurs."""
         return Counter(self._file.operators)
+
+    @property
+    def cost(self) -> ModelCost:
+        """Multiply-accumulates and parameters, counted from the file, with the shapes of now."""
+        return count_cost(self._file.table, self._file.layout)
 
     @property
     def description(self) -> str:
