@@ -9,6 +9,7 @@ opened like any other. No other room imports an inference runtime.
 
 from handheld.engine._cost import ModelCost
 from handheld.engine._isolated import RunLimits, isolation_asked
+from handheld.engine._litert import preload
 from handheld.engine._model import Model
 from handheld.engine._packed import compact
 from handheld.engine._sandbox import isolation
@@ -29,4 +30,5 @@ __all__ = [
     "embed",
     "isolation",
     "isolation_asked",
+    "preload",
 ]

@@ -15,6 +15,11 @@ from typing import Any
 import numpy as np
 
 
+def preload() -> None:
+    """Import the runtime now, and not with the first model that is opened."""
+    import ai_edge_litert.interpreter  # noqa: F401
+
+
 class Window:
     """Memory of an interpreter, as the base of an array: it keeps the interpreter alive.
 
