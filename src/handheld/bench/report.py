@@ -32,6 +32,7 @@ from handheld.reports import (
 _PACKAGE = "handheld.bench"
 _WIDTH = 528  # pixels: half of the page
 _HEIGHT = 380
+_LETTER = 22  # pixels of a chart's width for each letter of a name
 _EQUAL_MACS = 0.02  # share by which equal work may differ
 _CLEAR = 1.1  # times: what two models of equal work differ by where it is worth a word
 
@@ -147,7 +148,7 @@ def _values(results: Sequence[BenchResult], title: str) -> dict[str, Any]:
         "machine": first.machine,
         "interval": interval_text,
         "score": score_text,
-        "none": NONE,
+        "dash": NONE,
     }
 
 
@@ -180,7 +181,7 @@ def _figures(results: Sequence[BenchResult], curve: ParetoCurve | None) -> Itera
 
 
 def _accuracy(results: Sequence[BenchResult], curve: ParetoCurve | None, width: int) -> Markup:
-    points = [_accuracy_point(result) for result in results]
+    points = [_accuracy_point(result, width) for result in results]
     fitted = None
     if curve is not None:
         fitted = FittedCurve(curve.at, "the fitted Pareto curve")
@@ -199,7 +200,20 @@ def _accuracy(results: Sequence[BenchResult], curve: ParetoCurve | None, width: 
     )
 
 
-def _accuracy_point(result: BenchResult) -> ScatterPoint:
+def chart_name(name: str, letters: int) -> str:
+    """Return a name with its middle left out where it is long: files of a family differ at their
+    end.
+
+    >>> chart_name("mobilenet_v2_1.0_224_quant", 20)
+    'mobilenet…_224_quant'
+    """
+    if len(name) <= letters:
+        return name
+    end = letters // 2
+    return f"{name[: letters - end - 1]}…{name[-end:]}"
+
+
+def _accuracy_point(result: BenchResult, width: int) -> ScatterPoint:
     assert result.accuracy is not None
     latency = result.latency.p50
     words = (
@@ -207,9 +221,8 @@ def _accuracy_point(result: BenchResult) -> ScatterPoint:
         f"{interval_text(result.accuracy)}, {result.verdict.word}"
     )
     spread = latency.high - latency.low
-    return ScatterPoint(
-        result.model.name, latency.value, result.accuracy.value, words, _mark(result), spread
-    )
+    name = chart_name(result.model.name, width // _LETTER)
+    return ScatterPoint(name, latency.value, result.accuracy.value, words, _mark(result), spread)
 
 
 def _mark(result: BenchResult) -> Mark:
@@ -223,7 +236,8 @@ def _work(results: Sequence[BenchResult], width: int) -> Markup:
     for result in results:
         latency = result.latency.p50.value
         words = f"{result.model.name}: {count_text(result.model.macs)}, {seconds_text(latency)}"
-        point = ScatterPoint(result.model.name, result.model.macs, latency, words, _mark(result))
+        name = chart_name(result.model.name, width // _LETTER)
+        point = ScatterPoint(name, result.model.macs, latency, words, _mark(result))
         points.append(point)
     return draw_scatter(
         points,

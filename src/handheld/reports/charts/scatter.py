@@ -19,7 +19,7 @@ _LEFT = 54
 _RIGHT = 20
 _TOP = 26
 _BOTTOM = 42
-_CURVE_POINTS = 60
+_CURVE_POINTS = 200  # of a fitted curve
 _NAME_LETTERS = 22  # pixels of the chart's width for each letter of a name that is shown
 
 _CIRCLE = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="5"/>')
@@ -288,12 +288,19 @@ def _upward(axis: Axis, up: str | AxisWords) -> Scale:
 
 
 def _curve(fitted: FittedCurve, plot: _Plot) -> Markup:
-    """Draw a curve from end to end; costs are spaced as the logarithmic axis is."""
+    """Draw a curve as far as it is within the chart; costs are spaced as the axis is."""
     step = (plot.x.high / plot.x.low) ** (1 / _CURVE_POINTS)
-    costs = [plot.x.low * step**number for number in range(_CURVE_POINTS + 1)]
-    pixels = [plot.at(cost, fitted.share(cost)) for cost in costs]
-    path = "L".join(f"{x:.1f} {y:.1f}" for x, y in pixels)
-    return _FITTED.format(path, fitted.words)
+    pixels = []
+    for number in range(_CURVE_POINTS + 1):
+        cost = plot.x.low * step**number
+        share = fitted.share(cost)
+        # an axis sends what is outside to its end, which would look like a level
+        if plot.y.low <= share <= plot.y.high:
+            x, y = plot.at(cost, share)
+            pixels.append(f"{x:.1f} {y:.1f}")
+    if not pixels:
+        return Markup("")
+    return _FITTED.format("L".join(pixels), fitted.words)
 
 
 def _tick(axis: Axis) -> Callable[[float], str]:
