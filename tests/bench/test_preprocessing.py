@@ -1,7 +1,5 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from handheld.bench.preprocessing import centre_crop, resize_bilinear, stored_picture
 from handheld.engine import Model, embed
@@ -24,12 +22,11 @@ def reference_resize(picture, height, width):
     return result
 
 
-sides = st.integers(1, 9)
-
-
-@given(sides, sides, sides, sides, st.integers(0, 2**32 - 1))
-def test_it_resizes_as_tensorflow_1(rows, columns, height, width, seed):
-    picture = np.random.default_rng(seed).integers(0, 256, (rows, columns, 3)).astype(np.float32)
+@pytest.mark.parametrize("seed", range(50))
+def test_it_resizes_as_tensorflow_1(seed):
+    rng = np.random.default_rng(seed)
+    rows, columns, height, width = rng.integers(1, 10, 4).tolist()
+    picture = rng.integers(0, 256, (rows, columns, 3)).astype(np.float32)
     resized = resize_bilinear(picture, height, width)
     assert resized == pytest.approx(reference_resize(picture, height, width), abs=2e-3)
 

@@ -113,11 +113,11 @@ def snapshot(core: int | None, *, read: ReadFile = read_system_file) -> SystemSn
 def conditions_between(before: SystemSnapshot, after: SystemSnapshot) -> RunConditions:
     """Return what two snapshots say of the time between them."""
     seconds = after.seconds - before.seconds
-    own = after.own_cpu - before.own_cpu
-    core_others = _others(before.core_busy, after.core_busy, own, seconds)
+    own_cpu = after.own_cpu - before.own_cpu
+    core_others = _others(before.core_busy, after.core_busy, own_cpu, seconds)
     all_others = None
     if after.cores:
-        all_others = _others(before.all_busy, after.all_busy, own, seconds * after.cores)
+        all_others = _others(before.all_busy, after.all_busy, own_cpu, seconds * after.cores)
     throttled = _difference(before.throttled, after.throttled)
     return RunConditions(
         seconds=seconds,
@@ -233,12 +233,14 @@ def _rate(before: float | None, after: float | None, seconds: float) -> float | 
     return max(0.0, difference / seconds)
 
 
-def _others(before: float | None, after: float | None, own: float, seconds: float) -> float | None:
+def _others(
+    before: float | None, after: float | None, own_cpu: float, seconds: float
+) -> float | None:
     """Return the share of some cores that others used; their counters go in steps of 10 ms."""
     busy = _difference(before, after)
     if busy is None or seconds <= 0:
         return None
-    return max(0.0, (busy - own) / seconds)
+    return max(0.0, (busy - own_cpu) / seconds)
 
 
 def threads_now() -> int | None:

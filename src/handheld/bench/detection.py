@@ -162,8 +162,8 @@ def _entries(boxes: DetectedBoxes, image: int, size: tuple[float, float]) -> lis
     height, width = size
     entries = []
     columns = zip(boxes.corners.tolist(), boxes.categories, boxes.scores, strict=True)
-    for (top, left, bottom, right), category, score in columns:
-        box = [left * width, top * height, (right - left) * width, (bottom - top) * height]
+    for (y0, x0, y1, x1), category, score in columns:
+        box = [x0 * width, y0 * height, (x1 - x0) * width, (y1 - y0) * height]
         entries.append(
             {
                 "image_id": image,
@@ -235,8 +235,8 @@ def _read_coco(folder: Path, seed: int) -> DetectionTask:
 def _truth(annotations: Sequence[Mapping[str, Any]], image: Mapping[str, Any]) -> DetectedBoxes:
     corners = []
     for annotation in annotations:
-        left, top, width, height = map(float, annotation["bbox"])
-        pixels = (top, left, top + height, left + width)
+        x, y, width, height = map(float, annotation["bbox"])
+        pixels = (y, x, y + height, x + width)
         sides = (image["height"], image["width"]) * 2
         corners.append([pixel / side for pixel, side in zip(pixels, sides, strict=True)])
     categories = [annotation["category_id"] for annotation in annotations]

@@ -79,9 +79,9 @@ def centre_crop(picture: NDArray[Any], crop: float) -> NDArray[Any]:
     (224, 14, 3)
     """
     rows, columns = picture.shape[:2]
-    top = int((rows - rows * crop) / 2)
-    left = int((columns - columns * crop) / 2)
-    return picture[top : rows - top, left : columns - left]
+    y = int((rows - rows * crop) / 2)
+    x = int((columns - columns * crop) / 2)
+    return picture[y : rows - y, x : columns - x]
 
 
 def resize_bilinear(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
@@ -97,10 +97,10 @@ def resize_bilinear(picture: NDArray[np.float32], height: int, width: int) -> ND
 
 def _mixed(picture: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     before = len(picture)
-    places = np.arange(count, dtype=np.float32) * np.float32(before / count)
-    low = np.minimum(places.astype(np.int64), before - 1)
+    positions = np.arange(count, dtype=np.float32) * np.float32(before / count)
+    low = np.minimum(positions.astype(np.int64), before - 1)
     high = np.minimum(low + 1, before - 1)
-    shares = (places - low)[:, None, None]
+    shares = (positions - low)[:, None, None]
     return np.asarray(picture[low] * (1 - shares) + picture[high] * shares, np.float32)
 
 
