@@ -101,3 +101,8 @@ def quiet():
 @pytest.fixture
 def make_classifier():
     return classifier
+
+
+@pytest.fixture
+def make_graph():
+    return _graph

@@ -135,3 +135,16 @@ def test_many_threads_keep_to_no_core(model_file, quiet):
     result = bench(model_file, protocol=replace(SHORT, threads=2), tools=quiet(2.0).tools)
     assert result.core is None
     assert any("no thread to a core" in note for note in result.verdict.notes)
+
+
+def test_a_model_that_fails_when_it_runs(tmp_path, make_graph, quiet):
+    # noise asks for rows that a table of one row has not
+    graph = make_graph("gather")
+    rows = graph.tensor("rows", (64,), "int32")
+    table = graph.constant("table", np.ones((1, 4), np.float32))
+    out = graph.tensor("out", (64, 4))
+    graph.op("GATHER", [table, rows], out, "GatherOptions", axis=0)
+    path = tmp_path / "gather.tflite"
+    path.write_bytes(bytes(graph.finish([rows], [out])))
+    with pytest.raises(ModelError, match=r"gather\.tflite: the runtime failed"):
+        bench(path, protocol=SHORT, tools=quiet(2.0).tools)

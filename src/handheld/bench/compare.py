@@ -19,6 +19,7 @@ from handheld.bench.run import (
     BenchTools,
     chosen_core,
     evidence_of,
+    runtime_errors,
     with_reserve,
 )
 from handheld.bench.trust import TrustVerdict, verdict
@@ -113,7 +114,7 @@ def compare(
             models[name] = stack.enter_context(Model.open(path, threads=protocol.threads))
         core = chosen_core(protocol)
         calls = {name: _staged(model) for name, model in models.items()}
-        with pinned(core):
+        with pinned(core), runtime_errors(", ".join(names)):
             before = tools.snapshot(core)
             samples = sample(
                 calls,
@@ -164,7 +165,7 @@ def _staged(model: Model) -> StagedCall:
         for position, array in enumerate(arrays):
             np.copyto(model.input_view(position), array)
 
-    return StagedCall(lambda: model.invoke(finite=True), load, _ignored)
+    return StagedCall(model.stages().compute, load, _ignored)
 
 
 def _ignored(outputs: object) -> None:

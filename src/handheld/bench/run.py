@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from handheld.bench.trust import RunEvidence, TrustVerdict, verdict
 from handheld.bench.warmup import warmup_length
 from handheld.engine import Model, RunLimits
 from handheld.engine.measure import Clock, Samples, StagedCall, last_core, pinned, sample
-from handheld.errors import ModelError
+from handheld.errors import HandheldError, ModelError
 
 MOST_CALLS = 2 * 10**7
 """Calls at most: of calls that take a microsecond, twenty seconds."""
@@ -221,7 +221,7 @@ def bench(  # noqa: PLR0913  # options by keyword, each by itself
         opened = tools.clock() - start
         worker = _worker(model, task, protocol, strict=strict)
         core = chosen_core(protocol)
-        with pinned(core):
+        with pinned(core), runtime_errors(path):
             before = tools.snapshot(core)
             samples = _sampled(worker, protocol, tools)
             after = tools.snapshot(core)
@@ -248,6 +248,22 @@ def bench(  # noqa: PLR0913  # options by keyword, each by itself
         machine=describe_machine(),
     )
     return _judged(result, worker, samples.wall)
+
+
+@contextmanager
+def runtime_errors(subject: str | Path) -> Iterator[None]:
+    """Say what fails in the interpreter as an error of the model.
+
+    Raises:
+        ModelError: in the runtime's words.
+    """
+    try:
+        yield
+    except HandheldError:
+        raise
+    # What LiteRT's bindings raise.
+    except (ValueError, RuntimeError, MemoryError) as error:
+        raise ModelError(f"{subject}: the runtime failed: {str(error).strip()}") from error
 
 
 def chosen_core(protocol: BenchProtocol) -> int | None:
@@ -281,6 +297,7 @@ class Worker:
         self.refusal = refusal
         self.answers: list[Any] = []
         self._model = model
+        self._stages = model.stages()
         self._session = session
         self._examples = len(task) if task else 1
         self._position = 0
@@ -296,8 +313,8 @@ class Worker:
 
     def staged(self) -> StagedCall:
         """Return what is timed, and what is done before and after it."""
-        # The inputs are made of bytes or were looked at when the data was read.
-        return StagedCall(partial(self._model.invoke, finite=True), self._load, self._keep)
+        # The rule's time is the interpreter's alone: without the way of inputs and outputs.
+        return StagedCall(self._stages.compute, self._load, self._keep)
 
     def _load(self) -> None:
         number = self._position % self._examples
@@ -316,9 +333,9 @@ class Worker:
             self._ready_bytes += size
         return arrays
 
-    def _keep(self, outputs: Sequence[NDArray[Any]]) -> None:
+    def _keep(self, result: object) -> None:
         if self._session is not None and self._position < self._examples:
-            self.answers.append(self._session.answer(outputs))
+            self.answers.append(self._session.answer(self._stages.read()))
         self._position += 1
 
 

@@ -10,7 +10,7 @@ opened like any other. No other room imports an inference runtime.
 from handheld.engine._cost import ModelCost
 from handheld.engine._isolated import RunLimits, isolation_asked
 from handheld.engine._litert import preload
-from handheld.engine._model import Model
+from handheld.engine._model import InvokeStages, Model
 from handheld.engine._packed import compact
 from handheld.engine._sandbox import isolation
 from handheld.engine._tensor_info import ModelSignature, Quantization, TensorInfo
@@ -18,6 +18,7 @@ from handheld.engine.classify import Prediction, classify
 from handheld.engine.metadata import embed
 
 __all__ = [
+    "InvokeStages",
     "Model",
     "ModelCost",
     "ModelSignature",
