@@ -89,6 +89,14 @@ def test_a_model_in_a_process_of_its_own_is_not_blamed_for_its_cpu_time():
     assert any("process of its own" in note for note in judged.notes)
 
 
+def test_reading_the_clock_is_no_second_thread():
+    # of calls of 2 us, 3 us of CPU time are those of the clocks
+    wall = np.full(1_000_000, 2e-6)
+    judged = verdict(replace(GOOD, wall=wall, cpu=wall + 3e-6), PROTOCOL)
+    assert judged.valid
+    assert any("from Python" in note for note in judged.notes)
+
+
 def test_noise_is_no_drift():
     rng = np.random.default_rng(0)
     for _ in range(50):
