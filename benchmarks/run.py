@@ -13,6 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 DATA = Path(os.environ.get("HANDHELD_DATA", "../shared/data"))
 NEEDS = {
+    "bench_agreement.py": "models",
     "graph_overhead.py": None,
     "privacy_audit.py": None,
     "hands_conformance.py": "hands/video/asl_hand.25fps.mp4",

@@ -15,6 +15,7 @@ from handheld._rooms import ROOMS
 if TYPE_CHECKING:
     from handheld import (
         arrays,
+        bench,
         cli,
         cluster,
         compile,

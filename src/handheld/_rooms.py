@@ -48,6 +48,7 @@ ROOMS = (
     Room("training", 2, "the loop that can be stopped anywhere", ("torch",)),
     Room("networks", 3, "small networks, traced, pruned, quantised", ("torch",)),
     Room("projection", 3, "texts and vectors as bits, tiny networks on them"),
+    Room("bench", 4, "models measured, and judged by rules", ("ai_edge_litert",)),
     Room(
         "compress",
         4,

@@ -15,6 +15,8 @@ RUNNER = CliRunner()
 OUTPUTS = ("json", "out")
 # Folders that hold what a command makes; their files are looked at in tests of their own.
 MADE = {
+    ("bench run", "logs"),
+    ("bench run", "record"),
     ("hands detect", "out"),
     ("hands synth", "out"),
     ("hands pack", "out"),

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from handheld.engine.measure import Timing, measure
+from handheld.engine.measure import StagedCall, Timing, measure, sample
 from handheld.errors import InputError
 
 
@@ -106,3 +106,33 @@ def test_it_warms_up_until_calls_get_no_faster():
     candidate = fake.spend("a", [90, 80, 70, 9, 9, 9, 5, 5, 5, 5, 5, 5, *range(1, 12)])
     timing = measure({"a": candidate}, rounds=11, **fake.options())["a"]
     assert (timing.min, timing.median) == (1, 6)
+
+
+def test_the_time_of_each_call_can_be_had():
+    fake = FakeClock()
+    candidate = fake.spend("a", [7, 6, 1, 2, 3])
+    samples = sample({"a": candidate}, rounds=3, warmup=2, **fake.options())["a"]
+    assert samples.warmup.tolist() == [7, 6]
+    assert samples.wall.tolist() == [1, 2, 3]
+    assert samples.cpu.tolist() == [0.25, 0.5, 0.75]
+
+
+def test_what_stands_before_and_after_a_call_is_not_timed():
+    fake = FakeClock()
+    results = []
+
+    def before():
+        fake.now += 100
+
+    def after(result):
+        fake.now += 1000
+        results.append(result)
+
+    def call():
+        fake.now += 1
+        return "answer"
+
+    samples = sample({"a": StagedCall(call, before, after)}, rounds=2, warmup=1, **fake.options())
+    assert samples["a"].wall.tolist() == [1, 1]
+    assert samples["a"].warmup.tolist() == [1]
+    assert results == ["answer", "answer"]

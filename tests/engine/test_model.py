@@ -237,3 +237,33 @@ def test_content_in_any_buffer(fixtures):
 def test_lists_of_different_lengths_are_no_input(add):
     with pytest.raises(InputError, match="expected arrays as inputs"):
         add.run([[1.0, 2.0], [3.0]], np.ones((1, 4), np.float32))
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+def test_a_run_in_two_halves(fixtures, isolated):
+    with Model.open(fixtures / "tiny_add.tflite", isolated=isolated) as model:
+        stages = model.stages()
+        for position in (0, 1):
+            model.input_view(position)[:] = 2
+        stages.compute()
+        (total,) = stages.read()
+        assert total.tolist() == [[4.0] * 4]
+        # they are copies
+        stages.compute()
+        total[:] = 0
+        assert stages.read()[0].tolist() == [[4.0] * 4]
+
+
+def test_halves_of_a_model_that_is_closed(fixtures):
+    model = Model.open(fixtures / "tiny_add.tflite")
+    model.close()
+    with pytest.raises(InputError, match="closed"):
+        model.stages()
+
+
+@pytest.mark.parametrize("value", [3e38, -3e38, 1e30, 1e-40])
+def test_numbers_whose_squares_are_none_are_finite(fixtures, value):
+    with Model.open(fixtures / "tiny_add.tflite") as model:
+        array = np.full((1, 4), value, np.float32)
+        (total,) = model.run(array, np.zeros((1, 4), np.float32))
+        assert total == pytest.approx(array)

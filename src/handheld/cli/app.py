@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from handheld import __version__
-from handheld.cli import compress, federated, graph, hands, models, reply, text
+from handheld.cli import bench, compress, federated, graph, hands, models, reply, text
 from handheld.cli._output import INTERRUPTED, STOPPED
 from handheld.cli.doctor import doctor
 from handheld.cli.propagate import propagate
@@ -33,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(hands.app, name="hands")
+app.add_typer(bench.app, name="bench")
 app.add_typer(compress.app, name="compress")
 app.add_typer(federated.app, name="federated")
 app.add_typer(graph.app, name="graph")

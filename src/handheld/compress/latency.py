@@ -1,6 +1,5 @@
 """Latencies of model files, measured side by side."""
 
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from handheld.compress.family import Latency
 from handheld.engine import Model
-from handheld.engine.measure import measure
+from handheld.engine.measure import last_core, measure
 
 _ROUNDS = 40  # of each file, where the caller asks for no more
 
@@ -48,16 +47,8 @@ def latencies(
     models = {name: Model.load(content, path=name) for name, content in files.items()}
     try:
         runs = {name: partial(model.run, *inputs(model)) for name, model in models.items()}
-        timed = measure({**runs, **calls}, rounds=rounds, min_seconds=min_seconds, pin=_core())
+        timed = measure({**runs, **calls}, rounds=rounds, min_seconds=min_seconds, pin=last_core())
     finally:
         for model in models.values():
             model.close()
     return {name: Latency(one.median, one.p90, one.iqr, one.runs) for name, one in timed.items()}
-
-
-def _core() -> int | None:
-    """Return the core to keep to; None where a system does not say which there are."""
-    if not hasattr(os, "sched_getaffinity"):  # of Linux alone
-        return None
-    # the last one: the first mostly serves the system's interrupts
-    return max(os.sched_getaffinity(0))

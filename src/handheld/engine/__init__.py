@@ -7,8 +7,10 @@ opened like any other. No other room imports an inference runtime.
 ``engine.measure`` is the one latency harness, ``engine.store`` fetches other people's models.
 """
 
+from handheld.engine._cost import ModelCost
 from handheld.engine._isolated import RunLimits, isolation_asked
-from handheld.engine._model import Model
+from handheld.engine._litert import preload
+from handheld.engine._model import InvokeStages, Model
 from handheld.engine._packed import compact
 from handheld.engine._sandbox import isolation
 from handheld.engine._tensor_info import ModelSignature, Quantization, TensorInfo
@@ -16,7 +18,9 @@ from handheld.engine.classify import Prediction, classify
 from handheld.engine.metadata import embed
 
 __all__ = [
+    "InvokeStages",
     "Model",
+    "ModelCost",
     "ModelSignature",
     "Prediction",
     "Quantization",
@@ -27,4 +31,5 @@ __all__ = [
     "embed",
     "isolation",
     "isolation_asked",
+    "preload",
 ]

@@ -314,12 +314,21 @@ class IsolatedRuntime:
         with self._failures():
             _, arrays = self._process.open(head, [content])
         self.inputs = tuple(arrays)
+        self._outputs: tuple[np.ndarray, ...] = ()
 
     def invoke(self) -> tuple[np.ndarray, ...]:
         """Run once on what ``inputs`` hold; the outputs belong to the caller."""
         buffers = list(map(_view, self.inputs))
         with self._failures():
             return tuple(self._process.run({}, buffers))
+
+    def compute(self) -> None:
+        """Run once, and keep the outputs."""
+        self._outputs = self.invoke()
+
+    def read(self) -> tuple[np.ndarray, ...]:
+        """Return the outputs of the last run."""
+        return self._outputs
 
     def call(
         self,

@@ -15,6 +15,11 @@ from typing import Any
 import numpy as np
 
 
+def preload() -> None:
+    """Import the runtime now, and not with the first model that is opened."""
+    import ai_edge_litert.interpreter  # noqa: F401
+
+
 class Window:
     """Memory of an interpreter, as the base of an array: it keeps the interpreter alive.
 
@@ -115,9 +120,17 @@ class Runtime:
 
     def invoke(self) -> tuple[np.ndarray, ...]:
         """Run once; the outputs are copies."""
+        self.compute()
+        return self.read()
+
+    def compute(self) -> None:
+        """Run once."""
         for i in self._staged:
             self._interpreter.set_tensor(self._inputs[i], self.inputs[i])
         self._interpreter.invoke()
+
+    def read(self) -> tuple[np.ndarray, ...]:
+        """Return copies of the outputs of the last run."""
         return tuple(map(self._interpreter.get_tensor, self._outputs))
 
     def call(

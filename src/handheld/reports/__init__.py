@@ -16,7 +16,14 @@ from handheld.reports.charts.heat import (
     heat_style,
     worst_pairs,
 )
-from handheld.reports.charts.scatter import ChartLimit, Mark, ScatterPoint, draw_scatter, front
+from handheld.reports.charts.scatter import (
+    ChartLimit,
+    FittedCurve,
+    Mark,
+    ScatterPoint,
+    draw_scatter,
+    front,
+)
 from handheld.reports.numbers import (
     NONE,
     count_text,
@@ -42,6 +49,7 @@ __all__ = [
     "Confusion",
     "Curve",
     "Figure",
+    "FittedCurve",
     "HeatCell",
     "HeatRow",
     "Mark",

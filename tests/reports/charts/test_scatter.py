@@ -1,7 +1,18 @@
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handheld.reports import AxisWords, ChartLimit, ScatterPoint, draw_scatter, front, size_text
+from handheld.reports import (
+    AxisWords,
+    ChartLimit,
+    FittedCurve,
+    ScatterPoint,
+    draw_scatter,
+    front,
+    seconds_text,
+    size_text,
+)
 
 points = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 40)), min_size=1, max_size=15)
 
@@ -66,3 +77,63 @@ def test_what_is_no_number_has_no_place() -> None:
     assert drawn.count('class="point') == 1
     assert "no share" not in drawn
     assert "nan" not in drawn
+
+
+def test_a_fitted_curve_ends_where_the_chart_does() -> None:
+    points = [
+        ScatterPoint("a", 1.0, 0.4, "a", "best"),
+        ScatterPoint("b", 100.0, 0.6, "b", "best"),
+    ]
+    curve = FittedCurve(lambda cost: 0.4 + 0.05 * math.log(cost), "0.05 log cost + 0.4")
+    drawn = str(
+        draw_scatter(
+            points,
+            "Shares",
+            width=500,
+            height=300,
+            across=AxisWords("cost", str),
+            up="share",
+            fitted=curve,
+        )
+    )
+    assert drawn.count('class="curve c0 d1"') == 1
+    assert "0.05 log cost + 0.4</title>" in drawn
+    # what is above the chart is left out, and not drawn along its edge
+    path = drawn.split('class="curve c0 d1" d="M')[1].split('"')[0]
+    heights = [float(pair.split()[1]) for pair in path.split("L")]
+    assert len(set(heights)) == len(heights)
+
+
+def test_a_curve_that_is_nowhere_in_the_chart_is_not_drawn() -> None:
+    points = [ScatterPoint("a", 1.0, 0.4, "a", "best")]
+    curve = FittedCurve(lambda cost: 5.0, "five")
+    drawn = draw_scatter(
+        points,
+        "Shares",
+        width=500,
+        height=300,
+        across=AxisWords("cost", str),
+        up="share",
+        fitted=curve,
+    )
+    assert "five" not in drawn
+
+
+def test_another_figure_may_stand_in_place_of_the_share() -> None:
+    points = [
+        ScatterPoint("a", 1e6, 0.001, "a", "best"),
+        ScatterPoint("b", 2e6, 1.0, "b", "best"),
+    ]
+    drawn = str(
+        draw_scatter(
+            points,
+            "Times",
+            width=500,
+            height=300,
+            across=AxisWords("work", size_text),
+            up=AxisWords("time", seconds_text),
+        )
+    )
+    assert "1 ms</text>" in drawn
+    assert "100 ms</text>" in drawn
+    assert 'class="front"' not in drawn

@@ -1,4 +1,6 @@
-"""Shares against a cost: points with their names, what no other beats, what was asked."""
+"""Shares, or another figure, against a cost: points with their names, what no other beats, what was
+asked, a curve that was fitted.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +19,7 @@ _LEFT = 54
 _RIGHT = 20
 _TOP = 26
 _BOTTOM = 42
+_CURVE_POINTS = 200  # of a fitted curve
 _NAME_LETTERS = 22  # pixels of the chart's width for each letter of a name that is shown
 
 _CIRCLE = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="5"/>')
@@ -28,6 +31,7 @@ _POINT = Markup(
     "{stroke}{shape}</g>"
 )
 _FRONT = Markup('<path class="front" d="{}"/>')
+_FITTED = Markup('<path class="curve c0 d1" d="M{}"><title>{}</title></path>')
 _LEADER = Markup('<path class="leader" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>')
 _NAME = Markup('<text class="name" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>')
 
@@ -44,7 +48,7 @@ class ScatterPoint:
     Attributes:
         name: stands beside it.
         cost: above 0.
-        share: in [0, 1].
+        share: in [0, 1]; in a chart whose axis up has words of its own, any number above 0.
         words: what a pointer over it is told.
         mark: which sign it has; the line goes by those that are no reference.
         spread: width of a bar through it, in units of the cost.
@@ -58,6 +62,19 @@ class ScatterPoint:
     mark: Mark
     spread: float = 0.0
     second: float | None = None
+
+
+@dataclass(frozen=True)
+class FittedCurve:
+    """A line through what was made.
+
+    Attributes:
+        share: returns its height at a cost.
+        words: what a pointer over it is told.
+    """
+
+    share: Callable[[float], float]
+    words: str
 
 
 @dataclass(frozen=True)
@@ -89,11 +106,14 @@ def draw_scatter(  # noqa: PLR0913  # options by keyword, each by itself
     width: int,
     height: int,
     across: AxisWords,
-    up: str,
+    up: str | AxisWords,
     ceilings: Sequence[ChartLimit] = (),
     floors: Sequence[ChartLimit] = (),
+    fitted: FittedCurve | None = None,
 ) -> Markup:
     """Draw points over a logarithmic axis of costs, and a line through those that no other beats.
+
+    Where the axis up has words of its own, it is logarithmic too, and there is no such line.
 
     Args:
         points: one or more; those of which the cost or the share is no number are left out.
@@ -101,26 +121,32 @@ def draw_scatter(  # noqa: PLR0913  # options by keyword, each by itself
         width: in pixels.
         height: in pixels.
         across: what the cost is.
-        up: what the share is.
+        up: what the share is; as words, what other figure stands in its place.
         ceilings: costs that were asked at most.
         floors: shares that were asked at least.
+        fitted: a curve to draw across the whole chart.
     """
     points = list(filter(_has_place, points))
-    plot = _Plot.of(points, width, height, across, list(filter(_is_asked, ceilings)), floors)
+    asked = list(filter(_is_asked, ceilings))
+    plot = _Plot.of(points, width, height, across, asked, floors, log=isinstance(up, AxisWords))
     placed_floors = [_PlacedFloor.of(floor, plot) for floor in floors]
-    best = plot.front(points)
+    best = []
+    if isinstance(up, str):
+        best = plot.front(points)
     names = [shorten(point.name, round(width / _NAME_LETTERS)) for point in points]
     lines = [*plot.lines(floors), *map(plot.bar, points), *_along(best)]
     boxes = [floor.box for floor in placed_floors]
     labels = place_labels(plot.pixels, names, plot.bounds, taken=boxes, lines=lines)
     # a tick for each 70 pixels, so that their numbers stay apart
     cost_scale = Scale(plot.x, tick_text(across.write), across.title, width // 70)
-    share_scale = Scale(plot.y, _tick(plot.y), up, 7)
+    share_scale = _upward(plot.y, up)
     elements = [grid(cost_scale, share_scale)]
     elements += [draw_ceiling(ceiling, plot.y) for ceiling in plot.ceilings]
     elements += [floor.draw(plot.x) for floor in placed_floors]
     # Points after the line, and names last: what comes later covers what was drawn before.
     elements.append(_steps(best))
+    if fitted is not None:
+        elements.append(_curve(fitted, plot))
     elements += map(plot.mark, points)
     elements += map(_name, plot.pixels, labels)
     described = "; ".join(point.words for point in points)
@@ -145,7 +171,7 @@ class _Plot:
     pixels: Sequence[tuple[float, float]]
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913  # what draw_scatter takes
         cls,
         points: Sequence[ScatterPoint],
         width: int,
@@ -153,6 +179,8 @@ class _Plot:
         across: AxisWords,
         ceilings: Sequence[ChartLimit],
         floors: Sequence[ChartLimit],
+        *,
+        log: bool = False,
     ) -> "_Plot":
         # limits too: a chart shows what was asked, however far it is from what was made
         costs = [point.cost for point in points]
@@ -163,7 +191,7 @@ class _Plot:
         # Texts of limits stand above the chart, and push it down.
         rows = 1 + max((ceiling.row for ceiling in arranged), default=-1)
         shares = [*_values(floors), *_shares(points)]
-        y = Axis.around(shares, height - _BOTTOM, _TOP + ROW * rows)
+        y = Axis.around(shares, height - _BOTTOM, _TOP + ROW * rows, log=log)
         pixels = [(x.at(point.cost), y.at(point.share)) for point in points]
         return cls(x, y, arranged, pixels)
 
@@ -251,6 +279,28 @@ def _shares(points: Sequence[ScatterPoint]) -> list[float]:
         if point.second is not None:
             shares.append(point.second)
     return shares
+
+
+def _upward(axis: Axis, up: str | AxisWords) -> Scale:
+    if isinstance(up, AxisWords):
+        return Scale(axis, tick_text(up.write), up.title, 7)
+    return Scale(axis, _tick(axis), up, 7)
+
+
+def _curve(fitted: FittedCurve, plot: _Plot) -> Markup:
+    """Draw a curve as far as it is within the chart; costs are spaced as the axis is."""
+    step = (plot.x.high / plot.x.low) ** (1 / _CURVE_POINTS)
+    pixels = []
+    for number in range(_CURVE_POINTS + 1):
+        cost = plot.x.low * step**number
+        share = fitted.share(cost)
+        # an axis sends what is outside to its end, which would look like a level
+        if plot.y.low <= share <= plot.y.high:
+            x, y = plot.at(cost, share)
+            pixels.append(f"{x:.1f} {y:.1f}")
+    if not pixels:
+        return Markup("")
+    return _FITTED.format("L".join(pixels), fitted.words)
 
 
 def _tick(axis: Axis) -> Callable[[float], str]:

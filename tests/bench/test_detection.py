@@ -1,0 +1,100 @@
+import json
+
+import numpy as np
+import pytest
+
+from handheld.bench import DetectionTask
+from handheld.bench.detection import DetectedBoxes
+from handheld.errors import InputError
+
+pytest.importorskip("faster_coco_eval")
+
+
+def boxes(*corners, categories=None, scores=None):
+    count = len(corners)
+    return DetectedBoxes(
+        np.array(corners, float).reshape(-1, 4),
+        np.array(categories or [1] * count, np.int64),
+        np.array(scores or [1.0] * count),
+    )
+
+
+LEFT = (0.1, 0.1, 0.5, 0.4)
+RIGHT = (0.2, 0.5, 0.8, 0.9)
+
+
+def task_of(*truth):
+    sizes = np.full((len(truth), 2), 100)
+    return DetectionTask(lambda number: np.zeros((4, 4, 3), np.uint8), list(truth), sizes)
+
+
+def test_what_is_all_found_is_one():
+    task = task_of(boxes(LEFT), boxes(LEFT, RIGHT))
+    estimate = task.judge([boxes(LEFT), boxes(LEFT, RIGHT)])
+    assert (estimate.value, estimate.count) == (pytest.approx(1.0), 2)
+
+
+def test_what_was_not_reached_is_missed():
+    task = task_of(boxes(LEFT), boxes(LEFT))
+    # Half of the boxes are found, all with a right answer: precision 1 up to a recall of a half,
+    # of COCO's 101 recalls 51.
+    assert task.judge([boxes(LEFT), None]).value == pytest.approx(51 / 101)
+    assert task.judge([None, None]).value == 0.0
+    assert task.judge([boxes(LEFT)]).value == pytest.approx(1.0)
+
+
+def test_a_box_of_another_category_is_wrong():
+    task = task_of(boxes(LEFT))
+    assert task.judge([boxes(LEFT, categories=[2])]).value == 0.0
+
+
+def test_the_interval_holds_the_figure_and_stays_in_range():
+    truth = [boxes(LEFT)] * 8
+    answers = [boxes(LEFT)] * 5 + [boxes(RIGHT)] * 3
+    estimate = task_of(*truth).judge(answers)
+    assert 0 <= estimate.low < estimate.value < estimate.high <= 1
+    assert task_of(*truth).judge(answers) == estimate
+
+
+def coco(folder, **changes):
+    table = {
+        "images": [{"id": 7, "file_name": "a.png", "width": 8, "height": 4}],
+        "annotations": [{"image_id": 7, "category_id": 3, "bbox": [2, 1, 4, 2]}],
+        "categories": [{"id": 3, "name": "cat"}],
+    }
+    (folder / "annotations.json").write_text(json.dumps(table | changes))
+    return folder
+
+
+def test_boxes_of_a_file(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    image.new("RGB", (8, 4)).save(tmp_path / "a.png")
+    task = DetectionTask.of_folder(coco(tmp_path))
+    # left 2, top 1, 4 wide, 2 high, of 8 x 4
+    answer = boxes((0.25, 0.25, 0.75, 0.75), categories=[3])
+    assert task.judge([answer]).value == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images": [], "annotations": []}, "expected one picture or more"),
+        ({"images": 3}, "expected COCO's images"),
+        ({"annotations": [{"image_id": 8}]}, "expected COCO's images"),
+        ({"annotations": [{"image_id": 7, "bbox": [1]}]}, "expected COCO's images"),
+    ],
+)
+def test_files_that_are_something_else(tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        DetectionTask.of_folder(coco(tmp_path, **changes))
+
+
+def test_pictures_outside_of_the_folder_are_not_read(tmp_path):
+    image = {"id": 7, "file_name": "../a.png", "width": 8, "height": 4}
+    with pytest.raises(InputError, match="outside of its folder"):
+        DetectionTask.of_folder(coco(tmp_path, images=[image]))
+
+
+def test_no_annotations(tmp_path):
+    with pytest.raises(InputError, match=r"annotations\.json: cannot be read"):
+        DetectionTask.of_folder(tmp_path)
