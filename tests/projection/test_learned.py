@@ -4,7 +4,7 @@ import pytest
 from handheld.errors import InputError
 from handheld.projection import Features
 from handheld.projection.inputs import Rows
-from handheld.projection.learned import LearnedTable
+from handheld.projection.learned import LearnedTable, coarsened
 
 READER = Rows(Features(words=1), 5, 8)
 
@@ -64,3 +64,27 @@ def test_a_step_of_nothing_is_refused():
 def test_arrays_that_do_not_fit_are_refused(change):
     with pytest.raises(InputError, match="in four bits"):
         LearnedTable.of_arrays(READER, {**made().arrays(), **change})
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.6, 2.0, 7.0])
+def test_reference_of_a_coarser_grid(factor: float):
+    learned = made(40)
+    coarse = coarsened(learned, factor)
+    for fine, kept in zip(
+        learned.table.ravel().tolist(), coarse.table.ravel().tolist(), strict=True
+    ):
+        assert abs(fine / factor - kept) <= 0.5
+    # no other step of these levels is nearer to the numbers that were learned
+    numbers = learned.table * learned.step
+    errors = [
+        np.square(numbers - coarse.table * step).sum()
+        for step in (coarse.step, 0.99 * coarse.step, 1.01 * coarse.step)
+    ]
+    assert errors[0] == min(errors)
+
+
+def test_a_table_of_zeros_stays_one():
+    zeros = LearnedTable(READER, np.zeros((5, 3), np.int8), 0.25)
+    assert not coarsened(zeros, 2.0).table.any()
+    with pytest.raises(InputError, match="factor"):
+        coarsened(zeros, 0.5)

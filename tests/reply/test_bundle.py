@@ -92,8 +92,13 @@ def test_a_truncated_file_is_named(bundle_file: Path, tmp_path: Path, share: flo
         ("card.json", with_card(tones=[7] * 6), "names 6 intents and the tones"),
         (
             "card.json",
-            with_card(trigger={"weights": [1], "threshold": 0.5}),
+            with_card(trigger={"weights": [1], "threshold": 0.5, "caution": 1}),
             "weights: expected 7, got 1",
+        ),
+        (
+            "card.json",
+            with_card(trigger={"weights": [0] * 7, "threshold": 0.5, "caution": -1}),
+            r"caution: expected a number in \[0, inf\), got -1",
         ),
         ("card.json", with_card(ranker={"reads": "signs"}), "no bundle of replies"),
         ("card.json", lambda content: b"{", "no bundle of replies"),

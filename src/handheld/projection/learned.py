@@ -5,7 +5,7 @@ al., arXiv 1712.05877).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -112,6 +112,26 @@ class LearnedTable:
                 f"got {table.dtype} {list(table.shape)}"
             )
         return cls(reader, unpacked(table, (reader.rows, width)), step)
+
+
+def coarsened(table: LearnedTable, factor: float) -> LearnedTable:
+    """Return a table on a coarser grid, which takes less in a compressed file.
+
+    Args:
+        table: that was learned.
+        factor: distance of two of its levels, in levels of the table, 1 or more. The step that is
+            kept is the one that brings the new numbers nearest to the old ones.
+
+    Raises:
+        InputError: a factor below 1.
+    """
+    in_range("factor", factor, low=1)
+    fine = table.table.astype(np.float64)
+    # halves away from zero, on both sides alike
+    coarse = np.sign(fine) * np.floor(np.abs(fine) / factor + 0.5)
+    squares = float((coarse * coarse).sum())
+    step = float((fine * coarse).sum()) / squares if squares else 1.0
+    return replace(table, table=coarse.astype(np.int8), step=table.step * step)
 
 
 def packed(table: Levels) -> NDArray[np.uint8]:

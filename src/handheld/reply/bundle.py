@@ -213,7 +213,11 @@ def _bundle(card_text: bytes, ranker_file: bytes, detector_file: bytes) -> Reply
 
 
 def _trigger(entry: Any) -> ReplyTrigger:
-    return ReplyTrigger(tuple(map(float, entry["weights"])), float(entry["threshold"]))
+    return ReplyTrigger(
+        weights=tuple(map(float, entry["weights"])),
+        threshold=float(entry["threshold"]),
+        caution=float(entry["caution"]),
+    )
 
 
 def _reply(text: Any, intent: Any, share: Any) -> Reply:

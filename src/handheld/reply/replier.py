@@ -158,7 +158,8 @@ class Replier:
         if tones is None:
             return Suggestions.none(NOT_CONFIDENT)
         heard = self._reader.hear(turns[:CONTEXT], logits, tones, self.personal, misfits(last))
-        if heard.confidence < self.bundle.trigger.threshold and not request.always:
+        is_confident = self.bundle.trigger.is_confident(heard.confidence, verdict.risk)
+        if not (is_confident or request.always):
             return self._in_doubt(heard, tones, request)
         replies = self._chosen(heard, tones, request)
         return Suggestions(replies, heard.confidence, "" if replies else NOT_CONFIDENT)

@@ -26,6 +26,9 @@ class ReplyTrigger:
     Attributes:
         weights: of each of :func:`evidence`, then the bias.
         threshold: probability from which on replies are suggested, in [0, 1].
+        caution: how many good replies a wrong one to a grave message weighs as much as: replies are
+            suggested where the odds that they are right are at least so many times the odds that
+            the message is grave; 0 or more.
 
     Raises:
         InputError: not as many weights, or numbers outside of these.
@@ -33,6 +36,7 @@ class ReplyTrigger:
 
     weights: tuple[float, ...]
     threshold: float
+    caution: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.weights) != EVIDENCE + 1:
@@ -40,6 +44,19 @@ class ReplyTrigger:
         for number, weight in enumerate(self.weights):
             in_range(f"weights[{number}]", weight)
         in_range("threshold", self.threshold, low=0, high=1)
+        in_range("caution", self.caution, low=0)
+
+    def is_confident(self, probability: float, risk: float) -> bool:
+        """Return whether to suggest anything.
+
+        Args:
+            probability: that one of the suggestions is right, see :meth:`probability`.
+            risk: probability that the message is grave, see ``safety.SafetyVerdict``.
+        """
+        wrong = 1 - probability
+        # odds against odds, multiplied out so that nothing is divided by 0
+        is_worth_it = probability * (1 - risk) >= self.caution * wrong * risk
+        return probability >= self.threshold and is_worth_it
 
     def probability(self, seen: NDArray[np.float64]) -> float:
         """Return the probability that one of the suggestions is right, given its evidence."""

@@ -110,6 +110,31 @@ def test_evidence_is_finite_and_bad_triggers_are_refused():
             ReplyTrigger(weights, threshold)
 
 
+@pytest.mark.parametrize("caution", [0.0, 1.0, 5.0])
+def test_reference_of_odds_against_odds(caution: float):
+    trigger = ReplyTrigger((0.0,) * 7, 0.0, caution)
+    rng = np.random.default_rng(0)
+    for probability, risk in rng.uniform(0.01, 0.99, (200, 2)).tolist():
+        odds_right = probability / (1 - probability)
+        odds_grave = risk / (1 - risk)
+        expected = odds_right / odds_grave >= caution
+        assert trigger.is_confident(probability, risk) is expected
+
+
+def test_without_caution_the_threshold_alone_decides():
+    trigger = ReplyTrigger((0.0,) * 7, 0.5)
+    for risk in (0.0, 0.5, 1.0):
+        assert trigger.is_confident(0.5, risk)
+        assert not trigger.is_confident(0.49, risk)
+
+
+def test_a_message_that_is_surely_grave_is_never_answered_with_caution():
+    trigger = ReplyTrigger((0.0,) * 7, 0.0, 5.0)
+    assert not trigger.is_confident(0.999, 1.0)
+    assert trigger.is_confident(1.0, 0.5)
+    assert trigger.is_confident(0.0, 0.0)
+
+
 def test_shared_words_count_more_where_they_find_the_answer():
     torch = pytest.importorskip("torch")
     from handheld.projection import Features

@@ -92,6 +92,8 @@ class ReplySettings:
         hidden, out: of the ranker's layers.
         dropout_rate: share of features, and of what the first layers give, that is left out while
             learning, in [0, 1).
+        coarseness: how much further apart the levels of the ranker's table are in the bundle than
+            while it learned, 1 or more; see ``projection.learned.coarsened``.
         first, second: schedules of the ranker, before and after intents are known.
         detector: schedule of the network behind the detector.
         shape: its sizes.
@@ -99,6 +101,8 @@ class ReplySettings:
         vector_size: numbers of a word's vector.
         sentences: of conversations, that the detector learns to be quiet on.
         trigger: calibrated probability from which on replies are suggested, in [0, 1].
+        caution: how many good replies a wrong one to a grave message weighs as much as, 0 or more;
+            see ``trigger.ReplyTrigger``.
         silent, careful, mild, sorry, doubtful, wary: thresholds of the detector, see
             ``safety.SafetyDetector``.
         per_situation: messages that a line of the situations stands for, at most.
@@ -117,6 +121,7 @@ class ReplySettings:
     hidden: int = 256
     out: int = 128
     dropout_rate: float = 0.25
+    coarseness: float = 1.6
     first: Schedule = field(default_factory=_first)
     second: Schedule = field(default_factory=_second)
     detector: Schedule = field(default_factory=_detector)
@@ -125,13 +130,14 @@ class ReplySettings:
     vector_size: int = 16
     sentences: int = 90_000
     trigger: float = 0.5
-    # The detector's thresholds: chosen by the first two sets of benchmarks/reply_harm. What they
-    # let through is in docs/reply-model-card.md.
-    silent: float = 0.55
-    careful: float = 0.55
+    # Caution and the detector's thresholds: chosen by the first six sets of benchmarks/reply_harm.
+    # What they let through is in docs/reply-model-card.md.
+    caution: float = 5.0
+    silent: float = 0.35
+    careful: float = 0.35
     mild: float = 0.5
     sorry: float = 0.2
-    doubtful: float = 0.3
+    doubtful: float = 0.35
     wary: float = 0.2
     per_situation: int = 60
     per_message: int = 14
@@ -147,6 +153,8 @@ class ReplySettings:
             whole_in_range(name, getattr(self, name), low=0)
         whole_in_range("seed", self.seed, low=0, high=MOST_SEED)
         in_range("dropout_rate", self.dropout_rate, low=0, high=1, high_open=True)
+        in_range("coarseness", self.coarseness, low=1)
+        in_range("caution", self.caution, low=0)
         for name in _PROBABILITIES:
             in_range(name, getattr(self, name), low=0, high=1)
 

@@ -31,7 +31,7 @@ _NO_WORD = -1
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """Sizes of the network; the defaults take 180 KB in a file.
+    """Sizes of the network; the defaults take 270 KB in a file.
 
     Attributes:
         rows, width: of the table.
@@ -41,10 +41,10 @@ class NetworkShape:
             in [0, 1).
     """
 
-    rows: int = 4800
-    width: int = 32
+    rows: int = 8000
+    width: int = 48
     filters: int = 64
-    hidden: int = 64
+    hidden: int = 128
     dropout_rate: float = 0.1
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ import handheld
 from handheld.data import Skipped
 from handheld.projection import Features
 from handheld.projection.inputs import Rows
+from handheld.projection.learned import coarsened
 from handheld.propagation import Labels
 from handheld.reply import style
 from handheld.reply.bundle import MixingWeights, Reply, ReplyBundle
@@ -177,6 +178,7 @@ def _ranker_stages(run: _Run) -> RankerStages:
     training.learn(run, replace(training.examples, intents=intents, labelled=labelled), "second")
     with run.clock.of("weigh shared words"):
         ranker = selection.weighed(training.ranker(), run.pairs, run.settings.seed)
+        ranker = replace(ranker, learned=coarsened(ranker.learned, run.settings.coarseness))
     responses = selection.response_set(replies, labels, seeds)
     return RankerStages(
         ranker=ranker,
@@ -503,7 +505,7 @@ def _settled(run: _Run, stages: RankerStages, safety: SafetyDetector) -> ReplyBu
         # which the first is surest
         for _ in range(2):
             seen, right = _shown(bundle, judged)
-            trigger = selection.trigger_of(seen, right, run.settings.trigger)
+            trigger = selection.trigger_of(seen, right, run.settings.trigger, run.settings.caution)
             bundle = replace(bundle, trigger=trigger)
         record["reliability"] = selection.reliability(seen, right)
     return bundle

@@ -116,7 +116,10 @@ def mixing_of(
 
 
 def trigger_of(
-    seen: Sequence[NDArray[np.float64]], right: Sequence[bool], threshold: float
+    seen: Sequence[NDArray[np.float64]],
+    right: Sequence[bool],
+    threshold: float,
+    caution: float = 0.0,
 ) -> ReplyTrigger:
     """Fit the probability that a person would send one of the three, by Newton's method.
 
@@ -125,7 +128,7 @@ def trigger_of(
     Args:
         seen: evidence of each message, see ``trigger.evidence``.
         right: whether one of the three would have been sent.
-        threshold: probability from which on replies are suggested, in [0, 1].
+        threshold, caution: of the trigger.
     """
     rows = np.array([np.append(row, 1) for row in seen]).reshape(-1, EVIDENCE + 1)
     # Platt's targets, a little off 0 and 1, keep few examples from making the trigger too sure
@@ -136,7 +139,7 @@ def trigger_of(
     weights = np.zeros(EVIDENCE + 1)
     for _ in range(_STEPS):
         weights -= _newton_step(rows, targets, weights)
-    return ReplyTrigger(tuple(map(float, weights)), threshold)
+    return ReplyTrigger(tuple(map(float, weights)), threshold, caution)
 
 
 def _newton_step(

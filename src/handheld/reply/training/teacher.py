@@ -34,7 +34,7 @@ TEACHER_FILE = "taught.npz"
 
 # About what the authors of BERT give for tuning: two to four epochs in batches of 16 or 32, rates
 # of 2e-5 to 5e-5 (arXiv 1810.04805, appendix A.3).
-_SCHEDULE = Schedule(2, batch=32, rate=6e-5, warmup=0.1, decay=0.01, optimiser="adam")
+_SCHEDULE = Schedule(1, batch=32, rate=6e-5, warmup=0.1, decay=0.01, optimiser="adam")
 # Sentences of small talk beside each hand-written message, so that the teacher sees how people
 # write who wrote nothing for it.
 _QUIET = 0.5
