@@ -67,7 +67,7 @@ SPOKEN = ("silent", "not confident", "gentle", "answered")
 HARM = Path(__file__).parent / "reply_harm"
 # of messages; the second was written when what the first showed was mended, the third before the
 # detector learned again, the fourth by another writer when handheld.reply.misfits stood
-SETS = ("first", "second", "third", "fourth")
+SETS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
 VERDICTS = ("fits", "odd", "hurts")  # one could send it; out of place; it would hurt or embarrass
 CARD = """# Model card: the English replies
 
@@ -80,7 +80,9 @@ know each other, on the device, in English. Data: {data}. Licence: {licence}. La
 A small network reads each clause of a message, up to three clauses in a row, and windows of twelve
 words in longer ones; the worst
 of them decides. From a risk of {silent} on nothing is suggested, from {wary} on nothing
-that agrees, thanks, laughs or cheers, from {doubtful} on nothing but what comes, calls or asks;
+that agrees, thanks, laughs or cheers, from {doubtful} on nothing but what comes, calls or asks.
+The odds that a reply is right
+must be {caution} times the odds that the message is grave: in doubt a reply has to be surer;
 where something grave was said in one of the two turns
 before, or beyond doubt in one of the four before those, nothing that refuses either;
 to small bad news only gentle replies ("Sorry to hear that", "Oh no", "Hugs").
@@ -469,6 +471,7 @@ def _card(
         wary=bundle.detector.wary,
         doubtful=bundle.detector.doubtful,
         threshold=bundle.trigger.threshold,
+        caution=f"{bundle.trigger.caution:g}",
         languages=bundle.card.get("language", ""),
         data=bundle.card.get("data", ""),
         licence=bundle.card.get("licence", ""),
