@@ -32,10 +32,16 @@ class Pages:
         title: of the site.
         package: of another room, whose ``templates`` and ``static`` come before ours.
         values: what all of its templates may use, by name.
+        static: further files by name.
     """
 
     def __init__(
-        self, title: str, *, package: str = _PACKAGE, values: Mapping[str, Any] | None = None
+        self,
+        title: str,
+        *,
+        package: str = _PACKAGE,
+        values: Mapping[str, Any] | None = None,
+        static: Mapping[str, bytes] | None = None,
     ) -> None:
         packages = dict.fromkeys((package, _PACKAGE))
         loader = ChoiceLoader(list(map(PackageLoader, packages)))
@@ -53,10 +59,11 @@ class Pages:
         self._static: dict[str, bytes] = {}
         for name in reversed(packages):
             self._static |= _static_files(name)
+        self._static |= static or {}
 
-    def page(self, name: str, code: int = 200, **values: Any) -> Response:
+    def page(self, template: str, code: int = 200, /, **values: Any) -> Response:
         """Return a page made from a template."""
-        return HTMLResponse(self._templates.get_template(name).render(**values), code)
+        return HTMLResponse(self._templates.get_template(template).render(**values), code)
 
     def static(self, request: Request) -> Response:
         """Answer with a style, a script or the icon."""

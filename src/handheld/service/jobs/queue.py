@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection
 from handheld.errors import BusyError, MissingDependencyError
 from handheld.service.database import Database
 from handheld.service.jobs._table import ENDED, JobRecord, as_job, columns, jobs, metadata
-from handheld.service.jobs._texts import storable
 from handheld.service.jobs.kinds import Spec
 from handheld.service.jobs.limits import DAY, Limits
+from handheld.service.jobs.texts import storable
 
 try:
     import sqlalchemy as sql
