@@ -15,7 +15,8 @@ from handheld.bench.challenge.rules import (
     are_pictures,
     write_examples,
 )
-from handheld.data import Dataset, load
+from handheld.bench.classification import dataset_of
+from handheld.data import Dataset
 from handheld.engine.graphs import GraphWriter, TensorRef
 from handheld.errors import InputError
 from handheld.files import atomic_folder
@@ -33,7 +34,6 @@ _TRAINING_SEED = 1000  # beyond the challenge's own seed: examples of no part
 _DETOUR_WIDTH = 512  # hidden numbers of the slow sample
 _DETOUR_LAYERS = 60  # 16 million multiply-accumulates: some milliseconds
 _WHITE = 255.0
-_SPLITS = ("test", "valid", "train", "all")
 
 _RULES = """\
 # The rules of this challenge: 'handheld bench serve' on this folder hosts it.
@@ -95,7 +95,7 @@ def write_challenge(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: expected a new or an empty folder")
-    examples = _stripes(_EXAMPLES, seed) if data is None else _examples_of(data, split)
+    examples = _stripes(_EXAMPLES, seed) if data is None else dataset_of(data, split)
     public, hidden = examples.split(_HIDDEN_SHARE, seed=seed)
     with atomic_folder(folder) as temporary:
         write_examples(temporary / "data" / "public.npz", public)
@@ -105,18 +105,6 @@ def write_challenge(
         if data is None:
             _write_samples(temporary / SAMPLES_FOLDER, seed)
     return ChallengeFolder.read(folder)
-
-
-def _examples_of(path: Path, split: str) -> Dataset:
-    if split not in _SPLITS:
-        raise InputError(f"split {split!r}: expected one of {', '.join(_SPLITS)}")
-    splits = load(path)
-    if split != "all":
-        return getattr(splits, split)  # type: ignore[no-any-return]  # by a name of the list
-    sets = (splits.train, splits.valid, splits.test)
-    inputs = [np.asarray(data.inputs) for data in sets]
-    labels = [data.labels for data in sets]
-    return Dataset(np.concatenate(inputs), np.concatenate(labels), splits.classes)
 
 
 def _rules_text(data: Path | None, examples: Dataset) -> str:
