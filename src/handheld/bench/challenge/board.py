@@ -23,6 +23,7 @@ from handheld.reports import (
 
 _WIDTH = 640  # pixels of the picture on a wide page
 _HEIGHT = 360
+_LEAST_REACH = 1.5  # of the slowest unbeaten model to the fastest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,7 @@ def ranking(
         if row.key.data == data and by_key[row.key.submission].state == "done":
             rows.append(row)
     rows.sort(key=lambda row: _order(row, by_key[row.key.submission]))
-    curve = fit_pareto(_points(rows))
+    curve = _fitted(_points(rows))
     entries: list[BoardEntry] = []
     seen: set[int] = set()
     for row in rows:
@@ -200,6 +201,16 @@ def _order(row: Measurement, submission: Submission) -> tuple[Any, ...]:
 def _points(rows: Iterable[Measurement]) -> list[tuple[float, float]]:
     outcomes = [row.outcome for row in rows]
     return [(one.latency or 0.0, one.accuracy or 0.0) for one in outcomes]
+
+
+def _fitted(points: Sequence[tuple[float, float]]) -> ParetoCurve | None:
+    """Return the curve through what no other beats; None where that is of one latency, but for
+    noise, through which no slope is drawn.
+    """
+    latencies = [latency for latency, _ in front(points)]
+    if not latencies or max(latencies) < _LEAST_REACH * min(latencies):
+        return None
+    return fit_pareto(points)
 
 
 def _gain(curve: ParetoCurve | None, row: Measurement) -> float | None:

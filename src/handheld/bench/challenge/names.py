@@ -50,8 +50,9 @@ def skeleton(name: str) -> str:
 
 
 def _spaced(text: str) -> str:
-    spaced = [" " if unicodedata.category(letter) in _SPACES else letter for letter in text.strip()]
-    return " ".join("".join(spaced).split(" ")).strip()
+    letters = [" " if unicodedata.category(letter) in _SPACES else letter for letter in text]
+    # By spaces alone: a line feed is no space, and is refused.
+    return " ".join(filter(None, "".join(letters).split(" ")))
 
 
 def _refuse_letters(label: str, name: str) -> None:
