@@ -105,11 +105,16 @@ def test_a_curve_needs_latencies_that_differ(rules):
 
 
 def test_the_picture_escapes_names(rules):
-    submission = replace(sent("a", 1), team_name="<script>alert(1)</script>")
-    picture = draw_board(rank(rules, [submission], [measured("a", 0.5)]), 0.002)
+    hostile = replace(sent("a", 1), team_name="<script>alert(1)</script>")
+    rows = [measured("a", 0.5), measured("b", 0.6)]
+    picture = draw_board(rank(rules, [hostile, sent("b", 2)], rows), 0.002)
     assert "<script>" not in picture
     assert "&lt;script&gt;" in picture
+
+
+def test_one_entry_is_no_picture(rules):
     assert draw_board(rank(rules, [], []), 0.002) == ""
+    assert draw_board(rank(rules, [sent("a", 1)], [measured("a", 0.5)]), 0.002) == ""
 
 
 def test_rows_for_export(rules):

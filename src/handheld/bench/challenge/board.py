@@ -23,6 +23,7 @@ from handheld.reports import (
 
 _WIDTH = 640  # pixels of the picture on a wide page
 _HEIGHT = 360
+_LEAST_ENTRIES = 2
 _LEAST_REACH = 1.5  # of the slowest unbeaten model to the fastest
 
 
@@ -136,13 +137,14 @@ def has_results(measurements: Iterable[Measurement]) -> bool:
 
 
 def draw_board(board: Leaderboard, budget: float) -> Markup:
-    """Draw accuracy against latency, for a wide page and for a phone; "" without an entry.
+    """Draw accuracy against latency, for a wide page and for a phone; "" where there are no two
+    entries to set beside each other.
 
     Args:
         board: a ranking.
         budget: seconds of one example.
     """
-    if not board.entries:
+    if len(board.entries) < _LEAST_ENTRIES:
         return Markup("")
     points = list(map(_marked, board.entries))
     unbeaten = front((point.cost, point.share) for point in points)
