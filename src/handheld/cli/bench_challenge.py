@@ -125,33 +125,43 @@ def work(
     hosting.work(challenge, device, database=database, files=files)
 
 
-def close(folder: Folder, database: Database = None) -> None:
+def close(
+    folder: Folder, database: Database = None, json: Json = None, quiet: Quiet = False
+) -> None:
     """Take no more models; once all are measured, the best go on to the hidden part."""
     from handheld.bench.challenge.hosting import opened_store
 
+    output = Output(json=json, quiet=quiet)
     with opened_store(_challenge(folder), database) as store:
         store.close()
-    typer.echo("closed; a server or a worker that runs measures the finals")
+    words = f"{folder}: closed; a server or a worker that runs measures the finals"
+    output.result(words, {"folder": folder, "closed": True})
 
 
 def renew_token(
     folder: Folder,
     team: Annotated[str, typer.Argument(help="Name of the team.")],
     database: Database = None,
+    json: Json = None,
+    quiet: Quiet = False,
 ) -> None:
     """Give a team another token; the one before is worth nothing any more."""
     from handheld.bench.challenge.hosting import opened_store
 
+    output = Output(json=json, quiet=quiet)
     with opened_store(_challenge(folder), database) as store:
-        typer.echo(store.renew_token(team))
+        token = store.renew_token(team)
+    output.result(token, {"team": team, "token": token})
 
 
-def log(folder: Folder, database: Database = None, json: Json = None) -> None:
+def log(
+    folder: Folder, database: Database = None, json: Json = None, quiet: Quiet = False
+) -> None:
     """Say who did what and when: registrations, submissions, measurements, the end."""
     from handheld.bench.challenge.hosting import opened_store
     from handheld.bench.challenge.rules import time_text
 
-    output = Output(json=json)
+    output = Output(json=json, quiet=quiet)
     with opened_store(_challenge(folder), database) as store:
         entries = store.audit_log()
     lines = []

@@ -75,7 +75,7 @@ def test_a_folder_without_rules(tmp_path):
         (HEAD + '[[devices]]\nname = "A b"', r"devices\[0\].*name: expected a device"),
         (HEAD + '[[devices]]\nname = "a"\n[[devices]]\nname = "a"', "two are called 'a'"),
         (HEAD + "[limits]\nmodel_bytes = 0", "limits.model_bytes: expected a whole number"),
-        (HEAD + "[limits]\nmemory_bytes = 1", "limits.memory: expected"),
+        (HEAD + "[limits]\nmemory_bytes = 1", "limits.memory_bytes: expected"),
         (HEAD + "[measurement]\nthreads = 0", "measurement.threads: expected"),
         (HEAD + "[measurement]\nattempts = 0", "measurement.attempts: expected"),
         ('title = "a\\nb"', "title: expected one line"),

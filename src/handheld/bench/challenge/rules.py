@@ -36,6 +36,9 @@ _MAX_DATA = 8 << 30  # bytes of one part, unpacked
 _PICTURE_AXES = 4
 _MILLISECOND = 1e-3
 _MAX_BUDGET_MS = 3_600_000
+# Those of ``RunLimits``: what the runtime maps, and what processors address.
+_LEAST_MEMORY = 1 << 30
+_MOST_MEMORY = 1 << 48
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +125,7 @@ class ChallengeLimits:
         teams: that may take part, 1 or more.
         registrations_per_hour: of all who come, 1 or more.
         run_seconds: of opening a model and of one run, above 0.
-        memory_bytes: of a model's process, 1 GiB or more.
+        memory_bytes: of a model's process, in [1073741824, 281474976710656].
         job_seconds: of all measurements of a part, above 0.
         total_bytes: of all files on the disk, 1 or more.
 
@@ -153,7 +156,7 @@ class ChallengeLimits:
         ):
             whole_in_range(name, getattr(self, name), low=1)
         in_range("job_seconds", self.job_seconds, low=0, low_open=True)
-        RunLimits(seconds=1.0, memory=self.memory_bytes)
+        whole_in_range("memory_bytes", self.memory_bytes, low=_LEAST_MEMORY, high=_MOST_MEMORY)
         in_range("run_seconds", self.run_seconds, low=0, high=10**6, low_open=True)
 
     @property
