@@ -154,9 +154,7 @@ def renew_token(
     output.result(token, {"team": team, "token": token})
 
 
-def log(
-    folder: Folder, database: Database = None, json: Json = None, quiet: Quiet = False
-) -> None:
+def log(folder: Folder, database: Database = None, json: Json = None, quiet: Quiet = False) -> None:
     """Say who did what and when: registrations, submissions, measurements, the end."""
     from handheld.bench.challenge.hosting import opened_store
     from handheld.bench.challenge.rules import time_text

@@ -51,14 +51,14 @@ class ChallengeClient:
     """
 
     def __init__(self, url: str, token: str = "") -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        split = urlsplit(url)
+        if split.scheme not in ("http", "https") or not split.hostname:
             raise InputError(f"--url: expected an address such as https://host:8080, got {url!r}")
         if not token.isascii() or any(letter.isspace() for letter in token):
             raise InputError("--token: expected letters, digits, - and _ alone")
         self._url = url.rstrip("/")
         self._token = token
-        self.is_open = parts.scheme == "http" and parts.hostname not in _LOCAL
+        self.is_open = split.scheme == "http" and split.hostname not in _LOCAL
 
     def register(self, name: str, invitation: str = "") -> dict[str, Any]:
         """Register a team; the answer holds its token.

@@ -98,5 +98,5 @@ def _explained(location: str) -> Any:
         raise
     except Exception as error:
         # A URL may hold a key.
-        where = location.partition("?")[0].rpartition("@")[2]
-        raise ServiceError(f"{where}: the submitted files cannot be reached: {error}") from error
+        shown = location.partition("?")[0].rpartition("@")[2]
+        raise ServiceError(f"{shown}: the submitted files cannot be reached: {error}") from error

@@ -206,8 +206,8 @@ class ChallengeHost:
         """
         now = self.clock()
         with self._lock:
-            made, view = self._views.get(device, (-_BOARD_SECONDS, None))
-            if view is None or now - made >= _BOARD_SECONDS:
+            ranked_at, view = self._views.get(device, (-_BOARD_SECONDS, None))
+            if view is None or now - ranked_at >= _BOARD_SECONDS:
                 view = self._ranked(device)
                 self._views[device] = (now, view)
         return view

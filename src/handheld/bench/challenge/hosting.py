@@ -79,12 +79,12 @@ def work(
         InputError: there is no such device.
         ServiceError: folder or database cannot be used.
     """
-    kind = measurement_kind(challenge.rules.device(device).name)
+    job_kind = measurement_kind(challenge.rules.device(device).name)
     with adopting_orphans():
         opened, store, queue, folders, model_files = open_state(
             challenge, database=database, files=files
         )
-        worker = JobWorker(queue, folders, [kind])
+        worker = JobWorker(queue, folders, [job_kind])
         referee = Referee(
             challenge,
             store=store,

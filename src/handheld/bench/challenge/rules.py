@@ -293,17 +293,17 @@ class ChallengeFolder:
         """Folder of what a server keeps."""
         return self.root / STATE_FOLDER
 
-    def data(self, part: str) -> Dataset:
+    def data(self, name: str) -> Dataset:
         """Return the examples of a part, "public" or "hidden".
 
         Raises:
             InputError: the file is missing or no such data.
         """
-        return read_examples(self.path_of(part))
+        return read_examples(self.path_of(name))
 
-    def path_of(self, part: str) -> Path:
+    def path_of(self, name: str) -> Path:
         """Return the file of a part."""
-        if part == HIDDEN:
+        if name == HIDDEN:
             return self.root / self.rules.hidden
         return self.root / self.rules.public
 

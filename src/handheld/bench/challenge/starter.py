@@ -132,9 +132,9 @@ def _stripes(count: int, seed: int) -> Dataset:
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % len(_CLASSES)
     rows, columns = np.mgrid[:_SIDE, :_SIDE]
-    ways = np.stack([rows, columns, rows - columns, rows + columns])
+    directions = np.stack([rows, columns, rows - columns, rows + columns])
     shifts = rng.integers(0, 2, count)
-    waves = (ways[labels] + shifts[:, None, None]) % _STRIPE < _STRIPE // 2
+    waves = (directions[labels] + shifts[:, None, None]) % _STRIPE < _STRIPE // 2
     grey = np.where(waves, _BRIGHT, _DARK)
     noisy = grey[..., None] + rng.normal(0.0, _NOISE, (count, _SIDE, _SIDE, 3))
     pictures = np.clip(np.rint(noisy), 0, _WHITE).astype(np.uint8)
