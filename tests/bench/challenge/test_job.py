@@ -195,6 +195,13 @@ def test_a_file_that_is_larger_than_the_rules_allow(measure, challenge, sample, 
         measure(sample("linear"))
 
 
+def test_turns_of_a_model_s_own_process_are_no_stranger_s(measure, sample):
+    conditions = json.loads(measure(sample("linear"))["result"])["conditions"]
+    assert (conditions["preemptions"], conditions["pressure"]) == (None, None)
+    # a share, of the time that is left when the model's own is taken off
+    assert 0 <= conditions["core_others"] <= 1
+
+
 def busy(seconds):
     end = time.process_time() + seconds
     while time.process_time() < end:

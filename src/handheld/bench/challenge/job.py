@@ -11,7 +11,6 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -203,11 +202,16 @@ def _only_core(protocol: BenchProtocol) -> Iterator[None]:
 def _snapshot_with_children(
     core: int | None, *, take: Callable[[int | None], SystemSnapshot] = snapshot
 ) -> SystemSnapshot:
-    """Return the counters of now, in which the time of the model's own process is no stranger's."""
+    """Return the counters of now, in which the model's own process is no stranger.
+
+    Its CPU time is ours. This process and that one take turns on one core, thousands of times a
+    second: each turn counts as a preemption, and as a task that waits, so these two say nothing of
+    others here, whose time on the core is told apart in any case.
+    """
     taken = take(core)
     ticks = os.sysconf("SC_CLK_TCK")
-    seconds = sum(map(partial(_cpu_ticks), _descendants(os.getpid()))) / ticks
-    return replace(taken, own_cpu=taken.own_cpu + seconds)
+    seconds = sum(map(_cpu_ticks, _descendants(os.getpid()))) / ticks
+    return replace(taken, own_cpu=taken.own_cpu + seconds, preempted=None, pressure=None)
 
 
 def _descendants(process: int) -> list[int]:
