@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from handheld.bench.challenge.app import create_challenge_app
-from handheld.errors import InputError
+from handheld.errors import FileError, InputError
 
 PAGE = {"Accept": "text/html,*/*;q=0.8"}
 BASE = "http://127.0.0.1:8080"
@@ -265,6 +265,20 @@ def test_an_empty_file_is_told_at_once(idle, challenge):
     answer = submit(idle, register(idle), b"")
     assert (answer.status_code, "something in it" in answer.text) == (422, True)
     assert stored(challenge) == []
+
+
+def test_a_full_disk_is_told_without_its_path(idle, challenge, sample, monkeypatch):
+    def full(_path, _digest):
+        raise FileError(f"{challenge.state}/models: cannot be written: No space left on device")
+
+    token = register(idle)
+    monkeypatch.setattr(idle.app.state.context.files, "put", full)
+    answer = submit(idle, token, sample("linear"))
+    assert (answer.status_code, "disk is full" in answer.text) == (507, True)
+    assert str(challenge.state) not in answer.text
+    assert stored(challenge) == []
+    monkeypatch.undo()
+    assert submit(idle, token, sample("linear")).status_code == 201
 
 
 def test_an_upload_that_is_too_large_is_told_before_it_comes(open_client, challenge, with_rules):

@@ -13,6 +13,7 @@ from handheld.bench.challenge.names import MAX_MODEL
 from handheld.bench.challenge.referee import Referee
 from handheld.bench.challenge.rules import HIDDEN, PUBLIC, ChallengeFolder, time_text
 from handheld.bench.challenge.store import ChallengeStore, Measurement, Submission
+from handheld.errors import FileError
 from handheld.service.intake import UploadedForm, UploadError
 from handheld.service.jobs.folders import Folders, key_of
 from handheld.service.jobs.kinds import FormField, JobKind
@@ -107,12 +108,16 @@ class ChallengeHost:
         team = self.store.team(int(sender))
         assert team is not None
         size = path.stat().st_size
-        # As a model may be empty, but an answer should say so at once.
+        # Told at once, and not by a measurement.
         if not size:
             raise UploadError(422, "Model: expected a file with something in it")
         digest = hash_of(path)
         # The file first: a submission without one could not be measured.
-        self.files.put(path, digest)
+        try:
+            self.files.put(path, digest)
+        except FileError as error:
+            # Its words name a path of this server.
+            raise UploadError(507, "the server's disk is full; try again later") from error
         self.store.submit(team, key=key, name=spec["name"], sha256=digest, size=size)
         self.folders.remove(key)
         self.referee.wake()
