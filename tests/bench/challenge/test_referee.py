@@ -132,20 +132,24 @@ def test_a_worker_that_died_is_followed_by_another(bench, monkeypatch):
     assert len(measured) == 1
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "{",
-        "[]",
-        '{"score": "much"}',
-        '{"score": 0.5, "team": 2}',
-        "[" * 10**5,
-        '{"score": ' + "1" * 2**20 + "}",
-        '{"result": "\\ud83d"}',
-    ],
-    ids=["empty", "cut", "list", "text", "unknown", "nested", "large", "half a letter"],
-)
+NO_RESULTS = {
+    "empty": "",
+    "cut": "{",
+    "list": "[]",
+    "text": '{"score": "much"}',
+    "unknown": '{"score": 0.5, "team": 2}',
+    "nested": "[" * 10**5,
+    "large": '{"score": ' + "1" * 2**20 + "}",
+    "half a letter": '{"result": "\\ud83d"}',
+    "large number": '{"score": 0.5, "reached": ' + "1" * 30 + "}",
+    "more than all": '{"score": 5.0}',
+    "no number": '{"score": NaN}',
+    "negative": '{"latency": -1}',
+    "nul": '{"score": 0.5, "result": "\\u0000"}',
+}
+
+
+@pytest.mark.parametrize("content", NO_RESULTS.values(), ids=NO_RESULTS)
 def test_a_result_that_is_none_fails_its_submission_alone(bench, content):
     bench.submit(1)
     bench.submit(2)

@@ -5,6 +5,7 @@ and workers may do this side by side, and may die anywhere.
 """
 
 import contextlib
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -18,18 +19,21 @@ from handheld.bench.challenge.rules import PUBLIC, ChallengeFolder
 from handheld.bench.challenge.store import ChallengeStore, Measurement, Outcome
 from handheld.config import from_table
 from handheld.errors import BusyError, HandheldError, InputError, MissingDependencyError
+from handheld.ranges import in_range, whole_in_range
 from handheld.service.jobs.folders import Folders
 from handheld.service.jobs.queue import JobQueue, JobRecord
 from handheld.service.jobs.worker import end_process
 from handheld.untrusted import read_json
 
 try:
-    from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+    from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 except ImportError as error:
     raise MissingDependencyError("SQLAlchemy", "server", "a challenge") from error
 
 _PAUSE = 0.5  # seconds between two rounds
 _MAX_RESULT = 1 << 20  # bytes; ours have some thousands
+_MAX_SECONDS = 1e9
+_MAX_COUNT = 2**31 - 1  # of a column
 _log = logging.getLogger("handheld.bench")
 
 
@@ -153,7 +157,13 @@ class Referee:
         job = self._queue.get(measurement.key.job)
         if job is None or not job.ended:
             return
-        if self._store.settle(measurement.key, self._outcome(job)):
+        try:
+            is_settled = self._store.settle(measurement.key, self._outcome(job))
+        except (DataError, OverflowError):
+            # One that no database takes must not keep all others waiting.
+            failed = Outcome(error="the measurement's figures cannot be stored")
+            is_settled = self._store.settle(measurement.key, failed)
+        if is_settled:
             # All is in the table: the job and its files have nothing more to tell.
             self._queue.cancel(job.key, remove=True)
 
@@ -186,4 +196,28 @@ def _read_outcome(path: Path) -> Outcome:
     if len(content) > _MAX_RESULT:
         raise ValueError("it is too large")
     values: Any = read_json(content)
-    return from_table(Outcome, values, "measurement")
+    outcome = from_table(Outcome, values, "measurement")
+    _require_plausible(outcome)
+    return outcome
+
+
+def _require_plausible(outcome: Outcome) -> None:
+    """Refuse figures that are none: a file that took its job over may have written them.
+
+    Raises :class:`InputError` or :class:`ValueError`.
+    """
+    for name in ("score", "accuracy", "accuracy_low", "accuracy_high"):
+        share = getattr(outcome, name)
+        if share is not None:
+            in_range(name, share, low=0, high=1)
+    for name in ("latency", "latency_p90"):
+        seconds = getattr(outcome, name)
+        if seconds is not None:
+            in_range(name, seconds, low=0, high=_MAX_SECONDS)
+    for name in ("reached", "examples"):
+        count = getattr(outcome, name)
+        if count is not None:
+            whole_in_range(name, count, low=0, high=_MAX_COUNT)
+    # What is not JSON could hold what no database takes.
+    if outcome.result:
+        json.loads(outcome.result)
