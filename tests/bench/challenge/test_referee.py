@@ -19,7 +19,16 @@ from handheld.service.jobs.limits import Limits
 from handheld.service.jobs.queue import JobQueue
 from handheld.service.jobs.queue import metadata as jobs_metadata
 
-FIGURES = {"score": 0.5, "accuracy": 0.6, "latency": 0.001, "valid": True, "result": "{}"}
+FIGURES = {
+    "score": 0.5,
+    "accuracy": 0.6,
+    "latency": 0.001,
+    "latency_p90": 0.002,
+    "reached": 5,
+    "examples": 6,
+    "valid": True,
+    "result": "{}",
+}
 KIND = measurement_kind("reference").name
 
 
@@ -132,20 +141,26 @@ def test_a_worker_that_died_is_followed_by_another(bench, monkeypatch):
     assert len(measured) == 1
 
 
+def text_with(**changes):
+    return json.dumps(FIGURES | changes)
+
+
 NO_RESULTS = {
     "empty": "",
     "cut": "{",
     "list": "[]",
-    "text": '{"score": "much"}',
-    "unknown": '{"score": 0.5, "team": 2}',
+    "incomplete": '{"score": 0.5}',
+    "text": text_with(score="much"),
+    "unknown": text_with(team=2),
     "nested": "[" * 10**5,
-    "large": '{"score": ' + "1" * 2**20 + "}",
-    "half a letter": '{"result": "\\ud83d"}',
-    "large number": '{"score": 0.5, "reached": ' + "1" * 30 + "}",
-    "more than all": '{"score": 5.0}',
-    "no number": '{"score": NaN}',
-    "negative": '{"latency": -1}',
-    "nul": '{"score": 0.5, "result": "\\u0000"}',
+    "large": text_with(result="1" * 2**20),
+    "half a letter": text_with(result="\ud83d"),
+    "large number": text_with(reached=10**30),
+    "more than all": text_with(score=5.0),
+    "no number": text_with(accuracy=float("nan")),
+    "negative": text_with(latency=-1),
+    "no verdict": text_with(valid=None),
+    "nul": text_with(result="\0"),
 }
 
 

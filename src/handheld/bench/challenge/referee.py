@@ -19,7 +19,7 @@ from handheld.bench.challenge.rules import PUBLIC, ChallengeFolder
 from handheld.bench.challenge.store import ChallengeStore, Measurement, Outcome
 from handheld.config import from_table
 from handheld.errors import BusyError, HandheldError, InputError, MissingDependencyError
-from handheld.ranges import in_range, whole_in_range
+from handheld.ranges import flag, in_range, whole_in_range
 from handheld.service.jobs.folders import Folders
 from handheld.service.jobs.queue import JobQueue, JobRecord
 from handheld.service.jobs.worker import end_process
@@ -206,18 +206,18 @@ def _require_plausible(outcome: Outcome) -> None:
 
     Raises :class:`InputError` or :class:`ValueError`.
     """
-    for name in ("score", "accuracy", "accuracy_low", "accuracy_high"):
+    for name in ("score", "accuracy"):
+        in_range(name, getattr(outcome, name), low=0, high=1)
+    for name in ("accuracy_low", "accuracy_high"):
         share = getattr(outcome, name)
+        # Of some tasks nothing says how sure the figure is.
         if share is not None:
             in_range(name, share, low=0, high=1)
     for name in ("latency", "latency_p90"):
-        seconds = getattr(outcome, name)
-        if seconds is not None:
-            in_range(name, seconds, low=0, high=_MAX_SECONDS)
+        in_range(name, getattr(outcome, name), low=0, high=_MAX_SECONDS)
     for name in ("reached", "examples"):
-        count = getattr(outcome, name)
-        if count is not None:
-            whole_in_range(name, count, low=0, high=_MAX_COUNT)
+        whole_in_range(name, getattr(outcome, name), low=0, high=_MAX_COUNT)
+    flag("valid", outcome.valid)
     # What is not JSON could hold what no database takes.
     if outcome.result:
         json.loads(outcome.result)
