@@ -164,6 +164,20 @@ def test_a_hostile_file_is_refused_in_words(measure, content, tmp_path):
     assert str(tmp_path) not in words, "the server's paths are nobody's business"
 
 
+@pytest.fixture(params=["bubblewrap", "limits alone"])
+def held(request, monkeypatch):
+    """What holds models: as installed here, or as where bubblewrap is not."""
+    if request.param == "limits alone":
+        monkeypatch.setattr("handheld.engine._sandbox.bubblewrap", lambda: "")
+    return request.param
+
+
+@pytest.mark.usefixtures("held")
+def test_a_model_is_measured_with_and_without_bubblewrap(measure, sample):
+    assert measure(sample("linear"))["accuracy"] > 0.8
+
+
+@pytest.mark.usefixtures("held")
 def test_a_model_without_an_end_is_ended(measure, challenge, with_rules):
     with_rules(challenge, run_seconds=1)
     with pytest.raises(ModelError, match="took longer than 1 s and was stopped"):
