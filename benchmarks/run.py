@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 DATA = Path(os.environ.get("HANDHELD_DATA", "../shared/data"))
 NEEDS = {
     "bench_agreement.py": "models",
+    "challenge_load.py": None,
     "graph_overhead.py": None,
     "privacy_audit.py": None,
     "hands_conformance.py": "hands/video/asl_hand.25fps.mp4",

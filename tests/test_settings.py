@@ -260,8 +260,10 @@ def _member() -> dict[str, Any]:
 
 # What the required fields of a class hold that are no number of one.
 NEEDED: dict[str, Callable[[], dict[str, Any]]] = {
+    "ChallengeRules": lambda: {"title": "x"},
     "ConversationSource": lambda: {"path": "x"},
     "DataSource": lambda: {"path": "x"},
+    "DeviceProfile": lambda: {"name": "x"},
     "FormField": lambda: {"name": "x", "label": "x"},
     "GraphStep": _graph_step,
     "Largest": _of_share,

@@ -119,13 +119,6 @@ def test_loadgen_keeps_its_logs(files):
     assert (logs / "mlperf_log_summary.txt").exists()
 
 
-@pytest.mark.parametrize("name", ["init", "serve", "submit"])
-def test_what_is_not_there_yet_is_no_model(name):
-    done = call(name, "my-challenge")
-    assert done.exit_code == 2
-    assert "not there yet" in done.output
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [

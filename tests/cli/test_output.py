@@ -30,6 +30,8 @@ RUNNER = CliRunner()
 
 # Those whose result is a page, a conversation or a picture.
 WITHOUT_RESULTS = {
+    "bench serve",
+    "bench work",
     "compress serve",
     "graph draw",
     "hands label",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from handheld.cli import bench_challenge
 from handheld.cli._output import Json, Output, Quiet, table_of
 
 if TYPE_CHECKING:
@@ -16,16 +17,12 @@ _UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(us|µs|ms|s)\s*")
 _INVALID = 1  # exit status of validate where a model cannot take part
 _HELP = ("-h", "--help")
-_LATER = ("init", "serve", "submit")
 
 
 class _ModelOrCommand(TyperGroup):
     """``bench MODEL...`` is short for ``bench run MODEL...``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] in _LATER:
-            # Else it would be taken for a model's name.
-            ctx.fail(f"'bench {args[0]}' is not there yet: see docs/status.md")
         if args and args[0] not in self.commands and args[0] not in _HELP:
             args = ["run", *args]
         return super().parse_args(ctx, args)
@@ -204,6 +201,10 @@ def validate(
     output.result("\n".join(words), report.to_json())
     if not report.valid:
         raise typer.Exit(_INVALID)
+
+
+for challenge_command in bench_challenge.COMMANDS:
+    app.command()(challenge_command)
 
 
 def duration(option: str, text: str) -> float:

@@ -2,18 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
-from handheld.errors import HandheldError, MissingDependencyError
+from handheld.errors import MissingDependencyError
 from handheld.service._context import ServiceContext
 from handheld.service._endpoints import ServiceEndpoints
-from handheld.service.guard import Guard
+from handheld.service.answers import guarded_app
 
 try:
-    from sqlalchemy.exc import SQLAlchemyError
     from starlette.applications import Starlette
-    from starlette.exceptions import HTTPException
-    from starlette.middleware import Middleware
     from starlette.routing import Route
 except ImportError as error:
     raise MissingDependencyError("starlette", "server", "a server") from error
@@ -48,16 +44,6 @@ def make_app(
         Route("/static/{name}", endpoints.pages.static),
         Route("/healthz", endpoints.health),
     ]
-    handlers: dict[Any, Any] = {
-        HandheldError: endpoints.refuse,
-        HTTPException: endpoints.refuse_http,
-        # It may be away for a moment; whoever asked is told to come again.
-        SQLAlchemyError: endpoints.wait_for_database,
-    }
-    # Before all routes, so that none of them can forget its headers.
-    guard = Middleware(Guard, hosts=hosts)
-    app = Starlette(
-        routes=routes, middleware=[guard], exception_handlers=handlers, lifespan=lifespan
-    )
+    app = guarded_app(routes, endpoints.pages, hosts=hosts, lifespan=lifespan)
     app.state.context = context
     return app

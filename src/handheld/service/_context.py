@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from handheld.service._form import UploadedForm, is_token
 from handheld.service.jobs._table import JobRecord
 from handheld.service.jobs.folders import Folders, key_of
 from handheld.service.jobs.kinds import JobKind
 from handheld.service.jobs.limits import Limits
 from handheld.service.jobs.queue import JobQueue
 from handheld.service.jobs.worker import JobWorker
+
+_ANYBODY = "anybody"
 
 
 @dataclass(kw_only=True)
@@ -31,6 +34,23 @@ class ServiceContext:
     title: str
     uploads: int = 0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def sender(self, token: str | None) -> str | None:
+        """Return whose token that is; all who know the one token are one."""
+        if is_token(token, self.token):
+            return _ANYBODY
+        return None
+
+    def room(self) -> int:
+        """Return how many bytes may still be stored. Raises :class:`BusyError`."""
+        return self.queue.room()
+
+    def enqueue(self, _sender: str, key: str, job_kind: JobKind, form: UploadedForm) -> None:
+        """Check a form and queue its job."""
+        spec = job_kind.parse(form.values, form.files)
+        spec = job_kind.check(self.folders.of(key) / "upload", spec)
+        self.queue.submit(key, job_kind.name, spec, size=self.folders.bytes_of(key))
+        self.worker.wake()
 
     def find(self, job_id: str) -> JobRecord | None:
         """Return the job of an id, or None."""

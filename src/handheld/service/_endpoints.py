@@ -1,25 +1,25 @@
 """What the application answers at each address."""
 
-from handheld.errors import BusyError, HandheldError, InputError, MissingDependencyError
-from handheld.service._context import ServiceContext
+from typing import Any
+
+from handheld.errors import InputError, MissingDependencyError
+from handheld.service._context import ServiceContext, status
 from handheld.service._downloads import download, download_all
-from handheld.service._events import events
-from handheld.service._form import UploadError
-from handheld.service._pages import Pages, wants_page
-from handheld.service._submit import submit
+from handheld.service.events import event_stream
+from handheld.service.intake import submit
 from handheld.service.jobs._table import JobRecord
+from handheld.service.pages import Pages, wants_page
 
 try:
-    from sqlalchemy.exc import SQLAlchemyError
     from starlette.exceptions import HTTPException
     from starlette.requests import Request
-    from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+    from starlette.responses import JSONResponse, RedirectResponse, Response
 except ImportError as error:
     raise MissingDependencyError("starlette", "server", "a server") from error
 
 
 class ServiceEndpoints:
-    """A method for each address, and for each kind of error."""
+    """A method for each address."""
 
     def __init__(self, context: ServiceContext) -> None:
         self.context = context
@@ -82,11 +82,12 @@ class ServiceEndpoints:
 
     def events(self, request: Request) -> Response:
         job_id, _ = self._find(request)
-        # Proxies would else keep events back until they have enough of them.
-        headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
-        return StreamingResponse(
-            events(self.context, job_id), media_type="text/event-stream", headers=headers
-        )
+
+        def look() -> dict[str, Any] | None:
+            job = self.context.find(job_id)
+            return None if job is None else status(job)
+
+        return event_stream(look, self.context.stopping)
 
     def file(self, request: Request) -> Response:
         return download(self.context.folders, self._ended(request), request)
@@ -99,31 +100,6 @@ class ServiceEndpoints:
         if not self.context.worker.alive:
             return JSONResponse({"status": "the worker stands still"}, 503)
         return JSONResponse({"status": "ok"}, 200)
-
-    def refuse(self, request: Request, error: HandheldError) -> Response:
-        if isinstance(error, BusyError):
-            return self.pages.problem(request, 503, str(error), {"Retry-After": "60"})
-        status = 500
-        if isinstance(error, UploadError):
-            status = error.status
-        elif isinstance(error, InputError):
-            status = 422
-        headers = {}
-        if status == 401:
-            # What HTTP asks of such an answer: how to show who one is (RFC 9110, 15.5.2).
-            headers["WWW-Authenticate"] = "Bearer"
-        return self.pages.problem(request, status, str(error), headers)
-
-    def refuse_http(self, request: Request, error: HTTPException) -> Response:
-        return self.pages.problem(request, error.status_code, error.detail, error.headers)
-
-    def wait_for_database(self, request: Request, _error: SQLAlchemyError) -> Response:
-        return self.pages.problem(
-            request,
-            503,
-            "the database does not answer; try again in a moment",
-            {"Retry-After": "10"},
-        )
 
     def _find(self, request: Request) -> tuple[str, JobRecord]:
         job_id = request.path_params["id"]

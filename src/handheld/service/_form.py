@@ -52,15 +52,12 @@ class UploadTerms:
 
     Attributes:
         max_bytes: of the body.
-        token: what a field of that name must say before the first file; None if the request is
-            known to be allowed.
-        on_allowed: called once, when the token is known and before the first file is written; what
-            it raises ends the upload.
+        admit: called once with what the field ``token`` says, None without one, before the first
+            byte of a file is written; what it raises ends the upload.
     """
 
     max_bytes: int
-    token: str | None
-    on_allowed: Callable[[], None]
+    admit: Callable[[str | None], None]
 
 
 class FormReader:
@@ -72,7 +69,7 @@ class FormReader:
         self._folder = folder
         self._kind = job_kind
         self._terms = terms
-        self._is_allowed = False
+        self._is_admitted = False
         self._header = b""
         self._value = b""
         self._disposition = b""
@@ -101,6 +98,12 @@ class FormReader:
             raise UploadError(
                 413, f"expected an upload of at most {self._terms.max_bytes} bytes, got more"
             )
+
+    def admit(self) -> None:
+        """Have the sender admitted, once. Raises what the terms do."""
+        if not self._is_admitted:
+            self._terms.admit(self.form.values.get("token"))
+            self._is_admitted = True
 
     def close(self) -> None:
         """Close the file that is being written, if any."""
@@ -134,11 +137,7 @@ class FormReader:
 
     def _open(self, sent: str) -> None:
         # Before the first byte of a file is kept: fields are small, files are not.
-        if not is_token(self.form.values.get("token"), self._terms.token):
-            raise UploadError(401, NO_TOKEN)
-        if not self._is_allowed:
-            self._is_allowed = True
-            self._terms.on_allowed()
+        self.admit()
         field = self._kind.field(self._name)
         if field.type != "file":
             raise InputError(f"{field.label}: expected a {field.type}, got a file")

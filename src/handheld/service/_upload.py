@@ -5,14 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from handheld.errors import MissingDependencyError
-from handheld.service._form import (
-    NO_TOKEN,
-    FormReader,
-    UploadedForm,
-    UploadError,
-    UploadTerms,
-    is_token,
-)
+from handheld.service._form import FormReader, UploadedForm, UploadError, UploadTerms
 from handheld.service.jobs.kinds import JobKind
 
 try:
@@ -66,9 +59,9 @@ async def receive_form(
         raise UploadError(400, f"expected a multipart body, got a broken one: {error}") from error
     finally:
         reader.close()
-    # Once more, for a form without any file: the reader asks before the first one alone.
-    if not is_token(reader.form.values.pop("token", None), terms.token):
-        raise UploadError(401, NO_TOKEN)
+    # For a form without any file: the reader asks before the first one.
+    await run_in_threadpool(reader.admit)
+    reader.form.values.pop("token", None)
     return reader.form
 
 

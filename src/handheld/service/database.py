@@ -33,7 +33,7 @@ class Database:
     database cannot be opened.
     """
 
-    def __init__(self, url: str | Path, tables: sql.MetaData) -> None:
+    def __init__(self, url: str | Path, *tables: sql.MetaData) -> None:
         self.engine = _open(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._address = self.engine.url.render_as_string(hide_password=True)
@@ -42,7 +42,8 @@ class Database:
             sql.event.listen(self.engine, "begin", _begin)
         try:
             with self.exclusive() as connection:
-                tables.create_all(connection)
+                for metadata in tables:
+                    metadata.create_all(connection)
         except sql.exc.SQLAlchemyError as error:
             self.close()
             raise ServiceError(

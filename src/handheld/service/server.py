@@ -89,12 +89,8 @@ def serve(  # noqa: PLR0913  # options by keyword, each by itself
     pass Host on. ``on_start`` is called with the address; port 0 takes a free one. Raises
     :class:`ServiceError` if the folder, the database or the port cannot be used.
     """
-    from handheld.service.jobs._strays import adopting_orphans
-
-    # Orphans of jobs that ended their keepers; an application in a process of others must not
-    # adopt, it may not end them.
-    with adopting_orphans():
-        app = create_app(
+    run_with_jobs(
+        lambda: create_app(
             kinds,
             folder=folder,
             database=database,
@@ -102,7 +98,33 @@ def serve(  # noqa: PLR0913  # options by keyword, each by itself
             token=token,
             hosts=(*hosts, host),
             title=title,
-        )
+        ),
+        host=host,
+        port=port,
+        on_start=on_start,
+    )
+
+
+def run_with_jobs(
+    make: Callable[[], "Starlette"],
+    *,
+    host: str,
+    port: int,
+    on_start: Callable[[str], None] | None = None,
+) -> None:
+    """Run an application that runs jobs until the process is told to end, see :func:`run_app`.
+
+    Args:
+        make: returns the application, whose ``state.context`` has an event ``stopping``.
+        host, port: to listen on.
+        on_start: called with the address.
+    """
+    from handheld.service.jobs._strays import adopting_orphans
+
+    # Orphans of jobs that ended their keepers; an application in a process of others must not
+    # adopt, it may not end them.
+    with adopting_orphans():
+        app = make()
         # Pages that follow a job would else keep the server from ending.
         run_app(app, host=host, port=port, on_start=on_start, on_end=app.state.context.stopping.set)
 

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 
 from handheld.errors import HandheldError
 from handheld.service.jobs._strays import adopt_orphans, prctl
-from handheld.service.jobs._texts import storable
+from handheld.service.jobs.texts import storable
 
 _PAUSE_SECONDS = 0.1
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection
 from handheld.errors import BusyError, MissingDependencyError
 from handheld.service.database import Database
 from handheld.service.jobs._table import ENDED, JobRecord, as_job, columns, jobs, metadata
-from handheld.service.jobs._texts import storable
 from handheld.service.jobs.kinds import Spec
 from handheld.service.jobs.limits import DAY, Limits
+from handheld.service.jobs.texts import storable
 
 try:
     import sqlalchemy as sql
@@ -42,8 +42,24 @@ class JobQueue:
         with self._database.read() as connection:
             return self._room(connection)
 
-    def submit(self, key: str, job_kind: str, spec: Spec, *, size: int) -> None:
-        """Put a job at the end of the queue. Raises :class:`BusyError`, having queued nothing."""
+    def submit(
+        self,
+        key: str,
+        job_kind: str,
+        spec: Spec,
+        *,
+        size: int,
+        also: Callable[[sql.Connection], None] | None = None,
+    ) -> None:
+        """Put a job at the end of the queue. Raises :class:`BusyError`, having queued nothing.
+
+        Args:
+            key: of the job.
+            job_kind: name of its kind.
+            spec: as JSON has it.
+            size: bytes of its files.
+            also: writes what belongs to it in the same transaction; what it raises leaves neither.
+        """
         values = {
             "state": "queued",
             "fraction": 0.0,
@@ -63,6 +79,8 @@ class JobQueue:
                     "expected room on the disk for this upload, but others took it; try again later"
                 )
             connection.execute(jobs.insert().values(**values))
+            if also is not None:
+                also(connection)
 
     def get(self, key: str) -> JobRecord | None:
         """Return a job, or None if there is none or it is about to be removed."""

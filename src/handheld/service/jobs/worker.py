@@ -12,7 +12,7 @@ from handheld.errors import HandheldError, MissingDependencyError
 from handheld.service.jobs._cleanup import clean
 from handheld.service.jobs._process import JobProcess, Progress
 from handheld.service.jobs._running_job import RunningJob
-from handheld.service.jobs._strays import end_strays
+from handheld.service.jobs._strays import adopting_orphans, end_strays
 from handheld.service.jobs._table import JobRecord
 from handheld.service.jobs.folders import Folders
 from handheld.service.jobs.kinds import JobKind
@@ -23,6 +23,8 @@ try:
     from sqlalchemy.exc import DataError, SQLAlchemyError
 except ImportError as error:
     raise MissingDependencyError("SQLAlchemy", "server", "running jobs") from error
+
+__all__ = ["JobWorker", "adopting_orphans", "end_process"]
 
 _PAUSE = 0.2  # seconds between two rounds, which nobody notices
 _BEATS_PER_LEASE = 5  # so that some may be late

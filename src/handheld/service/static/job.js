@@ -12,7 +12,7 @@ function show(job) {
   part("state").className = "state " + job.state;
   part("progress").value = job.fraction;
   part("percent").textContent = percent;
-  part("cancel").disabled = job.state === "cancelling";
+  if (part("cancel")) part("cancel").disabled = job.state === "cancelling";
   const waiting = job.ahead === 0 ? "next in the queue" : job.ahead + " before it in the queue";
   part("message").textContent = job.state === "queued" ? waiting : job.message;
   document.title = (job.state === "running" ? percent : job.state) + document.title.slice(document.title.indexOf(" · "));

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from handheld.errors import MissingDependencyError
 from handheld.service._downloads import can_view
@@ -16,6 +16,7 @@ try:
 except ImportError as error:
     raise MissingDependencyError("starlette", "server", "a server") from error
 
+_PACKAGE = "handheld.service"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -25,10 +26,25 @@ def wants_page(request: Request) -> bool:
 
 
 class Pages:
-    """The templates, and the files that pages need."""
+    """The templates, and the files that pages need.
 
-    def __init__(self, title: str) -> None:
-        loader = PackageLoader("handheld.service")
+    Args:
+        title: of the site.
+        package: of another room, whose ``templates`` and ``static`` come before ours.
+        values: what all of its templates may use, by name.
+        static: further files by name.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        *,
+        package: str = _PACKAGE,
+        values: Mapping[str, Any] | None = None,
+        static: Mapping[str, bytes] | None = None,
+    ) -> None:
+        packages = dict.fromkeys((package, _PACKAGE))
+        loader = ChoiceLoader(list(map(PackageLoader, packages)))
         self._templates = Environment(
             loader=loader,
             # Names of files and messages of jobs are strangers' words.
@@ -38,14 +54,16 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters |= {"size": size_text, "time": _time_text}
-        self._templates.globals |= {"site": title, "can_view": can_view}
-        folder = resources.files("handheld.service").joinpath("static")
+        self._templates.globals |= {"site": title, "can_view": can_view, **(values or {})}
         # Read once, by names that are ours: no path that a request asks for is ever opened.
-        self._static = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+        self._static: dict[str, bytes] = {}
+        for name in reversed(packages):
+            self._static |= _static_files(name)
+        self._static |= static or {}
 
-    def page(self, name: str, code: int = 200, **values: Any) -> Response:
+    def page(self, template: str, code: int = 200, /, **values: Any) -> Response:
         """Return a page made from a template."""
-        return HTMLResponse(self._templates.get_template(name).render(**values), code)
+        return HTMLResponse(self._templates.get_template(template).render(**values), code)
 
     def static(self, request: Request) -> Response:
         """Answer with a style, a script or the icon."""
@@ -68,6 +86,11 @@ class Pages:
             answer = JSONResponse({"error": message}, status)
         answer.headers.update(headers or {})
         return answer
+
+
+def _static_files(package: str) -> dict[str, bytes]:
+    folder = resources.files(package).joinpath("static")
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
 
 
 def size_text(size: int) -> str:

@@ -1,0 +1,74 @@
+"""Names of strangers."""
+
+import pytest
+
+from handheld.bench.challenge.names import clean_name, skeleton
+from handheld.errors import InputError
+
+HOSTILE = {
+    "empty": "",
+    "spaces": " \t ",
+    "nul": "a\0b",
+    "escape": "a\x1b[31mb",
+    "newline": "a\nb",
+    "right to left override": "abc\u202egpj",
+    "isolate": "a\u2066b",
+    "zero width": "a\u200bb",
+    "soft hyphen": "a\u00adb",
+    "byte order mark": "\ufeffa",
+    "half a letter": "a\ud83d",
+    "private use": "a\ue000",
+    "no character": "a\uffff",
+    "tags": "a\U000e0041",
+    "marks upon marks": "a\u0301\u0302\u0303\u0304",
+    "too long": "a" * 41,
+    "very long": "a" * 10**6,
+    "long by normalisation": "\ufdfa" * 41,
+    "marks alone": "\u0301\u0301",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_name_is_refused(name):
+    with pytest.raises(InputError, match=r"^team: expected"):
+        clean_name("team", name, 40)
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("Über Team", "Über Team"),
+        ("  two   spaces ", "two spaces"),
+        ("U\u0308ber", "Über"),
+        ("<b>bold</b>", "<b>bold</b>"),  # text, which pages escape
+        ("'; DROP TABLE teams; --", "'; DROP TABLE teams; --"),
+        ("手", "手"),
+        ("Tiếng Việt", "Tiếng Việt"),
+        ("🖐", "🖐"),
+        ("a" * 40, "a" * 40),
+    ],
+)
+def test_an_honest_name_is_shown_as_it_is(sent, shown):
+    assert clean_name("team", sent, 40) == shown
+
+
+# "Alpha" in letters of full width, as Japanese keyboards write it
+FULL_WIDTH = "".join(chr(ord(letter) + 0xFEE0) for letter in "Alpha")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Alpha", "ALPHA"),
+        ("Alpha", "Al pha"),
+        ("Alpha", FULL_WIDTH),
+        ("Team 1", "team-1"),
+        ("\ufb01", "fi"),
+    ],
+)
+def test_names_that_look_alike_are_one(one, other):
+    assert skeleton(one) == skeleton(other)
+
+
+def test_names_that_differ_stay_apart():
+    assert len({skeleton(name) for name in ("Alpha", "Alphb", "!", "?", "手")}) == 5
