@@ -218,9 +218,7 @@ def _read_coco(folder: Path, seed: int) -> DetectionTask:
     except (KeyError, TypeError, ValueError) as error:
         problem = f"{type(error).__name__}: {error}"
         raise InputError(f"{path}: expected COCO's images and annotations ({problem})") from error
-    for file in files:
-        if folder.resolve() not in file.resolve().parents:
-            raise InputError(f"{path}: picture {str(file)!r} lies outside of its folder")
+    _check_inside(folder, files, path)
     # shuffled: where a wall time ends, no kind of picture is cut off before another
     order = np.random.default_rng(seed).permutation(len(images))
     digest = hashlib.sha256(content).hexdigest()
@@ -230,6 +228,13 @@ def _read_coco(folder: Path, seed: int) -> DetectionTask:
         sizes[order].reshape(-1, 2),
         digest=digest,
     )
+
+
+def _check_inside(folder: Path, files: Sequence[Path], table: Path) -> None:
+    """Raise :class:`InputError` for a picture that a table names and that lies elsewhere."""
+    for file in files:
+        if folder.resolve() not in file.resolve().parents:
+            raise InputError(f"{table}: picture {str(file)!r} lies outside of its folder")
 
 
 def _truth(annotations: Sequence[Mapping[str, Any]], image: Mapping[str, Any]) -> DetectedBoxes:

@@ -161,21 +161,20 @@ def _interrupted(evidence: RunEvidence, protocol: BenchProtocol) -> Iterator[str
 def _disturbed(conditions: RunConditions) -> Iterator[str]:
     # A counter may be a step of 10 ms off at either end.
     slack = 2 * _TICK / conditions.seconds if conditions.seconds > 0 else 0.0
-    core = conditions.core_others
-    if core is not None and core > _MOST_CORE_OTHERS + slack:
-        yield f"others used {core:.0%} of its core"
-    everything = conditions.all_others
-    if everything is not None and everything > _MOST_ALL_OTHERS + slack:
-        yield f"others used {everything:.0%} of all cores"
-    stolen = conditions.core_stolen
-    if stolen is not None and stolen > _MOST_STOLEN + slack:
-        yield f"other virtual machines took {stolen:.0%} of its core"
-    pressure = conditions.pressure
-    if pressure is not None and pressure > _MOST_PRESSURE:
-        yield f"tasks waited for a core for {pressure:.0%} of the time"
-    preemptions = conditions.preemptions
-    if preemptions is not None and preemptions > _MOST_PREEMPTIONS:
-        yield f"it lost its core {preemptions:.0f} times a second"
+    limits = (
+        (conditions.core_others, _MOST_CORE_OTHERS + slack, "others used {:.0%} of its core"),
+        (conditions.all_others, _MOST_ALL_OTHERS + slack, "others used {:.0%} of all cores"),
+        (
+            conditions.core_stolen,
+            _MOST_STOLEN + slack,
+            "other virtual machines took {:.0%} of its core",
+        ),
+        (conditions.pressure, _MOST_PRESSURE, "tasks waited for a core for {:.0%} of the time"),
+        (conditions.preemptions, _MOST_PREEMPTIONS, "it lost its core {:.0f} times a second"),
+    )
+    for share, bound, words in limits:
+        if share is not None and share > bound:
+            yield words.format(share)
 
 
 def _slowed(conditions: RunConditions) -> Iterator[str]:
