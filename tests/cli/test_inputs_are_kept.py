@@ -79,6 +79,12 @@ def argument(parameter, value):
     return [parameter.opts[0], str(value)] if is_option else [str(value)]
 
 
+@pytest.fixture(autouse=True)
+def no_data(tmp_path, monkeypatch):
+    """Say that data are somewhere: not all machines have them, and none are read."""
+    monkeypatch.setenv("HANDHELD_DATA", str(tmp_path / "data"))
+
+
 @pytest.fixture
 def file_of(tmp_path, monkeypatch):
     """Return a file that a parameter reads, and what to give for the parameter."""

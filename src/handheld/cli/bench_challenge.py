@@ -42,7 +42,7 @@ def init(
     from handheld.bench.challenge import write_challenge
 
     output = Output(json=json, quiet=quiet)
-    output.reads(data)
+    output.reads(data, folder)
     challenge = write_challenge(folder, data=data, split=split, seed=seed)
     samples = challenge.samples()
     lines = [f"{folder}: challenge.toml, data/public.npz, data/hidden.npz"]
@@ -132,6 +132,7 @@ def close(
     from handheld.bench.challenge.hosting import opened_store
 
     output = Output(json=json, quiet=quiet)
+    output.reads(folder)
     with opened_store(_challenge(folder), database) as store:
         store.close()
     words = f"{folder}: closed; a server or a worker that runs measures the finals"
@@ -149,6 +150,7 @@ def renew_token(
     from handheld.bench.challenge.hosting import opened_store
 
     output = Output(json=json, quiet=quiet)
+    output.reads(folder)
     with opened_store(_challenge(folder), database) as store:
         token = store.renew_token(team)
     output.result(token, {"team": team, "token": token})
@@ -160,6 +162,7 @@ def log(folder: Folder, database: Database = None, json: Json = None, quiet: Qui
     from handheld.bench.challenge.rules import time_text
 
     output = Output(json=json, quiet=quiet)
+    output.reads(folder)
     with opened_store(_challenge(folder), database) as store:
         entries = store.audit_log()
     lines = []
