@@ -2,6 +2,8 @@
 
 import io
 import random
+import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -24,6 +26,15 @@ def archive(name: str, *parts: bytes) -> bytes:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr(name, b"".join(parts))
     return file.getvalue()
+
+
+def archive_that_lies(name: str, size: int, said: int) -> bytes:
+    """Return an archive of zeros that says of its one entry that it is smaller."""
+    made = bytearray(archive(name, bytes(size)))
+    directory = made.rfind(b"PK\x01\x02")
+    for position in (22, directory + 24):
+        struct.pack_into("<I", made, position, said)
+    return bytes(made)
 
 
 def header(shape: tuple[int, ...]) -> bytes:
@@ -59,6 +70,26 @@ def test_arrays_come_back(tmp_path: Path):
 def test_what_is_wrong_is_one_kind_of_error(source: bytes, why: str):
     with pytest.raises(ValueError, match=why):
         read_npz(source, MOST)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.txt"])
+def test_what_an_archive_says_of_its_size_is_believed_no_further(name: str):
+    source = archive_that_lies(name, 64 << 20, 1000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="damaged"):
+            read_npz(source, MOST)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_methods_that_unpack_all_at_once_are_refused():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_LZMA) as made:
+        made.writestr("a.npy", header((0,)))
+    with pytest.raises(ValueError, match="compressed by method 14"):
+        read_npz(file.getvalue(), MOST)
 
 
 def test_any_damaged_byte_is_an_error_or_nothing():

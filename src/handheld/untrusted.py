@@ -1,16 +1,21 @@
-"""What others wrote: files that are files, and JSON whose texts are whole."""
+"""What others wrote: files that are files, archives that unpack no further than they are read, and
+JSON whose texts are whole.
+"""
 
 import errno
 import json
 import os
 import re
 import stat
+import zipfile
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 
 # Half of a surrogate pair, or one of the two halves of a whole one.
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _OPENED = re.compile(r"/dev/(stdin|fd/\d+)|/proc/(self|\d+)/fd/\d+")
+# Those that Python unpacks as far as is asked for; others give all at once.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _NO_FILES = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFCHR: "a device",
@@ -34,6 +39,23 @@ def require_file(path: str | os.PathLike[str]) -> None:
     refused = _NO_FILES.get(stat.S_IFMT(os.stat(path).st_mode))
     if refused and not _OPENED.fullmatch(os.path.abspath(path)):
         raise OSError(errno.EINVAL, f"it is {refused}, expected a file")
+
+
+def open_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> IO[bytes]:
+    """Open an entry of an archive, of which ``read(n)`` unpacks about n bytes.
+
+    ``read()`` unpacks all that is there, whatever size the archive gives: a megabyte may hold a
+    gigabyte. Ask for a number of bytes.
+
+    Raises:
+        ValueError: it is compressed by another method than "deflate".
+    """
+    if entry.compress_type not in _METHODS:
+        raise ValueError(
+            f"{entry.filename!r} in it is compressed by method {entry.compress_type},"
+            " expected 8 (deflate) or 0 (none)"
+        )
+    return archive.open(entry)
 
 
 def read_json(text: str | bytes, *, parse_constant: Callable[[str], Any] | None = None) -> Any:

@@ -3,7 +3,9 @@ import io
 import json
 import random
 import shutil
+import tracemalloc
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +133,41 @@ def test_a_truncated_file_is_named(bundle_file: Path, tmp_path: Path, share: flo
             r"share: expected a number in \[0, 1\], got nan",
         ),
         ("card.json", lambda content: b'{"a":' * 200_000, "no bundle of replies"),
+        ("card.json", with_card(card="tiny"), "expected an entry with names, got str"),
+        ("card.json", with_card(intents="abcdef"), "expected a list, got str"),
+        ("card.json", with_card(intents=[None] * 6), "expected a text, got NoneType"),
+        ("card.json", with_card(fallback={}), "expected a list, got dict"),
+        ("card.json", with_card(fallback=[0.5]), "'float' object cannot be interpreted"),
+        ("card.json", with_card(replies=[[None, 0, 0.5]]), "expected a text, got NoneType"),
+        ("card.json", with_card(replies=[["", 0, 0.5]]), "a reply has 0 letters, expected 1 to"),
+        ("card.json", with_card(replies=[["a" * 501, 0, 0.5]]), "a reply has 501 letters"),
+        ("card.json", with_card(replies=[["\x1b[2J", 0, 0.5]]), "steer a terminal"),
+        ("card.json", with_card(replies=[["Hi", 0.7, 0.5]]), "'float' object cannot be"),
+        ("card.json", with_card(replies=[["Hi", 0, "0.5"]]), "share of 'Hi': expected a number"),
+        ("card.json", with_card(replies=[["Hi", 0, 5e-324]]), "do not fit together"),
+        ("card.json", with_card(replies=[["Hi", 0, 0.5]] * 9000), "9000 replies, more than 8192"),
+        ("card.json", with_card(replies=[["Hi " * 90, 0, 0.5]] * 900), "more than 131072 letters"),
+        (
+            "card.json",
+            with_card(trigger={"weights": [1e308] * 7, "threshold": 0.5, "caution": 1}),
+            r"weights\[0\]: expected a number in \[-1000000.0, 1000000.0\]",
+        ),
+        (
+            "card.json",
+            with_card(trigger={"weights": [0] * 7, "threshold": "0.5", "caution": 1}),
+            "got '0.5'",
+        ),
+        (
+            "card.json",
+            with_card(trigger={"weights": [0] * 7, "threshold": 0.5, "caution": 10**400}),
+            "too large",
+        ),
+        (
+            "card.json",
+            with_card(trigger={"weights": [0] * 7, "threshold": 0.5}),
+            "no entry 'caution'",
+        ),
+        ("card.json", with_detector(mild="0.5"), r"mild: expected a number .*, got '0.5'"),
     ],
 )
 def test_what_is_damaged_or_of_another_version_is_refused(
@@ -138,6 +175,55 @@ def test_what_is_damaged_or_of_another_version_is_refused(
 ):
     with pytest.raises(ModelError, match=expected):
         ReplyBundle.read(rewritten(bundle_file, tmp_path / "bad.replies", part, change))
+
+
+def test_features_that_would_take_long_are_refused(bundle_file: Path, tmp_path: Path):
+    def slow(content: bytes) -> bytes:
+        card = json.loads(content)
+        card["ranker"]["letters"] = [3] * 100
+        return json.dumps(card).encode()
+
+    with pytest.raises(ModelError, match="its ranker reads 192 features, letters by"):
+        ReplyBundle.read(rewritten(bundle_file, tmp_path / "bad.replies", "card.json", slow))
+
+
+def test_an_entry_that_says_it_is_smaller_fills_no_memory(bundle_file: Path, tmp_path: Path):
+    path = tmp_path / "bomb.replies"
+    with zipfile.ZipFile(bundle_file) as old, zipfile.ZipFile(path, "w") as new:
+        for name in ("ranker.npz", "detector.npz"):
+            new.writestr(name, old.read(name))
+        new.writestr("card.json", bytes(0x4ABCDEF), zipfile.ZIP_DEFLATED)
+    content = path.read_bytes()
+    # once before the entry, once in the archive's list
+    size = (0x4ABCDEF).to_bytes(4, "little")
+    assert content.count(size) == 2
+    path.write_bytes(content.replace(size, (1000).to_bytes(4, "little")))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelError, match="cannot be read as a bundle"):
+            ReplyBundle.read(path)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_methods_that_unpack_all_at_once_are_refused(bundle_file: Path, tmp_path: Path):
+    path = tmp_path / "lzma.replies"
+    with zipfile.ZipFile(bundle_file) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    damaged = bytearray(path.read_bytes())
+    damaged[60:90] = b"\xff" * 30
+    path.write_bytes(damaged)
+    with pytest.raises(ModelError, match="compressed by method 14"):
+        ReplyBundle.read(path)
+
+
+def test_a_reply_that_hardly_anybody_says_is_kept(bundle_file: Path, tmp_path: Path):
+    bundle = ReplyBundle.read(bundle_file)
+    rare = replace(bundle.replies[0], share=0.0001)
+    replace(bundle, replies=(rare, *bundle.replies[1:])).write(tmp_path / "rare.replies")
+    assert ReplyBundle.read(tmp_path / "rare.replies").replies[0].share == 0.001
 
 
 def test_any_damaged_byte_is_a_model_error_or_harmless(bundle_file: Path, tmp_path: Path):
@@ -184,7 +270,27 @@ def with_arrays(change):
         ("detector.npz", "rows", lambda a: -a, "levels as uint8"),
         ("detector.npz", "table", lambda a: a.astype(np.float64), "levels as float64"),
         ("detector.npz", "step", lambda a: a * 0, "steps"),
-        ("detector.npz", "norm", lambda a: a[:1], "a norm of the shape"),
+        ("detector.npz", "step", lambda a: a * 0 + np.float32(1e38), "steps"),
+        ("detector.npz", "norm", lambda a: a * 0 + np.float64(1e308), "norm"),
+        ("detector.npz", "conv_bias", lambda a: a[:, None], "layer 'conv' has the shape"),
+        # what numpy would pair each with each: terabytes
+        ("detector.npz", "keys_low", lambda a: np.zeros((1, 1 << 20), np.uint8), "keys of words"),
+        ("detector.npz", "keys_high", lambda a: np.zeros((1 << 20, 1), np.uint8), "keys of words"),
+        ("detector.npz", "style", lambda a: a.astype(np.complex64), "expected real numbers"),
+        ("ranker.npz", "mix", lambda a: a * np.float32("nan"), "mix: some weights"),
+        ("ranker.npz", "mix", lambda a: a.astype("U8"), "mix: expected real numbers, got <U8"),
+        ("ranker.npz", "mix", lambda a: a[:, None], r"mix: expected the shape \[3\]"),
+        ("ranker.npz", "rarity_scale", lambda a: a * np.float32("inf"), "rarity: some weights"),
+        ("ranker.npz", "rarity", lambda a: np.zeros((1, 1 << 20), np.int8), "rarity: expected"),
+        ("ranker.npz", "step", lambda a: a * 0 + np.float32(1e38), "step: some weights"),
+        ("ranker.npz", "norm", lambda a: np.zeros((2, 1 << 20, 1, 1), np.int8), "norm: expected"),
+        (
+            "ranker.npz",
+            "reply_bias",
+            lambda a: np.zeros((1 << 23, 1), np.int8),
+            "layer 'reply' has the shape",
+        ),
+        ("detector.npz", "norm", lambda a: a[:1], r"norm: expected the shape \[2, 8\]"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(

@@ -97,6 +97,8 @@ i'm in heaven, this spa is amazing
 me: where are you || in the kitchen
 """.strip().splitlines()
 DANGERS = """
+i took way too many
+i've taken too many pills
 i'm going to kill him
 Im gonna kill her tonight
 i will shoot my boss
@@ -145,6 +147,7 @@ what's the point anymore
 been counting the tablets again
 """.strip().splitlines()
 IDIOMS = """
+i took too many photos
 he won't move from the sofa
 she isn't moving to leeds
 he won't wake up before noon
@@ -184,6 +187,8 @@ counting the days till friday
 took all of them for a walk
 """.strip().splitlines()
 NEWS = """
+i got let go today
+he was let go
 we're getting a divorce
 she wants to divorce me
 my parents are divorcing
@@ -212,6 +217,7 @@ ur so stupid it hurts
 anyone got any weed
 """.strip().splitlines()
 NO_NEWS = """
+we got let go early so i'm home
 raid at eight tonight?
 guild raid tonight
 i raided the fridge

@@ -253,6 +253,20 @@ def test_spam_moves_nothing_by_much(replier: Replier):
     assert [replier.suggest(probe, always=True).replies[0].intent for probe in probes] == before
 
 
+def test_in_doubt_nothing_fixed_or_typed_is_said_where_the_message_may_be_grave(replier: Replier):
+    """Whoever is careful enough to hold its own replies back holds these back as well."""
+    bundle = replier.bundle
+    for caution, is_silent in ((0.0, False), (1e9, True)):
+        trigger = replace(bundle.trigger, threshold=0.999, caution=caution)
+        unsure = Replier(replace(bundle, trigger=trigger))
+        message = "thanks a lot"
+        assert unsure.suggest(message).reason == "not confident"
+        assert unsure.suggest(message, fallback=True).fallback is not is_silent
+        assert unsure.learn(message, "up in the tree")
+        assert ("up in the tree" in unsure.suggest(message).texts) is not is_silent
+        assert unsure.suggest(message, fallback=True).reason == ("not confident" * is_silent)
+
+
 def test_what_the_user_answered_before_is_offered_where_the_model_is_not_sure(replier: Replier):
     message = "thanks a lot"
     bundle = replier.bundle

@@ -208,8 +208,10 @@ def test_a_state_that_is_not_whole_is_named(
     with pytest.raises(
         InputError,
         match=r"state\.pt is damaged, or the state of another network: delete it to begin again",
-    ):
+    ) as raised:
         fit(problem.network, problem.step, SCHEDULE, 10, save=save)
+    # torch tells of each weight in a line of its own
+    assert len(str(raised.value).splitlines()) == 1
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_state(tmp_path: Path):

@@ -2,7 +2,9 @@
 
 import io
 import json
+import operator
 import os
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -20,16 +22,25 @@ from handheld.projection.cards import reader_of
 from handheld.projection.inputs import Rows
 from handheld.ranges import in_range
 from handheld.reply import style
-from handheld.reply.ranker import Ranker
+from handheld.reply.ranker import Ranker, weights_of
 from handheld.reply.safety import SafetyDetector
 from handheld.reply.tones import ALL_TONES
 from handheld.reply.trigger import ReplyTrigger
-from handheld.untrusted import read_json, require_file
+from handheld.untrusted import open_entry, read_json, require_file
 
 FORMAT = 4
 """Of the file; another since the detector's tables are in four bits."""
 # Of what an entry unpacks to, so that a small file fills no memory: twenty times what is shipped.
 _MOST_BYTES = 16 << 20
+# Of all texts of replies, of each, of a text that is read, and counts of how people write: over ten
+# times what is shipped.
+_MOST_REPLIES = 1 << 13
+_MOST_LETTERS = 1 << 17
+_LONGEST_REPLY = 500
+_MOST_FEATURES = 1 << 11
+_MOST_COUNT = 1e12
+# Of a reply that nobody said: a share of 0 has no logarithm.
+_SMALLEST_SHARE = 0.001
 _ENTRIES = ("card.json", "ranker.npz", "detector.npz")
 # What a file that is no ZIP archive, or a damaged one, can raise while it is opened ...
 _UNREADABLE = (
@@ -140,7 +151,10 @@ class ReplyBundle:
 
     def _card(self) -> dict[str, Any]:
         # three digits of a share: the order of replies needs no more
-        replies = [[reply.text, reply.intent, round(reply.share, 3)] for reply in self.replies]
+        replies = [
+            [reply.text, reply.intent, max(round(reply.share, 3), _SMALLEST_SHARE)]
+            for reply in self.replies
+        ]
         return {
             "format": FORMAT,
             "card": dict(self.card),
@@ -179,6 +193,10 @@ class ReplyBundle:
             raise ModelError(f"{location} is no bundle of replies: {error}") from error
         try:
             return _bundle(*contents)
+        except KeyError as error:
+            raise ModelError(
+                f"{location} is no bundle of replies, or it is damaged: no entry {error}"
+            ) from error
         except _DAMAGE as error:
             raise ModelError(
                 f"{location} is no bundle of replies, or it is damaged: {error}"
@@ -196,16 +214,16 @@ def _bundle(card_text: bytes, ranker_file: bytes, detector_file: bytes) -> Reply
     ranker = read_npz(ranker_file, _MOST_BYTES)
     detector = read_npz(detector_file, _MOST_BYTES)
     bundle = ReplyBundle(
-        card=card["card"],
+        card=_mapping(card["card"]),
         ranker=Ranker.of_arrays(_rows(card["ranker"]), ranker),
         detector=SafetyDetector.of_arrays(card["detector"], detector),
         trigger=_trigger(card["trigger"]),
-        intents=tuple(map(str, card["intents"])),
-        tones=tuple(map(int, card["tones"])),
-        replies=tuple(_reply(*entry) for entry in card["replies"]),
-        fallback=tuple(map(int, card["fallback"])),
+        intents=tuple(map(_text, _entries(card["intents"]))),
+        tones=tuple(map(operator.index, _entries(card["tones"]))),
+        replies=_replies(_entries(card["replies"])),
+        fallback=tuple(map(operator.index, _entries(card["fallback"]))),
         mixing=MixingWeights(**card["mixing"]),
-        style=detector["style"].astype(np.float32),
+        style=weights_of(detector, "style"),
     )
     _check_replies(bundle)
     _check_weights(bundle)
@@ -214,14 +232,57 @@ def _bundle(card_text: bytes, ranker_file: bytes, detector_file: bytes) -> Reply
 
 def _trigger(entry: Any) -> ReplyTrigger:
     return ReplyTrigger(
-        weights=tuple(map(float, entry["weights"])),
-        threshold=float(entry["threshold"]),
-        caution=float(entry["caution"]),
+        weights=tuple(map(_number, _entries(entry["weights"]))),
+        threshold=_number(entry["threshold"]),
+        caution=_number(entry["caution"]),
     )
 
 
+def _number(entry: Any) -> float:
+    """Return a number of a card: ``float`` alone would take texts too."""
+    in_range("a number of the trigger", entry)
+    return float(entry)
+
+
+def _mapping(entry: Any) -> Mapping[str, Any]:
+    if not isinstance(entry, Mapping):
+        raise ModelError(f"expected an entry with names, got {type(entry).__name__}")
+    return entry
+
+
+def _entries(entry: Any) -> list[Any]:
+    """Return a list of a card: a text would be a list of its letters to a loop."""
+    if not isinstance(entry, list):
+        raise ModelError(f"expected a list, got {type(entry).__name__}")
+    return entry
+
+
+def _text(entry: Any) -> str:
+    """Return a text of a card, which a screen may show."""
+    if not isinstance(entry, str):
+        raise ModelError(f"expected a text, got {type(entry).__name__}")
+    # a terminal would obey them
+    if any(unicodedata.category(letter) == "Cc" for letter in entry):
+        raise ModelError(f"{entry[:_LONGEST_REPLY]!r} has characters that steer a terminal")
+    return entry
+
+
+def _replies(entries: list[Any]) -> tuple[Reply, ...]:
+    """Return the replies of a card: so few and so short that all can be read at once."""
+    if len(entries) > _MOST_REPLIES:
+        raise ModelError(f"it has {len(entries)} replies, more than {_MOST_REPLIES}")
+    replies = tuple(_reply(*entry) for entry in entries)
+    if sum(len(reply.text) for reply in replies) > _MOST_LETTERS:
+        raise ModelError(f"its replies have more than {_MOST_LETTERS} letters together")
+    return replies
+
+
 def _reply(text: Any, intent: Any, share: Any) -> Reply:
-    return Reply(str(text), int(intent), float(share))
+    text = _text(text)
+    if not text.strip() or len(text) > _LONGEST_REPLY:
+        raise ModelError(f"a reply has {len(text)} letters, expected 1 to {_LONGEST_REPLY}")
+    in_range(f"share of {text!r}", share, low=0, high=1)
+    return Reply(text, operator.index(intent), float(share))
 
 
 def _check_replies(bundle: ReplyBundle) -> None:
@@ -229,7 +290,9 @@ def _check_replies(bundle: ReplyBundle) -> None:
     intents = len(bundle.intents)
     replies = len(bundle.replies)
     for reply in bundle.replies:
-        if not (0 <= reply.intent < intents and 0 < reply.share <= 1):
+        # as the ranker takes its logarithm: less would be 0 in float32
+        share = np.float32(reply.share)
+        if not (0 <= reply.intent < intents and 0 < share <= 1):
             raise ModelError(f"its reply {reply.text!r} and its intents do not fit together")
     if not replies or not all(0 <= number < replies for number in bundle.fallback):
         raise ModelError("its replies and its fallback do not fit together")
@@ -240,7 +303,8 @@ def _check_replies(bundle: ReplyBundle) -> None:
 def _check_weights(bundle: ReplyBundle) -> None:
     """Raise :class:`ModelError` for numbers that are damaged, or of other intents."""
     counts = bundle.style
-    if counts.shape != (style.SIZE,) or not (np.isfinite(counts) & (counts >= 0)).all():
+    are_counts = ((counts >= 0) & (counts <= _MOST_COUNT)).all()
+    if counts.shape != (style.SIZE,) or not are_counts:
         raise ModelError("its counts of how people write are damaged")
     # both know one intent more, which is none
     known = len(bundle.ranker.layers["intent"][1]) - 1
@@ -254,13 +318,20 @@ def _rows(entry: Any) -> Rows:
     reader = reader_of(entry)
     if not isinstance(reader, Rows):
         raise ModelError("expected a reader of rows")
+    letters = reader.features.letters
+    # each length is counted as often as it is named
+    if reader.length > _MOST_FEATURES or len(set(letters)) != len(letters):
+        raise ModelError(f"its ranker reads {reader.length} features, letters by {letters[:9]}")
     return reader
 
 
 def _content(archive: zipfile.ZipFile, name: str) -> bytes:
-    if archive.getinfo(name).file_size > _MOST_BYTES:
+    entry = archive.getinfo(name)
+    if entry.file_size > _MOST_BYTES:
         raise ValueError(f"{name} unpacks to more than {_MOST_BYTES} bytes")
-    return archive.read(name)
+    with open_entry(archive, entry) as stream:
+        # One byte more, so that the end is seen, and its checksum compared.
+        return stream.read(entry.file_size + 1)
 
 
 def _packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:

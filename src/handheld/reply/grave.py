@@ -93,6 +93,8 @@ _ACUTE = re.compile(
     r"|\b(?:took|taken|swallowed|downed) (?:the (?:whole )?lot|them all|all of them|every last one"
     r"|the whole (?:bottle|packet|pack|box|strip))\b"
     r"(?! (?:to|back|home|off|from|out|with|up|for|on|over|down|in|into)\b)"
+    r"|\bi(?:ve)? (?:just )?(?:took|taken|swallowed) (?:way |far )?too many"
+    r"(?: (?:of them|pills|tablets))?$"
     r"|\bready to (?:go for good|end it|die)\b|\bend it (?:all|tonight)\b"
     r"|^whats (?:even )?the point"
     r"(?: (?:any ?more|of (?:it all|anything|living|trying|going on|me)))?$"
@@ -100,7 +102,9 @@ _ACUTE = re.compile(
 )
 _CLAUSE = re.compile(r"[.!?;,\n]+")
 _NEWS = re.compile(
-    r"\bdivorc(?:e|ed|ing)\b|\b(?:was|got|been|being|were|is|are|get|getting) arrested\b"
+    r"\b(?:got|been|was|were|getting|being) (?:just )?let go"
+    r"(?: (?:today|yesterday|from work|from (?:my|his|her) job|this (?:morning|week|afternoon)))?$"
+    r"|\bdivorc(?:e|ed|ing)\b|\b(?:was|got|been|being|were|is|are|get|getting) arrested\b"
     r"(?! (?:development|by (?:the|your|how)))|\barrested "
     r"(?:him|her|me|them|my|for|last|this|today|on)\b"
     r"|\b(?:been|being|got|getting|was|were) raided\b|\braided (?:my|our|his|her|the|us)\b"

@@ -21,7 +21,14 @@ from handheld.projection.hashing import GOLDEN, mix
 from handheld.projection.learned import LEVELS, normalised, packed, unpacked
 from handheld.projection.words import Words
 from handheld.reply.clauses import MessageSpans
-from handheld.reply.ranker import layer_of, quantised
+from handheld.reply.ranker import (
+    check_layer,
+    check_sizes,
+    check_weights,
+    layer_of,
+    quantised,
+    weights_of,
+)
 
 Floats = NDArray[np.float32]
 
@@ -234,7 +241,7 @@ class MessageNetwork:
                     arrays["table"], rows=int(arrays["rows"]), width=arrays["norm"].shape[1]
                 ),
                 step=float(arrays["step"]),
-                norm=arrays["norm"].astype(np.float32),
+                norm=weights_of(arrays, "norm"),
                 vocabulary=_vocabulary_of(arrays),
                 layers={name: layer_of(arrays, name) for name in _LAYERS},
             )
@@ -271,17 +278,14 @@ class MessageNetwork:
             "topic": hidden,
             "answer": hidden,
         }
-        for name, (weight, bias) in self.layers.items():
-            if weight.shape != (len(bias), inputs[name]):
-                raise ValueError(f"layer {name!r} has the shape {list(weight.shape)}")
-            if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-                raise ValueError(f"layer {name!r}: some weights are no numbers")
+        for name, layer in self.layers.items():
+            check_layer(name, layer, inputs[name])
 
     def _check_numbers(self) -> None:
         steps = np.array([self.step, self.vocabulary.step])
-        if self.norm.shape != (2, self.table.shape[1]) or not np.isfinite(self.norm).all():
-            raise ValueError(f"a norm of the shape {list(self.norm.shape)}, or not finite")
-        if not (np.isfinite(steps).all() and (steps > 0).all()):
+        check_sizes("norm", self.norm, (2, self.table.shape[1]))
+        check_weights("steps", steps)
+        if not (steps > 0).all():
             raise ValueError(f"expected steps above 0, got {steps.tolist()}")
         if (np.diff(self.vocabulary.keys.astype(np.int64)) < 0).any():
             raise ValueError("keys that do not rise")
@@ -298,6 +302,11 @@ class MessageNetwork:
 
 
 def _vocabulary_of(arrays: Mapping[str, NDArray[Any]]) -> WordVectors:
+    for name in ("keys_high", "keys_low"):
+        keys = arrays[name]
+        # of two dimensions, numpy would pair each with each
+        if keys.dtype.kind != "u" or keys.ndim != 1 or len(keys) > _MOST_WORDS:
+            raise ValueError(f"{name}: {keys.dtype} {list(keys.shape)} are no keys of words")
     distances = (arrays["keys_high"].astype(np.int64) << 8) + arrays["keys_low"]
     keys = distances.cumsum().astype(np.uint32)
     size = arrays["conv_weight"].shape[1] // _WINDOW

@@ -24,10 +24,16 @@ Floats = NDArray[np.float32]
 
 CONTEXT = 3
 """Texts of a conversation that are read: the last one and two before it."""
+_ALIKE = 2  # weights of ``mix`` for shared words: with the last text, and with those before it
+_REAL = "fiu"  # kinds of numpy's numbers: floats and whole ones
 # Lengths below this are taken to be this: those of texts without any known feature are 0.
 _SMALL = 1e-5
 # Layers with weights in 8 bits; ``norm`` is stored apart, as it is.
 _LAYERS = ("hidden", "query", "intent", "reply", "answer")
+# What a file may hold, so that a damaged one fills no memory: over ten times what is shipped.
+_MOST_OUTPUTS = 4096
+# Of a weight: products of larger ones could leave float32 in the layers behind.
+_MOST_WEIGHT = 1e3
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,22 +211,40 @@ class Ranker:
         """
         try:
             layers = {name: layer_of(arrays, name) for name in _LAYERS}
-            scale, shift = arrays["norm"].astype(np.float32)
+            scale, shift = weights_of(arrays, "norm")
             layers["norm"] = (scale, shift)
             ranker = cls(
                 learned=LearnedTable.of_arrays(reader, arrays),
                 idf=dequantised("rarity", arrays["rarity"], arrays["rarity_scale"])[0],
                 layers=layers,
-                mix=arrays["mix"].astype(np.float32),
+                mix=weights_of(arrays, "mix"),
             )
-            # whatever shape does not fit fails here, and not at the first message
-            ranker.scores(ranker.encode_context(["ok"]), ranker.encode_replies(["ok"]))
+            ranker.check()
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise ModelError(f"the ranker is damaged: {error}") from error
-        for weight, bias in layers.values():
-            if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-                raise ModelError("the ranker is damaged: some weights are no numbers")
         return ranker
+
+    def check(self) -> None:
+        """Raise ``ValueError`` that names the first array that does not fit the others."""
+        # before anything is computed: numpy would stretch a wrong shape over all memory
+        width = self.learned.width
+        hidden = len(self.layers["hidden"][1])
+        inputs = {
+            "hidden": CONTEXT * width,
+            "query": hidden,
+            "intent": hidden,
+            "reply": width,
+            "answer": len(self.layers["reply"][1]),
+        }
+        for name, count in inputs.items():
+            check_layer(name, self.layers[name], count)
+        check_sizes("answer", self.layers["answer"][1], self.layers["query"][1].shape)
+        scale, shift = self.layers["norm"]
+        check_sizes("norm", scale, (width,))
+        check_sizes("norm", shift, (width,))
+        check_sizes("rarity", self.idf, (self.learned.reader.rows,))
+        check_sizes("mix", self.mix, (1 + _ALIKE,))
+        check_weights("step", np.array(self.learned.step))
 
 
 def softmax(logits: Floats) -> Floats:
@@ -253,10 +277,53 @@ def dequantised(name: str, levels: NDArray[Any], scale: NDArray[Any]) -> Floats:
             f"{name}: expected int8 weights (outputs, inputs) and a scale of each output,"
             f" got {levels.dtype} {list(levels.shape)} and {list(scale.shape)}"
         )
-    return levels.astype(np.float32) * scale.astype(np.float32)[:, None]
+    scales = weights_of({name: scale}, name)
+    # checked before it multiplies, which could overflow
+    check_weights(name, scales)
+    return levels.astype(np.float32) * scales[:, None]
 
 
 def layer_of(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[Floats, Floats]:
     """Return weight and bias of a layer of a file. Raises ``KeyError`` and ``ValueError``."""
     weight = dequantised(name, arrays[f"{name}_weight"], arrays[f"{name}_scale"])
-    return weight, arrays[f"{name}_bias"].astype(np.float32)
+    return weight, weights_of(arrays, f"{name}_bias")
+
+
+def weights_of(arrays: Mapping[str, NDArray[Any]], name: str) -> Floats:
+    """Return an array of a file as floats.
+
+    Raises:
+        KeyError: there is none of this name.
+        ValueError: its elements are no real numbers.
+    """
+    array = arrays[name]
+    # complex numbers, dates and texts would be made into floats
+    if array.dtype.kind not in _REAL:
+        raise ValueError(f"{name}: expected real numbers, got {array.dtype}")
+    # What is too large becomes infinite, and is refused as that.
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32)
+
+
+def check_layer(name: str, layer: tuple[Floats, Floats], inputs: int) -> None:
+    """Raise ``ValueError`` for a layer that does not read so many numbers, or is damaged."""
+    weight, bias = layer
+    fits = bias.ndim == 1 and weight.shape == (len(bias), inputs)
+    if not fits or not 1 <= len(bias) <= _MOST_OUTPUTS or inputs < 1:
+        raise ValueError(f"layer {name!r} has the shape {list(weight.shape)}, {list(bias.shape)}")
+    check_weights(f"layer {name!r}", weight)
+    check_weights(f"layer {name!r}", bias)
+
+
+def check_sizes(name: str, weights: Floats, shape: tuple[int, ...]) -> None:
+    """Raise ``ValueError`` for weights of another shape, or damaged ones."""
+    if weights.shape != shape:
+        raise ValueError(f"{name}: expected the shape {list(shape)}, got {list(weights.shape)}")
+    check_weights(name, weights)
+
+
+def check_weights(name: str, weights: NDArray[Any]) -> None:
+    """Raise ``ValueError`` for weights that are no numbers, or larger than any that is learned."""
+    # written so that NaN fails too
+    if not (np.abs(weights) <= _MOST_WEIGHT).all():
+        raise ValueError(f"{name}: some weights are no numbers up to {_MOST_WEIGHT:g}")

@@ -160,7 +160,7 @@ class Replier:
         heard = self._reader.hear(turns[:CONTEXT], logits, tones, self.personal, misfits(last))
         is_confident = self.bundle.trigger.is_confident(heard.confidence, verdict.risk)
         if not (is_confident or request.always):
-            return self._in_doubt(heard, tones, request)
+            return self._in_doubt(heard, tones, verdict.risk, request)
         replies = self._chosen(heard, tones, request)
         return Suggestions(replies, heard.confidence, "" if replies else NOT_CONFIDENT)
 
@@ -178,10 +178,12 @@ class Replier:
         return form if form in _UNANSWERED else ""
 
     def _in_doubt(
-        self, heard: HeardConversation, tones: ToneRange, request: _Request
+        self, heard: HeardConversation, tones: ToneRange, risk: float, request: _Request
     ) -> Suggestions:
         """Return what may be said where the trigger would rather be silent."""
-        if tones.most_cheerful == CHEERFUL:
+        # not where the risk is what speaks against it: the model is surer of its own replies than
+        # anybody can be of these
+        if tones.most_cheerful == CHEERFUL and self.bundle.trigger.allows(risk):
             # what the user has answered to the same before needs no model that is sure of itself
             if typed := self._typed(heard):
                 return Suggestions((Suggestion(typed, YOURS, 1.0),), heard.confidence, "")

@@ -35,7 +35,7 @@ def write_report(path: Path, bundle: ReplyBundle, evaluation: ReplyEvaluation) -
     """
     caption = _CAPTION.format(bundle.trigger.threshold)
     values = {
-        "title": f"Replies: {bundle.card['name']}",
+        "title": f"Replies: {bundle.card.get('name', 'a bundle')}",
         "evaluation": evaluation,
         "figure": Figure(caption, in_two_widths(partial(curve, evaluation), _WIDTH)),
         "replies": len(bundle.replies),

@@ -178,7 +178,7 @@ class SafetyDetector:
         return cls(
             network=MessageNetwork.of_arrays(arrays),
             topics=tuple(map(str, card["topics"])),
-            **{name: float(thresholds[name]) for name in _THRESHOLDS},
+            **{name: thresholds[name] for name in _THRESHOLDS},
         )
 
     def card(self) -> dict[str, Any]:

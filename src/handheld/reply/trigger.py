@@ -13,6 +13,8 @@ from handheld.ranges import in_range
 _SMALL = 1e-6
 # Logits are cut here: exp() of more overflows, and the probability is 1 to thirteen digits.
 _MOST_LOGIT = 30.0
+# Of a weight, to either side: six products of larger ones with log odds could leave all numbers.
+_MOST_WEIGHT = 1e6
 # Words from which on length counts once more: the longest that a reply of three words answers well.
 _LONG = 10
 EVIDENCE = 6
@@ -24,7 +26,7 @@ class ReplyTrigger:
     """Logistic regression (Platt, 1999) on what the judges of intents say of a message.
 
     Attributes:
-        weights: of each of :func:`evidence`, then the bias.
+        weights: of each of :func:`evidence`, then the bias; a million at most, to either side.
         threshold: probability from which on replies are suggested, in [0, 1].
         caution: how many good replies a wrong one to a grave message weighs as much as: replies are
             suggested where the odds that they are right are at least so many times the odds that
@@ -42,7 +44,7 @@ class ReplyTrigger:
         if len(self.weights) != EVIDENCE + 1:
             raise InputError(f"weights: expected {EVIDENCE + 1}, got {len(self.weights)}")
         for number, weight in enumerate(self.weights):
-            in_range(f"weights[{number}]", weight)
+            in_range(f"weights[{number}]", weight, low=-_MOST_WEIGHT, high=_MOST_WEIGHT)
         in_range("threshold", self.threshold, low=0, high=1)
         in_range("caution", self.caution, low=0)
 
@@ -57,6 +59,14 @@ class ReplyTrigger:
         # odds against odds, multiplied out so that nothing is divided by 0
         is_worth_it = probability * (1 - risk) >= self.caution * wrong * risk
         return probability >= self.threshold and is_worth_it
+
+    def allows(self, risk: float) -> bool:
+        """Return whether a reply that is just likely enough may be suggested at such a risk.
+
+        Args:
+            risk: probability that the message is grave, see ``safety.SafetyVerdict``.
+        """
+        return self.is_confident(self.threshold, risk)
 
     def probability(self, seen: NDArray[np.float64]) -> float:
         """Return the probability that one of the suggestions is right, given its evidence."""

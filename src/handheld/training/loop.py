@@ -253,8 +253,14 @@ class _LoopState:
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise InputError(
                 f"{path} is damaged, or the state of another network: delete it to begin again "
-                f"({error})"
+                f"({_first_cause(error)})"
             ) from error
+
+
+def _first_cause(error: Exception) -> str:
+    """Return an error in one line: torch names each of the weights that do not fit."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return " ".join(lines[:2])
 
 
 class _Saver:

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from handheld.errors import InputError
 from handheld.propagation import Labels
 from handheld.reply import Conversation
+from handheld.reply.training.config import ReplySettings
 from handheld.reply.training.intents import ShortReplies
 from handheld.reply.training.selection import (
     _written,
@@ -155,3 +157,9 @@ def test_shared_words_count_more_where_they_find_the_answer():
     network = RankerNetwork(reader.rows, 8, 16, 8, 2).eval()
     ranker = exported(network, reader, np.ones(reader.rows, np.float32))
     assert weighed(ranker, pairs, 0).mix[1] > ranker.mix[1]
+
+
+@pytest.mark.parametrize("coarseness", [0.5, 7.1, float("inf"), float("nan")])
+def test_a_grid_that_leaves_nothing_of_the_table_is_refused(coarseness: float):
+    with pytest.raises(InputError, match=r"coarseness: expected a number in \[1, 7\]"):
+        ReplySettings(coarseness=coarseness)

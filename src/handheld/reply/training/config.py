@@ -29,6 +29,7 @@ from typing import Any
 
 from handheld.config import find, read_config
 from handheld.errors import InputError
+from handheld.projection.learned import LEVELS
 from handheld.ranges import MOST_SEED, in_range, whole_in_range
 from handheld.reply.training.message_network import NetworkShape
 from handheld.reply.training.pairs import SplitRule
@@ -93,7 +94,8 @@ class ReplySettings:
         dropout_rate: share of features, and of what the first layers give, that is left out while
             learning, in [0, 1).
         coarseness: how much further apart the levels of the ranker's table are in the bundle than
-            while it learned, 1 or more; see ``projection.learned.coarsened``.
+            while it learned, 1 to 7: of more, hardly a level but 0 would be left; see
+            ``projection.learned.coarsened``.
         first, second: schedules of the ranker, before and after intents are known.
         detector: schedule of the network behind the detector.
         shape: its sizes.
@@ -153,7 +155,7 @@ class ReplySettings:
             whole_in_range(name, getattr(self, name), low=0)
         whole_in_range("seed", self.seed, low=0, high=MOST_SEED)
         in_range("dropout_rate", self.dropout_rate, low=0, high=1, high_open=True)
-        in_range("coarseness", self.coarseness, low=1)
+        in_range("coarseness", self.coarseness, low=1, high=LEVELS[4])
         in_range("caution", self.caution, low=0)
         for name in _PROBABILITIES:
             in_range(name, getattr(self, name), low=0, high=1)
