@@ -94,7 +94,7 @@ class ReplySettings:
         dropout_rate: share of features, and of what the first layers give, that is left out while
             learning, in [0, 1).
         coarseness: how much further apart the levels of the ranker's table are in the bundle than
-            while it learned, 1 to 7: of more, hardly a level but 0 would be left; see
+            while it learned, in [1, 7]: of more, hardly a level but 0 would be left; see
             ``projection.learned.coarsened``.
         first, second: schedules of the ranker, before and after intents are known.
         detector: schedule of the network behind the detector.
