@@ -3,7 +3,11 @@
 import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
+
+import pytest
 
 from handheld.files import INTERRUPTS
 
@@ -22,3 +26,17 @@ for number in set(INTERRUPTS) - {signal.SIGINT}:
 BESIDE = Path(__file__).parents[2] / "shared" / "data"
 if BESIDE.is_dir():
     os.environ.setdefault("HANDHELD_DATA", str(BESIDE))
+
+
+@pytest.fixture
+def until():
+    """Wait for something that another process does."""
+
+    def wait(condition, seconds=200.0):
+        end = time.monotonic() + seconds
+        while not (value := condition()):
+            assert time.monotonic() < end, "waited too long"
+            threading.Event().wait(0.02)
+        return value
+
+    return wait

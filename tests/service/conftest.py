@@ -2,8 +2,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -98,20 +96,6 @@ def _jobs_find_their_functions(monkeypatch):
     monkeypatch.setenv(
         "PYTHONPATH", os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
     )
-
-
-@pytest.fixture
-def until():
-    """Wait for something that another process does."""
-
-    def wait(condition, seconds=30.0):
-        end = time.monotonic() + seconds
-        while not (value := condition()):
-            assert time.monotonic() < end, "waited too long"
-            threading.Event().wait(0.02)
-        return value
-
-    return wait
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,20 +89,6 @@ def database_url(request, tmp_path):
     if request.param == "sqlite":
         return str(tmp_path / "challenge.sqlite")
     return request.getfixturevalue("postgres")()
-
-
-@pytest.fixture
-def until():
-    """Wait for something that another process does."""
-
-    def wait(condition, seconds=60.0):
-        end = time.monotonic() + seconds
-        while not (value := condition()):
-            assert time.monotonic() < end, "waited too long"
-            threading.Event().wait(0.05)
-        return value
-
-    return wait
 
 
 SERVER = """

@@ -3,8 +3,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -32,20 +30,6 @@ kind = job_kind(CompressLimits(**given.pop("kind")))
 limits = Limits(lease_seconds=1.0)
 serve([kind], limits=limits, on_start=lambda url: print(url, flush=True), **given)
 """
-
-
-@pytest.fixture
-def until():
-    """Wait for something that another process does."""
-
-    def wait(condition, seconds=200.0):
-        end = time.monotonic() + seconds
-        while not (value := condition()):
-            assert time.monotonic() < end, "waited too long"
-            threading.Event().wait(0.05)
-        return value
-
-    return wait
 
 
 @pytest.fixture
