@@ -139,12 +139,8 @@ class GraphWriter:
 
     def content(self, *outputs: TensorRef) -> bytes:
         """Return the file of the graph with these outputs."""
-        import flatbuffers
-
         self._graph.outputs = [tensor.number for tensor in outputs]
-        builder: Any = flatbuffers.Builder(1024)
-        builder.Finish(self._model.Pack(builder), _IDENTIFIER)
-        return bytes(builder.Output())
+        return packed_model(self._model)
 
     def _tensor(self, name: str, shape: tuple[int, ...], dtype: str, buffer: int) -> TensorRef:
         tensor = self._schema.TensorT()
@@ -173,6 +169,15 @@ class GraphWriter:
         code.version = version
         self._model.operatorCodes.append(code)
         return len(self._model.operatorCodes) - 1
+
+
+def packed_model(model: Any) -> bytes:
+    """Return the file of a model in the schema's object form (``ModelT``)."""
+    import flatbuffers
+
+    builder: Any = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    return bytes(builder.Output())
 
 
 def _packed(name: str, values: NDArray[Any]) -> NDArray[np.uint8]:
