@@ -82,12 +82,12 @@ def operator_times(
         InputError: ``rounds`` or the core is out of range.
     """
     with ExitStack() as stack:
-        whole = stack.enter_context(Model.open(path, threads=protocol.threads))
-        parts = list(_opened_parts(stack, whole, protocol.threads))
-        candidates: dict[str, Candidate] = {_WHOLE: _staged(whole)}
-        for number, part in enumerate(parts):
-            if part is not None:
-                candidates[str(number)] = _staged(part)
+        model = stack.enter_context(Model.open(path, threads=protocol.threads))
+        singles = list(_opened_singles(stack, model, protocol.threads))
+        candidates: dict[str, Candidate] = {_WHOLE: _staged(model)}
+        for number, single in enumerate(singles):
+            if single is not None:
+                candidates[str(number)] = _staged(single)
         stack.enter_context(pinned(chosen_core(protocol)))
         samples = sample(candidates, rounds=rounds, warmup=_WARMUP)
         medians = {name: float(np.median(of.wall)) for name, of in samples.items()}
@@ -95,30 +95,30 @@ def operator_times(
         OperatorTime(
             number=number,
             name=name,
-            output=_outputs(part),
+            output=_outputs(single),
             seconds=medians.get(str(number)),
         )
-        for number, (name, part) in enumerate(zip(whole.operators, parts, strict=True))
+        for number, (name, single) in enumerate(zip(model.operators, singles, strict=True))
     ]
     return OperatorTimes(operators=tuple(operators), model=medians[_WHOLE])
 
 
-def _opened_parts(stack: ExitStack, whole: Model, threads: int) -> Iterator[Model | None]:
-    for content in single_operators(whole.content):
-        part = None
+def _opened_singles(stack: ExitStack, model: Model, threads: int) -> Iterator[Model | None]:
+    for content in single_operators(model.content):
+        single = None
         if content is not None:
-            part = _runnable(stack, content, threads)
-        yield part
+            single = _runnable(stack, content, threads)
+        yield single
 
 
 def _runnable(stack: ExitStack, content: bytes, threads: int) -> Model | None:
     """Open an operator that runs on noise; None for one that needs values that make sense."""
     try:
-        part = stack.enter_context(Model.load(content, threads=threads))
-        part.run(*noise(part))
+        single = stack.enter_context(Model.load(content, threads=threads))
+        single.run(*noise(single))
     except HandheldError:
         return None
-    return part
+    return single
 
 
 def _staged(model: Model) -> StagedCall:
@@ -132,7 +132,7 @@ def _staged(model: Model) -> StagedCall:
     return StagedCall(model.stages().compute, put, lambda result: None)
 
 
-def _outputs(part: Model | None) -> str:
-    if part is None:
+def _outputs(single: Model | None) -> str:
+    if single is None:
         return ""
-    return ", ".join(f"{list(info.shape)} {info.dtype.name}" for info in part.outputs)
+    return ", ".join(f"{list(info.shape)} {info.dtype.name}" for info in single.outputs)

@@ -49,10 +49,7 @@ class GraphWriter:
     """One graph: tensors, operators, and entries of metadata."""
 
     def __init__(self) -> None:
-        # With flatbuffers it takes 0.1 s to import: only who writes a graph waits.
-        from ai_edge_litert import schema_py_generated as schema
-
-        self._schema: Any = schema
+        self._schema = schema = object_schema()
         self._model = schema.ModelT()
         self._model.version = _SCHEMA
         self._model.buffers = [schema.BufferT()]
@@ -169,6 +166,14 @@ class GraphWriter:
         code.version = version
         self._model.operatorCodes.append(code)
         return len(self._model.operatorCodes) - 1
+
+
+def object_schema() -> Any:
+    """Return the schema of ``.tflite`` files in its object form, ``ModelT`` and what it holds."""
+    # With flatbuffers it takes 0.1 s to import: only who writes a graph waits.
+    from ai_edge_litert import schema_py_generated
+
+    return schema_py_generated
 
 
 def packed_model(model: Any) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from handheld.engine.graphs import packed_model
+from handheld.engine.graphs import object_schema, packed_model
 
 _LEFT_OUT = -1  # number of an operand that is not given
 
@@ -24,15 +24,13 @@ def single_operators(content: bytes) -> list[bytes | None]:
         The files; None for an operator that is nothing alone: one that runs another graph, keeps
         something between two runs, or reads constants only.
     """
-    # With flatbuffers it takes 0.1 s to import: only who takes a file apart waits.
-    from ai_edge_litert import schema_py_generated as schema
-
-    whole = _Whole.of(schema, schema.ModelT.InitFromPackedBuf(content, 0))
-    return [_alone(schema, whole, node) for node in whole.graph.operators]
+    schema = object_schema()
+    source = _Source.of(schema, schema.ModelT.InitFromPackedBuf(content, 0))
+    return [_alone(schema, source, node) for node in source.graph.operators]
 
 
 @dataclass(frozen=True)
-class _Whole:
+class _Source:
     """The file, and what of it is known before any run: by tensor, the operators that compute it,
     none for what stands in the file.
     """
@@ -43,7 +41,7 @@ class _Whole:
     lasting: frozenset[int]
 
     @classmethod
-    def of(cls, schema: Any, model: Any) -> "_Whole":
+    def of(cls, schema: Any, model: Any) -> "_Source":
         graph = model.subgraphs[0]
         known: dict[int, list[Any]] = {}
         lasting = []
@@ -62,25 +60,25 @@ class _Whole:
         return cls(model, graph, known, frozenset(lasting))
 
 
-def _alone(schema: Any, whole: _Whole, node: Any) -> bytes | None:
-    inputs = [number for number in _operands(node) if number not in whole.known]
-    nodes = [earlier for number in _operands(node) for earlier in whole.known.get(number, ())]
+def _alone(schema: Any, source: _Source, node: Any) -> bytes | None:
+    inputs = [number for number in _operands(node) if number not in source.known]
+    nodes = [earlier for number in _operands(node) for earlier in source.known.get(number, ())]
     nodes.append(node)
-    used = list(dict.fromkeys(number for part in nodes for number in _used(part)))
-    if not inputs or _calls_graph(node) or not whole.lasting.isdisjoint(used):
+    used = list(dict.fromkeys(number for operator in nodes for number in _used(operator)))
+    if not inputs or _calls_graph(node) or not source.lasting.isdisjoint(used):
         return None
-    places = {number: place for place, number in enumerate(used)} | {_LEFT_OUT: _LEFT_OUT}
-    part = schema.ModelT()
-    part.version = whole.model.version
-    part.buffers = [schema.BufferT()]
-    part.operatorCodes = whole.model.operatorCodes
-    single = schema.SubGraphT()
-    single.tensors = [_moved_tensor(whole, part, number) for number in used]
-    single.operators = [_moved_node(each, places) for each in nodes]
-    single.inputs = [places[number] for number in inputs]
-    single.outputs = [places[number] for number in _numbers(node.outputs)]
-    part.subgraphs = [single]
-    return packed_model(part)
+    new_numbers = {number: new for new, number in enumerate(used)} | {_LEFT_OUT: _LEFT_OUT}
+    single = schema.ModelT()
+    single.version = source.model.version
+    single.buffers = [schema.BufferT()]
+    single.operatorCodes = source.model.operatorCodes
+    graph = schema.SubGraphT()
+    graph.tensors = [_moved_tensor(source, single, number) for number in used]
+    graph.operators = [_moved_node(operator, new_numbers) for operator in nodes]
+    graph.inputs = [new_numbers[number] for number in inputs]
+    graph.outputs = [new_numbers[number] for number in _numbers(node.outputs)]
+    single.subgraphs = [graph]
+    return packed_model(single)
 
 
 def _numbers(values: Any) -> list[int]:
@@ -106,21 +104,21 @@ def _calls_graph(node: Any) -> bool:
     return any("subgraphindex" in name.lower() for name in fields)
 
 
-def _moved_tensor(whole: _Whole, part: Any, number: int) -> Any:
-    tensor = whole.graph.tensors[number]
+def _moved_tensor(source: _Source, single: Any, number: int) -> Any:
+    tensor = source.graph.tensors[number]
     moved = copy.copy(tensor)
     moved.buffer = 0
     moved.shapeSignature = None
     # What an operator computes has no data.
-    if whole.known.get(number) == []:
-        part.buffers.append(whole.model.buffers[tensor.buffer])
-        moved.buffer = len(part.buffers) - 1
+    if source.known.get(number) == []:
+        single.buffers.append(source.model.buffers[tensor.buffer])
+        moved.buffer = len(single.buffers) - 1
     return moved
 
 
-def _moved_node(node: Any, places: dict[int, int]) -> Any:
+def _moved_node(node: Any, new_numbers: dict[int, int]) -> Any:
     moved = copy.copy(node)
     for field in ("inputs", "outputs", "intermediates"):
         numbers: Sequence[int] = _numbers(getattr(node, field))
-        setattr(moved, field, [places[number] for number in numbers])
+        setattr(moved, field, [new_numbers[number] for number in numbers])
     return moved

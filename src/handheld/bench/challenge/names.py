@@ -71,29 +71,29 @@ def _look(text: str) -> str:
 @functools.cache
 def _prototypes() -> dict[str, str]:
     """Return for each letter that looks like others the one that stands for all of them."""
-    found: dict[str, str] = {}
+    prototypes: dict[str, str] = {}
     for letter in confusables_data:
-        if letter not in found:
+        if letter not in prototypes:
             alike = _alike(letter)
-            found |= dict.fromkeys(alike, _representative(alike))
-    single = {letter: stands for letter, stands in found.items() if len(letter) == 1}
+            prototypes |= dict.fromkeys(alike, _representative(alike))
+    single = {letter: stands for letter, stands in prototypes.items() if len(letter) == 1}
     # "m" looks like "rn", of which each letter may have others like it.
     return {
-        letter: "".join(single.get(part, part) for part in stands)
-        for letter, stands in single.items()
+        confusable: "".join(single.get(letter, letter) for letter in stands)
+        for confusable, stands in single.items()
     }
 
 
 def _alike(letter: str) -> set[str]:
     """Return all letters, and rows of them, that look like one, itself among them."""
-    found = {letter}
+    alike = {letter}
     waiting = [letter]
     while waiting:
-        for other in confusables_data.get(waiting.pop(), ()):
-            if other["c"] not in found:
-                found.add(other["c"])
-                waiting.append(other["c"])
-    return found
+        for homoglyph in confusables_data.get(waiting.pop(), ()):
+            if homoglyph["c"] not in alike:
+                alike.add(homoglyph["c"])
+                waiting.append(homoglyph["c"])
+    return alike
 
 
 def _representative(alike: Iterable[str]) -> str:
