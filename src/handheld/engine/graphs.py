@@ -49,10 +49,7 @@ class GraphWriter:
     """One graph: tensors, operators, and entries of metadata."""
 
     def __init__(self) -> None:
-        # With flatbuffers it takes 0.1 s to import: only who writes a graph waits.
-        from ai_edge_litert import schema_py_generated as schema
-
-        self._schema: Any = schema
+        self._schema = schema = object_schema()
         self._model = schema.ModelT()
         self._model.version = _SCHEMA
         self._model.buffers = [schema.BufferT()]
@@ -139,12 +136,8 @@ class GraphWriter:
 
     def content(self, *outputs: TensorRef) -> bytes:
         """Return the file of the graph with these outputs."""
-        import flatbuffers
-
         self._graph.outputs = [tensor.number for tensor in outputs]
-        builder: Any = flatbuffers.Builder(1024)
-        builder.Finish(self._model.Pack(builder), _IDENTIFIER)
-        return bytes(builder.Output())
+        return packed_model(self._model)
 
     def _tensor(self, name: str, shape: tuple[int, ...], dtype: str, buffer: int) -> TensorRef:
         tensor = self._schema.TensorT()
@@ -173,6 +166,23 @@ class GraphWriter:
         code.version = version
         self._model.operatorCodes.append(code)
         return len(self._model.operatorCodes) - 1
+
+
+def object_schema() -> Any:
+    """Return the schema of ``.tflite`` files in its object form, ``ModelT`` and what it holds."""
+    # With flatbuffers it takes 0.1 s to import: only who writes a graph waits.
+    from ai_edge_litert import schema_py_generated
+
+    return schema_py_generated
+
+
+def packed_model(model: Any) -> bytes:
+    """Return the file of a model in the schema's object form (``ModelT``)."""
+    import flatbuffers
+
+    builder: Any = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    return bytes(builder.Output())
 
 
 def _packed(name: str, values: NDArray[Any]) -> NDArray[np.uint8]:

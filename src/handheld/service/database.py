@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from handheld.errors import MissingDependencyError, ServiceError
+from handheld.service.migrations import Schema, migrate
 
 try:
     import sqlalchemy as sql
@@ -24,16 +25,16 @@ _LOCK = 0x68616E64  # any number that is ours: 'hand'
 
 
 class Database:
-    """A database with some tables, made on first use.
+    """A database with some tables, made on first use, and brought to today's form.
 
     ``url`` is a path of an SQLite file, or a URL such as ``postgresql://user@host/name``. A
     transaction of ``read`` sees one state; ``write`` commits at its end or, on an exception, not at
     all; ``exclusive`` also keeps every other exclusive transaction of any server waiting, for
     decisions that rest on what is counted in several rows. Raises :class:`ServiceError` if the
-    database cannot be opened.
+    database cannot be opened, or its tables are newer than the program.
     """
 
-    def __init__(self, url: str | Path, *tables: sql.MetaData) -> None:
+    def __init__(self, url: str | Path, *schemas: Schema) -> None:
         self.engine = _open(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._address = self.engine.url.render_as_string(hide_password=True)
@@ -42,8 +43,11 @@ class Database:
             sql.event.listen(self.engine, "begin", _begin)
         try:
             with self.exclusive() as connection:
-                for metadata in tables:
-                    metadata.create_all(connection)
+                for schema in schemas:
+                    migrate(connection, schema)
+        except ServiceError as error:
+            self.close()
+            raise ServiceError(f"{self._address}: {error}") from error
         except sql.exc.SQLAlchemyError as error:
             self.close()
             raise ServiceError(

@@ -36,7 +36,7 @@ def create_app(  # noqa: PLR0913  # options by keyword, each by itself
     from handheld.service._context import ServiceContext
     from handheld.service.database import Database
     from handheld.service.jobs.folders import Folders
-    from handheld.service.jobs.queue import JobQueue, metadata
+    from handheld.service.jobs.queue import JOBS_SCHEMA, JobQueue
     from handheld.service.jobs.worker import JobWorker
 
     by_name = {job_kind.name: job_kind for job_kind in kinds}
@@ -51,7 +51,7 @@ def create_app(  # noqa: PLR0913  # options by keyword, each by itself
     url: str | Path = folders.root / "jobs.sqlite"
     if database is not None:
         url = database
-    opened = Database(url, metadata)
+    opened = Database(url, JOBS_SCHEMA)
     queue = JobQueue(opened, limits or Limits())
     worker = JobWorker(queue, folders, by_name.values())
     context = ServiceContext(

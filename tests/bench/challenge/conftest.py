@@ -16,7 +16,7 @@ from handheld.bench.challenge.rules import ChallengeLimits, MeasurementRules
 
 TESTS = Path(__file__).parents[2]
 # pytest's importlib mode leaves the path alone
-for folder in (TESTS / "service", TESTS / "engine"):
+for folder in (TESTS / "service", TESTS / "engine", Path(__file__).parent):
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
 

@@ -1,8 +1,10 @@
 """Names of strangers."""
 
+import string
+
 import pytest
 
-from handheld.bench.challenge.names import clean_name, skeleton
+from handheld.bench.challenge.names import clean_name, looks_of
 from handheld.errors import InputError
 
 HOSTILE = {
@@ -64,11 +66,28 @@ FULL_WIDTH = "".join(chr(ord(letter) + 0xFEE0) for letter in "Alpha")
         ("Alpha", FULL_WIDTH),
         ("Team 1", "team-1"),
         ("\ufb01", "fi"),
+        # Cyrillic er, a, u; Cyrillic capitals; Greek capitals; digits; two letters like one
+        ("paypal", "\u0440\u0430\u0443\u0440\u0430l"),
+        ("TEAM", "\u0422\u0415\u0410\u041c"),
+        ("team", "\u0422\u0415\u0410\u041c"),
+        ("ZETA", "\u0396\u0395\u03a4\u0391"),
+        ("All", "A11"),
+        ("LOGO", "L0G0"),
+        ("modern", "rnodern"),
     ],
 )
 def test_names_that_look_alike_are_one(one, other):
-    assert skeleton(one) == skeleton(other)
+    assert set(looks_of(one)) & set(looks_of(other))
+    assert set(looks_of(other)) & set(looks_of(one))
 
 
 def test_names_that_differ_stay_apart():
-    assert len({skeleton(name) for name in ("Alpha", "Alphb", "!", "?", "手")}) == 5
+    names = ["Alpha", "Alphb", "!", "?", "手", "uber", "\xfcber", "team 2", "team 3", "команда"]
+    looks = [set(looks_of(name)) for name in names]
+    assert sum(len(one & other) > 0 for one in looks for other in looks) == len(names)
+
+
+def test_letters_of_the_alphabet_stay_apart_but_for_known_ones():
+    looks = {letter: looks_of(letter)[0] for letter in string.ascii_lowercase + string.digits}
+    alike = [letter for letter in looks if list(looks.values()).count(looks[letter]) > 1]
+    assert alike == ["l", "1"]

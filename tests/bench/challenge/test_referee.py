@@ -6,18 +6,16 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sql
 
-from handheld.bench.challenge import _tables
 from handheld.bench.challenge.files import ModelFiles
 from handheld.bench.challenge.job import RESULT_FILE, measurement_kind
 from handheld.bench.challenge.referee import Referee
 from handheld.bench.challenge.rules import ChallengeFolder
-from handheld.bench.challenge.store import ChallengeStore
+from handheld.bench.challenge.store import CHALLENGE_SCHEMA, ChallengeStore
 from handheld.service.database import Database
 from handheld.service.jobs._table import jobs
 from handheld.service.jobs.folders import Folders
 from handheld.service.jobs.limits import Limits
-from handheld.service.jobs.queue import JobQueue
-from handheld.service.jobs.queue import metadata as jobs_metadata
+from handheld.service.jobs.queue import JOBS_SCHEMA, JobQueue
 
 FIGURES = {
     "score": 0.5,
@@ -36,7 +34,7 @@ class Bench:
     """A challenge whose jobs are done by hand."""
 
     def __init__(self, url, root, rules, **limits):
-        self.database = Database(url, jobs_metadata, _tables.metadata)
+        self.database = Database(url, JOBS_SCHEMA, CHALLENGE_SCHEMA)
         self.store = ChallengeStore(self.database, rules)
         self.queue = JobQueue(self.database, Limits(**limits))
         self.folders = Folders(root)

@@ -9,7 +9,7 @@ from handheld.service import Limits
 from handheld.service.database import Database
 from handheld.service.jobs.folders import key_of, new_id
 from handheld.service.jobs.limits import DAY
-from handheld.service.jobs.queue import JobQueue, metadata
+from handheld.service.jobs.queue import JOBS_SCHEMA, JobQueue
 
 
 class Clock:
@@ -29,7 +29,7 @@ def queue_with(database_url, clock):
     opened = []
 
     def make(**limits):
-        opened.append(Database(database_url, metadata))
+        opened.append(Database(database_url, JOBS_SCHEMA))
         return JobQueue(opened[-1], Limits(**limits), clock=clock)
 
     yield make
@@ -209,7 +209,7 @@ def test_servers_that_start_together_make_the_tables_once(database_url):
 
     def start():
         try:
-            Database(database_url, metadata).close()
+            Database(database_url, JOBS_SCHEMA).close()
         except Exception as error:
             errors.append(error)
 
@@ -232,7 +232,7 @@ def test_servers_that_start_together_make_the_tables_once(database_url):
 )
 def test_databases_that_cannot_be_opened(url, message):
     with pytest.raises(ServiceError, match=message) as caught:
-        Database(url, metadata)
+        Database(url, JOBS_SCHEMA)
     assert "hush" not in str(caught.value)
 
 
@@ -241,4 +241,4 @@ def test_a_file_that_is_no_database(tmp_path):
     with pytest.raises(
         ServiceError, match=r"jobs\.sqlite: the database cannot be opened: file is not a database"
     ):
-        Database(tmp_path / "jobs.sqlite", metadata)
+        Database(tmp_path / "jobs.sqlite", JOBS_SCHEMA)

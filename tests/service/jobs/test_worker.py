@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from handheld.service import JobKind
 from handheld.service.database import Database
 from handheld.service.jobs.folders import Folders, key_of, new_id
-from handheld.service.jobs.queue import JobQueue, metadata
+from handheld.service.jobs.queue import JOBS_SCHEMA, JobQueue
 from handheld.service.jobs.worker import JobWorker, end_process
 
 
@@ -36,7 +36,7 @@ class Room:
         )
 
     def __call__(self, **limits):
-        self.database = Database(self.tmp_path / "jobs.sqlite", metadata)
+        self.database = Database(self.tmp_path / "jobs.sqlite", JOBS_SCHEMA)
         self.queue = JobQueue(self.database, self.fast_limits(**limits))
         self.folders = Folders(self.tmp_path)
         self.worker = JobWorker(self.queue, self.folders, self.kinds.values())
@@ -216,7 +216,7 @@ WORDS = {
 def texts_of(room, database_url, how):
     """Run a job that says something odd, then one that does not; return how the first ended."""
     with room() as house:
-        house.database = Database(database_url, metadata)
+        house.database = Database(database_url, JOBS_SCHEMA)
         house.queue = JobQueue(house.database, house.fast_limits())
         house.worker = JobWorker(house.queue, house.folders, house.kinds.values())
         key = house.submit("fail", how=how)

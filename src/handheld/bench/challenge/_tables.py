@@ -1,20 +1,18 @@
 """The tables of a challenge, beside that of its jobs."""
 
 from handheld.errors import MissingDependencyError
+from handheld.service.migrations import Schema
 
 try:
     import sqlalchemy as sql
 except ImportError as error:
     raise MissingDependencyError("SQLAlchemy", "server", "a challenge") from error
 
-SCHEMA = "1"
-"""Raised with every change of the tables: a database of another version is refused, not guessed at.
-
-There is no migration: nothing was released with other tables. The room ``service``, whose tables
-lie beside these, has none either, and alembic would be a dependency for nothing today.
-"""
-
 metadata = sql.MetaData()
+CHALLENGE_SCHEMA = Schema(
+    metadata, "handheld.bench.challenge.migrations", "handheld_challenge_version"
+)
+"""A change of the tables needs a revision there that changes those that exist."""
 
 facts = sql.Table(
     "handheld_challenge_facts",
@@ -28,10 +26,16 @@ teams = sql.Table(
     metadata,
     sql.Column("id", sql.Integer, primary_key=True),
     sql.Column("name", sql.String(200), nullable=False),
-    # Two names that look alike are one.
-    sql.Column("skeleton", sql.String(800), nullable=False, unique=True),
     sql.Column("token_hash", sql.String(64), nullable=False, unique=True),
     sql.Column("created", sql.Double, nullable=False),
+)
+
+# Two names that share a look are one.
+looks = sql.Table(
+    "handheld_challenge_looks",
+    metadata,
+    sql.Column("look", sql.String(1600), primary_key=True),
+    sql.Column("team", sql.Integer, sql.ForeignKey(teams.c.id), nullable=False),
 )
 
 submissions = sql.Table(

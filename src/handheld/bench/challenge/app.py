@@ -28,8 +28,7 @@ from handheld.service.events import event_stream
 from handheld.service.intake import UploadError, submit
 from handheld.service.jobs.folders import Folders
 from handheld.service.jobs.limits import Limits
-from handheld.service.jobs.queue import JobQueue
-from handheld.service.jobs.queue import metadata as jobs_metadata
+from handheld.service.jobs.queue import JOBS_SCHEMA, JobQueue
 from handheld.service.jobs.worker import JobWorker
 from handheld.service.pages import Pages, wants_page
 from handheld.untrusted import read_json
@@ -75,9 +74,8 @@ def open_state(
         ServiceError: one of them cannot be opened.
     """
     folders = Folders(challenge.state)
-    opened = Database(
-        database or challenge.state / "challenge.sqlite", jobs_metadata, state.metadata
-    )
+    url = database or challenge.state / "challenge.sqlite"
+    opened = Database(url, JOBS_SCHEMA, state.CHALLENGE_SCHEMA)
     store = ChallengeStore(opened, challenge.rules)
     queue = JobQueue(opened, job_limits(challenge))
     return opened, store, queue, folders, ModelFiles(files or challenge.state / "models")

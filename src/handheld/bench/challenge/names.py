@@ -1,9 +1,16 @@
 """Names that strangers give themselves and their models: bounded, whole, without tricks."""
 
+import functools
 import unicodedata
+from collections.abc import Iterable
 
-from handheld.errors import InputError
+from handheld.errors import InputError, MissingDependencyError
 from handheld.untrusted import is_whole
+
+try:
+    from confusable_homoglyphs.confusables import confusables_data
+except ImportError as error:
+    raise MissingDependencyError("confusable-homoglyphs", "server", "a challenge") from error
 
 MAX_TEAM = 40
 MAX_MODEL = 60
@@ -39,14 +46,60 @@ def clean_name(label: str, text: str, longest: int) -> str:
     return name
 
 
-def skeleton(name: str) -> str:
-    """Return what two names have in common that look nearly alike: case, width and accents of
-    compatibility do not count, and neither do spaces and points.
+def looks_of(name: str) -> list[str]:
+    """Return what a name looks like: two names that share a look are taken for one another.
+
+    Case, width, spaces and points do not count, and neither does it whether a letter is Latin,
+    Cyrillic or of any other script that has one like it (Unicode Technical Standard 39, skeletons).
+    A name has a look in small letters, and one as it is written: Cyrillic capitals look like Latin
+    ones where their small letters do not.
     """
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    kept = [letter for letter in folded if unicodedata.category(letter)[0] in "LN"]
+    composed = unicodedata.normalize("NFKC", name)
+    small = composed.casefold()
+    written = _look(composed).casefold()
+    return list(dict.fromkeys((_look(small), _look(written))))
+
+
+def _look(text: str) -> str:
+    prototypes = _prototypes()
+    letters = "".join(prototypes.get(letter, letter) for letter in text)
+    kept = [letter for letter in letters if unicodedata.category(letter)[0] in "LNM"]
     # A name of signs alone is told by these.
-    return "".join(kept) or folded
+    return "".join(kept) or letters
+
+
+@functools.cache
+def _prototypes() -> dict[str, str]:
+    """Return for each letter that looks like others the one that stands for all of them."""
+    prototypes: dict[str, str] = {}
+    for letter in confusables_data:
+        if letter not in prototypes:
+            alike = _alike(letter)
+            prototypes |= dict.fromkeys(alike, _representative(alike))
+    single = {letter: stands for letter, stands in prototypes.items() if len(letter) == 1}
+    # "m" looks like "rn", of which each letter may have others like it.
+    return {
+        confusable: "".join(single.get(letter, letter) for letter in stands)
+        for confusable, stands in single.items()
+    }
+
+
+def _alike(letter: str) -> set[str]:
+    """Return all letters, and rows of them, that look like one, itself among them."""
+    alike = {letter}
+    waiting = [letter]
+    while waiting:
+        for homoglyph in confusables_data.get(waiting.pop(), ()):
+            if homoglyph["c"] not in alike:
+                alike.add(homoglyph["c"])
+                waiting.append(homoglyph["c"])
+    return alike
+
+
+def _representative(alike: Iterable[str]) -> str:
+    """Return the longest in ASCII, or else the first, whatever the order they come in."""
+    plain = [text for text in alike if text.isascii()]
+    return min(plain or alike, key=lambda text: (-len(text), text))
 
 
 def _spaced(text: str) -> str:

@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from handheld.bench.challenge._tables import (
-    SCHEMA,
+    CHALLENGE_SCHEMA,
     audit,
     facts,
+    looks,
     measurements,
-    metadata,
     submissions,
     teams,
 )
-from handheld.bench.challenge.names import MAX_MODEL, MAX_TEAM, clean_name, skeleton
+from handheld.bench.challenge.names import MAX_MODEL, MAX_TEAM, clean_name, looks_of
 from handheld.bench.challenge.rules import HIDDEN, PUBLIC, ChallengeRules
-from handheld.errors import BusyError, InputError, MissingDependencyError, ServiceError
+from handheld.errors import BusyError, InputError, MissingDependencyError
 from handheld.service.database import Database
 from handheld.service.jobs.limits import DAY
 from handheld.service.jobs.texts import storable
@@ -35,13 +35,13 @@ except ImportError as error:
     raise MissingDependencyError("SQLAlchemy", "server", "a challenge") from error
 
 __all__ = [
+    "CHALLENGE_SCHEMA",
     "ChallengeStore",
     "Measurement",
     "MeasurementKey",
     "Outcome",
     "Submission",
     "Team",
-    "metadata",
 ]
 
 _TOKEN_BYTES = 24  # 192 random bits
@@ -152,12 +152,10 @@ class ChallengeStore:
     """The state of a challenge.
 
     Args:
-        database: with the tables of ``metadata``.
+        database: with the tables of ``CHALLENGE_SCHEMA``.
         rules: of the challenge.
         clock: seconds since the epoch.
 
-    Raises:
-        ServiceError: the tables are those of another version.
     """
 
     def __init__(
@@ -170,15 +168,6 @@ class ChallengeStore:
         self.rules = rules
         self._database = database
         self._clock = clock
-        with database.exclusive() as connection:
-            version = _fact(connection, "schema")
-            if version is None:
-                _set_fact(connection, "schema", SCHEMA)
-        if version not in (None, SCHEMA):
-            raise ServiceError(
-                f"the database holds a challenge of version {version}, this program has {SCHEMA}: "
-                "host it with the program that made it, or give another database"
-            )
 
     # Teams
 
@@ -194,16 +183,16 @@ class ChallengeStore:
         now = self._clock()
         values = {
             "name": name,
-            "skeleton": skeleton(name),
             "token_hash": _hash(token),
             "created": now,
         }
         with self._database.exclusive() as connection:
             self._ensure_room(connection, now)
-            taken = sql.select(teams.c.id).where(teams.c.skeleton == values["skeleton"])
-            if connection.execute(taken).first():
+            if _teams_like(connection, name):
                 raise InputError(f"team: {name!r}, or a name that looks like it, is taken")
             row = connection.execute(teams.insert().values(**values).returning(teams.c.id)).one()
+            rows = [{"look": look, "team": row.id} for look in looks_of(name)]
+            connection.execute(looks.insert(), rows)
             self._note(connection, name, "register", name)
         return Team(row.id, name, now), token
 
@@ -240,10 +229,10 @@ class ChallengeStore:
             InputError: there is no such team.
         """
         token = secrets.token_urlsafe(_TOKEN_BYTES)
-        update = sql.update(teams).where(teams.c.skeleton == skeleton(name))
         with self._database.write() as connection:
-            if connection.execute(update.values(token_hash=_hash(token))).rowcount != 1:
-                raise InputError(f"there is no team {name!r}")
+            team = _team_called(connection, name)
+            update = sql.update(teams).where(teams.c.id == team)
+            connection.execute(update.values(token_hash=_hash(token)))
             self._note(connection, "host", "renew token", name)
         return token
 
@@ -511,6 +500,23 @@ def _measurement(row: sql.Row[Any]) -> Measurement:
     )
     key = MeasurementKey(row.submission, row.data, row.device)
     return Measurement(key, row.state, outcome, row.created, row.finished)
+
+
+def _teams_like(connection: sql.Connection, name: str) -> Sequence[Any]:
+    """Return the teams whose names share a look with this one."""
+    alike = sql.select(looks.c.team).where(looks.c.look.in_(looks_of(name)))
+    return connection.execute(
+        sql.select(teams.c.id, teams.c.name).where(teams.c.id.in_(alike))
+    ).all()
+
+
+def _team_called(connection: sql.Connection, name: str) -> int:
+    alike = _teams_like(connection, name)
+    exact = [team for team in alike if team.name == name]
+    chosen = exact or alike
+    if len(chosen) != 1:
+        raise InputError(f"there is no team {name!r}")
+    return int(chosen[0].id)
 
 
 def _fact(connection: sql.Connection, name: str) -> str | None:

@@ -76,9 +76,9 @@ def _begin(
     """The walk before the first operator: constants and inputs are ready."""
     tensors = graph["tensors"]
     constants = frozenset(i for i, t in enumerate(tensors) if has_data(t, tables.buffers))
-    if not constants.isdisjoint(graph["inputs"]):
-        both = constants.intersection(graph["inputs"])
-        fail(f"{path}.inputs", f"tensor {both} is a constant")
+    for index in graph["inputs"]:
+        if index in constants:
+            fail(f"{path}.inputs", f"tensor {index} is a constant")
     declared: list[Shape | None] = [tuple(tensor["shape"]) for tensor in tensors]
     shapes = _resized_shapes(path, graph, declared, inputs)
     fixed = constants.union(graph["inputs"])

@@ -6,6 +6,7 @@ from typing import Any
 
 from handheld.errors import MissingDependencyError
 from handheld.service.jobs.kinds import Spec
+from handheld.service.migrations import Schema
 
 try:
     import sqlalchemy as sql
@@ -36,6 +37,7 @@ jobs = sql.Table(
     sql.Column("expires", sql.Double),
     sql.Index("handheld_jobs_waiting", "state", "created"),
 )
+JOBS_SCHEMA = Schema(metadata, "handheld.service.jobs.migrations", "handheld_jobs_version")
 # What a record has: a beat is between servers, and changes all the time.
 columns = [column for column in jobs.c if column.name != "heartbeat"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from handheld.errors import BusyError, MissingDependencyError
 from handheld.service.database import Database
-from handheld.service.jobs._table import ENDED, JobRecord, as_job, columns, jobs, metadata
+from handheld.service.jobs._table import ENDED, JOBS_SCHEMA, JobRecord, as_job, columns, jobs
 from handheld.service.jobs.kinds import Spec
 from handheld.service.jobs.limits import DAY, Limits
 from handheld.service.jobs.texts import storable
@@ -16,7 +16,7 @@ try:
 except ImportError as error:
     raise MissingDependencyError("SQLAlchemy", "server", "the queue of jobs") from error
 
-__all__ = ["JobQueue", "JobRecord", "metadata"]
+__all__ = ["JOBS_SCHEMA", "JobQueue", "JobRecord"]
 
 
 class JobQueue:
