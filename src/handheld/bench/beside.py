@@ -12,8 +12,8 @@ from handheld.reports import NONE, seconds_text
 
 ESTIMATED = (
     "Times a calibration model's time is an estimate of what a device would take, and no "
-    "measurement: its interval holds the uncertainty of both times, and not that machines differ "
-    "by kind of work. Where the columns disagree, none is right alone."
+    "measurement: its interval holds the uncertainty of both times within their runs, and not that "
+    "machines differ by kind of work. Where the columns disagree, none is right alone."
 )
 """What must be said beside such figures."""
 

@@ -15,10 +15,10 @@ from handheld.errors import InputError
 def with_profile(challenge, quiet):
     """Return a challenge whose device has a profile of two seconds a call."""
 
-    def make(**values):
+    def make(valid=True, **values):
         protocol = BenchProtocol(min_queries=20, min_seconds=0)
         profile, _ = calibrate(LocalDevice(quiet(2.0).tools), name="laptop", protocol=protocol)
-        write_profile(challenge.root / "laptop.toml", replace(profile, core=None))
+        write_profile(challenge.root / "laptop.toml", replace(profile, core=None, valid=valid))
         device = replace(challenge.rules.devices[0], profile="laptop.toml", **values)
         return replace(challenge, rules=replace(challenge.rules, devices=(device,)))
 
@@ -46,6 +46,11 @@ def test_neither_worker_nor_server_begins_on_another_device(with_profile):
     with pytest.raises(InputError, match="this is not the device of profile 'laptop'"):
         serve_challenge(challenge, port=0)
     assert not (challenge.root / "state").exists()
+
+
+def test_a_profile_of_a_busy_device(with_profile):
+    with pytest.raises(InputError, match=r"laptop\.toml was taken while the device was busy"):
+        require_device(with_profile(valid=False), "reference")
 
 
 def test_a_profile_that_is_missing(with_profile):

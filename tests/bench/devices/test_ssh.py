@@ -179,7 +179,9 @@ def test_what_has_the_mark_and_is_no_message(near, model_file, job):
 
 def test_a_connection_that_is_lost_keeps_what_came_before(near, model_file, job):
     values = values_of(near(), model_file, job)
-    lost = saying({"done": [values]}, after="sys.stdin.buffer.readline()")
+    # It goes when it is told to run the second one.
+    until_second = "runs = 0\nwhile runs < 2:\n    runs += b'run' in sys.stdin.buffer.readline()"
+    lost = saying({"done": [values]}, after=until_second)
     running = near(lost).run([model_file, model_file], job)
     assert next(running).device == "ssh:lab"
     with pytest.raises(DeviceError, match="ssh:lab: the connection was lost"):
@@ -217,7 +219,12 @@ def test_rules_that_cannot_be_sent(near, model_file, job):
         list(near().run([model_file], changed))
 
 
-def test_files_that_cannot_be_read(near, tmp_path, job):
+def test_files_that_cannot_be_read(near, model_file, tmp_path, job):
+    (tmp_path / "pictures").mkdir()
+    os.mkfifo(tmp_path / "pictures" / "pipe.png")
+    options = (TaskOption(name="--data", path=tmp_path / "pictures"),)
+    with pytest.raises(InputError, match=r"pipe\.png: cannot be read \(it is a pipe"):
+        list(near().run([model_file], replace(job, options=options)))
     with pytest.raises(InputError, match=r"none\.tflite: cannot be read"):
         list(near().run([tmp_path / "none.tflite"], job))
 

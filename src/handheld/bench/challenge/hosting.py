@@ -84,6 +84,11 @@ def require_device(
     if not device.profile:
         return
     profile = read_profile(challenge.root / device.profile)
+    if not profile.valid:
+        raise InputError(
+            f"device {name!r}: its profile {device.profile} was taken while the device was busy: "
+            "take it again with 'handheld bench calibrate' when it does nothing else"
+        )
     core = device.core
     if core is None:
         core = profile.core

@@ -157,7 +157,8 @@ class AdbDevice:
             "--report_peak_memory_footprint=true",
         ]
         profile = self._tool(serial, [*words, *profile_words], _patience(protocol))
-        facts_of_run = machine | _state_words(after) | {"time": datetime.now(UTC).isoformat("T", "seconds")}
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        facts_of_run = machine | _state_words(after) | {"time": now}
         return result_of_logs(
             log,
             profile,

@@ -28,6 +28,7 @@ from handheld.bench.results import result_of
 from handheld.bench.run import BenchResult
 from handheld.errors import DeviceError, InputError, ModelError
 from handheld.ranges import in_range
+from handheld.untrusted import require_file
 
 REMOTE_COMMAND = "handheld"
 """What starts this package on another machine."""
@@ -278,6 +279,7 @@ class _Connection:
     def send_file(self, path: Path) -> str:
         """Send the bytes of a file, unless they were sent before, and return their hash."""
         try:
+            require_file(path)
             with path.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
                 if sha256 not in self._sent:
