@@ -102,7 +102,12 @@ def ratio_text(ratio: MetricEstimate) -> str:
     >>> ratio_text(MetricEstimate(3.0, 1.5, 6.0, 100))
     '3.00 (1.50 to 6.00)'
     """
-    words = f"{ratio.value:.3g}" if ratio.value >= 100 else f"{ratio.value:.2f}"
+    words = _digits(ratio.value)
     if not math.isfinite(ratio.low + ratio.high):
         return f"{words} (no interval)"
-    return f"{words} ({ratio.low:.2f} to {ratio.high:.2f})"
+    return f"{words} ({_digits(ratio.low)} to {_digits(ratio.high)})"
+
+
+def _digits(number: float) -> str:
+    """Write a number with three digits."""
+    return f"{number:#.3g}".removesuffix(".")
