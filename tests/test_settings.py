@@ -250,6 +250,16 @@ def _trigger() -> dict[str, Any]:
     return {"weights": (0.0,) * (EVIDENCE + 1), "threshold": 0.5}
 
 
+def _calibration() -> dict[str, Any]:
+    return {"work": "x", "sha256": "0" * 64, "median": 1.0}
+
+
+def _profile() -> dict[str, Any]:
+    from handheld.bench.calibration import CalibrationTime
+
+    return {"name": "x", "times": (CalibrationTime(**_calibration()),), "machine": {}}
+
+
 def _member() -> dict[str, Any]:
     from handheld.compress.family import Latency
 
@@ -260,6 +270,8 @@ def _member() -> dict[str, Any]:
 
 # What the required fields of a class hold that are no number of one.
 NEEDED: dict[str, Callable[[], dict[str, Any]]] = {
+    "CalibrationProfile": _profile,
+    "CalibrationTime": _calibration,
     "ChallengeRules": lambda: {"title": "x"},
     "ConversationSource": lambda: {"path": "x"},
     "DataSource": lambda: {"path": "x"},

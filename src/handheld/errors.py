@@ -15,6 +15,7 @@ Whoever catches the first of them catches all::
     │   └── ArchiveError         an archive that is broken, hostile, or larger than its limits
     ├── ServiceError             a server without its database, its folder or its port
     │   └── BusyError            a server that takes nothing more now: its queue or its disk is full
+    ├── DeviceError              a device that cannot be reached, or that does not do what is asked
     └── GraphError
         ├── GraphValidationError a graph that is wired wrongly, found before it runs
         ├── TimestampError       a packet or bound that goes back in time, or may not be sent
@@ -92,6 +93,10 @@ class ServiceError(HandheldError):
 
 class BusyError(ServiceError):
     """A server takes nothing more now, because its queue or its disk is full."""
+
+
+class DeviceError(HandheldError):
+    """A device cannot be reached, or does not do what is asked of it."""
 
 
 class GraphError(HandheldError):

@@ -5,7 +5,19 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "name", ["loadgen", "metric", "preprocessing", "protocol", "report", "warmup"]
+    "name",
+    [
+        "beside",
+        "calibration",
+        "devices.adb",
+        "devices.device",
+        "loadgen",
+        "metric",
+        "preprocessing",
+        "protocol",
+        "report",
+        "warmup",
+    ],
 )
 def test_examples(name: str) -> None:
     done = doctest.testmod(importlib.import_module(f"handheld.bench.{name}"))

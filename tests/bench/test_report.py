@@ -91,3 +91,32 @@ def test_budgets_as_people_say_them(seconds, text):
 def test_long_names_keep_both_ends():
     assert chart_name("short", 16) == "short"
     assert chart_name("resnet_large_int8", 12) == "resne…e_int8"
+
+
+def test_times_of_several_devices_are_not_mixed(results, tmp_path):
+    elsewhere = replace(results[1], device="ssh:lab", machine={"cpu": "other"})
+    assert pareto_of([results[0], elsewhere]) is None
+    assert equal_work([results[0], elsewhere]) == []
+    timed = replace(elsewhere, operator_seconds={"CONV_2D": 0.001})
+    page = write_report(tmp_path / "p.html", [results[0], timed]).read_text("utf-8")
+    assert "on this, ssh:lab, one example" in page
+    assert "tiny on ssh:lab" in page
+    assert "CONV_2D 1.00 ms" in page
+    assert "side by side" not in page
+
+
+def test_results_with_other_budgets_stand_under_their_own(results, tmp_path):
+    protocol = replace(PROTOCOL, budgets=(7.0,))
+    score = replace(results[1].scores[0], budget=7.0, reached=5)
+    other = replace(results[1], protocol=protocol, scores=(score,))
+    page = write_report(tmp_path / "p.html", [results[0], other]).read_text("utf-8")
+    for words in ("within 2.5 s", "within 2 min", "within 7 s"):
+        assert words in page
+    assert page.count("5 of 12 reached") == 1
+
+
+def test_a_device_that_tells_no_median(results, tmp_path):
+    unknown = replace(results[0].latency.p50, value=float("nan"))
+    silent = replace(results[0], latency=replace(results[0].latency, p50=unknown), accuracy=None)
+    page = write_report(tmp_path / "p.html", [silent]).read_text("utf-8")
+    assert "nan" not in page

@@ -30,6 +30,7 @@ RUNNER = CliRunner()
 
 # Those whose result is a page, a conversation or a picture.
 WITHOUT_RESULTS = {
+    "bench agent",
     "bench serve",
     "bench work",
     "compress serve",

@@ -8,9 +8,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from handheld.bench.beside import ESTIMATED, beside, beside_head, beside_words
 from handheld.bench.metric import MetricEstimate, WallTimeScore
 from handheld.bench.protocol import ParetoCurve, fit_pareto
-from handheld.bench.run import BenchResult
+from handheld.bench.run import THIS_MACHINE, BenchResult
 from handheld.reports import (
     NONE,
     AxisWords,
@@ -71,8 +72,10 @@ def write_report(path: str | Path, results: Sequence[BenchResult], title: str = 
 
 def pareto_of(results: Sequence[BenchResult]) -> ParetoCurve | None:
     """Return the curve through the models that were judged and can be trusted; None for fewer than
-    two of them.
+    two of them, and for times of several devices.
     """
+    if len(_machines(results)) > 1:
+        return None
     return fit_pareto(
         (result.latency.p50.value, result.accuracy.value)
         for result in results
@@ -90,8 +93,9 @@ def equal_work(results: Sequence[BenchResult]) -> list[EqualWork]:
         fast, slow = sorted((one, other), key=lambda result: result.latency.p50.value)
         ratio = slow.latency.p50.value / fast.latency.p50.value
         is_trusted = fast.verdict.valid and slow.verdict.valid
+        is_one_device = fast.device == slow.device
         is_apart = fast.latency.p50.high < slow.latency.p50.low
-        if is_trusted and is_apart and ratio >= _CLEAR and _alike(fast, slow):
+        if is_one_device and is_trusted and is_apart and ratio >= _CLEAR and _alike(fast, slow):
             pairs.append(EqualWork(fast.model.name, slow.model.name, fast.model.macs, ratio))
     return sorted(pairs, key=lambda pair: -pair.ratio)
 
@@ -140,16 +144,49 @@ def _values(results: Sequence[BenchResult], title: str) -> dict[str, Any]:
     return {
         "title": title,
         "results": results,
-        "budgets": list(map(budget_text, first.protocol.budgets)),
+        "budgets": {budget: budget_text(budget) for budget in _budgets(results)},
         "curve": curve,
         "gains": [_gain_text(result, curve) for result in results],
         "figures": list(_figures(results, curve)),
         "pairs": equal_work(results),
         "machine": first.machine,
+        "machines": _machines(results),
+        "beside": _beside_values(results),
         "interval": interval_text,
-        "score": score_text,
+        "score": _score_at,
         "dash": NONE,
     }
+
+
+def _budgets(results: Sequence[BenchResult]) -> list[float]:
+    """Return the budgets of all results: those that were recorded apart may have other ones."""
+    budgets = dict.fromkeys(results[0].protocol.budgets)
+    for result in results:
+        budgets |= dict.fromkeys(result.protocol.budgets)
+    return list(budgets)
+
+
+def _score_at(result: BenchResult, budget: float) -> str:
+    for score in result.scores:
+        if score.budget == budget:
+            return score_text(score)
+    return NONE
+
+
+def _machines(results: Sequence[BenchResult]) -> dict[str, dict[str, Any]]:
+    """Return what each device says of itself, by its name."""
+    machines: dict[str, dict[str, Any]] = {}
+    for result in results:
+        machines.setdefault(result.device, result.machine)
+    return machines
+
+
+def _beside_values(results: Sequence[BenchResult]) -> dict[str, Any] | None:
+    """Return the table of devices side by side; None where no device has a profile."""
+    rows = beside(results)
+    if not any(row.times for row in rows):
+        return None
+    return {"head": beside_head(rows), "rows": beside_words(rows), "note": ESTIMATED}
 
 
 def _gain_text(result: BenchResult, curve: ParetoCurve | None) -> str:
@@ -170,7 +207,12 @@ def _figures(results: Sequence[BenchResult], curve: ParetoCurve | None) -> Itera
                 "through the models that no other beats."
             )
         yield Figure(caption, drawn)
-    counted = [result for result in results if result.model.macs]
+    counted = [
+        result
+        for result in results
+        # A phone may tell no median.
+        if result.model.macs and result.latency.p50.value > 0
+    ]
     if counted:
         drawn = in_two_widths(lambda width: _work(counted, width), _WIDTH)
         yield Figure(
@@ -217,12 +259,19 @@ def _accuracy_point(result: BenchResult, width: int) -> ScatterPoint:
     assert result.accuracy is not None
     latency = result.latency.p50
     words = (
-        f"{result.model.name}: {seconds_text(latency.value)}, "
+        f"{_place_of(result)}: {seconds_text(latency.value)}, "
         f"{interval_text(result.accuracy)}, {result.verdict.word}"
     )
     spread = latency.high - latency.low
     name = chart_name(result.model.name, width // _LETTER)
     return ScatterPoint(name, latency.value, result.accuracy.value, words, _mark(result), spread)
+
+
+def _place_of(result: BenchResult) -> str:
+    """Return a model's name, and its device where that is not the machine of the bench."""
+    if result.device == THIS_MACHINE:
+        return result.model.name
+    return f"{result.model.name} on {result.device}"
 
 
 def _mark(result: BenchResult) -> Mark:
@@ -235,7 +284,7 @@ def _work(results: Sequence[BenchResult], width: int) -> Markup:
     points = []
     for result in results:
         latency = result.latency.p50.value
-        words = f"{result.model.name}: {count_text(result.model.macs)}, {seconds_text(latency)}"
+        words = f"{_place_of(result)}: {count_text(result.model.macs)}, {seconds_text(latency)}"
         name = chart_name(result.model.name, width // _LETTER)
         point = ScatterPoint(name, result.model.macs, latency, words, _mark(result))
         points.append(point)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.bench.calibration import CalibrationProfile
 from handheld.bench.conditions import (
     RunConditions,
     SystemSnapshot,
@@ -29,6 +30,9 @@ from handheld.bench.warmup import warmup_length
 from handheld.engine import Model, RunLimits
 from handheld.engine.measure import Clock, Samples, StagedCall, last_core, pinned, sample
 from handheld.errors import HandheldError, ModelError
+
+THIS_MACHINE = "this"
+"""How the machine that runs this is called among devices."""
 
 MOST_CALLS = 2 * 10**7
 """Calls at most: of calls that take a microsecond, twenty seconds."""
@@ -140,6 +144,10 @@ class BenchResult:
         joules: energy of one call, with all that the packages did meanwhile; None likewise.
         core: that the thread kept to; None where it kept to none.
         machine: what figures depend on, by name.
+        device: on which it ran, as ``handheld bench --device`` names it.
+        operator_seconds: time of one call by operator, the longest first; None where the device
+            does not tell.
+        calibration: of the device, by which other devices are set beside it; None: not known.
     """
 
     model: ModelFacts
@@ -158,6 +166,9 @@ class BenchResult:
     joules: float | None
     core: int | None
     machine: dict[str, Any]
+    device: str = THIS_MACHINE
+    operator_seconds: dict[str, float] | None = None
+    calibration: CalibrationProfile | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON has it."""

@@ -1,17 +1,20 @@
 """``handheld bench``: models measured as a phone would feel them."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from handheld.cli import bench_challenge
+from handheld.cli import bench_challenge, bench_devices
 from handheld.cli._output import Json, Output, Quiet, table_of
 
 if TYPE_CHECKING:
     from handheld.bench import BenchProtocol, BenchResult, BenchTask, Comparison
+    from handheld.bench.devices import BenchJob, Device, TaskOption
+    from handheld.errors import HandheldError
 
 _UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(us|µs|ms|s)\s*")
@@ -79,6 +82,10 @@ def run(
         bool, typer.Option("--loadgen", help="Let MLPerf's LoadGen drive the models.")
     ] = False,
     logs: Annotated[Path, typer.Option(help="Folder of LoadGen's logs.")] = Path("loadgen-logs"),
+    device: bench_devices.DeviceName = "this",
+    remote_command: bench_devices.RemoteCommand = "handheld",
+    benchmark_binary: bench_devices.BenchmarkBinary = None,
+    profile: bench_devices.Profile = None,
     out: Annotated[
         Path | None, typer.Option(help="Page of the results, such as bench.html.")
     ] = None,
@@ -94,29 +101,37 @@ def run(
     reached within examples x budget counts as wrong. A run that cannot be trusted is INVALID, and
     says why.
     """
-    from handheld.bench import append_records, bench, write_report
+    from handheld.bench import append_records, write_report
+    from handheld.bench.devices import BenchJob
     from handheld.bench.report import head_of, row_of, summary_lines
 
     outputs = [path for path in (out, record) if path is not None]
     output = Output(json=json, quiet=quiet, out=outputs)
-    output.reads(*models, data, labels)
+    output.reads(*models, data, labels, benchmark_binary, profile)
+    measuring = bench_devices.opened(device, remote_command, benchmark_binary)
+    calibration = bench_devices.profile_of(profile)
     protocol = _protocol(
         budget, task, threads=threads, core=core, queries=queries, seconds=seconds,
         official=official,
     )  # fmt: skip
     with output.stoppable():
-        job = _task(task, data, split, labels, pixels)
+        is_here = device == "this"
+        judge = None
+        if is_here:
+            judge = _task(task, data, split, labels, pixels)
         if loadgen:
-            _drive(models, job, protocol, logs, output)
+            _refuse_elsewhere(device)
+            _drive(models, judge, protocol, logs, output)
             return
-        results: list[BenchResult] = []
-        for path in models:
-            output.say(f"{path} ...")
-            result = bench(
-                path, job, protocol=protocol, name=_name(path, models), strict=len(models) == 1
-            )
-            results.append(result)
-            _say_verdict(result, output)
+        options: tuple[TaskOption, ...] = ()
+        if not is_here:
+            options = bench_devices.task_options(task, data, split, labels, pixels)
+        names = tuple(_name(path, models) for path in models)
+        job = BenchJob(protocol=protocol, task=judge, options=options, names=names)
+        results, lost = _measured(measuring, models, job, output)
+    if not results and lost is not None:
+        raise lost
+    results = [replace(result, calibration=calibration) for result in results]
     if out is not None:
         write_report(out, results)
         output.say(f"wrote {out}")
@@ -125,6 +140,9 @@ def run(
         append_records(record, values)
     words = [table_of(head_of(results), list(map(row_of, results))), *summary_lines(results)]
     output.result("\n".join(words), values)
+    if lost is not None:
+        # What was measured before is kept, and stands above.
+        raise lost
 
 
 @app.command()
@@ -205,6 +223,32 @@ def validate(
 
 for challenge_command in bench_challenge.COMMANDS:
     app.command()(challenge_command)
+for device_command in bench_devices.COMMANDS:
+    app.command()(device_command)
+app.command(hidden=True)(bench_devices.agent)
+
+
+def _measured(
+    device: "Device", models: list[Path], job: "BenchJob", output: Output
+) -> tuple[list["BenchResult"], "HandheldError | None"]:
+    """Measure models; return the results, and why there are no more of them where one failed."""
+    from handheld.errors import HandheldError
+
+    results: list[BenchResult] = []
+    try:
+        for result in device.run(models, job, output.say):
+            results.append(result)
+            _say_verdict(result, output)
+    except HandheldError as error:
+        return results, error
+    return results, None
+
+
+def _refuse_elsewhere(device: str) -> None:
+    from handheld.errors import InputError
+
+    if device != "this":
+        raise InputError("--loadgen: LoadGen drives models on this machine alone")
 
 
 def duration(option: str, text: str) -> float:

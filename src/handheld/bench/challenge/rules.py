@@ -49,6 +49,9 @@ class DeviceProfile:
         name: by which a worker takes its work, of a-z, 0-9 and _.
         core: number of the core that a model keeps to, 0 or more; None: the last one.
         description: for people.
+        profile: file in the challenge's folder that 'handheld bench calibrate' wrote: who measures
+            on another machine is refused; "" for none.
+        tolerance: share by which a calibration model's median may differ from it, in (0, 1).
 
     Raises:
         InputError: names what is wrong.
@@ -57,6 +60,8 @@ class DeviceProfile:
     name: str
     core: int | None = None
     description: str = ""
+    profile: str = ""
+    tolerance: float = 0.1
 
     def __post_init__(self) -> None:
         if not _DEVICE_NAME.fullmatch(self.name):
@@ -66,6 +71,7 @@ class DeviceProfile:
             )
         if self.core is not None:
             whole_in_range("core", self.core, low=0)
+        in_range("tolerance", self.tolerance, low=0, high=1, low_open=True, high_open=True)
         if len(self.description) > _MAX_DESCRIPTION:
             raise InputError(f"description: expected at most {_MAX_DESCRIPTION} characters")
 
