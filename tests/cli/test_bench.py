@@ -123,7 +123,7 @@ def test_loadgen_keeps_its_logs(files):
     ("words", "message"),
     [
         (["--budget", "33"], "--budget: expected a time such as 33ms"),
-        (["--task", "poetry"], "--task: expected classification or detection"),
+        (["--task", "poetry"], "--task: expected classification, detection, hands or reply"),
         (["--split", "dev", "--data", "d.npz"], "split: expected one of"),
         (["--pixels", "1", "--data", "d.npz"], "--pixels: expected two numbers"),
         (["--data", "no.npz"], "no.npz"),

@@ -10,12 +10,13 @@ looks at a file before it is submitted, ``loadgen`` lets MLPerf's generator driv
 from handheld.bench.classification import ClassificationTask
 from handheld.bench.compare import Comparison, compare
 from handheld.bench.detection import DetectionTask
+from handheld.bench.facts import ModelFacts
 from handheld.bench.metric import MetricEstimate, WallTimeScore
 from handheld.bench.protocol import BenchProtocol, ParetoCurve, fit_pareto
 from handheld.bench.record import append_records, read_records
 from handheld.bench.report import write_report
 from handheld.bench.run import BenchResult, bench
-from handheld.bench.task import BenchTask, TaskSession
+from handheld.bench.task import BenchTask, MeasuredSystem, SystemTask, TaskSession
 from handheld.bench.trust import TrustVerdict
 from handheld.bench.validate import SubmissionRules, validate_model
 
@@ -26,9 +27,12 @@ __all__ = [
     "ClassificationTask",
     "Comparison",
     "DetectionTask",
+    "MeasuredSystem",
     "MetricEstimate",
+    "ModelFacts",
     "ParetoCurve",
     "SubmissionRules",
+    "SystemTask",
     "TaskSession",
     "TrustVerdict",
     "WallTimeScore",

@@ -154,6 +154,8 @@ def _values(results: Sequence[BenchResult], title: str) -> dict[str, Any]:
         "beside": _beside_values(results),
         "interval": interval_text,
         "score": _score_at,
+        "rate": rate_text,
+        "details": detail_texts,
         "dash": NONE,
     }
 
@@ -298,8 +300,22 @@ def _work(results: Sequence[BenchResult], width: int) -> Markup:
     )
 
 
+def rate_text(result: BenchResult) -> str:
+    """Write how many calls are done in a second, in the words of what they do."""
+    return f"{result.per_second:,.4g} {result.unit}s a second"
+
+
+def detail_texts(result: BenchResult) -> list[str]:
+    """Write the figures that a task gives beside its metric."""
+    return [f"{name}: {value:.3g}" for name, value in result.details.items()]
+
+
 def summary_lines(results: Sequence[BenchResult]) -> Iterator[str]:
-    """Yield sentences on pairs of equal work, for a terminal."""
+    """Yield what a terminal says below the table: details of tasks, pairs of equal work."""
+    for result in results:
+        if result.details:
+            figures = "; ".join([rate_text(result), *detail_texts(result)])
+            yield f"{result.model.name}: {figures}"
     for pair in equal_work(results):
         yield (
             f"{pair.fast} and {pair.slow} do the same work ({count_text(pair.macs)} "
@@ -319,7 +335,10 @@ def row_of(result: BenchResult) -> list[str]:
     ]
     row += map(score_text, result.scores)
     row += [NONE] * (len(result.protocol.budgets) - len(result.scores))
-    return [*row, size_text(result.model.bytes), count_text(result.model.macs)]
+    work = NONE
+    if result.model.macs:
+        work = count_text(result.model.macs)
+    return [*row, size_text(result.model.bytes), work]
 
 
 def head_of(results: Sequence[BenchResult]) -> list[str]:

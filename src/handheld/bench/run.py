@@ -3,11 +3,11 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,22 @@ from handheld.bench.conditions import (
     conditions_between,
     snapshot,
 )
+from handheld.bench.facts import ModelFacts
 from handheld.bench.memory import PeakMemory, peak_memory
 from handheld.bench.metric import MetricEstimate, WallTimeScore, quantile
 from handheld.bench.noise import noise
 from handheld.bench.protocol import BenchProtocol
 from handheld.bench.record import describe_machine
-from handheld.bench.task import BenchTask, TaskSession, score_within
+from handheld.bench.task import (
+    BenchTask,
+    JudgingTask,
+    MeasuredSystem,
+    SystemTask,
+    TaskSession,
+    score_within,
+)
 from handheld.bench.trust import RunEvidence, TrustVerdict, verdict
+from handheld.bench.unlike import LEAST_ROUNDS, evened
 from handheld.bench.warmup import warmup_length
 from handheld.engine import Model, RunLimits
 from handheld.engine.measure import Clock, Samples, StagedCall, last_core, pinned, sample
@@ -77,53 +86,6 @@ class LatencyFigures:
 
 
 @dataclass(frozen=True)
-class ModelFacts:
-    """What a file says of itself.
-
-    Args:
-        name: as results call it.
-        file: where it was.
-        sha256: of the ``.tflite`` file, in hexadecimal.
-        bytes: of it.
-        macs: multiply-accumulates of one run.
-        macs_by_operator: by the operator's name, the largest first.
-        uncounted: operators whose work is not in ``macs``.
-        parameters: learned numbers.
-        operators: how often each occurs.
-        precision: element type of the input and of the output.
-    """
-
-    name: str
-    file: str
-    sha256: str
-    bytes: int
-    macs: int
-    macs_by_operator: dict[str, int]
-    uncounted: tuple[str, ...]
-    parameters: int
-    operators: dict[str, int]
-    precision: str
-
-    @classmethod
-    def of(cls, model: Model, name: str) -> "ModelFacts":
-        """Read them."""
-        cost = model.cost
-        types = dict.fromkeys(info.dtype.name for info in (*model.inputs, *model.outputs))
-        return cls(
-            name=name,
-            file=str(model.path),
-            sha256=model.sha256,
-            bytes=model.size,
-            macs=cost.macs,
-            macs_by_operator=dict(cost.macs_by_operator),
-            uncounted=cost.uncounted,
-            parameters=cost.parameters,
-            operators=dict(model.operator_counts),
-            precision=" to ".join(types),
-        )
-
-
-@dataclass(frozen=True)
 class BenchResult:
     """One model's run.
 
@@ -148,6 +110,8 @@ class BenchResult:
         operator_seconds: time of one call by operator, the longest first; None where the device
             does not tell.
         calibration: of the device, by which other devices are set beside it; None: not known.
+        unit: what one call does, such as "frame".
+        details: figures of the task beside its metric, by name.
     """
 
     model: ModelFacts
@@ -169,6 +133,13 @@ class BenchResult:
     device: str = THIS_MACHINE
     operator_seconds: dict[str, float] | None = None
     calibration: CalibrationProfile | None = None
+    unit: str = "example"
+    details: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def per_second(self) -> float:
+        """Calls that are done in a second, one after the other: frames per second of a tracker."""
+        return 1 / self.latency.mean
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON has it."""
@@ -195,7 +166,7 @@ class BenchTools:
 
 def bench(  # noqa: PLR0913  # options by keyword, each by itself
     path: str | PathLike[str],
-    task: BenchTask | None = None,
+    task: BenchTask | SystemTask | None = None,
     *,
     protocol: BenchProtocol | None = None,
     name: str = "",
@@ -203,19 +174,21 @@ def bench(  # noqa: PLR0913  # options by keyword, each by itself
     strict: bool = True,
     tools: BenchTools | None = None,
 ) -> BenchResult:
-    """Measure a model file.
+    """Measure a model file, or what a task opens: a pack of models, a bundle.
 
     The calls are those of one thread on one core. They go through the task's examples in order,
     and round again until there are as many as the protocol asks; the times of the first round are
-    those of the score. Only the call itself is timed: inputs are in their place before it.
+    those of the score. Only the call itself is timed: inputs are in their place before it. The
+    examples of a :class:`SystemTask` may be of unlike work: they go round four times at least, and
+    whether times are steady is asked of each example beside itself.
 
     Args:
-        path: a ``.tflite`` file.
+        path: a ``.tflite`` file; of a :class:`SystemTask`, what it opens.
         task: that judges its outputs; None: noise goes in, and nothing is judged.
         protocol: the rules; None: the challenge's, with a short run.
         name: that results call it; "" is the file's own without its ending.
-        isolated: as ``Model.open`` takes it. A model in a process of its own is timed with the way
-            there and back.
+        isolated: as ``Model.open`` takes it, of a model file. A model in a process of its own is
+            timed with the way there and back.
         strict: whether a model that cannot do the task is refused; else it is timed on noise, and
             the result says why.
         tools: clocks and counters.
@@ -227,23 +200,92 @@ def bench(  # noqa: PLR0913  # options by keyword, each by itself
     path = Path(path)
     protocol = protocol or BenchProtocol()
     tools = tools or BenchTools()
-    start = tools.clock()
-    with Model.open(path, threads=protocol.threads, isolated=isolated) as model:
-        opened = tools.clock() - start
-        worker = _worker(model, task, protocol, strict=strict)
-        core = chosen_core(protocol)
-        with pinned(core), runtime_errors(path):
-            before = tools.snapshot(core)
-            samples = _sampled(worker, protocol, tools)
-            after = tools.snapshot(core)
-            joules = _energy(worker, core, tools)
-        facts = ModelFacts.of(model, name or path.stem)
-        apart = model.isolated
-    evidence = evidence_of(samples, conditions_between(before, after), apart=apart, core=core)
+    with ExitStack() as stack:
+        start = tools.clock()
+        subject: _Subject
+        if isinstance(task, SystemTask):
+            system = stack.enter_context(closing(task.open(str(path), protocol)))
+            opened = tools.clock() - start
+            worker = SystemWorker(system, task)
+            subject = _Subject(worker, system.facts(name or path.stem), system.is_isolated)
+        else:
+            model = stack.enter_context(
+                Model.open(path, threads=protocol.threads, isolated=isolated)
+            )
+            opened = tools.clock() - start
+            file_worker = _worker(model, task, protocol, strict=strict)
+            facts = ModelFacts.of(model, name or path.stem)
+            subject = _Subject(file_worker, facts, model.isolated)
+        measured = _measured(subject.worker, path, protocol, tools)
+    memory = None
+    # A process of its own opens the file alone: what a task opens it does not know.
+    if not isinstance(task, SystemTask):
+        memory = tools.memory(path, protocol.threads)
+    return _result(subject, measured, protocol, opened=opened, memory=memory)
+
+
+class _Subject(NamedTuple):
+    """What is measured.
+
+    Attributes:
+        worker: that runs it.
+        facts: of its files.
+        apart: whether it runs in a process of its own.
+    """
+
+    worker: "Worker | SystemWorker"
+    facts: ModelFacts
+    apart: bool
+
+
+class _Measured(NamedTuple):
+    """What came out of a run.
+
+    Attributes:
+        samples: its times.
+        conditions: that they had.
+        joules: of one call.
+        core: that the thread kept to.
+    """
+
+    samples: Samples
+    conditions: RunConditions
+    joules: float | None
+    core: int | None
+
+
+def _measured(
+    worker: "Worker | SystemWorker", path: Path, protocol: BenchProtocol, tools: BenchTools
+) -> _Measured:
+    core = chosen_core(protocol)
+    with pinned(core), runtime_errors(path):
+        before = tools.snapshot(core)
+        samples = _sampled(worker, protocol, tools)
+        after = tools.snapshot(core)
+        joules = _energy(worker, core, tools)
+    return _Measured(samples, conditions_between(before, after), joules, core)
+
+
+def _result(
+    subject: _Subject,
+    measured: _Measured,
+    protocol: BenchProtocol,
+    *,
+    opened: float,
+    memory: PeakMemory | None,
+) -> BenchResult:
+    worker = subject.worker
+    evidence = evidence_of(
+        measured.samples,
+        measured.conditions,
+        apart=subject.apart,
+        core=measured.core,
+        unlike=worker.unlike,
+    )
     result = BenchResult(
-        model=facts,
+        model=subject.facts,
         protocol=protocol,
-        latency=latency_figures(samples, evidence, opened),
+        latency=latency_figures(measured.samples, evidence, opened),
         verdict=verdict(evidence, protocol),
         conditions=evidence.conditions,
         task="",
@@ -253,12 +295,12 @@ def bench(  # noqa: PLR0913  # options by keyword, each by itself
         accuracy=None,
         scores=(),
         refusal=worker.refusal,
-        memory=tools.memory(path, protocol.threads),
-        joules=joules,
-        core=core,
+        memory=memory,
+        joules=measured.joules,
+        core=measured.core,
         machine=describe_machine(),
     )
-    return _judged(result, worker, samples.wall)
+    return _judged(result, worker, measured.samples.wall)
 
 
 @contextmanager
@@ -317,9 +359,12 @@ class Worker:
         if session is None:
             self._ready[0] = noise(model)
 
+    unlike = 0
+    """Examples whose work differs by what they are: a model does the same for each."""
+
     @property
-    def examples(self) -> int:
-        """How many there are before they come round again."""
+    def least_calls(self) -> int:
+        """How many calls there must be: each example is run once."""
         return self._examples
 
     def staged(self) -> StagedCall:
@@ -350,6 +395,46 @@ class Worker:
         self._position += 1
 
 
+class SystemWorker:
+    """Gives a system the examples of its task in turn, and keeps its answers.
+
+    Args:
+        system: open.
+        task: that opened it and judges.
+    """
+
+    refusal = ""
+
+    def __init__(self, system: MeasuredSystem, task: SystemTask) -> None:
+        self.task: JudgingTask = task
+        self.answers: list[Any] = []
+        self._system = system
+        self._examples = len(task)
+        self._position = 0
+
+    @property
+    def unlike(self) -> int:
+        """Examples whose work differs by what they are: all of them."""
+        return self._examples
+
+    @property
+    def least_calls(self) -> int:
+        """How many calls there must be: an example is set beside itself in other rounds."""
+        return LEAST_ROUNDS * self._examples
+
+    def staged(self) -> StagedCall:
+        """Return what is timed, and what is done before and after it."""
+        return StagedCall(self._system.call, self._load, self._keep)
+
+    def _load(self) -> None:
+        self._system.load(self._position % self._examples)
+
+    def _keep(self, result: Any) -> None:
+        if self._position < self._examples:
+            self.answers.append(self._system.answer(result))
+        self._position += 1
+
+
 def _worker(
     model: Model, task: BenchTask | None, protocol: BenchProtocol, *, strict: bool
 ) -> Worker:
@@ -368,8 +453,8 @@ def with_reserve(amount: float) -> int:
     return math.ceil(amount * (1 + _RESERVE))
 
 
-def _sampled(worker: Worker, protocol: BenchProtocol, tools: BenchTools) -> Samples:
-    rounds = max(worker.examples, with_reserve(protocol.min_queries))
+def _sampled(worker: Worker | SystemWorker, protocol: BenchProtocol, tools: BenchTools) -> Samples:
+    rounds = max(worker.least_calls, with_reserve(protocol.min_queries))
     samples = sample(
         {"model": worker.staged()},
         rounds=rounds,
@@ -383,16 +468,34 @@ def _sampled(worker: Worker, protocol: BenchProtocol, tools: BenchTools) -> Samp
 
 
 def evidence_of(
-    samples: Samples, conditions: RunConditions, *, apart: bool, core: int | None
+    samples: Samples,
+    conditions: RunConditions,
+    *,
+    apart: bool,
+    core: int | None,
+    unlike: int = 0,
 ) -> RunEvidence:
-    """Return what a verdict is formed on: the calls behind the warm-up that the times show."""
+    """Return what a verdict is formed on: the calls behind the warm-up that the times show.
+
+    Args:
+        samples: of all calls.
+        conditions: that they had.
+        apart: whether they were made in a process of its own.
+        core: that they kept to.
+        unlike: examples of unlike work that took turns; 0: each call does the same.
+    """
     times = np.concatenate([samples.warmup, samples.wall])
+    if unlike:
+        times = evened(samples.warmup, samples.wall, unlike)
     warmup = warmup_length(times)
     settled = 2 * warmup <= len(times)
     # Calls of the harness's own warm-up are not counted in any case.
     skipped = max(0, warmup - len(samples.warmup))
     if not settled:
         skipped = 0
+    even = None
+    if unlike:
+        even = times[len(samples.warmup) + skipped :]
     return RunEvidence(
         wall=samples.wall[skipped:],
         cpu=samples.cpu[skipped:],
@@ -400,6 +503,8 @@ def evidence_of(
         conditions=conditions,
         apart=apart,
         pinned=core is not None,
+        even=even,
+        warmup=warmup,
     )
 
 
@@ -412,7 +517,7 @@ def latency_figures(samples: Samples, evidence: RunEvidence, opened: float) -> L
         opened: seconds of opening the file.
     """
     times = np.concatenate([samples.warmup, samples.wall])
-    warmup = warmup_length(times)
+    warmup = evidence.warmup
     wall = evidence.wall
     return LatencyFigures(
         open=opened,
@@ -429,11 +534,15 @@ def latency_figures(samples: Samples, evidence: RunEvidence, opened: float) -> L
     )
 
 
-def _judged(result: BenchResult, worker: Worker, wall: NDArray[np.float64]) -> BenchResult:
+def _judged(
+    result: BenchResult, worker: Worker | SystemWorker, wall: NDArray[np.float64]
+) -> BenchResult:
     """Return a result with what the task says of the answers."""
     task = worker.task
     if task is None:
         return result
+    if isinstance(task, SystemTask):
+        result = replace(result, unit=task.unit, details=task.details(worker.answers))
     times = wall[: len(task)]
     scores = [
         score_within(task, worker.answers, times, budget) for budget in result.protocol.budgets
@@ -449,7 +558,7 @@ def _judged(result: BenchResult, worker: Worker, wall: NDArray[np.float64]) -> B
     )
 
 
-def _energy(worker: Worker, core: int | None, tools: BenchTools) -> float | None:
+def _energy(worker: Worker | SystemWorker, core: int | None, tools: BenchTools) -> float | None:
     """Return the joules of one call; None where the machine does not tell."""
     before = tools.snapshot(core)
     if before.joules is None:

@@ -71,6 +71,9 @@ class RunEvidence:
         conditions: of the counted calls.
         apart: whether the model ran in a process of its own, so that times hold a pipe.
         pinned: whether the thread was kept to one core, and that was verified.
+        even: (n,) ``wall`` without what examples of unlike work differ by; None: each call does the
+            same.
+        warmup: calls from the very first one before the times were steady.
     """
 
     wall: NDArray[np.float64]
@@ -79,6 +82,15 @@ class RunEvidence:
     conditions: RunConditions
     apart: bool = False
     pinned: bool = True
+    even: NDArray[np.float64] | None = None
+    warmup: int = 0
+
+    @property
+    def comparable(self) -> NDArray[np.float64]:
+        """(n,) seconds that differ by nothing but what goes on while they are taken."""
+        if self.even is None:
+            return self.wall
+        return self.even
 
 
 def verdict(evidence: RunEvidence, protocol: BenchProtocol) -> TrustVerdict:
@@ -115,7 +127,7 @@ def _too_short(evidence: RunEvidence, protocol: BenchProtocol) -> Iterator[str]:
 
 
 def _unsteady(evidence: RunEvidence) -> Iterator[str]:
-    wall = evidence.wall
+    wall = evidence.comparable
     if not evidence.settled:
         yield "it was still getting faster when the run was half over"
     low, median, high = np.quantile(wall, (0.25, 0.5, 0.75)).tolist()
@@ -190,6 +202,8 @@ def _notes(evidence: RunEvidence, protocol: BenchProtocol) -> Iterator[str]:
     if not protocol.is_official:
         asked = f"{OFFICIAL_QUERIES:,} queries and {OFFICIAL_SECONDS:g} s"
         yield f"shorter than MLPerf's {asked}: --official asks for them"
+    if evidence.even is not None:
+        yield "examples are of unlike work: whether times are steady is asked of each beside itself"
     if evidence.apart:
         yield "the model runs in a process of its own: its times hold the way there and back"
     if not evidence.pinned:

@@ -9,10 +9,11 @@ import typer
 from typer.core import TyperGroup
 
 from handheld.cli import bench_challenge, bench_devices
+from handheld.cli._bench_tasks import TaskOptions, read_task, task_entry
 from handheld.cli._output import Json, Output, Quiet, table_of
 
 if TYPE_CHECKING:
-    from handheld.bench import BenchProtocol, BenchResult, BenchTask, Comparison
+    from handheld.bench import BenchProtocol, BenchResult, Comparison
     from handheld.bench.devices import BenchJob, Device, TaskOption
     from handheld.errors import HandheldError
 
@@ -38,6 +39,13 @@ app = typer.Typer(
 )
 
 Models = Annotated[list[Path], typer.Argument(help="Model files, .tflite.")]
+Measured = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Model files, .tflite; packs of hand models (--task hands) or bundles of replies "
+        "(--task reply), by folder, file or name."
+    ),
+]
 Threads = Annotated[int, typer.Option(min=1, max=1024, help="Threads of the interpreter.")]
 Core = Annotated[int | None, typer.Option(min=0, help="Core to keep to; the last one if left out.")]
 Queries = Annotated[int | None, typer.Option(help="Calls that are counted, at least: 100.")]
@@ -49,12 +57,13 @@ Official = Annotated[
 
 @app.command()
 def run(
-    models: Models,
+    models: Measured,
     data: Annotated[
         Path | None,
         typer.Option(
             help="Examples: an .npz file, a folder of pictures by class, or of pictures and "
-            "annotations.json for detection. Without it nothing is judged."
+            "annotations.json for detection; a clip with its labels for hands, conversations for "
+            "replies. Without it nothing is judged."
         ),
     ] = None,
     budget: Annotated[
@@ -62,7 +71,7 @@ def run(
         typer.Option(help="Time of an example, such as 33ms; may be repeated."),
     ] = None,
     task: Annotated[
-        str, typer.Option(help="What models do: classification or detection.")
+        str, typer.Option(help="What models do: classification, detection, hands or reply.")
     ] = "classification",
     split: Annotated[
         str, typer.Option(help="Examples of an .npz file: test, valid, train or all.")
@@ -116,9 +125,12 @@ def run(
     )  # fmt: skip
     with output.stoppable():
         is_here = device == "this"
+        if loadgen or not is_here:
+            # LoadGen and other devices are given model files alone.
+            task_entry(task, of_files=True)
         judge = None
         if is_here:
-            judge = _task(task, data, split, labels, pixels)
+            judge = read_task(task, data, TaskOptions(split=split, labels=labels, pixels=pixels))
         if loadgen:
             _refuse_elsewhere(device)
             _drive(models, judge, protocol, logs, output)
@@ -197,7 +209,7 @@ def validate(
     from handheld.ranges import in_range
 
     in_range("--max-size", max_size, low=0, high=2000, low_open=True)
-    _require_task(task)
+    task_entry(task, of_files=True)
     output = Output(json=json, quiet=quiet)
     output.reads(model, *(picture or ()))
     outputs = 1
@@ -276,18 +288,12 @@ def _protocol(
     official: bool,
 ) -> "BenchProtocol":
     from handheld.bench import BenchProtocol
-    from handheld.bench.protocol import (
-        CLASSIFICATION_BUDGET,
-        DETECTION_BUDGET,
-        OFFICIAL_QUERIES,
-        OFFICIAL_SECONDS,
-    )
+    from handheld.bench.protocol import OFFICIAL_QUERIES, OFFICIAL_SECONDS
 
-    _require_task(task)
+    entry = task_entry(task)
     budgets = tuple(duration("--budget", text) for text in budget or ())
     if not budgets:
-        usual = {"classification": CLASSIFICATION_BUDGET, "detection": DETECTION_BUDGET}
-        budgets = (usual[task],)
+        budgets = (entry.budget(),)
     length: dict[str, Any] = {}
     if official:
         length = {"min_queries": OFFICIAL_QUERIES, "min_seconds": OFFICIAL_SECONDS}
@@ -297,49 +303,6 @@ def _protocol(
     if seconds is not None:
         length["min_seconds"] = seconds
     return BenchProtocol(budgets=budgets, threads=threads, core=core, **length)
-
-
-def _require_task(task: str) -> None:
-    from handheld.errors import InputError
-
-    if task not in ("classification", "detection"):
-        raise InputError(f"--task: expected classification or detection, got {task!r}")
-
-
-def _task(
-    task: str, data: Path | None, split: str, labels: Path | None, pixels: str
-) -> "BenchTask | None":
-    """Return what models are judged by; None without data."""
-    if data is None:
-        return None
-    if task == "detection":
-        from handheld.bench import DetectionTask
-
-        return DetectionTask.of_folder(data)
-    from handheld.bench import ClassificationTask
-    from handheld.bench.classification import dataset_of, read_labels
-
-    names: tuple[str, ...] = ()
-    if labels is not None:
-        names = read_labels(labels)
-    black_white = _black_white(pixels)
-    if data.is_dir():
-        return ClassificationTask.of_folder(data, labels=names, black_white=black_white)
-    examples = dataset_of(data, split)
-    return ClassificationTask.of(examples, labels=names, black_white=black_white)
-
-
-def _black_white(text: str) -> tuple[float, float]:
-    from handheld.errors import InputError
-    from handheld.ranges import in_range
-
-    try:
-        black, white = map(float, text.split(":"))
-    except ValueError:
-        raise InputError(f"--pixels: expected two numbers such as -1:1, got {text!r}") from None
-    in_range("--pixels", black)
-    in_range("--pixels", white)
-    return black, white
 
 
 def _name(path: Path, models: list[Path]) -> str:

@@ -146,7 +146,7 @@ def _rect_to_json(rect: Rect) -> dict[str, float]:
     }
 
 
-def palm_size(landmarks: Points) -> float:
+def palm_size(landmarks: NDArray[np.floating[Any]]) -> float:
     """Return the distance from wrist to middle knuckle in the picture's plane.
 
     It is in the unit of the (21, 2 or 3) landmarks.

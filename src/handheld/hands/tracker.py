@@ -7,6 +7,7 @@ from numbers import Integral
 from types import TracebackType
 from typing import Any, Self
 
+from handheld.engine import Model
 from handheld.errors import GraphError, InputError, TimestampError
 from handheld.graph import Graph, GraphConfig, GraphStats, Packet, Timestamp, stream_names
 from handheld.hands.gestures import GestureRecogniser
@@ -17,6 +18,8 @@ from handheld.hands.result import HandResult
 from handheld.hands.smoothing import OneEuroOptions
 from handheld.media import Frame
 from handheld.pictures import as_rgb
+
+_MODELS = ("palm_model", "landmark_model")  # side packets; without landmarks there is the first
 
 Observer = tuple[str, Callable[[Packet[Any]], None]]
 """A stream's name, and what is called with each of its packets."""
@@ -97,6 +100,12 @@ class HandTracker:
     def config(self) -> GraphConfig:
         """The graph that runs, to be looked at or drawn."""
         return hand_graph(self.options)
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """The open models: of palms, and of landmarks where they are wanted."""
+        names = [name for name in _MODELS if name in self._side]
+        return tuple(self._side[name] for name in names)
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -187,10 +196,8 @@ class HandTracker:
         # The graph first: it holds the models.
         self.reset()
         self._closed = True
-        for model in ("palm_model", "landmark_model"):
-            # Without landmarks there is one only.
-            if model in self._side:
-                self._side[model].close()
+        for model in self.models:
+            model.close()
 
     def __enter__(self) -> Self:
         return self

@@ -26,7 +26,8 @@ from handheld.bench.devices.device import BenchJob, DeviceAddress, Say
 from handheld.bench.memory import PeakMemory
 from handheld.bench.metric import MetricEstimate
 from handheld.bench.protocol import OFFICIAL_QUERIES, OFFICIAL_SECONDS, BenchProtocol
-from handheld.bench.run import BenchResult, LatencyFigures, ModelFacts
+from handheld.bench.facts import ModelFacts
+from handheld.bench.run import BenchResult, LatencyFigures
 from handheld.bench.trust import TrustVerdict
 from handheld.engine import Model
 from handheld.errors import DeviceError, InputError

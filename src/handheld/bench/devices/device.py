@@ -13,7 +13,7 @@ from typing import Protocol
 
 from handheld.bench.protocol import BenchProtocol
 from handheld.bench.run import THIS_MACHINE, BenchResult
-from handheld.bench.task import BenchTask
+from handheld.bench.task import BenchTask, SystemTask
 from handheld.errors import InputError
 
 # A name goes to a program's command line, and from there into whatever a user's ssh configuration
@@ -55,7 +55,7 @@ class BenchJob:
     """
 
     protocol: BenchProtocol = field(default_factory=BenchProtocol)
-    task: BenchTask | None = None
+    task: BenchTask | SystemTask | None = None
     options: tuple[TaskOption, ...] = ()
     names: tuple[str, ...] = ()
 
