@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from handheld.bench import DetectionTask
-from handheld.bench.detection import DetectedBoxes
-from handheld.errors import InputError
+from handheld.bench.detection import DetectedBoxes, _detected
+from handheld.errors import InputError, ModelError
 
 pytest.importorskip("faster_coco_eval")
 
@@ -98,3 +98,56 @@ def test_pictures_outside_of_the_folder_are_not_read(tmp_path):
 def test_no_annotations(tmp_path):
     with pytest.raises(InputError, match=r"annotations\.json: cannot be read"):
         DetectionTask.of_folder(tmp_path)
+
+
+def outputs(corners, classes, scores, count):
+    return [
+        np.array([corners], np.float32),
+        np.array([classes], np.float32),
+        np.array([scores], np.float32),
+        np.array([count], np.float32),
+    ]
+
+
+def test_outputs_become_boxes_the_best_first():
+    detected = _detected(outputs([LEFT, RIGHT, LEFT], [0, 1, 2], [0.5, 0.9, 0.7], 2))
+    assert detected.scores == pytest.approx([0.9, 0.5])
+    assert detected.categories.tolist() == [2, 1]
+    assert detected.corners == pytest.approx(np.array([RIGHT, LEFT]))
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({"scores": [np.nan, 0.5]}, [0.5]),
+        ({"scores": [np.inf, 0.5]}, [0.5]),
+        ({"classes": [1e30, 0]}, [0.5]),
+        ({"corners": [LEFT, (0, np.nan, 1, 1)]}, [0.9]),
+        ({"corners": [(0, 0, 1, 1e9), RIGHT]}, [0.5]),
+        ({"count": -3}, []),
+        ({"count": 1e30}, [0.9, 0.5]),
+        ({"count": np.nan}, [0.9, 0.5]),
+    ],
+)
+def test_what_no_evaluation_can_take_is_no_box(change, kept):
+    values = {"corners": [LEFT, RIGHT], "classes": [0, 0], "scores": [0.9, 0.5], "count": 2}
+    detected = _detected(outputs(**(values | change)))
+    assert detected.scores == pytest.approx(kept)
+    assert task_of(boxes(LEFT)).judge([detected]).value >= 0
+
+
+def test_a_flood_of_boxes_is_cut():
+    detected = _detected(outputs([LEFT] * 5000, [0] * 5000, np.linspace(0, 1, 5000), 5000))
+    assert len(detected.scores) == 1000
+    assert detected.scores.min() > 0.79
+
+
+def test_outputs_that_do_not_fit_together():
+    good = outputs([LEFT], [0], [0.9], 1)
+    for number in range(3):
+        wrong = list(good)
+        wrong[number] = np.zeros((1, 7), np.float32)
+        with pytest.raises(ModelError, match="expected boxes"):
+            _detected(wrong)
+    with pytest.raises(ModelError, match="expected boxes"):
+        _detected([*good[:3], np.zeros(0, np.float32)])

@@ -16,12 +16,15 @@ from handheld.bench.preprocessing import stored_picture
 from handheld.bench.protocol import DETECTION_BUDGET, BenchProtocol
 from handheld.bench.task import TaskSession
 from handheld.engine import Model
-from handheld.errors import InputError, ModelError
+from handheld.errors import InputError, MissingDependencyError, ModelError
 from handheld.pictures import as_rgb
 from handheld.untrusted import read_json
 
 _RESAMPLES = 40  # of the pictures; the spread is then known to a ninth of itself
 _Z = 1.96  # of the normal distribution, 95 % within
+_CORNERS = 4
+_LARGEST = 1e6  # of a class, a score or a corner: beyond are none
+_MOST_BOXES = 1000  # of a picture; COCO counts the best hundred of each category
 _OUTPUTS = 4  # boxes, classes, scores, count: those of TFLite_Detection_PostProcess
 
 
@@ -98,6 +101,14 @@ class DetectionTask:
     def __len__(self) -> int:
         return len(self._truth)
 
+    def picture(self, number: int) -> NDArray[np.uint8]:
+        """Return the picture of a number, (rows, columns, 3)."""
+        return self._picture(number)
+
+    def truth(self, number: int) -> DetectedBoxes:
+        """Return what is in the picture of a number."""
+        return self._truth[number]
+
     def begin(self, model: Model, protocol: BenchProtocol) -> TaskSession:
         """Return how a model is given the pictures, and which boxes its outputs say.
 
@@ -148,13 +159,26 @@ class DetectionTask:
 
 
 def _detected(outputs: Sequence[NDArray[Any]]) -> DetectedBoxes:
-    boxes, classes, scores, count = (np.asarray(output) for output in outputs)
-    kept = min(int(count.ravel()[0]), len(scores.ravel()))
-    return DetectedBoxes(
-        boxes.reshape(-1, 4)[:kept].astype(np.float64),
-        classes.ravel()[:kept].astype(np.int64) + 1,
-        scores.ravel()[:kept].astype(np.float64),
-    )
+    """Return the boxes that outputs say, whatever a stranger's model put into them.
+
+    Raises:
+        ModelError: the outputs do not fit together.
+    """
+    boxes, classes, scores, count = (np.asarray(output).astype(np.float64) for output in outputs)
+    if boxes.size != _CORNERS * scores.size or classes.size != scores.size or not count.size:
+        shapes = ", ".join(str(list(output.shape)) for output in outputs)
+        expected = "boxes (1, n, 4), classes (1, n), scores (1, n) and a count"
+        raise ModelError(f"the model gives {shapes}; expected {expected}")
+    rows = np.column_stack([boxes.reshape(-1, _CORNERS), classes.ravel(), scores.ravel()])
+    said = float(count.ravel()[0])
+    if np.isfinite(said):
+        rows = rows[: max(0, int(said))]
+    # The evaluation sorts by scores, and neither sorts nor measures what is no number.
+    is_finite = np.isfinite(rows).all(axis=1) & (np.abs(rows) < _LARGEST).all(axis=1)
+    rows = rows[is_finite]
+    # the best, in the order in which they came where they are alike
+    rows = rows[np.argsort(-rows[:, -1], kind="stable")[:_MOST_BOXES]]
+    return DetectedBoxes(rows[:, :_CORNERS], rows[:, _CORNERS].astype(np.int64) + 1, rows[:, -1])
 
 
 def _entries(boxes: DetectedBoxes, image: int, size: tuple[float, float]) -> list[dict[str, Any]]:
@@ -177,14 +201,31 @@ def _entries(boxes: DetectedBoxes, image: int, size: tuple[float, float]) -> lis
     return entries
 
 
+def _evaluator() -> Any:
+    """Return COCO's evaluation. Raises :class:`MissingDependencyError` where it is not there."""
+    try:
+        import faster_coco_eval
+    except ImportError as error:
+        raise MissingDependencyError("faster-coco-eval", "train", "detection") from error
+    return faster_coco_eval
+
+
+def require_evaluator() -> None:
+    """Ask for COCO's evaluation now, and not when the first model has been run.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
+    _evaluator()
+
+
 def _average_precision(
     images: Sequence[Mapping[str, Any]],
     truth: list[dict[str, Any]],
     results: list[dict[str, Any]],
 ) -> float:
     """Return the mean average precision over overlaps of 0.5 to 0.95; 0 where nothing is there."""
-    import faster_coco_eval as coco
-
+    coco = _evaluator()
     # The library fails on empty lists.
     if not results or not truth:
         return 0.0

@@ -29,8 +29,14 @@ def init(
     folder: Annotated[Path, typer.Argument(help="New folder of the challenge.")],
     data: Annotated[
         Path | None,
-        typer.Option(help="Examples, an .npz file; small pictures are drawn if left out."),
+        typer.Option(
+            help="Examples, an .npz file, or for detection a folder with annotations.json; small "
+            "pictures are drawn if left out."
+        ),
     ] = None,
+    task: Annotated[
+        str, typer.Option(help="What models do: classification or detection.")
+    ] = "classification",
     split: Annotated[
         str, typer.Option(help="Examples of such a file: test, valid, train or all.")
     ] = "test",
@@ -43,7 +49,7 @@ def init(
 
     output = Output(json=json, quiet=quiet)
     output.reads(data, folder)
-    challenge = write_challenge(folder, data=data, split=split, seed=seed)
+    challenge = write_challenge(folder, data=data, split=split, seed=seed, task=task)
     samples = challenge.samples()
     lines = [f"{folder}: challenge.toml, data/public.npz, data/hidden.npz"]
     lines += [f"a sample submission: {path.relative_to(challenge.root)}" for path in samples]
@@ -246,12 +252,13 @@ def _words(answer: dict[str, Any]) -> str:
     if answer.get("state") != "done":
         return f"not accepted: {answer.get('error')}"
     lines = []
+    metric = answer.get("metric", "accuracy")
     for row in answer.get("measurements", ()):
         verdict = "VALID"
         if not row["valid"]:
             verdict = f"INVALID ({'; '.join(row['reasons'])})"
         lines.append(
-            f"{row['data']} part on {row['device']}: score {percent(row['score'], 1)}, accuracy "
+            f"{row['data']} part on {row['device']}: score {percent(row['score'], 1)}, {metric} "
             f"{percent(row['accuracy'], 1)}, {seconds_text(row['latency'])}, {verdict}"
         )
     return "\n".join(lines)

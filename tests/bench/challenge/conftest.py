@@ -28,7 +28,11 @@ BRIEF = {"min_queries": 1, "min_seconds": 0.0, "attempts": 1}
 @pytest.fixture(scope="session")
 def written(tmp_path_factory):
     """A challenge as ``handheld bench init`` writes it, but with short runs."""
-    challenge = write_challenge(tmp_path_factory.mktemp("challenge") / "ours")
+    return brief(write_challenge(tmp_path_factory.mktemp("challenge") / "ours"))
+
+
+def brief(challenge):
+    """Return a challenge whose runs are short."""
     path = challenge.root / "challenge.toml"
     text = path.read_text("utf-8")
     for name, value in BRIEF.items():

@@ -11,14 +11,15 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from handheld.bench.challenge import store as state
-from handheld.bench.challenge.board import board_rows, draw_board
+from handheld.bench.challenge.board import board_rows, draw_board, titled
 from handheld.bench.challenge.files import ModelFiles
 from handheld.bench.challenge.host import ChallengeHost
 from handheld.bench.challenge.job import measurement_kind
 from handheld.bench.challenge.names import MAX_TEAM
 from handheld.bench.challenge.referee import Referee
-from handheld.bench.challenge.rules import PUBLIC, ChallengeFolder, time_text
+from handheld.bench.challenge.rules import DETECTION, PUBLIC, ChallengeFolder, time_text
 from handheld.bench.challenge.store import ChallengeStore, Submission, Team
+from handheld.bench.detection import require_evaluator
 from handheld.engine import isolation
 from handheld.errors import InputError, MissingDependencyError
 from handheld.reports import percent, seconds_text
@@ -121,6 +122,8 @@ def create_challenge_app(
     if invitation is not None and len(invitation) < _MIN_INVITATION:
         raise InputError(f"expected an invitation of {_MIN_INVITATION} characters or more")
     # Now, and not with the first submission.
+    if challenge.rules.task == DETECTION:
+        require_evaluator()
     for data in (PUBLIC, "hidden"):
         challenge.data(data)
     if devices is None:
@@ -205,6 +208,7 @@ class _ChallengeEndpoints:
                 "isolation": isolation(),
                 "share": percent,
                 "seconds": seconds_text,
+                "titled": titled,
                 "moment": time_text,
             },
         )
@@ -215,7 +219,7 @@ class _ChallengeEndpoints:
             "board.html",
             view=view,
             board=view.board,
-            picture=draw_board(view.board, self.rules.budget),
+            picture=draw_board(view.board, self.rules.budget, self.rules.metric),
             samples=sorted(self._samples),
             has_samples=bool(self._samples),
         )
@@ -227,7 +231,9 @@ class _ChallengeEndpoints:
             "title": self.rules.title,
             "data": view.board.data,
             "device": view.board.device,
-            "budget_ms": self.rules.budget_ms,
+            "task": self.rules.task,
+            "metric": self.rules.metric,
+            "budget_ms": 1e3 * self.rules.budget,
             "closed": view.is_closed,
             "entries": rows,
         }

@@ -136,28 +136,29 @@ def has_results(measurements: Iterable[Measurement]) -> bool:
     return bool(hidden) and not any(row.is_open for row in hidden)
 
 
-def draw_board(board: Leaderboard, budget: float) -> Markup:
-    """Draw accuracy against latency, for a wide page and for a phone; "" where there are no two
+def draw_board(board: Leaderboard, budget: float, metric: str = "accuracy") -> Markup:
+    """Draw the metric against latency, for a wide page and for a phone; "" where there are no two
     entries to set beside each other.
 
     Args:
         board: a ranking.
         budget: seconds of one example.
+        metric: what models are judged by.
     """
     if len(board.entries) < _LEAST_ENTRIES:
         return Markup("")
-    points = list(map(_marked, board.entries))
+    points = [_marked(entry, metric) for entry in board.entries]
     unbeaten = front((point.cost, point.share) for point in points)
     points = [_with_mark(point, unbeaten) for point in points]
 
     def draw(width: int) -> Markup:
         return draw_scatter(
             points,
-            "Accuracy against latency",
+            f"{titled(metric)} against latency",
             width=width,
             height=_HEIGHT,
             across=AxisWords("median latency of one example", seconds_text),
-            up="accuracy",
+            up=metric,
             ceilings=(ChartLimit(budget, met=True),),
         )
 
@@ -221,12 +222,23 @@ def _gain(curve: ParetoCurve | None, row: Measurement) -> float | None:
     return curve.gain(row.outcome.accuracy, row.outcome.latency)
 
 
-def _marked(entry: BoardEntry) -> ScatterPoint:
+def titled(metric: str) -> str:
+    """Return a metric's name as a heading has it.
+
+    >>> titled("accuracy"), titled("mAP")
+    ('Accuracy', 'mAP')
+    """
+    if metric.islower():
+        return metric.capitalize()
+    return metric
+
+
+def _marked(entry: BoardEntry, metric: str) -> ScatterPoint:
     outcome = entry.measurement.outcome
     name = entry.submission.team_name
     latency = outcome.latency or 0.0
     accuracy = outcome.accuracy or 0.0
-    words = f"{name}: {percent(accuracy, 1)} right, {seconds_text(latency)}"
+    words = f"{name}: {metric} {percent(accuracy, 1)}, {seconds_text(latency)}"
     return ScatterPoint(name, latency, accuracy, words, "beaten")
 
 

@@ -41,7 +41,8 @@ def model_kind() -> JobKind:
                 label="Model",
                 type="file",
                 accept=(".tflite",),
-                help="A .tflite file that takes one picture and gives a score for each class.",
+                help="A .tflite file that takes one picture and gives a score for each class; "
+                "of a detection: boxes, classes, scores and their count.",
             ),
         ),
     )
@@ -193,6 +194,7 @@ class ChallengeHost:
             "bytes": submission.bytes,
             "created": time_text(submission.created),
             "finished": time_text(submission.finished),
+            "metric": self.challenge.rules.metric,
             "measurements": figures,
         }
 

@@ -16,14 +16,20 @@ from typing import Any
 
 import numpy as np
 
+from handheld.bench.challenge.boxes import BoxedPictures
 from handheld.bench.challenge.files import ModelFiles
-from handheld.bench.challenge.rules import PUBLIC, ChallengeFolder, are_pictures
+from handheld.bench.challenge.rules import (
+    PUBLIC,
+    ChallengeData,
+    ChallengeFolder,
+    are_pictures,
+)
 from handheld.bench.classification import ClassificationTask
 from handheld.bench.conditions import SystemSnapshot, snapshot
 from handheld.bench.protocol import BenchProtocol
 from handheld.bench.run import BenchResult, BenchTools, bench, chosen_core
+from handheld.bench.task import BenchTask
 from handheld.bench.validate import validate_model
-from handheld.data import Dataset
 from handheld.errors import ModelError
 from handheld.files import atomic_path
 from handheld.service.jobs.kinds import JobKind, Report, Spec
@@ -77,17 +83,14 @@ def measure_submission(folder: Path, spec: Spec, report: Report) -> None:
         temporary.write_text(json.dumps(_outcome(result), allow_nan=False), "utf-8")
 
 
-def _validate(challenge: ChallengeFolder, path: Path, data: Dataset) -> None:
+def _validate(challenge: ChallengeFolder, path: Path, data: ChallengeData) -> None:
     """Refuse a file that cannot take part. Raises :class:`ModelError` with its faults."""
     rules = challenge.rules.submission(data)
     # Rows of numbers have no rules of their own: the task asks for their shape.
     if rules is None:
         return
-    pictures = []
-    if are_pictures(data):
-        pictures = [_coloured(np.asarray(picture)) for picture in data.inputs[:_PICTURES]]
     checked = validate_model(
-        path, rules=rules, limits=challenge.rules.limits.of_run, pictures=pictures
+        path, rules=rules, limits=challenge.rules.limits.of_run, pictures=_tried(data)
     )
     if checked.valid:
         return
@@ -96,6 +99,21 @@ def _validate(challenge: ChallengeFolder, path: Path, data: Dataset) -> None:
     if len(checked.faults) > _MAX_FAULTS:
         faults.append(f"and {len(checked.faults) - _MAX_FAULTS} more")
     raise ModelError("\n".join(faults))
+
+
+def _tried(data: ChallengeData) -> list[np.ndarray]:
+    """Return pictures of the public part on which a file is tried."""
+    if isinstance(data, BoxedPictures):
+        return list(data.pictures[:_PICTURES])
+    if are_pictures(data):
+        return [_coloured(np.asarray(picture)) for picture in data.inputs[:_PICTURES]]
+    return []
+
+
+def _task(challenge: ChallengeFolder, data: ChallengeData) -> BenchTask:
+    if isinstance(data, BoxedPictures):
+        return data.task()
+    return ClassificationTask.of(data, black_white=challenge.rules.black_white)
 
 
 def _coloured(picture: np.ndarray) -> np.ndarray:
@@ -107,13 +125,13 @@ def _coloured(picture: np.ndarray) -> np.ndarray:
 def _measure(
     challenge: ChallengeFolder,
     path: Path,
-    data: Dataset,
+    data: ChallengeData,
     protocol: BenchProtocol,
     report: Report,
 ) -> BenchResult:
     """Measure until a run is VALID, or as often as the rules allow."""
     rules = challenge.rules
-    task = ClassificationTask.of(data, black_white=rules.black_white)
+    task = _task(challenge, data)
     # What a hostile file needs of memory is bounded, and not measured outside of that bound.
     tools = BenchTools(snapshot=_snapshot_with_children, memory=lambda _path, _threads: None)
     attempts = rules.measurement.attempts

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.arrays import read_npz
-from handheld.bench.protocol import BenchProtocol
+from handheld.bench.challenge.boxes import BoxedPictures, read_boxes
+from handheld.bench.protocol import CLASSIFICATION_BUDGET, DETECTION_BUDGET, BenchProtocol
 from handheld.bench.validate import SubmissionRules
 from handheld.config import read_config
 from handheld.data import Dataset
@@ -28,7 +29,14 @@ SAMPLES_FOLDER = "samples"
 PUBLIC = "public"
 HIDDEN = "hidden"
 
-_TASKS = ("classification",)
+CLASSIFICATION = "classification"
+DETECTION = "detection"
+_BUDGETS = {CLASSIFICATION: CLASSIFICATION_BUDGET, DETECTION: DETECTION_BUDGET}
+_METRICS = {CLASSIFICATION: "accuracy", DETECTION: "mAP"}
+_OUTPUTS = 4  # tensors of a detector
+ChallengeData = Dataset | BoxedPictures
+"""Examples of one part."""
+
 _DEVICE_NAME = re.compile(r"[a-z][a-z0-9_]{0,23}")
 _MAX_TITLE = 80
 _MAX_DESCRIPTION = 4000
@@ -178,9 +186,11 @@ class ChallengeRules:
     Args:
         title: of the challenge, one line.
         description: for people.
-        task: what models do: "classification".
-        budget_ms: milliseconds of one example, in (0, 3600000].
-        public: path of the public part of the data, an ``.npz`` file in the folder.
+        task: what models do: "classification" or "detection".
+        budget_ms: milliseconds of one example, in (0, 3600000]; None: 33 of a classification, 100
+            of a detection.
+        public: path of the public part of the data, an ``.npz`` file in the folder; of a detection
+            as ``boxes`` reads it.
         hidden: path of the part that nobody sees.
         black_white: what 0 and 255 of a pixel become in the real input of a model without a card.
         opens: when the first model is taken; None: at once.
@@ -197,8 +207,8 @@ class ChallengeRules:
 
     title: str
     description: str = ""
-    task: str = "classification"
-    budget_ms: float = 33.0
+    task: str = CLASSIFICATION
+    budget_ms: float | None = None
     public: str = "data/public.npz"
     hidden: str = "data/hidden.npz"
     black_white: tuple[float, float] = (-1.0, 1.0)
@@ -215,9 +225,10 @@ class ChallengeRules:
             raise InputError(f"title: expected one line of 1 to {_MAX_TITLE} characters")
         if len(self.description) > _MAX_DESCRIPTION:
             raise InputError(f"description: expected at most {_MAX_DESCRIPTION} characters")
-        if self.task not in _TASKS:
-            raise InputError(f"task: expected {' or '.join(_TASKS)}, got {self.task!r}")
-        in_range("budget_ms", self.budget_ms, low=0, high=_MAX_BUDGET_MS, low_open=True)
+        if self.task not in _BUDGETS:
+            raise InputError(f"task: expected {' or '.join(_BUDGETS)}, got {self.task!r}")
+        if self.budget_ms is not None:
+            in_range("budget_ms", self.budget_ms, low=0, high=_MAX_BUDGET_MS, low_open=True)
         for name, number in zip(("black", "white"), self.black_white, strict=True):
             in_range(f"black_white ({name})", number)
         whole_in_range("finals", self.finals, low=1)
@@ -243,7 +254,14 @@ class ChallengeRules:
     @property
     def budget(self) -> float:
         """Seconds of one example."""
+        if self.budget_ms is None:
+            return _BUDGETS[self.task]
         return self.budget_ms * _MILLISECOND
+
+    @property
+    def metric(self) -> str:
+        """What models are judged by: "accuracy" or "mAP"."""
+        return _METRICS[self.task]
 
     def device(self, name: str) -> DeviceProfile:
         """Return a device by name. Raises :class:`InputError` if there is none."""
@@ -261,8 +279,10 @@ class ChallengeRules:
         """Whether the time to submit is over."""
         return self.closes is not None and self.closes.timestamp() <= now
 
-    def submission(self, data: Dataset) -> SubmissionRules | None:
+    def submission(self, data: ChallengeData) -> SubmissionRules | None:
         """Return what a model must be to take part; None where the examples are no pictures."""
+        if isinstance(data, BoxedPictures):
+            return SubmissionRules(max_bytes=self.limits.model_bytes, outputs=_OUTPUTS)
         if not are_pictures(data):
             return None
         pictures: Any = data.inputs
@@ -299,12 +319,14 @@ class ChallengeFolder:
         """Folder of what a server keeps."""
         return self.root / STATE_FOLDER
 
-    def data(self, name: str) -> Dataset:
+    def data(self, name: str) -> ChallengeData:
         """Return the examples of a part, "public" or "hidden".
 
         Raises:
             InputError: the file is missing or no such data.
         """
+        if self.rules.task == DETECTION:
+            return read_boxes(self.path_of(name))
         return read_examples(self.path_of(name))
 
     def path_of(self, name: str) -> Path:

@@ -2,12 +2,16 @@
 submissions.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.bench.challenge.boxes import boxes_of_folder, write_boxes
 from handheld.bench.challenge.rules import (
+    CLASSIFICATION,
+    DETECTION,
     RULES_FILE,
     SAMPLES_FOLDER,
     STATE_FOLDER,
@@ -15,7 +19,9 @@ from handheld.bench.challenge.rules import (
     are_pictures,
     write_examples,
 )
+from handheld.bench.challenge.squares import squares, write_samples
 from handheld.bench.classification import dataset_of
+from handheld.bench.protocol import DETECTION_BUDGET
 from handheld.data import Dataset
 from handheld.engine.graphs import GraphWriter, TensorRef
 from handheld.errors import InputError
@@ -34,6 +40,7 @@ _TRAINING_SEED = 1000  # beyond the challenge's own seed: examples of no part
 _DETOUR_WIDTH = 512  # hidden numbers of the slow sample
 _DETOUR_LAYERS = 60  # 16 million multiply-accumulates: some milliseconds
 _WHITE = 255.0
+_MILLISECOND = 1e-3
 
 _RULES = """\
 # The rules of this challenge: 'handheld bench serve' on this folder hosts it.
@@ -41,7 +48,7 @@ title = "{title}"
 description = \"\"\"
 {description}
 \"\"\"
-task = "classification"
+task = "{task}"
 # Of one picture; what is not reached within pictures x budget is wrong (the rule of OVIC).
 budget_ms = {budget}
 public = "data/public.npz"
@@ -76,15 +83,22 @@ description = "the machine of the host"
 
 
 def write_challenge(
-    folder: Path, *, data: Path | None = None, split: str = "test", seed: int = 0
+    folder: Path,
+    *,
+    data: Path | None = None,
+    split: str = "test",
+    seed: int = 0,
+    task: str = CLASSIFICATION,
 ) -> ChallengeFolder:
     """Write a challenge.
 
     Args:
         folder: not there, or empty.
-        data: an ``.npz`` file of labelled examples; None: small pictures of stripes are drawn.
+        data: an ``.npz`` file of labelled examples, of a detection a folder of pictures with COCO's
+            ``annotations.json``; None: small pictures are drawn, of stripes or of squares.
         split: which examples of such a file are taken: test, valid, train or all.
         seed: of what is drawn, and of the division into the public and the hidden part.
+        task: what models do: "classification" or "detection".
 
     Returns:
         The challenge, as a server reads it.
@@ -95,36 +109,65 @@ def write_challenge(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: expected a new or an empty folder")
+    if task == DETECTION:
+        return _write_detection(folder, data, seed)
+    if task != CLASSIFICATION:
+        raise InputError(f"task: expected {CLASSIFICATION} or {DETECTION}, got {task!r}")
     examples = _stripes(_EXAMPLES, seed) if data is None else dataset_of(data, split)
     public, hidden = examples.split(_HIDDEN_SHARE, seed=seed)
     with atomic_folder(folder) as temporary:
         write_examples(temporary / "data" / "public.npz", public)
         write_examples(temporary / "data" / "hidden.npz", hidden)
-        (temporary / RULES_FILE).write_text(_rules_text(data, examples), "utf-8")
-        (temporary / ".gitignore").write_text(f"{STATE_FOLDER}/\ndata/hidden.npz\n", "utf-8")
+        _write_rules(temporary, _rules_of(data, examples))
         if data is None:
             _write_samples(temporary / SAMPLES_FOLDER, seed)
     return ChallengeFolder.read(folder)
 
 
-def _rules_text(data: Path | None, examples: Dataset) -> str:
+def _write_detection(folder: Path, data: Path | None, seed: int) -> ChallengeFolder:
+    examples = squares(_EXAMPLES, seed) if data is None else boxes_of_folder(data)
+    public, hidden = examples.split(_HIDDEN_SHARE, seed=seed)
+    values = {"title": "A challenge of our own", "description": "Find what is in the pictures."}
     if data is None:
-        return _RULES.format(
-            title="Which way do the stripes go?",
-            description="Tell flat, upright, falling and rising stripes apart in small, noisy "
+        values["title"] = "Where are the squares?"
+        values["description"] = "Find the light and the dark squares in small, noisy pictures."
+    with atomic_folder(folder) as temporary:
+        write_boxes(temporary / "data" / "public.npz", public)
+        write_boxes(temporary / "data" / "hidden.npz", hidden)
+        # Of a detector's picture nothing is cut off in any case.
+        budget = DETECTION_BUDGET / _MILLISECOND
+        _write_rules(temporary, {**values, "task": DETECTION, "budget": budget, "crop": 1.0})
+        if data is None:
+            write_samples(temporary / SAMPLES_FOLDER)
+    return ChallengeFolder.read(folder)
+
+
+def _write_rules(folder: Path, values: Mapping[str, object]) -> None:
+    (folder / RULES_FILE).write_text(_RULES.format(**values), "utf-8")
+    (folder / ".gitignore").write_text(f"{STATE_FOLDER}/\ndata/hidden.npz\n", "utf-8")
+
+
+def _rules_of(data: Path | None, examples: Dataset) -> dict[str, object]:
+    """Return what the rules of a classification say."""
+    if data is None:
+        return {
+            "task": CLASSIFICATION,
+            "title": "Which way do the stripes go?",
+            "description": "Tell flat, upright, falling and rising stripes apart in small, noisy "
             "pictures.",
-            budget=2.0,
+            "budget": 2.0,
             # Stripes reach the edge: nothing is to be cut off.
-            crop=1.0,
-        )
+            "crop": 1.0,
+        }
     word = "pictures" if are_pictures(examples) else "rows of numbers"
     count = len(examples.classes)
-    return _RULES.format(
-        title="A challenge of our own",
-        description=f"Sort {word} into {count} classes.",
-        budget=33.0,
-        crop=0.875,
-    )
+    return {
+        "task": CLASSIFICATION,
+        "title": "A challenge of our own",
+        "description": f"Sort {word} into {count} classes.",
+        "budget": 33.0,
+        "crop": 0.875,
+    }
 
 
 def _stripes(count: int, seed: int) -> Dataset:

@@ -102,9 +102,9 @@ class Outcome:
 
     Args:
         error: why there are no figures; None if there are.
-        score: accuracy within the wall time, in [0, 1].
-        accuracy: over all examples, in [0, 1]; ``accuracy_low`` and ``accuracy_high`` are the ends
-            of its 95 % interval.
+        score: the task's metric within the wall time, in [0, 1].
+        accuracy: the metric over all examples, in [0, 1]; ``accuracy_low`` and ``accuracy_high``
+            are the ends of its 95 % interval.
         latency: median seconds of one example; ``latency_p90`` is exceeded by a tenth.
         reached: examples that were answered within the wall time, of ``examples``.
         valid: whether the run can be trusted; ``reasons`` say why not.
