@@ -44,9 +44,9 @@ def squares(count: int, seed: int) -> BoxedPictures:
         for cell in cells.tolist():
             corners = _square(divmod(cell, _CELLS), rng)
             category = int(rng.integers(1, len(CLASSES) + 1))
-            top, left, bottom, right = corners
+            y0, x0, y1, x1 = corners
             sign = 3 - 2 * category  # light is +1, dark is -1
-            pictures[number, top:bottom, left:right] += sign * _CONTRAST
+            pictures[number, y0:y1, x0:x1] += sign * _CONTRAST
             boxes.append(corners)
             owners.append(number)
             categories.append(category)
@@ -63,12 +63,12 @@ def squares(count: int, seed: int) -> BoxedPictures:
 def _square(cell: tuple[int, int], rng: np.random.Generator) -> tuple[int, int, int, int]:
     """Return top, left, bottom, right of a square in a cell, each up to a pixel within it."""
     row, column = cell
-    top, left, bottom, right = rng.integers(0, 2, _CORNERS).tolist()
+    inset = rng.integers(0, 2, _CORNERS).tolist()
     return (
-        row * _CELL + top,
-        column * _CELL + left,
-        (row + 1) * _CELL - bottom,
-        (column + 1) * _CELL - right,
+        row * _CELL + inset[0],
+        column * _CELL + inset[1],
+        (row + 1) * _CELL - inset[2],
+        (column + 1) * _CELL - inset[3],
     )
 
 
