@@ -85,7 +85,8 @@ def test_a_system_is_measured_as_a_file_is(quiet, tmp_path):
     assert task.system.is_closed
     assert row_of(result)[-1] == NONE
     assert list(summary_lines([result])) == ["pack: 0.5 numbers a second; sum: 6"]
-    page = write_report(tmp_path / "page.html", [result]).read_text("utf-8")
+    page = write_report(tmp_path / "page.html", [result], note="Of <numbers>.").read_text("utf-8")
+    assert "Of &lt;numbers&gt;." in page
     assert "0.5 numbers a second; sum: 6" in page
 
 

@@ -54,7 +54,9 @@ class EqualWork:
     ratio: float
 
 
-def write_report(path: str | Path, results: Sequence[BenchResult], title: str = "Bench") -> Path:
+def write_report(
+    path: str | Path, results: Sequence[BenchResult], title: str = "Bench", *, note: str = ""
+) -> Path:
     """Write a page about models that were measured, and return its path.
 
     It needs no other file and no network.
@@ -63,11 +65,14 @@ def write_report(path: str | Path, results: Sequence[BenchResult], title: str = 
         path: of the page.
         results: one or more.
         title: of the page.
+        note: what to know of the data, below the title.
 
     Raises:
         FileError: it cannot be written.
     """
-    return write_page(Path(path), _PACKAGE, "report.html", _values(results, title))
+    return write_page(
+        Path(path), _PACKAGE, "report.html", {**_values(results, title), "note": note}
+    )
 
 
 def pareto_of(results: Sequence[BenchResult]) -> ParetoCurve | None:

@@ -23,10 +23,10 @@ from handheld import __version__
 from handheld.bench.conditions import RunConditions
 from handheld.bench.devices.adb_log import BinaryLog, RunStatistics, failure_of, parse_log
 from handheld.bench.devices.device import BenchJob, DeviceAddress, Say
+from handheld.bench.facts import ModelFacts
 from handheld.bench.memory import PeakMemory
 from handheld.bench.metric import MetricEstimate
 from handheld.bench.protocol import OFFICIAL_QUERIES, OFFICIAL_SECONDS, BenchProtocol
-from handheld.bench.facts import ModelFacts
 from handheld.bench.run import BenchResult, LatencyFigures
 from handheld.bench.trust import TrustVerdict
 from handheld.engine import Model
