@@ -194,8 +194,10 @@ def prepared(work: Path) -> Path:
         with np.load(whole) as arrays:
             kept = {name: arrays[name] for name in arrays.files}
         whole.unlink()
+        # Drawn: the file is in the order of its classes.
+        drawn = np.random.default_rng(0).permutation(len(kept["y_train"]))[:TRAINED_ON]
         for name in ("x_train", "y_train"):
-            kept[name] = kept[name][:TRAINED_ON]
+            kept[name] = kept[name][drawn]
         np.savez(target, **kept)
     return target
 
