@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from handheld.bench import BenchProtocol
 from handheld.bench.operators import OperatorTime, OperatorTimes, operator_times
 from handheld.engine import Model
 from handheld.errors import InputError, ModelError
@@ -11,7 +10,7 @@ from handheld.errors import InputError, ModelError
 
 def test_every_operator_has_its_row(fixtures_folder):
     path = fixtures_folder / "tiny_palm.tflite"
-    times = operator_times(path, protocol=BenchProtocol(), rounds=3)
+    times = operator_times(path, rounds=3)
     with Model.open(path) as model:
         assert tuple(operator.name for operator in times.operators) == model.operators
     assert [operator.number for operator in times.operators] == list(range(len(times.operators)))
@@ -34,7 +33,7 @@ def test_shares_and_sums_by_name():
 
 def test_wrong_input_is_told(fixtures_folder, tmp_path):
     with pytest.raises(InputError, match="rounds"):
-        operator_times(fixtures_folder / "tiny_add.tflite", protocol=BenchProtocol(), rounds=0)
+        operator_times(fixtures_folder / "tiny_add.tflite", rounds=0)
     (tmp_path / "none.tflite").write_bytes(np.arange(9, dtype=np.uint8).tobytes())
     with pytest.raises(ModelError):
-        operator_times(tmp_path / "none.tflite", protocol=BenchProtocol())
+        operator_times(tmp_path / "none.tflite")

@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.bench.noise import noise
-from handheld.bench.protocol import BenchProtocol
-from handheld.bench.run import chosen_core
 from handheld.engine import Model
 from handheld.engine.measure import Candidate, StagedCall, pinned, sample
 from handheld.engine.operators import single_operators
@@ -68,13 +66,14 @@ class OperatorTimes:
 
 
 def operator_times(
-    path: str | PathLike[str], *, protocol: BenchProtocol, rounds: int = 30
+    path: str | PathLike[str], *, threads: int = 1, core: int | None = None, rounds: int = 30
 ) -> OperatorTimes:
     """Time each operator of a model alone, in turns with all others and with the whole model.
 
     Args:
         path: of a ``.tflite`` file.
-        protocol: its threads and its core.
+        threads: of the interpreter, 1 or more.
+        core: that the thread keeps to; None: it keeps to none.
         rounds: runs of each, 1 or more.
 
     Raises:
@@ -82,13 +81,13 @@ def operator_times(
         InputError: ``rounds`` or the core is out of range.
     """
     with ExitStack() as stack:
-        model = stack.enter_context(Model.open(path, threads=protocol.threads))
-        singles = list(_opened_singles(stack, model, protocol.threads))
+        model = stack.enter_context(Model.open(path, threads=threads))
+        singles = list(_opened_singles(stack, model, threads))
         candidates: dict[str, Candidate] = {_WHOLE: _staged(model)}
         for number, single in enumerate(singles):
             if single is not None:
                 candidates[str(number)] = _staged(single)
-        stack.enter_context(pinned(chosen_core(protocol)))
+        stack.enter_context(pinned(core))
         samples = sample(candidates, rounds=rounds, warmup=_WARMUP)
         medians = {name: float(np.median(of.wall)) for name, of in samples.items()}
     operators = [
