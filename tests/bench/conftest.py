@@ -85,7 +85,13 @@ class QuietMachine:
 
     @property
     def tools(self):
-        return BenchTools(self.clock, self.cpu_clock, self.snapshot, lambda path, threads: None)
+        return BenchTools(
+            self.clock,
+            self.cpu_clock,
+            self.snapshot,
+            lambda path, threads: None,
+            lambda path, threads, core: None,
+        )
 
 
 @pytest.fixture

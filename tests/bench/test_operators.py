@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from handheld.bench import bench
 from handheld.bench.operators import OperatorTime, OperatorTimes, operator_times
+from handheld.bench.run import BenchTools
 from handheld.engine import Model
 from handheld.errors import InputError, ModelError
 
@@ -37,3 +39,21 @@ def test_wrong_input_is_told(fixtures_folder, tmp_path):
     (tmp_path / "none.tflite").write_bytes(np.arange(9, dtype=np.uint8).tobytes())
     with pytest.raises(ModelError):
         operator_times(tmp_path / "none.tflite")
+
+
+def test_a_run_tells_them(model_file):
+    result = bench(model_file)
+    assert result.operator_seconds is not None
+    with Model.open(model_file) as model:
+        assert set(result.operator_seconds) <= set(model.operators)
+    seconds = list(result.operator_seconds.values())
+    assert seconds == sorted(seconds, reverse=True)
+    assert min(seconds) > 0
+
+
+def test_what_runs_apart_is_not_taken_apart_here(model_file):
+    def refused(path, threads, core):
+        raise AssertionError("it ran here")
+
+    result = bench(model_file, isolated=True, tools=BenchTools(operators=refused))
+    assert result.operator_seconds is None

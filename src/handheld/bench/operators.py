@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,15 @@ def operator_times(
         for number, (name, single) in enumerate(zip(model.operators, singles, strict=True))
     ]
     return OperatorTimes(operators=tuple(operators), model=medians[_WHOLE])
+
+
+def seconds_by_operator(path: Path, threads: int, core: int | None) -> dict[str, float] | None:
+    """Return the seconds of all operators of a name together, the longest first.
+
+    Left out are those that cannot run alone.
+    """
+    totals = operator_times(path, threads=threads, core=core).by_name()
+    return {name: seconds for name, seconds in totals.items() if seconds}
 
 
 def _opened_singles(stack: ExitStack, model: Model, threads: int) -> Iterator[Model | None]:

@@ -23,6 +23,7 @@ from handheld.bench.facts import ModelFacts
 from handheld.bench.memory import PeakMemory, peak_memory
 from handheld.bench.metric import MetricEstimate, WallTimeScore, quantile
 from handheld.bench.noise import noise
+from handheld.bench.operators import seconds_by_operator
 from handheld.bench.protocol import BenchProtocol
 from handheld.bench.record import describe_machine
 from handheld.bench.task import (
@@ -107,8 +108,8 @@ class BenchResult:
         core: that the thread kept to; None where it kept to none.
         machine: what figures depend on, by name.
         device: on which it ran, as ``handheld bench --device`` names it.
-        operator_seconds: time of one call by operator, the longest first; None where the device
-            does not tell.
+        operator_seconds: time by operator, the longest first: on this machine of each alone, which
+            together may be another time than that of a call; None where it is not known.
         calibration: of the device, by which other devices are set beside it; None: not known.
         unit: what one call does, such as "frame".
         details: figures of the task beside its metric, by name.
@@ -156,12 +157,15 @@ class BenchTools:
         cpu_clock: CPU time of the process in seconds.
         snapshot: counters of the machine.
         memory: returns the peak memory of a process that runs a file.
+        operators: returns the seconds of a file's operators, by name, on so many threads and a
+            core; None: it is not looked at.
     """
 
     clock: Clock = time.perf_counter
     cpu_clock: Clock = time.process_time
     snapshot: TakeSnapshot = snapshot
     memory: Callable[[Path, int], PeakMemory | None] = peak_memory
+    operators: Callable[[Path, int, int | None], dict[str, float] | None] = seconds_by_operator
 
 
 def bench(  # noqa: PLR0913  # options by keyword, each by itself
@@ -217,11 +221,16 @@ def bench(  # noqa: PLR0913  # options by keyword, each by itself
             facts = ModelFacts.of(model, name or path.stem)
             subject = _Subject(file_worker, facts, model.isolated)
         measured = _measured(subject.worker, path, protocol, tools)
-    memory = None
-    # A process of its own opens the file alone: what a task opens it does not know.
-    if not isinstance(task, SystemTask):
-        memory = tools.memory(path, protocol.threads)
-    return _result(subject, measured, protocol, opened=opened, memory=memory)
+    # What a task opens, the task alone knows to open.
+    if isinstance(task, SystemTask):
+        return _result(subject, measured, protocol, opened=opened, memory=None)
+    memory = tools.memory(path, protocol.threads)
+    result = _result(subject, measured, protocol, opened=opened, memory=memory)
+    # What has to run in a process of its own does not run here in parts.
+    if subject.apart:
+        return result
+    seconds = tools.operators(path, protocol.threads, measured.core)
+    return replace(result, operator_seconds=seconds)
 
 
 class _Subject(NamedTuple):
