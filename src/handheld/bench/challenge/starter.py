@@ -15,8 +15,7 @@ from handheld.bench.challenge.rules import (
     are_pictures,
     write_examples,
 )
-from handheld.bench.classification import dataset_of
-from handheld.data import Dataset
+from handheld.data import Dataset, load_split
 from handheld.engine.graphs import GraphWriter, TensorRef
 from handheld.errors import InputError
 from handheld.files import atomic_folder
@@ -95,7 +94,9 @@ def write_challenge(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: expected a new or an empty folder")
-    examples = _stripes(_EXAMPLES, seed) if data is None else dataset_of(data, split)
+    examples = _stripes(_EXAMPLES, seed) if data is None else load_split(data, split)
+    if examples.is_text:
+        raise InputError(f"{data}: expected pictures or rows of numbers, got texts")
     public, hidden = examples.split(_HIDDEN_SHARE, seed=seed)
     with atomic_folder(folder) as temporary:
         write_examples(temporary / "data" / "public.npz", public)
