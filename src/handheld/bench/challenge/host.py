@@ -13,7 +13,7 @@ from handheld.bench.challenge.names import MAX_MODEL
 from handheld.bench.challenge.referee import Referee
 from handheld.bench.challenge.rules import HIDDEN, PUBLIC, ChallengeFolder, time_text
 from handheld.bench.challenge.store import ChallengeStore, Measurement, Submission
-from handheld.errors import FileError
+from handheld.errors import BusyError, FileError
 from handheld.service.intake import UploadedForm, UploadError
 from handheld.service.jobs.folders import Folders, key_of
 from handheld.service.jobs.kinds import FormField, JobKind
@@ -99,7 +99,11 @@ class ChallengeHost:
 
     def room(self) -> int:
         """Return how many bytes may still be stored. Raises :class:`BusyError`."""
-        return self.queue.room()
+        # Jobs go when they are taken in; the models stay, for the finals.
+        left = self.limits.total_bytes - self.store.stored_bytes()
+        if left <= 0:
+            raise BusyError("expected room on the disk, but the models take all of it")
+        return min(left, self.queue.room())
 
     def enqueue(self, sender: str, key: str, job_kind: JobKind, form: UploadedForm) -> None:
         """Keep a model that was uploaded, and plan its measurements."""
