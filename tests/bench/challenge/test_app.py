@@ -310,6 +310,21 @@ def test_models_take_room_when_their_jobs_have_gone(
     assert host.room() == 5000
 
 
+def test_what_was_taken_in_finds_room_to_be_measured(idle, sample, monkeypatch):
+    content = sample("linear")
+    token = register(idle)
+    host = idle.app.state.context
+    monkeypatch.setattr(host.folders, "free_bytes", lambda: 3 * 20_000)
+    assert host.room() == 20_000
+    assert submit(idle, token, content).status_code == 201
+    # the first one's copy, and three of another
+    monkeypatch.setattr(host.folders, "free_bytes", lambda: len(content) + 3 * 500)
+    assert host.room() == 500
+    monkeypatch.setattr(host.folders, "free_bytes", lambda: len(content))
+    answer = submit(idle, token, sample("blind"))
+    assert (answer.status_code, "room on the disk" in answer.text) == (503, True)
+
+
 def test_limits_of_a_team(open_client, challenge, with_rules, sample):
     client = open_client(with_rules(challenge, waiting=1), devices=())
     token = register(client)

@@ -258,6 +258,7 @@ def test_bytes_of_all_files_each_once(store):
     submit(store, alpha, 2)
     store.submit(beta, key="c" * 64, name="theirs", sha256=f"{1:064x}", size=10)
     assert store.stored_bytes() == 20
+    assert store.largest_bytes() == 10
 
 
 def test_two_submissions_that_race_take_one_place(make_store):

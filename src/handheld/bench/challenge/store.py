@@ -319,6 +319,12 @@ class ChallengeStore:
         with self._database.read() as connection:
             return int(connection.execute(total).scalar_one())
 
+    def largest_bytes(self) -> int:
+        """Return the bytes of the largest model that was sent; 0 before the first."""
+        largest = sql.select(sql.func.coalesce(sql.func.max(submissions.c.bytes), 0))
+        with self._database.read() as connection:
+            return int(connection.execute(largest).scalar_one())
+
     def submission(self, key: str) -> Submission | None:
         """Return a submission by its key."""
         rows = self._submissions(submissions.c.key == key)
