@@ -1,8 +1,10 @@
+import os
+
 import numpy as np
 import pytest
 
 from handheld.bench import BenchProtocol, ClassificationTask
-from handheld.bench.classification import dataset_of, read_labels
+from handheld.bench.classification import read_labels
 from handheld.data import Dataset
 from handheld.engine import Model, embed
 from handheld.errors import InputError, ModelError
@@ -114,12 +116,24 @@ def test_texts_are_not_for_it():
         ClassificationTask.of(Dataset(("a", "b"), np.arange(2), ("x", "y")))
 
 
-def test_splits_of_a_file(tmp_path):
-    data = colours(30)
-    arrays = {"x_train": data.inputs[:18], "y_train": data.labels[:18]}
-    arrays |= {"x_test": data.inputs[18:], "y_test": data.labels[18:]}
-    np.savez(tmp_path / "d.npz", **arrays)
-    assert len(dataset_of(tmp_path / "d.npz", "test")) == 12
-    assert len(dataset_of(tmp_path / "d.npz", "all")) == 30
-    with pytest.raises(InputError, match="split: expected one of"):
-        dataset_of(tmp_path / "d.npz", "dev")
+def test_scores_that_are_no_numbers_are_no_answer(tmp_path, make_graph):
+    # NaN for red, the first class, whatever the picture is
+    graph = make_graph("classifier")
+    picture = graph.tensor("picture", (1, 2, 2, 3))
+    flat = graph.reshape("flat", picture, [1, 12])
+    bias = np.array([np.nan, 0, 0], np.float32)
+    scores = graph.dense("scores", flat, np.eye(3, 12, dtype=np.float32), bias)
+    path = tmp_path / "nan.tflite"
+    path.write_bytes(graph.finish([picture], [scores]))
+    task = ClassificationTask.of(colours())
+    assert task.judge(answers_of(task, path)).value == 0.0
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    (tmp_path / "cat").mkdir()
+    pipe = tmp_path / "cat" / "1.jpg"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match=r"1\.jpg: cannot be read \(it is a pipe"):
+        read_labels(pipe)
+    with pytest.raises(InputError, match=r"1\.jpg: cannot be read \(it is a pipe"):
+        ClassificationTask.of_folder(tmp_path)

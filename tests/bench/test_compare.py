@@ -1,3 +1,6 @@
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,6 +8,8 @@ from handheld.bench import BenchProtocol, compare
 from handheld.bench.compare import _interval, _ratio
 from handheld.errors import InputError
 
+# The function has the module's name.
+compare_module = sys.modules["handheld.bench.compare"]
 SHORT = BenchProtocol(min_queries=20, min_seconds=0)
 
 
@@ -37,6 +42,35 @@ def test_a_difference_that_may_be_noise_has_none(factor, floor):
     first = 1 + 0.05 * rng.standard_normal(200)
     other = factor * (1 + 0.05 * rng.standard_normal(200))
     assert _ratio(other, first, _interval(other, first, 0), floor) is None
+
+
+class DisturbedMachine:
+    """A machine on which the models' times are told apart, and others use the core."""
+
+    def __init__(self, quiet, others):
+        self.machine = quiet(1.0)
+        self.others = others
+
+    @property
+    def tools(self):
+        return replace(self.machine.tools, snapshot=self.snapshot)
+
+    def snapshot(self, core):
+        taken = self.machine.snapshot(core)
+        return replace(taken, core_busy=taken.seconds * (1 + self.others))
+
+
+@pytest.mark.parametrize(("others", "ratio"), [(0.0, 1.4), (0.5, None)])
+def test_no_ratio_rests_on_a_run_that_is_invalid(
+    tmp_path, make_classifier, quiet, monkeypatch, others, ratio
+):
+    paths = [tmp_path / "a.tflite", tmp_path / "b.tflite"]
+    for path in paths:
+        path.write_bytes(make_classifier())
+    monkeypatch.setattr(compare_module, "_ratio", lambda *_arguments: 1.4)
+    comparison = compare(paths, protocol=SHORT, tools=DisturbedMachine(quiet, others).tools)
+    assert comparison.valid is (others == 0.0)
+    assert [model.ratio for model in comparison.models] == [None, ratio]
 
 
 def test_one_model_has_nothing_beside_it(model_file):

@@ -56,6 +56,26 @@ def test_the_interval_holds_the_figure_and_stays_in_range():
     assert task_of(*truth).judge(answers) == estimate
 
 
+def test_a_crowd_is_neither_missed_nor_wrongly_found():
+    truth = DetectedBoxes(
+        np.array([LEFT, RIGHT]), np.array([1, 1]), np.ones(2), crowds=np.array([False, True])
+    )
+    within = (0.3, 0.55, 0.5, 0.7)  # the surest box, and one of the crowd
+    answer = boxes(within, LEFT, scores=[0.9, 0.8])
+    assert task_of(truth).judge([answer]).value == pytest.approx(1.0)
+    assert task_of(truth).judge([boxes(LEFT)]).value == pytest.approx(1.0)
+    # without the flag the crowd is missed, and the surest box is wrong
+    plain = task_of(boxes(LEFT, RIGHT))
+    assert plain.judge([answer]).value == pytest.approx(51 / 101 / 2)
+
+
+def test_a_crowd_alone_gives_nothing_to_find():
+    crowd = DetectedBoxes(np.array([LEFT]), np.array([1]), np.ones(1), crowds=np.array([True]))
+    assert task_of(crowd).judge([boxes(LEFT)]).value == 0.0
+    with pytest.raises(InputError, match="1 boxes, but 2 say whether"):
+        DetectedBoxes(np.array([LEFT]), np.array([1]), np.ones(1), crowds=np.array([True, False]))
+
+
 def coco(folder, **changes):
     table = {
         "images": [{"id": 7, "file_name": "a.png", "width": 8, "height": 4}],
@@ -71,6 +91,14 @@ def test_boxes_of_a_file(tmp_path):
     image.new("RGB", (8, 4)).save(tmp_path / "a.png")
     task = DetectionTask.of_folder(coco(tmp_path))
     # left 2, top 1, 4 wide, 2 high, of 8 x 4
+    answer = boxes((0.25, 0.25, 0.75, 0.75), categories=[3])
+    assert task.judge([answer]).value == pytest.approx(1.0)
+
+
+def test_crowds_of_a_file(tmp_path):
+    found = {"image_id": 7, "category_id": 3, "bbox": [2, 1, 4, 2], "iscrowd": 0}
+    crowd = {"image_id": 7, "category_id": 3, "bbox": [0, 0, 1, 1], "iscrowd": 1}
+    task = DetectionTask.of_folder(coco(tmp_path, annotations=[found, crowd]))
     answer = boxes((0.25, 0.25, 0.75, 0.75), categories=[3])
     assert task.judge([answer]).value == pytest.approx(1.0)
 

@@ -97,7 +97,23 @@ def test_binomial_chances_by_counting():
     chances = [0.0] * 6
     for outcome in itertools.product((0, 1), repeat=5):
         chances[sum(outcome)] += math.prod(0.3 if head else 0.7 for head in outcome)
-    assert binomial_cdf(5, 0.3) == pytest.approx(np.cumsum(chances))
+    start, below = binomial_cdf(5, 0.3)
+    assert start == 0
+    assert below == pytest.approx(np.cumsum(chances))
+
+
+def test_of_many_trials_only_the_numbers_that_matter():
+    # a minute of calls of three microseconds: a few thousand numbers, and no array of twenty
+    # million
+    start, below = binomial_cdf(20_000_000, 0.9)
+    deviation = math.sqrt(20_000_000 * 0.9 * 0.1)
+    assert len(below) < 30 * deviation
+    assert (below[0], below[-1]) == (pytest.approx(0, abs=1e-12), pytest.approx(1, abs=1e-6))
+    # the normal distribution, which is exact here but for half a step
+    median = start + int(np.searchsorted(below, 0.5))
+    upper = start + int(np.searchsorted(below, 0.975))
+    assert median == pytest.approx(18_000_000, abs=1)
+    assert upper - median == pytest.approx(1.959964 * deviation, abs=2)
 
 
 def test_the_interval_of_a_median_by_the_published_table():

@@ -51,6 +51,15 @@ def test_a_float_model_without_a_card_gets_numbers_from_minus_one_to_one(model_f
         assert stored[0, 0, 0].tolist() == [255, 0, 51]
 
 
+def test_a_model_without_inputs_takes_no_picture(tmp_path, make_graph):
+    graph = make_graph("constant")
+    scores = graph.constant("scores", np.ones((1, 3)))
+    path = tmp_path / "m.tflite"
+    path.write_bytes(graph.finish([], [graph.reshape("row", scores, [1, 3])]))
+    with Model.open(path) as model, pytest.raises(ModelError, match="takes nothing; expected one"):
+        stored_picture(np.zeros((2, 2, 3), np.uint8), model, crop=1.0)
+
+
 def test_a_card_says_otherwise(model_file):
     card = {"labels": ["a", "b", "c"], "image": {"mean": [0.5], "std": [0.25]}}
     model_file.write_bytes(embed(model_file.read_bytes(), card))

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from handheld.cli.app import app
-from handheld.cli.bench import duration
+from handheld.cli.bench import _folder_names, duration
 from handheld.errors import InputError
 
 RUNNER = CliRunner()
@@ -115,13 +115,21 @@ def test_loadgen_keeps_its_logs(files):
     values = json.loads(done.stdout)
     assert [value["scenario"] for value in values] == ["SingleStream", "Offline"]
     assert all(value["agrees"] for value in values)
+    assert all(value["reasons"] for value in values if value["scenario"] == "SingleStream")
+    assert "warning" not in done.stderr, "nothing speaks against a VALID run"
     logs = files / "logs" / "one" / "SingleStream"
     assert (logs / "mlperf_log_summary.txt").exists()
+
+
+def test_logs_of_two_files_of_one_name_are_apart():
+    paths = [Path("a/m.tflite"), Path("b/m.tflite"), Path("m-2.tflite")]
+    assert _folder_names(paths) == ["m", "m-2", "m-2-2"]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--loadgen", "--out", "page.html"], "--loadgen keeps its logs"),
         (["--budget", "33"], "--budget: expected a time such as 33ms"),
         (["--task", "poetry"], "--task: expected classification, detection, hands or reply"),
         (["--split", "dev", "--data", "d.npz"], "split: expected one of"),

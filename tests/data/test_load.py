@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handheld.data import load
+from handheld.data import load, load_split
 from handheld.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -641,3 +641,44 @@ def test_arrays_of_no_examples_or_classes_are_named(tmp_path, arrays, message):
 def test_a_path_that_no_system_takes_is_refused():
     with pytest.raises(InputError, match=r"path: a+ cannot be looked at: File name too long"):
         load("a" * 5000)
+
+
+def divided(tmp_path, **counts):
+    """Write an archive with so many rows of each split, of two classes by turns."""
+    arrays = {"classes": np.array(["a", "b"])}
+    for split, count in counts.items():
+        arrays[f"x_{split}"] = np.arange(2.0 * count).reshape(count, 2)
+        arrays[f"y_{split}"] = np.arange(count) % 2
+    np.savez(tmp_path / "d.npz", **arrays)
+    return tmp_path / "d.npz"
+
+
+def test_a_split_alone_can_be_read(tmp_path):
+    path = divided(tmp_path, test=6)
+    assert len(load_split(path, "test")) == 6
+    assert len(load_split(path, "all")) == 6
+    with pytest.raises(InputError, match="holds test, but nothing to train on"):
+        load_split(path, "valid")
+
+
+def test_a_split_is_what_the_data_says_and_the_others_do_not_matter(tmp_path):
+    # one example of each class: no validation split can be set apart, and none is asked for
+    path = divided(tmp_path, train=2, test=4)
+    assert load_split(path, "test").labels.tolist() == [0, 1, 0, 1]
+    assert len(load_split(path, "all")) == 6
+
+
+def test_a_split_that_is_missing_is_set_apart_as_load_does_it(tmp_path):
+    path = tmp_path / "d.npz"
+    np.savez(path, x=np.arange(80.0).reshape(40, 2), y=np.arange(40) % 2)
+    assert load_split(path, "test").inputs.tolist() == load(path).test.inputs.tolist()
+    assert len(load_split(path, "all")) == 40
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [("dev", "split: expected one of train, valid, test or all"), ("test", "holds no examples")],
+)
+def test_splits_that_are_none(tmp_path, split, message):
+    with pytest.raises(InputError, match=message):
+        load_split(divided(tmp_path, train=4, test=0), split)

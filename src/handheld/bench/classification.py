@@ -9,17 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.bench.metric import MetricEstimate, share
-from handheld.bench.preprocessing import stored_picture
+from handheld.bench.preprocessing import content_of, read_picture, stored_picture
 from handheld.bench.protocol import CLASSIFICATION_BUDGET, BenchProtocol
 from handheld.bench.task import TaskSession
-from handheld.data import Dataset, load
+from handheld.data import Dataset
 from handheld.engine import Model
 from handheld.engine.classify import labels_of
 from handheld.errors import InputError, ModelError
-from handheld.pictures import SUFFIXES, as_rgb
+from handheld.pictures import SUFFIXES
 
 _NOT_A_CLASS = -1
-_SPLITS = ("train", "valid", "test")
 _Feed = Callable[[int], Sequence[NDArray[Any]]]
 
 
@@ -123,7 +122,7 @@ class ClassificationTask:
         truth = np.array([numbers[path.parent.name] for path in shuffled], np.int64)
         return cls(
             len(paths),
-            lambda number: _read(shuffled[number]),
+            lambda number: read_picture(shuffled[number]),
             truth,
             classes,
             labels=labels,
@@ -154,18 +153,18 @@ class ClassificationTask:
             self._picture(0, model, protocol)
             feed = self._feed_pictures
         return TaskSession(
-            feed(model, protocol), lambda outputs: int(classes[int(np.argmax(outputs[0]))])
+            feed(model, protocol), lambda outputs: _class_of_scores(outputs[0], classes)
         )
 
     def _feed_pictures(self, model: Model, protocol: BenchProtocol) -> _Feed:
         return lambda number: (self._picture(number, model, protocol),)
 
     def _feed_rows(self, model: Model, protocol: BenchProtocol) -> _Feed:
-        info = model.inputs[0]
         row = self._example(0)[None]
-        if len(model.inputs) != 1 or info.shape != row.shape:
-            listed = ", ".join(map(str, model.inputs))
+        if [info.shape for info in model.inputs] != [row.shape]:
+            listed = ", ".join(map(str, model.inputs)) or "nothing"
             raise ModelError(f"{model.path}: takes {listed}; the examples are {list(row.shape)}")
+        info = model.inputs[0]
         return lambda number: (info.to_stored(self._example(number)[None]),)
 
     def _picture(self, number: int, model: Model, protocol: BenchProtocol) -> NDArray[Any]:
@@ -186,6 +185,8 @@ class ClassificationTask:
         Raises:
             ModelError: its outputs are other classes.
         """
+        if not model.outputs:
+            raise ModelError(f"{model.path}: gives nothing, expected scores of classes")
         outputs = int(np.prod(model.outputs[0].shape))
         labels = self._labels
         if "labels" in model.card:
@@ -210,31 +211,18 @@ class ClassificationTask:
         if outputs == classes + 1:
             return np.arange(-1, classes)
         problem = f"{outputs} scores come out, for {classes} classes"
-        raise ModelError(f"{model.path}: {problem}, and nothing says which they are (--labels)")
+        raise ModelError(
+            f"{model.path}: {problem}, and nothing says which they are: a card does, or --labels"
+        )
 
 
-def dataset_of(path: Path, split: str) -> Dataset:
-    """Read the examples of one split of labelled data, or of all of them.
-
-    Args:
-        path: what ``data.load`` reads.
-        split: "train", "valid", "test" or "all".
-
-    Raises:
-        InputError: there is no such split, or the data cannot be read.
-    """
-    if split not in (*_SPLITS, "all"):
-        raise InputError(f"split: expected one of {', '.join(_SPLITS)} or all, got {split!r}")
-    splits = load(path)
-    if split != "all":
-        chosen: Dataset = getattr(splits, split)
-        return chosen
-    every = [getattr(splits, name) for name in _SPLITS]
-    if every[0].is_text:
-        raise InputError(f"{path}: expected pictures or rows of numbers, got texts")
-    inputs = np.concatenate([one.inputs for one in every])
-    labels = np.concatenate([one.labels for one in every])
-    return Dataset(inputs, labels, splits.classes)
+def _class_of_scores(scores: NDArray[Any], classes: NDArray[np.int64]) -> int:
+    """Return the class of the highest score; none where a score is no number."""
+    best = int(np.argmax(scores))
+    # NaN comes first for ``argmax``: it would be an answer, and now and then the right one.
+    if np.isnan(scores.flat[best]):
+        return _NOT_A_CLASS
+    return int(classes[best])
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -243,22 +231,12 @@ def read_labels(path: Path) -> tuple[str, ...]:
     Raises:
         InputError: the file cannot be read.
     """
+    content = content_of(path)
     try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise InputError(f"{path}: cannot be read as labels: {reason}") from error
+        text = content.decode("utf-8-sig")
+    except ValueError as error:
+        raise InputError(f"{path}: cannot be read as labels: it is no UTF-8 text") from error
     return tuple(line.strip() for line in text.splitlines() if line.strip())
-
-
-def _read(path: Path) -> NDArray[np.uint8]:
-    from handheld.pictures import decode
-
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    return as_rgb(decode(content, str(path)))
 
 
 def _digest(paths: Sequence[Path], folder: Path) -> str:
@@ -266,5 +244,5 @@ def _digest(paths: Sequence[Path], folder: Path) -> str:
     hasher = hashlib.sha256()
     for path in paths:
         hasher.update(f"{path.relative_to(folder).as_posix()}\0".encode("utf-8", "replace"))
-        hasher.update(hashlib.sha256(path.read_bytes()).digest())
+        hasher.update(hashlib.sha256(content_of(path)).digest())
     return hasher.hexdigest()

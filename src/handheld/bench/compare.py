@@ -42,7 +42,7 @@ class ComparedModel:
         file: where it was.
         median: seconds of a call, with its interval.
         ratio: its time divided by that of the first; None where the difference is no larger than
-            the noise, and for the first itself.
+            the noise, where one of the two runs is INVALID, and for the first itself.
         low, high: the interval of that, which is told in any case.
         verdict: whether its times can be trusted.
     """
@@ -127,16 +127,17 @@ def compare(
             )
             conditions = conditions_between(before, tools.snapshot(core))
         apart = {name: model.isolated for name, model in models.items()}
-    compared = []
+    compared: list[ComparedModel] = []
     floor = _noise(samples, names[0], protocol.seed)
     for name, path in zip(names, paths, strict=True):
         evidence = evidence_of(samples[name], conditions, apart=apart[name], core=core)
         low, high = _interval(samples[name].wall, samples[names[0]].wall, protocol.seed)
-        ratio = None
-        if name != names[0]:
-            ratio = _ratio(samples[name].wall, samples[names[0]].wall, (low, high), floor)
         median = quantile(evidence.wall, 0.5)
         judged = verdict(evidence, protocol)
+        ratio = None
+        # The first itself has none, and nothing rests on a run that cannot be trusted.
+        if compared and judged.valid and compared[0].verdict.valid:
+            ratio = _ratio(samples[name].wall, samples[names[0]].wall, (low, high), floor)
         compared.append(ComparedModel(name, str(path), median, ratio, low, high, judged))
     rounds = len(samples[names[0]].wall)
     return Comparison(tuple(compared), floor, rounds, conditions)

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.bench.metric import MetricEstimate
-from handheld.bench.preprocessing import stored_picture
+from handheld.bench.preprocessing import content_of, read_picture, stored_picture
 from handheld.bench.protocol import DETECTION_BUDGET, BenchProtocol
 from handheld.bench.task import TaskSession
 from handheld.engine import Model
 from handheld.errors import InputError, MissingDependencyError, ModelError
-from handheld.pictures import as_rgb
 from handheld.untrusted import read_json
 
 _RESAMPLES = 40  # of the pictures; the spread is then known to a ninth of itself
@@ -36,11 +35,14 @@ class DetectedBoxes:
         corners: (n, 4) top, left, bottom, right as shares of the picture.
         categories: (n,) numbers, from 1.
         scores: (n,) in [0, 1]; of what is there, 1.
+        crowds: (n,) whether a box stands for many things of its kind: COCO counts neither that it
+            is missed nor what is found within it. None: none does.
     """
 
     corners: NDArray[np.float64]
     categories: NDArray[np.int64]
     scores: NDArray[np.float64]
+    crowds: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.corners)
@@ -49,6 +51,8 @@ class DetectedBoxes:
             raise InputError(f"expected corners (n, 4) and categories (n,), got {shapes}")
         if len(self.scores) != count:
             raise InputError(f"{count} boxes, but {len(self.scores)} scores")
+        if self.crowds is not None and len(self.crowds) != count:
+            raise InputError(f"{count} boxes, but {len(self.crowds)} say whether they are crowds")
 
 
 class DetectionTask:
@@ -185,8 +189,11 @@ def _entries(boxes: DetectedBoxes, image: int, size: tuple[float, float]) -> lis
     """Return boxes as COCO's files have them: left, top, width and height in pixels."""
     height, width = size
     entries = []
-    columns = zip(boxes.corners.tolist(), boxes.categories, boxes.scores, strict=True)
-    for (y0, x0, y1, x1), category, score in columns:
+    crowds = boxes.crowds
+    if crowds is None:
+        crowds = np.zeros(len(boxes.scores), np.bool_)
+    columns = zip(boxes.corners.tolist(), boxes.categories, boxes.scores, crowds, strict=True)
+    for (y0, x0, y1, x1), category, score, is_crowd in columns:
         box = [x0 * width, y0 * height, (x1 - x0) * width, (y1 - y0) * height]
         entries.append(
             {
@@ -194,7 +201,7 @@ def _entries(boxes: DetectedBoxes, image: int, size: tuple[float, float]) -> lis
                 "category_id": int(category),
                 "bbox": box,
                 "area": box[2] * box[3],
-                "iscrowd": 0,
+                "iscrowd": int(is_crowd),
                 "score": float(score),
             }
         )
@@ -239,13 +246,14 @@ def _average_precision(
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return float(evaluation.stats[0])
+    # -1 where there is nothing to find but crowds
+    return max(0.0, float(evaluation.stats[0]))
 
 
 def _read_coco(folder: Path, seed: int) -> DetectionTask:
     path = folder / "annotations.json"
+    content = content_of(path)
     try:
-        content = path.read_bytes()
         table = read_json(content)
         images = list(table["images"])
         sizes = np.array([[image["height"], image["width"]] for image in images], np.int64)
@@ -254,8 +262,6 @@ def _read_coco(folder: Path, seed: int) -> DetectionTask:
             boxes[annotation["image_id"]].append(annotation)
         truth = [_truth(boxes[image["id"]], image) for image in images]
         files = [folder / image["file_name"] for image in images]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except (KeyError, TypeError, ValueError) as error:
         problem = f"{type(error).__name__}: {error}"
         raise InputError(f"{path}: expected COCO's images and annotations ({problem})") from error
@@ -264,7 +270,7 @@ def _read_coco(folder: Path, seed: int) -> DetectionTask:
     order = np.random.default_rng(seed).permutation(len(images))
     digest = hashlib.sha256(content).hexdigest()
     return DetectionTask(
-        lambda number: _read(files[order[number]]),
+        lambda number: read_picture(files[order[number]]),
         [truth[number] for number in order],
         sizes[order].reshape(-1, 2),
         digest=digest,
@@ -290,14 +296,5 @@ def _truth(annotations: Sequence[Mapping[str, Any]], image: Mapping[str, Any]) -
         np.array(corners, np.float64).reshape(-1, 4),
         np.array(categories, np.int64),
         np.ones(len(annotations)),
+        np.array([bool(annotation.get("iscrowd", 0)) for annotation in annotations], np.bool_),
     )
-
-
-def _read(path: Path) -> NDArray[np.uint8]:
-    from handheld.pictures import decode
-
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    return as_rgb(decode(content, str(path)))

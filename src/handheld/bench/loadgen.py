@@ -46,7 +46,7 @@ class LoadgenRun:
     Args:
         scenario: of the run.
         valid: LoadGen's verdict.
-        reasons: of it, in LoadGen's words.
+        reasons: what LoadGen says to it, in its words: of a VALID run too, on early stopping.
         agrees: whether our rule gives the same.
         ours: our verdict.
         summary: all of LoadGen's figures, by the names that it gives them.
@@ -272,10 +272,10 @@ def early_stopping_rank(queries: int) -> int | None:
     >>> early_stopping_rank(63), early_stopping_rank(64)
     (None, 64)
     """
-    beyond = binomial_cdf(queries, 1 - _LEVEL)
+    start, beyond = binomial_cdf(queries, 1 - _LEVEL)
     # The largest number of slow ones that is still too small to be chance; the estimate is the
     # fastest of these.
-    slow = int(np.searchsorted(beyond, 1 - _CONFIDENCE, side="right")) - 1
+    slow = start + int(np.searchsorted(beyond, 1 - _CONFIDENCE, side="right")) - 1
     if slow < 1:
         return None
     return queries - slow + 1

@@ -17,6 +17,9 @@ from handheld.ranges import whole_in_range
 
 _Z = 1.959963984540054  # of the normal distribution, 95 % within
 _OUTSIDE = 0.025  # chance on either side of an interval
+# Standard deviations from the mean, and their square for small counts (Bernstein): beyond are
+# chances of less than 1e-16, which no sum of floats shows.
+_TAIL = 10.0
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,10 @@ def quantile(times: NDArray[np.float64], level: float) -> MetricEstimate:
 def _ranks(count: int, level: float) -> tuple[int, int]:
     """Return the ranks of the interval's ends, from 1; beyond 1 to ``count`` there is none."""
     # The number of samples below the true quantile is binomial.
-    below = binomial_cdf(count, level)
+    start, below = binomial_cdf(count, level)
     # P(number <= rank - 1) is the chance that the sample of that rank lies above the quantile.
-    low = int(np.searchsorted(below, _OUTSIDE, side="right"))
-    high = int(np.searchsorted(below, 1 - _OUTSIDE, side="left")) + 1
+    low = start + int(np.searchsorted(below, _OUTSIDE, side="right"))
+    high = start + int(np.searchsorted(below, 1 - _OUTSIDE, side="left")) + 1
     return low, high
 
 
@@ -101,19 +104,32 @@ def _ranked(ordered: NDArray[np.float64], rank: int) -> float:
     return math.nan
 
 
-def binomial_cdf(count: int, chance: float) -> NDArray[np.float64]:
-    """Return the chance of at most k successes, for k from 0 to ``count``.
+def binomial_cdf(count: int, chance: float) -> tuple[int, NDArray[np.float64]]:
+    """Return the chance of at most k successes, for those k where it is neither 0 nor 1.
+
+    A minute of calls of some microseconds is millions of trials, of which a few thousand numbers
+    of successes matter.
 
     Args:
         count: of trials.
         chance: of one success, in (0, 1).
+
+    Returns:
+        The first k, and the chances from there on.
     """
-    successes = np.arange(count + 1)
-    logs = np.array([math.lgamma(number + 1) for number in range(count + 1)])
+    reach = _TAIL * math.sqrt(count * chance * (1 - chance)) + _TAIL**2
+    start = max(0, math.floor(count * chance - reach))
+    end = min(count, math.ceil(count * chance + reach))
+    successes = np.arange(start, end + 1)
     # in logarithms: factorials of thousands of trials are no floats
-    logs_of_ways = logs[count] - logs - logs[::-1]
-    terms = logs_of_ways + successes * math.log(chance) + (count - successes) * math.log1p(-chance)
-    return np.asarray(np.minimum(1.0, np.cumsum(np.exp(terms))), np.float64)
+    logs = np.array([_log_of_ways(count, number) for number in range(start, end + 1)])
+    terms = logs + successes * math.log(chance) + (count - successes) * math.log1p(-chance)
+    return start, np.asarray(np.minimum(1.0, np.cumsum(np.exp(terms))), np.float64)
+
+
+def _log_of_ways(count: int, chosen: int) -> float:
+    """Return the logarithm of the number of ways to choose some of a count."""
+    return math.lgamma(count + 1) - math.lgamma(chosen + 1) - math.lgamma(count - chosen + 1)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Pictures as a model takes them, by its card or by the challenge's rule."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,10 +9,35 @@ from numpy.typing import NDArray
 
 from handheld.engine import Model, TensorInfo
 from handheld.engine.classify import ImageCard, prepare
-from handheld.errors import ModelError
+from handheld.errors import InputError, ModelError
 from handheld.pictures import LUMA
+from handheld.untrusted import require_file
 
 _WHITE = 255.0
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """Return the picture of a file, upright, (rows, columns, 3).
+
+    Raises:
+        InputError: it cannot be read, or is no picture.
+    """
+    from handheld.pictures import as_rgb, decode
+
+    return as_rgb(decode(content_of(path), str(path)))
+
+
+def content_of(path: Path) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        InputError: it cannot be read, or is a pipe or a device, which may have no end.
+    """
+    try:
+        require_file(path)
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def picture_input(model: Model) -> TensorInfo:
@@ -19,13 +46,15 @@ def picture_input(model: Model) -> TensorInfo:
     Raises:
         ModelError: it has others.
     """
-    info = model.inputs[0]
-    is_picture = len(info.shape) == 4 and info.shape[0] == 1 and info.shape[3] in (1, 3)
-    if len(model.inputs) != 1 or not is_picture:
-        listed = ", ".join(map(str, model.inputs))
-        expected = "expected one input [1, height, width, 1 or 3]"
-        raise ModelError(f"{model.path}: takes {listed}; {expected}")
-    return info
+    if len(model.inputs) == 1 and _is_picture(model.inputs[0].shape):
+        return model.inputs[0]
+    listed = ", ".join(map(str, model.inputs)) or "nothing"
+    expected = "expected one input [1, height, width, 1 or 3]"
+    raise ModelError(f"{model.path}: takes {listed}; {expected}")
+
+
+def _is_picture(shape: Sequence[int]) -> bool:
+    return len(shape) == 4 and shape[0] == 1 and shape[3] in (1, 3)
 
 
 def stored_picture(

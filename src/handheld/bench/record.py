@@ -4,19 +4,21 @@ import json
 import math
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from handheld import __version__
-from handheld.errors import InputError
-from handheld.files import atomic_path
+from handheld.errors import FileError, InputError
+from handheld.files import atomic_path, is_special
 from handheld.untrusted import read_json, require_file
 
+_PATIENCE = 30.0  # seconds; whoever adds lines is done in a moment
 _DISTRIBUTIONS = ("ai-edge-litert", "numpy")
 
 
@@ -47,7 +49,12 @@ def append_records(path: str | os.PathLike[str], records: Iterable[Mapping[str, 
     """
     target = Path(path)
     lines = "".join(json.dumps(_plain(record), ensure_ascii=False) + "\n" for record in records)
-    with FileLock(f"{target}.lock"):
+    # What is no file has no end to add to, and nobody waits for it.
+    if is_special(target):
+        with atomic_path(target) as temporary:
+            temporary.write_bytes(lines.encode("utf-8", "backslashreplace"))
+        return
+    with _locked(target):
         content = b""
         if target.exists():
             content = target.read_bytes()
@@ -56,6 +63,21 @@ def append_records(path: str | os.PathLike[str], records: Iterable[Mapping[str, 
             content += b"\n"
         with atomic_path(target) as temporary:
             temporary.write_bytes(content + lines.encode("utf-8", "backslashreplace"))
+
+
+@contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    """Keep other processes from adding to a file. Raises :class:`FileError`."""
+    lock = FileLock(f"{target}.lock", timeout=_PATIENCE)
+    try:
+        lock.acquire()
+    except (OSError, Timeout) as error:
+        reason = getattr(error, "strerror", None) or "another process holds it"
+        raise FileError(f"{target}: cannot be locked ({lock.lock_file}: {reason})") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:

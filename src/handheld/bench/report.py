@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from handheld.bench.beside import ESTIMATED, beside, beside_head, beside_words
 from handheld.bench.metric import MetricEstimate, WallTimeScore
-from handheld.bench.protocol import ParetoCurve, fit_pareto
+from handheld.bench.protocol import BenchProtocol, ParetoCurve, fit_pareto
 from handheld.bench.run import THIS_MACHINE, BenchResult
 from handheld.reports import (
     NONE,
@@ -237,16 +237,28 @@ def _accuracy(results: Sequence[BenchResult], curve: ParetoCurve | None, width: 
     # met: a line of the rule, which no model is to reach
     budgets = [ChartLimit(budget, True) for budget in results[0].protocol.budgets]
     metric = results[0].metric
+    words = latency_words(results[0].protocol)
     return draw_scatter(
         points,
         f"{metric.capitalize()} against latency",
         width=width,
         height=_HEIGHT,
-        across=AxisWords("latency, one thread", seconds_text),
+        across=AxisWords(words, seconds_text),
         up=metric,
         ceilings=budgets,
         fitted=fitted,
     )
+
+
+def latency_words(protocol: BenchProtocol) -> str:
+    """Return what the axis of latencies says.
+
+    >>> latency_words(BenchProtocol(threads=4))
+    'latency, 4 threads'
+    """
+    if protocol.threads == 1:
+        return "latency, one thread"
+    return f"latency, {protocol.threads} threads"
 
 
 def chart_name(name: str, letters: int) -> str:
@@ -301,7 +313,7 @@ def _work(results: Sequence[BenchResult], width: int) -> Markup:
         width=width,
         height=_HEIGHT,
         across=AxisWords("multiply-accumulates", count_text),
-        up=AxisWords("latency, one thread", seconds_text),
+        up=AxisWords(latency_words(results[0].protocol), seconds_text),
     )
 
 

@@ -41,7 +41,8 @@ class TaskEntry(NamedTuple):
 
 def _classification(data: Path, options: TaskOptions) -> "BenchTask":
     from handheld.bench import ClassificationTask
-    from handheld.bench.classification import dataset_of, read_labels
+    from handheld.bench.classification import read_labels
+    from handheld.data import load_split
 
     names: tuple[str, ...] = ()
     if options.labels is not None:
@@ -49,7 +50,7 @@ def _classification(data: Path, options: TaskOptions) -> "BenchTask":
     black_white = _black_white(options.pixels)
     if data.is_dir():
         return ClassificationTask.of_folder(data, labels=names, black_white=black_white)
-    examples = dataset_of(data, options.split)
+    examples = load_split(data, options.split)
     return ClassificationTask.of(examples, labels=names, black_white=black_white)
 
 

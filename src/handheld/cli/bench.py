@@ -113,8 +113,11 @@ def run(
     from handheld.bench import append_records, write_report
     from handheld.bench.devices import BenchJob
     from handheld.bench.report import head_of, row_of, summary_lines
+    from handheld.errors import InputError
 
     outputs = [path for path in (out, record) if path is not None]
+    if loadgen and outputs:
+        raise InputError("--out and --record keep our own runs; --loadgen keeps its logs (--logs)")
     output = Output(json=json, quiet=quiet, out=outputs)
     output.reads(*models, data, labels, benchmark_binary, profile)
     measuring = bench_devices.opened(device, remote_command, benchmark_binary)
@@ -205,7 +208,7 @@ def validate(
     It runs in a process of its own. Exit status 1 where there is a fault.
     """
     from handheld.bench import SubmissionRules, validate_model
-    from handheld.pictures import as_rgb, decode
+    from handheld.bench.preprocessing import read_picture
     from handheld.ranges import in_range
 
     in_range("--max-size", max_size, low=0, high=2000, low_open=True)
@@ -223,7 +226,7 @@ def validate(
         outputs=outputs,
     )
     with output.stoppable():
-        pictures = [as_rgb(decode(path.read_bytes(), str(path))) for path in picture or ()]
+        pictures = list(map(read_picture, picture or ()))
         report = validate_model(model, rules=rules, pictures=pictures)
     words = [f"{model}: {fault}" for fault in report.faults]
     if report.valid:
@@ -330,6 +333,8 @@ def _comparison_words(comparison: "Comparison") -> str:
         ratio = "no difference beyond the noise"
         if model.ratio is not None:
             ratio = f"{model.ratio:.3f}x"
+        elif not (model.verdict.valid and comparison.models[0].verdict.valid):
+            ratio = "not told of INVALID runs"
         if not number:
             ratio = beside = ""
         median = seconds_text(model.median.value)
@@ -344,6 +349,19 @@ def _comparison_words(comparison: "Comparison") -> str:
     return "\n".join(lines)
 
 
+def _folder_names(models: list[Path]) -> list[str]:
+    """Return a name for the logs of each model: of two files of one name, the second is ``m-2``."""
+    names: list[str] = []
+    for path in models:
+        name = path.stem
+        number = 2
+        while name in names:
+            name = f"{path.stem}-{number}"
+            number += 1
+        names.append(name)
+    return names
+
+
 def _drive(
     models: list[Path], job: Any, protocol: "BenchProtocol", logs: Path, output: Output
 ) -> None:
@@ -352,16 +370,18 @@ def _drive(
 
     rows = []
     values = []
-    for path in models:
+    for path, name in zip(models, _folder_names(models), strict=True):
         for scenario in SCENARIOS:
             output.say(f"{path}, {scenario} ...")
-            folder = logs / path.stem / scenario
+            folder = logs / name / scenario
             done = run_loadgen(path, folder, job, scenario=scenario, protocol=protocol)
             word = "VALID" if done.valid else "INVALID"
             ours = "agrees" if done.agrees else "does not agree"
-            rows.append([path.stem, scenario, word, ours, f"{done.queries:,}", done.logs])
+            rows.append([name, scenario, word, ours, f"{done.queries:,}", done.logs])
             values.append({"model": path, **done.to_json()})
+            # Of a VALID run it says how many queries early stopping left out, and no more.
+            tell = output.say if done.valid else output.warn
             for reason in done.reasons:
-                output.warn(f"{path.stem}, {scenario}: {reason}")
+                tell(f"{name}, {scenario}: {reason}")
     head = ["model", "scenario", "LoadGen", "our rule", "queries", "logs"]
     output.result(table_of(head, rows), values)

@@ -4,17 +4,21 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from handheld.data._arrays import read_npz
 from handheld.data._checks import path_of, require_names
 from handheld.data._folder import read_folder
 from handheld.data._huggingface import is_saved_dataset, read_saved_dataset
 from handheld.data._options import LoadOptions, RawSplits
 from handheld.data._rows import SUFFIXES, suffix_of
-from handheld.data._splits import by_split, in_folder, split_of
+from handheld.data._splits import SPLIT_NAMES, by_split, in_folder, split_of
 from handheld.data._tables import read_table
 from handheld.data.dataset import Dataset, Skipped, Splits
 from handheld.errors import InputError
 from handheld.ranges import in_range, whole_in_range
+
+_SHARE = 0.1  # of each class that is set apart for a split that the data lacks
 
 _ALWAYS_TABLES = frozenset(SUFFIXES) - {".txt", ".json"}
 """Endings of files that are tables whatever they are called; the others may be anybody's notes."""
@@ -24,8 +28,8 @@ def load(  # noqa: PLR0913  # options by keyword, each by itself
     path: str | os.PathLike[str],
     *,
     size: tuple[int, int] | None = None,
-    valid: float = 0.1,
-    test: float = 0.1,
+    valid: float = _SHARE,
+    test: float = _SHARE,
     seed: int = 0,
     grey: bool = False,
     channels: str | None = None,
@@ -78,7 +82,12 @@ def load(  # noqa: PLR0913  # options by keyword, each by itself
     in_range("valid", valid, low=0, high=1, high_open=True)
     in_range("test", test, low=0, high=1, high_open=True)
     whole_in_range("seed", seed, low=0)
-    data, raw_skipped, notes = _read(path, options)
+    return _divided(path, _read(path, options), valid=valid, test=test, seed=seed)
+
+
+def _divided(path: Path, raw: RawSplits, *, valid: float, test: float, seed: int) -> Splits:
+    """Set apart the splits that data lacks; see :func:`load`."""
+    data, raw_skipped, notes = raw
     # Here, for all forms: names come from disks, reasons quote them.
     skipped = tuple(map(_as_texts, raw_skipped))
     _require_examples(path, data, skipped)
@@ -86,6 +95,58 @@ def load(  # noqa: PLR0913  # options by keyword, each by itself
         return Splits.of(data, skipped, notes, valid=valid, test=test, seed=seed)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def load_split(path: str | os.PathLike[str], split: str) -> Dataset:
+    """Read the examples of one split, to report on: there need be nothing to train on.
+
+    Args:
+        path: what :func:`load` reads.
+        split: "train", "valid" or "test"; "all" for all examples, however they are divided.
+
+    Returns:
+        The split as the data has it; set apart as :func:`load` does it where it has none.
+
+    Raises:
+        InputError: there is no such split, it is empty, or what :func:`load` raises.
+    """
+    path = path_of(path)
+    if split not in (*SPLIT_NAMES, "all"):
+        raise InputError(f"split: expected one of {', '.join(SPLIT_NAMES)} or all, got {split!r}")
+    raw = _read(path, LoadOptions())
+    chosen = None
+    if split == "all" and raw.data:
+        chosen = _joined(path, list(raw.data.values()))
+    elif split in raw.data:
+        chosen = raw.data[split]
+    if chosen is None:
+        # Of nothing at all it says what was left out.
+        divided = _divided(path, raw, valid=_SHARE, test=_SHARE, seed=0)
+        chosen = getattr(divided, split, divided.train)
+    if not len(chosen):
+        problem = f"{path}: its split {split!r} holds no examples"
+        if raw.skipped:
+            first = _as_texts(raw.skipped[0])
+            problem += f"; left out: {first.name}, {first.reason}"
+        raise InputError(problem)
+    return chosen
+
+
+def _joined(path: Path, parts: Sequence[Dataset]) -> Dataset:
+    """Return all examples of some splits, in their order."""
+    labels = np.concatenate([part.labels for part in parts])
+    classes = parts[0].classes
+    if parts[0].is_text:
+        texts: list[str] = []
+        for part in parts:
+            texts += part.inputs
+        return Dataset(tuple(texts), labels, classes)
+    arrays = [np.asarray(part.inputs) for part in parts]
+    shapes = {array.shape[1:] for array in arrays}
+    if len(shapes) > 1:
+        listed = " and ".join(sorted(map(str, shapes)))
+        raise InputError(f"{path}: its splits have examples of shapes {listed}, expected one")
+    return Dataset(np.concatenate(arrays), labels, classes)
 
 
 def _as_texts(skipped: Skipped) -> Skipped:

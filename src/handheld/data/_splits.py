@@ -22,7 +22,8 @@ SPLITS: Mapping[str, str] = {
 }
 """What a split is called, in small letters -> train, valid or test."""
 
-_ORDER = ("train", "valid", "test")
+SPLIT_NAMES = ("train", "valid", "test")
+"""What splits are called here, in their order."""
 
 Item = TypeVar("Item")
 
@@ -70,7 +71,7 @@ def by_split(
 
 def _ordered(by_name: Mapping[str, Item]) -> dict[str, Item]:
     """Return the splits, train first: it says what the classes are."""
-    return {split: by_name[split] for split in _ORDER if split in by_name}
+    return {split: by_name[split] for split in SPLIT_NAMES if split in by_name}
 
 
 def in_folder(path: Path, skipped: Iterable[Skipped]) -> list[Skipped]:

@@ -35,6 +35,8 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+# Longer than any address of ours; a number of thousands of digits is not even read by Python.
+_MAX_PATH = 2000
 
 
 class Guard:
@@ -65,7 +67,10 @@ class Guard:
             await send(message)
 
         app = self._app
-        if refusal := self._refusal(scope["method"], Headers(scope=scope)):
+        refusal = self._refusal(scope["method"], Headers(scope=scope))
+        if len(scope["path"]) > _MAX_PATH:
+            refusal = (414, f"expected an address of at most {_MAX_PATH} characters")
+        if refusal:
             status, reason = refusal
             app = PlainTextResponse(f"{reason}\n", status)
         await app(scope, receive, send_guarded)

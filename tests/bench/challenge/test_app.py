@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from handheld.bench.challenge.app import create_challenge_app
+from handheld.bench.challenge.app import _cell, create_challenge_app
 from handheld.errors import FileError, InputError
 
 PAGE = {"Accept": "text/html,*/*;q=0.8"}
@@ -135,6 +135,12 @@ def test_a_spreadsheet_computes_nothing(client, until, sample):
     assert (row["team"], row["model"]) == ("'=1+1", "'@SUM(1)")
 
 
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_cells_that_a_spreadsheet_would_compute(sign):
+    assert _cell(f"{sign}1") == f"'{sign}1"
+    assert _cell(-1.5) == -1.5
+
+
 BAD_NAMES = {
     "sql": ("'; DROP TABLE teams; --", 201),
     "nul": ("a\0b", 422),
@@ -162,6 +168,7 @@ def test_names_of_teams(idle, name, status):
         (b"a=1&" * 100, "application/x-www-form-urlencoded", 400),
         (b"name=%00", "application/x-www-form-urlencoded", 422),
         (b"\xff\xfe", "text/plain", 400),
+        (b"--x\r\n", "multipart/form-data; boundary=x", 415),
         (b"", "", 422),
     ],
 )
@@ -288,6 +295,36 @@ def test_an_upload_that_is_too_large_is_told_before_it_comes(open_client, challe
     assert stored(challenge) == []
 
 
+def test_models_take_room_when_their_jobs_have_gone(
+    open_client, challenge, with_rules, sample, until
+):
+    size = len(sample("linear"))
+    client = open_client(with_rules(challenge, total_bytes=size + 5000), devices=())
+    host = client.app.state.context
+    assert submit(client, register(client), sample("linear")).status_code == 201
+    key = host.store.measurements()[0].key.job
+    until(lambda: host.queue.get(key))
+    host.queue.cancel(key)
+    until(lambda: host.store.measurements("failed"))
+    host.queue.forget([key])
+    assert host.room() == 5000
+
+
+def test_what_was_taken_in_finds_room_to_be_measured(idle, sample, monkeypatch):
+    content = sample("linear")
+    token = register(idle)
+    host = idle.app.state.context
+    monkeypatch.setattr(host.folders, "free_bytes", lambda: 3 * 20_000)
+    assert host.room() == 20_000
+    assert submit(idle, token, content).status_code == 201
+    # the first one's copy, and three of another
+    monkeypatch.setattr(host.folders, "free_bytes", lambda: len(content) + 3 * 500)
+    assert host.room() == 500
+    monkeypatch.setattr(host.folders, "free_bytes", lambda: len(content))
+    answer = submit(idle, token, sample("blind"))
+    assert (answer.status_code, "room on the disk" in answer.text) == (503, True)
+
+
 def test_limits_of_a_team(open_client, challenge, with_rules, sample):
     client = open_client(with_rules(challenge, waiting=1), devices=())
     token = register(client)
@@ -335,9 +372,15 @@ def test_ids_that_are_none(idle, job_id):
     assert idle.get(f"/submissions/{job_id}").status_code == 404
 
 
-@pytest.mark.parametrize("number", ["0", "99999999999999999999", "2", "-1", "x"])
+@pytest.mark.parametrize("number", ["0", "99999999999999999999", "2", "-1", "x", "9" * 1900])
 def test_teams_that_are_none(idle, number):
     assert idle.get(f"/teams/{number}").status_code == 404
+
+
+def test_an_address_that_is_too_long(idle):
+    # Python reads no number of so many digits.
+    answer = idle.get(f"/teams/{'9' * 5000}")
+    assert (answer.status_code, "at most 2000 characters" in answer.text) == (414, True)
 
 
 def test_a_device_that_is_none(idle):

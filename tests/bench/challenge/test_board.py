@@ -104,6 +104,17 @@ def test_a_curve_needs_latencies_that_differ(rules):
     assert [entry.gain for entry in board.entries] == pytest.approx([0, 0], abs=1e-9)
 
 
+def test_no_curve_rests_on_a_run_that_is_invalid(rules):
+    submissions = [sent("a", 1), sent("b", 2), sent("c", 3)]
+    rows = [measured("a", 0.25, 0.001), measured("b", 0.75, 0.00271828)]
+    lucky = measured("c", 0.9, 0.0001, valid=False)
+    board = rank(rules, submissions, [*rows, lucky])
+    assert board.curve.slope == pytest.approx(0.5, abs=1e-5)
+    gains = [entry.gain for entry in board.entries]
+    # 0.25 - 0.5 log 10 is below 0: of the curve at 0.1 ms nothing is asked
+    assert gains == pytest.approx([0, 0, 0.9], abs=1e-9)
+
+
 def test_the_picture_escapes_names(rules):
     hostile = replace(sent("a", 1), team_name="<script>alert(1)</script>")
     rows = [measured("a", 0.5), measured("b", 0.6)]

@@ -101,6 +101,24 @@ def test_a_server_that_is_silent_for_a_moment_is_asked_again():
     assert len(waits) == 30
 
 
+@pytest.mark.parametrize("status", [401, 404, 410])
+def test_a_server_that_does_not_know_the_submission_is_not_asked_for_ever(status):
+    with answering(status, b'{"error": "there is no such submission here"}') as (address, _):
+        client = ChallengeClient(address)
+        with pytest.raises(InputError, match="there is no such submission here"):
+            list(client.follow("/submissions/x", sleep=lambda _seconds: None))
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_a_server_in_trouble_is_asked_again_for_a_while(status):
+    waits = []
+    with answering(status, b"") as (address, _):
+        client = ChallengeClient(address)
+        with pytest.raises(FetchError, match=f"status {status}"):
+            list(client.follow("/submissions/x", sleep=waits.append))
+    assert len(waits) == 30
+
+
 def test_http_beyond_this_machine_is_known_to_be_open():
     assert ChallengeClient("http://challenge.example").is_open
     assert not ChallengeClient("https://challenge.example").is_open

@@ -58,6 +58,14 @@ def test_samples_are_told_apart(measure, sample):
     assert slow["reached"] < 200
 
 
+def test_no_copy_of_the_model_remains(measure, sample, tmp_path):
+    measure(sample("blind"))
+    assert list((tmp_path / "job" / "work").iterdir()) == []
+    with pytest.raises(ModelError):
+        measure(b"no model at all")
+    assert list((tmp_path / "job" / "work").iterdir()) == []
+
+
 def test_the_hidden_part_is_another_one(measure, sample, challenge):
     public = json.loads(measure(sample("linear"))["result"])
     hidden = json.loads(measure(sample("linear"), data="hidden")["result"])

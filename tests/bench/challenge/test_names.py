@@ -27,6 +27,8 @@ HOSTILE = {
     "very long": "a" * 10**6,
     "long by normalisation": "\ufdfa" * 41,
     "marks alone": "\u0301\u0301",
+    "letters of no width": "A\u3164",
+    "blank": "\u2800",
 }
 
 

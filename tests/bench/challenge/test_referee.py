@@ -215,6 +215,36 @@ def test_the_finals_wait_for_what_was_sent_before_the_end(bench):
 def test_the_end_may_come_by_itself(make_bench):
     from datetime import UTC, datetime
 
-    bench = make_bench({"closes": datetime.fromtimestamp(1000, UTC)})
+    bench = make_bench()
+    bench.submit()
+    bench.referee.tick()
+    bench.finish(bench.claim())
+    bench.store.rules = replace(bench.store.rules, closes=datetime.fromtimestamp(1000, UTC))
     bench.referee.tick()
     assert bench.store.has_finals()
+
+
+def test_a_wrong_closing_time_can_be_put_right_while_nobody_has_taken_part(make_bench):
+    from datetime import UTC, datetime
+
+    bench = make_bench({"closes": datetime.fromtimestamp(1000, UTC)})
+    bench.referee.tick()
+    assert bench.store.closed()
+    bench.store.rules = replace(bench.store.rules, closes=None)
+    assert not bench.store.closed()
+    bench.submit()
+
+
+def test_what_waits_is_not_looked_at_one_by_one(bench, monkeypatch):
+    for number in range(1, 4):
+        bench.submit(number)
+    bench.referee.tick()
+    asked = []
+    get = bench.queue.get
+    monkeypatch.setattr(bench.queue, "get", lambda key: asked.append(key) or get(key))
+    bench.referee.tick()
+    assert asked == []
+    job = bench.claim()
+    bench.finish(job)
+    bench.referee.tick()
+    assert asked == [job.key]

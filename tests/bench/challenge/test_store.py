@@ -224,12 +224,41 @@ def test_the_host_closes_it_once(store):
     assert [entry["action"] for entry in store.audit_log()] == ["register", "close"]
 
 
-def test_finals_are_planned_once(store):
+def test_finals_are_planned_once(store, database):
     team, _ = store.register("Alpha")
     sent = submit(store, team)
+    assert not store.plan_finals([]), "a model came in after the best were chosen"
+    queue(store, database)
+    store.settle(store.measurements()[0].key, GOOD)
     assert store.plan_finals([sent.key])
     assert not store.plan_finals([sent.key])
     assert [row.key.data for row in store.measurements()] == ["public", "hidden"]
+
+
+def test_after_the_finals_no_clock_opens_it_again(make_store, database, clock):
+    closes = datetime.fromtimestamp(3000, UTC)
+    store = make_store(closes=closes)
+    team, _ = store.register("Alpha")
+    sent = submit(store, team)
+    queue(store, database)
+    store.settle(store.measurements()[0].key, GOOD)
+    clock.now = 3000.0
+    assert store.plan_finals([sent.key])
+    clock.now = 2000.0
+    assert store.closed()
+    with pytest.raises(BusyError, match="is closed"):
+        submit(store, team, 2)
+
+
+def test_bytes_of_all_files_each_once(store):
+    alpha, _ = store.register("Alpha")
+    beta, _ = store.register("Beta")
+    assert store.stored_bytes() == 0
+    submit(store, alpha, 1)
+    submit(store, alpha, 2)
+    store.submit(beta, key="c" * 64, name="theirs", sha256=f"{1:064x}", size=10)
+    assert store.stored_bytes() == 20
+    assert store.largest_bytes() == 10
 
 
 def test_two_submissions_that_race_take_one_place(make_store):

@@ -72,6 +72,20 @@ def test_a_job_from_start_to_end(queue_with, clock):
     assert queue.claim("me", ["k"]) is None
 
 
+def test_which_have_ended(queue_with, clock):
+    queue = queue_with(retention_days=2)
+    first, second, third = submit(queue), submit(queue), submit(queue)
+    assert queue.ended() == set()
+    queue.cancel(first)
+    queue.cancel(second)
+    assert queue.ended() == {first, second}
+    queue.cancel(second, remove=True)
+    assert queue.ended() == {first}
+    clock.now += 3 * DAY
+    assert queue.ended() == set()
+    assert queue.get(third).state == "queued"
+
+
 def test_only_own_kinds_are_claimed(queue_with):
     queue = queue_with()
     submit(queue, "other")

@@ -57,8 +57,9 @@ _ATTEMPTS = 10  # starts of a measurement whose server died under it
 _YEARS = 3650.0  # days: results are taken in long before, and then files are removed at once
 _MIN_INVITATION = 8
 _PACKAGE = "handheld.bench.challenge"
-# What a spreadsheet takes for a formula.
-_FORMULA = ("=", "+", "-", "@")
+# What a spreadsheet takes for a formula; some take the wide signs of East Asia for it too (OWASP,
+# "CSV Injection").
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def open_state(
@@ -357,10 +358,14 @@ async def _small_form(request: Request) -> dict[str, str]:
 
     Raises :class:`UploadError` for what is too large, too slow or neither.
     """
+    content_type = request.headers.get("content-type", "")
+    if content_type.startswith("multipart/"):
+        expected = "application/x-www-form-urlencoded or application/json"
+        raise UploadError(415, f"expected a body of type {expected}, got {content_type[:80]!r}")
     try:
         async with asyncio.timeout(_BODY_SECONDS):
             content = await _small_body(request)
-        if "json" in request.headers.get("content-type", ""):
+        if "json" in content_type:
             values = read_json(content)
         else:
             pairs = parse_qs(content.decode("utf-8"), max_num_fields=8, errors="strict")

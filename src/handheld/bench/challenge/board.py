@@ -84,7 +84,8 @@ def ranking(
         if row.key.data == data and by_key[row.key.submission].state == "done":
             rows.append(row)
     rows.sort(key=lambda row: _order(row, by_key[row.key.submission]))
-    curve = _fitted(_points(rows))
+    # Nothing rests on a run that cannot be trusted.
+    curve = _fitted(_points(row for row in rows if row.outcome.valid))
     entries: list[BoardEntry] = []
     seen: set[int] = set()
     for row in rows:

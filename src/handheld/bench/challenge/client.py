@@ -19,6 +19,8 @@ _PAUSE = 1.0  # seconds between two looks
 _MAX_ANSWER = 1 << 22  # bytes
 _MAX_MODEL = 1 << 31  # bytes of a FlatBuffer
 _LOST = 30  # looks in a row that a server may miss while it is started again
+# Answers of a proxy that is asked too often, or waited for a server too long.
+_PASSING = (408, 425, 429)
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -97,11 +99,12 @@ class ChallengeClient:
 
         Raises:
             FetchError: the server does not answer for half a minute.
+            InputError: it does not know the submission.
         """
         lost = 0
         while True:
             try:
-                values = self._ask("GET", address).values
+                values = self._seen(address)
                 lost = 0
                 yield values
                 if values.get("state") in ("done", "failed"):
@@ -111,6 +114,17 @@ class ChallengeClient:
                 if lost > _LOST:
                     raise
             sleep(_PAUSE)
+
+    def _seen(self, address: str) -> dict[str, Any]:
+        """Return what a submission is like now."""
+        answer = self._ask("GET", address)
+        if answer.status == 200:
+            return answer.values
+        reason = f"{self._url}: {answer.values.get('error', f'status {answer.status}')}"
+        # What the client has done wrong stays wrong; a server or a proxy in trouble may recover.
+        if 400 <= answer.status < 500 and answer.status not in _PASSING:
+            raise InputError(reason)
+        raise FetchError(reason)
 
     def _accepted(self, address: str, body: bytes, content_type: str) -> dict[str, Any]:
         answer = self._ask("POST", address, body, content_type)

@@ -13,7 +13,7 @@ from handheld.bench.challenge.names import MAX_MODEL
 from handheld.bench.challenge.referee import Referee
 from handheld.bench.challenge.rules import HIDDEN, PUBLIC, ChallengeFolder, time_text
 from handheld.bench.challenge.store import ChallengeStore, Measurement, Submission
-from handheld.errors import FileError
+from handheld.errors import BusyError, FileError
 from handheld.service.intake import UploadedForm, UploadError
 from handheld.service.jobs.folders import Folders, key_of
 from handheld.service.jobs.kinds import FormField, JobKind
@@ -21,6 +21,7 @@ from handheld.service.jobs.limits import Limits
 from handheld.service.jobs.queue import JobQueue
 from handheld.service.jobs.worker import JobWorker
 
+_COPIES = 3  # of a model at once: as it came, as it is kept, and as it is measured
 _BOARD_SECONDS = 1.0  # that a ranking is shown before it is made anew
 
 
@@ -100,7 +101,14 @@ class ChallengeHost:
 
     def room(self) -> int:
         """Return how many bytes may still be stored. Raises :class:`BusyError`."""
-        return self.queue.room()
+        # Jobs go when they are taken in; the models stay, for the finals.
+        left = self.limits.total_bytes - self.store.stored_bytes()
+        # What was taken in before has to find room to be measured: on a full disk it would fail.
+        free = self.folders.free_bytes() - self.store.largest_bytes()
+        left = min(left, free // _COPIES)
+        if left <= 0:
+            raise BusyError("expected room on the disk, but the models take all of it")
+        return min(left, self.queue.room())
 
     def enqueue(self, sender: str, key: str, job_kind: JobKind, form: UploadedForm) -> None:
         """Keep a model that was uploaded, and plan its measurements."""

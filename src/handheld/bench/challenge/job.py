@@ -69,10 +69,13 @@ def measure_submission(folder: Path, spec: Spec, report: Report) -> None:
     """
     challenge = ChallengeFolder.read(spec["challenge"])
     device = challenge.rules.device(spec["device"])
-    path = folder / "work" / "model.tflite"
-    ModelFiles(spec["files"]).fetch(spec["sha256"], path)
     protocol = challenge.rules.measurement.protocol(challenge.rules.budget, device.core)
-    with _one_at_a_time(challenge, device.name, report), _only_core(protocol):
+    with (
+        _one_at_a_time(challenge, device.name, report),
+        # Behind the wait: however many jobs there are, a device needs room for one copy.
+        _copied(spec, folder / "work" / "model.tflite") as path,
+        _only_core(protocol),
+    ):
         report(0.0, "validating")
         data = challenge.data(PUBLIC)
         _validate(challenge, path, data)
@@ -183,6 +186,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return _finite(value)
     return value
+
+
+@contextlib.contextmanager
+def _copied(spec: Spec, path: Path) -> Iterator[Path]:
+    """Give a copy of the submitted file, and remove it: the job's folder stays for a while."""
+    try:
+        ModelFiles(spec["files"]).fetch(spec["sha256"], path)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

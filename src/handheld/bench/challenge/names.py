@@ -18,6 +18,9 @@ MAX_MODEL = 60
 # Controls, formats (which turn the direction of a text, or are not seen at all), halves of letters,
 # letters of private use and unassigned ones.
 _REFUSED = ("Cc", "Cf", "Cs", "Co", "Cn")
+# Letters and a sign by their category, but blank in every font: fillers of Hangul, vowels of Khmer
+# that are not written, Braille without a dot (Unicode, Default_Ignorable_Code_Point, and U+2800).
+_BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _MAX_MARKS = 2  # on one letter, as Vietnamese has; more climb over the lines above
 _SPACES = ("Zs", "Zl", "Zp")
 
@@ -112,7 +115,7 @@ def _refuse_letters(label: str, name: str) -> None:
     marks = 0
     for letter in name:
         category = unicodedata.category(letter)
-        if category in _REFUSED:
+        if category in _REFUSED or letter in _BLANK:
             raise InputError(f"{label}: expected letters that are seen, got U+{ord(letter):04X}")
         marks = marks + 1 if category.startswith("M") else 0
         if marks > _MAX_MARKS:

@@ -93,8 +93,7 @@ class Referee:
 
     def tick(self) -> None:
         """Do one round."""
-        for measurement in self._store.measurements("queued"):
-            self._settle(measurement)
+        self._settle_ended()
         self._begin_finals()
         self._hand_out(self._store.measurements("planned"))
 
@@ -152,6 +151,19 @@ class Referee:
             also=self._store.mark_queued(key),
         )
 
+    def _settle_ended(self) -> None:
+        """Take in what has ended.
+
+        A thousand may wait, and a look at each of them, twice a second, would disturb what is
+        measured on this machine meanwhile.
+        """
+        ended = self._queue.ended()
+        if not ended:
+            return
+        for measurement in self._store.measurements("queued"):
+            if measurement.key.job in ended:
+                self._settle(measurement)
+
     def _settle(self, measurement: Measurement) -> None:
         """Take in the result of a measurement whose job has ended."""
         job = self._queue.get(measurement.key.job)
@@ -186,7 +198,9 @@ class Referee:
             return
         rules = self._challenge.rules
         chosen = finalists(rules, self._store.all_submissions(), everything)
-        self._store.plan_finals(chosen)
+        # Of nobody there are no finals: a wrong closing time can still be put right.
+        if chosen:
+            self._store.plan_finals(chosen)
 
 
 def _read_outcome(path: Path) -> Outcome:

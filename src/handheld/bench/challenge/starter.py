@@ -20,9 +20,8 @@ from handheld.bench.challenge.rules import (
     write_examples,
 )
 from handheld.bench.challenge.squares import squares, write_samples
-from handheld.bench.classification import dataset_of
 from handheld.bench.protocol import DETECTION_BUDGET
-from handheld.data import Dataset
+from handheld.data import Dataset, load_split
 from handheld.engine.graphs import GraphWriter, TensorRef
 from handheld.errors import InputError
 from handheld.files import atomic_folder
@@ -113,7 +112,9 @@ def write_challenge(
         return _write_detection(folder, data, seed)
     if task != CLASSIFICATION:
         raise InputError(f"task: expected {CLASSIFICATION} or {DETECTION}, got {task!r}")
-    examples = _stripes(_EXAMPLES, seed) if data is None else dataset_of(data, split)
+    examples = _stripes(_EXAMPLES, seed) if data is None else load_split(data, split)
+    if examples.is_text:
+        raise InputError(f"{data}: expected pictures or rows of numbers, got texts")
     public, hidden = examples.split(_HIDDEN_SHARE, seed=seed)
     with atomic_folder(folder) as temporary:
         write_examples(temporary / "data" / "public.npz", public)

@@ -287,7 +287,7 @@ class ChallengeStore:
         now = self._clock()
         if not self.rules.has_opened(now):
             return "this challenge has not opened yet"
-        if self.rules.has_closed(now) or _fact(connection, _CLOSED) is not None:
+        if self.rules.has_closed(now) or _is_ended(connection):
             return "this challenge is closed: no more models are taken"
         limits = self.rules.limits
         mine = sql.select(sql.func.count()).where(submissions.c.team == team)
@@ -310,6 +310,20 @@ class ChallengeStore:
         # Else the luckiest of many runs of one file would count.
         if before is not None:
             raise InputError(f"this file is the team's submission {before} already")
+
+    def stored_bytes(self) -> int:
+        """Return the bytes of all models that were sent, each file once."""
+        files = sql.select(submissions.c.sha256, submissions.c.bytes).distinct().subquery()
+        # Of no rows a sum is NULL.
+        total = sql.select(sql.func.coalesce(sql.func.sum(files.c.bytes), 0))
+        with self._database.read() as connection:
+            return int(connection.execute(total).scalar_one())
+
+    def largest_bytes(self) -> int:
+        """Return the bytes of the largest model that was sent; 0 before the first."""
+        largest = sql.select(sql.func.coalesce(sql.func.max(submissions.c.bytes), 0))
+        with self._database.read() as connection:
+            return int(connection.execute(largest).scalar_one())
 
     def submission(self, key: str) -> Submission | None:
         """Return a submission by its key."""
@@ -423,8 +437,8 @@ class ChallengeStore:
     def closed(self) -> bool:
         """Whether no more models are taken."""
         with self._database.read() as connection:
-            is_closed = _fact(connection, _CLOSED) is not None
-        return is_closed or self.rules.has_closed(self._clock())
+            is_ended = _is_ended(connection)
+        return is_ended or self.rules.has_closed(self._clock())
 
     def close(self) -> None:
         """Take no more models; what waits is still measured. Twice is fine."""
@@ -434,18 +448,26 @@ class ChallengeStore:
                 self._note(connection, "host", "close", "")
 
     def plan_finals(self, chosen: Sequence[str]) -> bool:
-        """Plan the measurements on the hidden part, once; return False if that has been done.
+        """Plan the measurements on the hidden part, once.
 
         Args:
             chosen: keys of submissions.
+
+        Returns:
+            False, and nothing is planned, if that has been done before, or if a model came in after
+            these were chosen.
         """
         with self._database.exclusive() as connection:
-            if _fact(connection, _FINALS) is not None:
+            if _fact(connection, _FINALS) is not None or self._has_waiting(connection):
                 return False
             _set_fact(connection, _FINALS, str(self._clock()))
             self._plan(connection, chosen, HIDDEN)
             self._note(connection, "referee", "finals", "", f"{len(chosen)} submissions")
         return True
+
+    def _has_waiting(self, connection: sql.Connection) -> bool:
+        waiting = sql.select(submissions.c.key).where(submissions.c.state == "queued").limit(1)
+        return connection.execute(waiting).first() is not None
 
     def has_finals(self) -> bool:
         """Whether the measurements on the hidden part were planned."""
@@ -521,6 +543,15 @@ def _team_called(connection: sql.Connection, name: str) -> int:
 
 def _fact(connection: sql.Connection, name: str) -> str | None:
     return connection.execute(sql.select(facts.c.value).where(facts.c.name == name)).scalar()
+
+
+def _is_ended(connection: sql.Connection) -> bool:
+    """Whether the host has closed the challenge, or its finals have begun.
+
+    After that no model comes in any more, wherever a clock or ``closes`` is moved to: it would
+    have no part in the finals.
+    """
+    return any(_fact(connection, name) is not None for name in (_CLOSED, _FINALS))
 
 
 def _set_fact(connection: sql.Connection, name: str, value: str) -> None:

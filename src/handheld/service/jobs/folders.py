@@ -100,8 +100,12 @@ class Folders:
         """Whether so little of the disk is free that the server's own state could soon not be
         written any more.
         """
+        return self.free_bytes() < 0
+
+    def free_bytes(self) -> int:
+        """Return how many bytes can be written until the disk is nearly full; below 0 if it is."""
         disk = shutil.disk_usage(self.root)
-        return disk.free < min(_RESERVE_BYTES, disk.total * _RESERVE_SHARE)
+        return int(disk.free - min(_RESERVE_BYTES, disk.total * _RESERVE_SHARE))
 
     def bytes_of(self, key: str) -> int:
         """Return the bytes that a job's files take on the disk, which is less than they say where

@@ -207,6 +207,16 @@ class JobQueue:
         with self._database.write() as connection:
             connection.execute(sql.delete(jobs).where(jobs.c.key.in_(keys)))
 
+    def ended(self) -> set[str]:
+        """Return the keys of jobs that have ended, and whose results are still there.
+
+        One look for whoever waits for many jobs.
+        """
+        is_kept = jobs.c.expires.is_(None) | (jobs.c.expires > self._clock())
+        with self._database.read() as connection:
+            selected = sql.select(jobs.c.key).where(jobs.c.state.in_(ENDED), is_kept)
+            return set(connection.execute(selected).scalars())
+
     def keys(self) -> set[str]:
         """Return the keys of all jobs. For cleaning up alone: no answer to anyone lists them."""
         with self._database.read() as connection:
