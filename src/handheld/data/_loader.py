@@ -132,16 +132,16 @@ def load_split(path: str | os.PathLike[str], split: str) -> Dataset:
     return chosen
 
 
-def _joined(path: Path, parts: Sequence[Dataset]) -> Dataset:
+def _joined(path: Path, splits: Sequence[Dataset]) -> Dataset:
     """Return all examples of some splits, in their order."""
-    labels = np.concatenate([part.labels for part in parts])
-    classes = parts[0].classes
-    if parts[0].is_text:
+    labels = np.concatenate([split.labels for split in splits])
+    classes = splits[0].classes
+    if splits[0].is_text:
         texts: list[str] = []
-        for part in parts:
-            texts += part.inputs
+        for split in splits:
+            texts += split.inputs
         return Dataset(tuple(texts), labels, classes)
-    arrays = [np.asarray(part.inputs) for part in parts]
+    arrays = [np.asarray(split.inputs) for split in splits]
     shapes = {array.shape[1:] for array in arrays}
     if len(shapes) > 1:
         listed = " and ".join(sorted(map(str, shapes)))

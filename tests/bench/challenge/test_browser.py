@@ -84,7 +84,9 @@ def test_register_submit_follow_and_read_the_board(start, challenge, page, tmp_p
     fits(page, "team")
     compete(address, challenge)
     page.get_by_role("link", name="Leaderboard").click()
-    assert page.locator(".board .who a").first.inner_text() == "Über <b>Team</b>"
+    # VALID runs come first, and which are depends on what else the machine does.
+    names = page.locator(".board .who a").all_inner_texts()
+    assert sorted(names) == ["Guessers", "Über <b>Team</b>"]
     assert page.locator("svg.picture").first.is_visible()
     fits(page, "board")
     with opened_store(challenge) as store:

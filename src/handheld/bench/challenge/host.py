@@ -102,13 +102,13 @@ class ChallengeHost:
     def room(self) -> int:
         """Return how many bytes may still be stored. Raises :class:`BusyError`."""
         # Jobs go when they are taken in; the models stay, for the finals.
-        left = self.limits.total_bytes - self.store.stored_bytes()
+        room = self.limits.total_bytes - self.store.stored_bytes()
         # What was taken in before has to find room to be measured: on a full disk it would fail.
         free = self.folders.free_bytes() - self.store.largest_bytes()
-        left = min(left, free // _COPIES)
-        if left <= 0:
+        room = min(room, free // _COPIES)
+        if room <= 0:
             raise BusyError("expected room on the disk, but the models take all of it")
-        return min(left, self.queue.room())
+        return min(room, self.queue.room())
 
     def enqueue(self, sender: str, key: str, job_kind: JobKind, form: UploadedForm) -> None:
         """Keep a model that was uploaded, and plan its measurements."""
