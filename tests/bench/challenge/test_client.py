@@ -133,7 +133,7 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_from_init_to_the_log(tmp_path, challenge, start):
     done = call("init", tmp_path / "mine", "--json", "-")
     assert done.exit_code == 0, done.output
-    assert len(json.loads(done.stdout)["samples"]) == 3
+    assert len(json.loads(done.stdout)["samples"]) == 6
     again = call("init", tmp_path / "mine")
     assert isinstance(again.exception, InputError)
 

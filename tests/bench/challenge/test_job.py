@@ -44,6 +44,19 @@ def measure(challenge, tmp_path):
     return run
 
 
+def test_the_sample_family_is_measured(measure, sample):
+    """A float network and two of int8, made for other stripes."""
+    results = {name: measure(sample(f"family_{name}")) for name in ("teacher", "nested", "plain")}
+    assert results["teacher"]["accuracy"] > 0.98
+    assert results["nested"]["accuracy"] > 0.97
+    assert 0.6 < results["plain"]["accuracy"] < 0.9
+    types = {
+        name: json.loads(values["result"])["model"]["precision"] for name, values in results.items()
+    }
+    assert types["teacher"] == "float32"
+    assert types["nested"] == types["plain"] == "int8"
+
+
 def test_samples_are_told_apart(measure, sample):
     linear = measure(sample("linear"))
     assert linear["accuracy"] > 0.8

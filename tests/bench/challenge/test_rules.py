@@ -23,7 +23,14 @@ def test_a_new_challenge_has_two_halves_that_share_no_example(written):
     assert (len(public), len(hidden)) == (200, 200)
     assert public.shared(hidden) == 0
     assert public.classes == ("flat", "upright", "falling", "rising")
-    assert [path.stem for path in written.samples()] == ["blind", "linear", "slow"]
+    assert [path.stem for path in written.samples()] == [
+        "blind",
+        "family_nested",
+        "family_plain",
+        "family_teacher",
+        "linear",
+        "slow",
+    ]
 
 
 def test_hidden_labels_are_for_their_owner_alone(written):

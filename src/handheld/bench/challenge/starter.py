@@ -27,6 +27,7 @@ from handheld.errors import InputError
 from handheld.files import atomic_folder
 
 _CLASSES = ("flat", "upright", "falling", "rising")
+_FAMILY = Path(__file__).parent / "assets" / "family"
 _SIDE = 16  # pixels
 _EXAMPLES = 400  # of both parts together
 _STRIPE = 4  # pixels from one stripe to the next
@@ -187,6 +188,10 @@ def _stripes(count: int, seed: int) -> Dataset:
 
 def _write_samples(folder: Path, seed: int) -> None:
     folder.mkdir()
+    # "handheld compress" made it for other stripes: a float network, two of int8
+    # (tests/fixtures/make_family.py).
+    for path in sorted(_FAMILY.glob("*.tflite")):
+        (folder / path.name).write_bytes(path.read_bytes())
     weights, bias = _fitted(_stripes(2 * _EXAMPLES, seed + _TRAINING_SEED))
     (folder / "linear.tflite").write_bytes(linear_model(weights, bias))
     (folder / "slow.tflite").write_bytes(linear_model(weights, bias, detour=_DETOUR_LAYERS))
