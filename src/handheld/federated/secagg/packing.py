@@ -31,10 +31,10 @@ def pack(values: NDArray[np.unsignedinteger], bits: int) -> bytes:
     padded.reshape(-1)[: len(values)] = values
     padded &= np.uint64((1 << bits) - 1)
     filled = np.zeros((groups, bits), np.uint8)
-    for place in range(_GROUP):
-        first, shift = divmod(place * bits, 8)
-        shifted = padded[:, place] << np.uint64(shift)
-        for byte in range(first, -(-(place + 1) * bits // 8)):
+    for column in range(_GROUP):
+        first, shift = divmod(column * bits, 8)
+        shifted = padded[:, column] << np.uint64(shift)
+        for byte in range(first, -(-(column + 1) * bits // 8)):
             filled[:, byte] |= (shifted & np.uint64(255)).astype(np.uint8)
             shifted >>= np.uint64(8)
     return filled.tobytes()[: packed_bytes(len(values), bits)]
@@ -56,11 +56,11 @@ def unpack(content: bytes, count: int, bits: int) -> NDArray[np.unsignedinteger]
     filled = np.zeros((groups, bits), np.uint64)
     filled.reshape(-1)[: len(content)] = np.frombuffer(content, np.uint8)
     numbers = np.zeros((groups, _GROUP), np.uint64)
-    for place in range(_GROUP):
-        first, shift = divmod(place * bits, 8)
-        for number, byte in enumerate(range(first, -(-(place + 1) * bits // 8))):
-            numbers[:, place] |= filled[:, byte] << np.uint64(8 * number)
-        numbers[:, place] >>= np.uint64(shift)
+    for column in range(_GROUP):
+        first, shift = divmod(column * bits, 8)
+        for number, byte in enumerate(range(first, -(-(column + 1) * bits // 8))):
+            numbers[:, column] |= filled[:, byte] << np.uint64(8 * number)
+        numbers[:, column] >>= np.uint64(shift)
     numbers &= np.uint64((1 << bits) - 1)
     values = numbers.reshape(-1)
     if content and content[-1] >> (count * bits - 1) % 8 + 1:

@@ -103,9 +103,9 @@ def _powers(points: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return powers
 
 
-def _product(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.uint32]:
+def _product(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint32]:
     """Return a matrix product in the field."""
-    exact = left.astype(np.float64) @ right.astype(np.float64)
+    exact = rows.astype(np.float64) @ columns.astype(np.float64)
     return (exact.astype(np.int64) % PRIME).astype(np.uint32)
 
 
