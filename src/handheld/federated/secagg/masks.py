@@ -1,0 +1,85 @@
+"""Masks that a seed of 32 bytes makes: numbers that nobody without the seed tells from chance.
+
+AES-128 in counter mode is the generator; key and first counter come of the seed and of what the
+mask is for, by HKDF. A mask is whole words of 16 or 32 bits: sums go around at 2^16 or 2^32 by
+themselves, and the modulus, a power of two below, is taken once at the end.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handheld.errors import MissingDependencyError
+from handheld.ranges import whole_in_range
+
+try:
+    from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
+    from cryptography.hazmat.primitives.ciphers.algorithms import AES
+    from cryptography.hazmat.primitives.ciphers.modes import CTR
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+except ImportError as error:
+    raise MissingDependencyError("cryptography", "federated", "secure aggregation") from error
+
+_Words = NDArray[np.unsignedinteger]
+
+SEED_BYTES = 32
+MOST_BITS = 32
+
+_KEY_BYTES = 16
+_COUNTER_BYTES = 16
+_BLOCK = 1 << 18  # bytes that are made at once: they stay in the cache while they are added
+_BLOCK_BYTES = 16  # of AES: what a piece of the counter's stream has to begin at
+
+
+def word_type(bits: int) -> np.dtype[np.unsignedinteger]:
+    """Return the type of the numbers that masked values of so many bits are kept in.
+
+    Raises:
+        InputError: ``bits`` is not in [1, 32].
+    """
+    whole_in_range("bits", bits, low=1, high=MOST_BITS)
+    if bits <= 16:
+        return np.dtype("<u2")
+    return np.dtype("<u4")
+
+
+class MaskGenerator:
+    """Adds masks to a vector, in place.
+
+    Args:
+        purpose: what all masks of it are for, such as the round's id: the same seed gives another
+            mask for another purpose.
+    """
+
+    def __init__(self, purpose: bytes) -> None:
+        self._purpose = purpose
+        self._zeros = bytes(_BLOCK)
+        self._made = bytearray(_BLOCK + _BLOCK_BYTES)
+
+    def add(self, values: _Words, seed: bytes) -> None:
+        """Add the seed's mask to (count,) words, which go around."""
+        for piece, mask in self._pieces(values, seed):
+            piece += mask
+
+    def subtract(self, values: _Words, seed: bytes) -> None:
+        """Take the seed's mask away from (count,) words, which go around."""
+        for piece, mask in self._pieces(values, seed):
+            piece -= mask
+
+    def _pieces(self, values: _Words, seed: bytes) -> Iterator[tuple[_Words, _Words]]:
+        """Yield pieces of the vector, each with its piece of the mask."""
+        stream = self._stream(seed)
+        step = _BLOCK // values.itemsize
+        for start in range(0, len(values), step):
+            piece = values[start : start + step]
+            size = piece.nbytes
+            stream.update_into(memoryview(self._zeros)[:size], self._made)
+            yield piece, np.frombuffer(self._made, values.dtype, len(piece))
+
+    def _stream(self, seed: bytes) -> CipherContext:
+        kdf = HKDF(SHA256(), _KEY_BYTES + _COUNTER_BYTES, salt=None, info=b"mask" + self._purpose)
+        material = kdf.derive(seed)
+        cipher = Cipher(AES(material[:_KEY_BYTES]), CTR(material[_KEY_BYTES:]))
+        return cipher.encryptor()
