@@ -37,34 +37,42 @@ class _Source:
 
     model: Any
     graph: Any
-    known: Mapping[int, Sequence[Any]]
-    lasting: frozenset[int]
+    known: dict[int, list[Any]]
+    lasting: set[int]
 
     @classmethod
     def of(cls, schema: Any, model: Any) -> "_Source":
         graph = model.subgraphs[0]
-        known: dict[int, list[Any]] = {}
-        lasting = []
+        source = cls(model, graph, {}, set())
         for number, tensor in enumerate(graph.tensors):
-            data = model.buffers[tensor.buffer].data
-            if data is not None and len(data):
-                known[number] = []
+            if _has_data(model, tensor):
+                source.known[number] = []
             if tensor.isVariable or tensor.type == schema.TensorType.RESOURCE:
-                lasting.append(number)
+                source.lasting.add(number)
         for node in graph.operators:
-            read = _operands(node)
-            if read and known.keys() >= set(read) and not _calls_graph(node):
-                before = [earlier for number in read for earlier in known[number]]
-                for number in _numbers(node.outputs):
-                    known[number] = [*before, node]
-        return cls(model, graph, known, frozenset(lasting))
+            source._note_constants(node)
+        return source
+
+    def _note_constants(self, node: Any) -> None:
+        """Note what an operator computes of constants alone."""
+        operands = _operands(node)
+        if not operands or not self.known.keys() >= set(operands) or _calls_graph(node):
+            return
+        for number in _numbers(node.outputs):
+            self.known[number] = [*self.before(node), node]
+
+    def before(self, node: Any) -> list[Any]:
+        """Return the operators that compute an operator's constants, in their order."""
+        nodes: list[Any] = []
+        for number in _operands(node):
+            nodes += self.known.get(number, ())
+        return nodes
 
 
 def _alone(schema: Any, source: _Source, node: Any) -> bytes | None:
     inputs = [number for number in _operands(node) if number not in source.known]
-    nodes = [earlier for number in _operands(node) for earlier in source.known.get(number, ())]
-    nodes.append(node)
-    used = list(dict.fromkeys(number for operator in nodes for number in _used(operator)))
+    nodes = [*source.before(node), node]
+    used = _used(nodes)
     if not inputs or _calls_graph(node) or not source.lasting.isdisjoint(used):
         return None
     new_numbers = {number: new for new, number in enumerate(used)} | {_LEFT_OUT: _LEFT_OUT}
@@ -75,10 +83,19 @@ def _alone(schema: Any, source: _Source, node: Any) -> bytes | None:
     graph = schema.SubGraphT()
     graph.tensors = [_moved_tensor(source, single, number) for number in used]
     graph.operators = [_moved_node(operator, new_numbers) for operator in nodes]
-    graph.inputs = [new_numbers[number] for number in inputs]
-    graph.outputs = [new_numbers[number] for number in _numbers(node.outputs)]
+    graph.inputs = _renamed(inputs, new_numbers)
+    graph.outputs = _renamed(_numbers(node.outputs), new_numbers)
     single.subgraphs = [graph]
     return packed_model(single)
+
+
+def _renamed(numbers: Sequence[int], new_numbers: Mapping[int, int]) -> list[int]:
+    return [new_numbers[number] for number in numbers]
+
+
+def _has_data(model: Any, tensor: Any) -> bool:
+    data = model.buffers[tensor.buffer].data
+    return data is not None and len(data) > 0
 
 
 def _numbers(values: Any) -> list[int]:
@@ -93,9 +110,14 @@ def _operands(node: Any) -> list[int]:
     return [number for number in dict.fromkeys(_numbers(node.inputs)) if number != _LEFT_OUT]
 
 
-def _used(node: Any) -> list[int]:
-    """Return the tensors of an operator."""
-    return [*_operands(node), *_numbers(node.outputs), *_numbers(node.intermediates)]
+def _used(nodes: Sequence[Any]) -> list[int]:
+    """Return the tensors of some operators, each once."""
+    numbers: dict[int, None] = {}
+    for node in nodes:
+        numbers |= dict.fromkeys(_operands(node))
+        numbers |= dict.fromkeys(_numbers(node.outputs))
+        numbers |= dict.fromkeys(_numbers(node.intermediates))
+    return list(numbers)
 
 
 def _calls_graph(node: Any) -> bool:
@@ -119,6 +141,5 @@ def _moved_tensor(source: _Source, single: Any, number: int) -> Any:
 def _moved_node(node: Any, new_numbers: dict[int, int]) -> Any:
     moved = copy.copy(node)
     for field in ("inputs", "outputs", "intermediates"):
-        numbers: Sequence[int] = _numbers(getattr(node, field))
-        setattr(moved, field, [new_numbers[number] for number in numbers])
+        setattr(moved, field, _renamed(_numbers(getattr(node, field)), new_numbers))
     return moved
