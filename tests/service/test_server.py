@@ -143,6 +143,12 @@ def test_whoever_is_silent_is_let_go(tmp_path, sent, start_server):
     assert list((tmp_path / "server" / "jobs").iterdir()) == []
 
 
+def send_for(connection, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        connection.sendall(bytes(1 << 16))
+
+
 ENDLESS = {
     "an upload that is too large": HEAD,
     "to an address that is none": "POST /nowhere HTTP/1.1\r\nHost: localhost\r\n",
@@ -158,10 +164,8 @@ def test_whoever_goes_on_sending_after_the_answer_is_let_go(head, start_server):
     with socket.create_connection((address.hostname, address.port), 30) as connection:
         connection.sendall(f"{head}Content-Length: {10**12}\r\n\r\n".encode())
         answer = connection.recv(4096)
-        deadline = time.monotonic() + 30  # before the minute
         with pytest.raises(OSError, match=r"reset|[Bb]roken pipe"):
-            while time.monotonic() < deadline:
-                connection.sendall(bytes(1 << 16))
+            send_for(connection, 30)  # seconds, before the minute
     assert answer.startswith(b"HTTP/1.1 4")
     assert server.ask("GET", "/healthz").status == 200
 
