@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handheld.bench import bench
+from handheld.bench import bench, operators
 from handheld.bench.operators import OperatorTime, OperatorTimes, operator_times
 from handheld.bench.run import BenchTools
 from handheld.engine import Model
@@ -57,3 +57,31 @@ def test_what_runs_apart_is_not_taken_apart_here(model_file):
 
     result = bench(model_file, isolated=True, tools=BenchTools(operators=refused))
     assert result.operator_seconds is None
+
+
+def test_operators_beyond_the_memory_take_turns_in_groups(fixtures_folder, monkeypatch):
+    """All were open at once: 4 GB of a file of 10 MB whose operators share a constant."""
+    path = fixtures_folder / "tiny_palm.tflite"
+    together = operator_times(path, rounds=2)
+    still_open = set()
+    load = Model.load
+    close = Model.close
+
+    def counted(content, **options):
+        assert len(still_open) <= 1, "the whole model is open too"
+        single = load(content, **options)
+        still_open.add(single)
+        return single
+
+    def closed(single):
+        still_open.discard(single)
+        close(single)
+
+    monkeypatch.setattr(Model, "close", closed)
+    monkeypatch.setattr(operators, "_MOST_OPEN", 1)
+    monkeypatch.setattr(Model, "load", counted)
+    apart = operator_times(path, rounds=2)
+    assert apart.model > 0
+    for one, other in zip(apart.operators, together.operators, strict=True):
+        assert (one.number, one.name, one.output) == (other.number, other.name, other.output)
+        assert (one.seconds is None) == (other.seconds is None)

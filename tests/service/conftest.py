@@ -133,6 +133,9 @@ given = json.loads(sys.argv[2])
 if patience := given.pop("patience", None):
     from handheld.service import _upload, server
     _upload._SILENCE_SECONDS = server._HEADER_SECONDS = patience
+if unread := given.pop("unread", None):
+    from handheld.service import intake, server
+    intake._DRAIN_SECONDS = server._UNREAD_SECONDS = unread
 limits = Limits(**given.pop("limits"))
 kinds = [KINDS[name] for name in given.pop("kinds")]
 serve(kinds, limits=limits, on_start=lambda url: print(url, flush=True), **given)

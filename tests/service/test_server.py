@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -140,6 +141,33 @@ def test_whoever_is_silent_is_let_go(tmp_path, sent, start_server):
     assert answer == b"" or answer.startswith((b"HTTP/1.1 408 ", b"HTTP/1.1 200 "))
     assert server.ask("GET", "/healthz").status == 200
     assert list((tmp_path / "server" / "jobs").iterdir()) == []
+
+
+def send_for(connection, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        connection.sendall(bytes(1 << 16))
+
+
+ENDLESS = {
+    "an upload that is too large": HEAD,
+    "to an address that is none": "POST /nowhere HTTP/1.1\r\nHost: localhost\r\n",
+    "of another site": "POST /jobs HTTP/1.1\r\nHost: example.org\r\n",
+}
+
+
+@pytest.mark.parametrize("head", ENDLESS.values(), ids=ENDLESS)
+def test_whoever_goes_on_sending_after_the_answer_is_let_go(head, start_server):
+    """It took a terabyte at a gigabyte a second, for a minute."""
+    server = start_server("shout", unread=0.2)
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port), 30) as connection:
+        connection.sendall(f"{head}Content-Length: {10**12}\r\n\r\n".encode())
+        answer = connection.recv(4096)
+        with pytest.raises(OSError, match=r"reset|[Bb]roken pipe"):
+            send_for(connection, 30)  # seconds, before the minute
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert server.ask("GET", "/healthz").status == 200
 
 
 def test_a_client_that_hangs_up_leaves_no_trace(tmp_path, until, start_server):

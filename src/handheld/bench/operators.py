@@ -4,6 +4,7 @@ Alone it can take another time than in its graph, where the runtime joins some a
 caches: so the share of all operators alone in the whole model's time is told beside them.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,9 +20,11 @@ from handheld.engine import Model
 from handheld.engine.measure import Candidate, StagedCall, pinned, sample
 from handheld.engine.operators import single_operators
 from handheld.errors import HandheldError
+from handheld.ranges import whole_in_range
 
 _WHOLE = "the whole model"
 _WARMUP = 3
+_MOST_OPEN = 256 << 20  # bytes of operators that are open together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,9 @@ def operator_times(
 ) -> OperatorTimes:
     """Time each operator of a model alone, in turns with all others and with the whole model.
 
+    Operators that need more than 256 MiB together take turns in groups, the whole model with the
+    first ones.
+
     Args:
         path: of a ``.tflite`` file.
         threads: of the interpreter, 1 or more.
@@ -81,26 +87,25 @@ def operator_times(
         ModelError: the file cannot be opened.
         InputError: ``rounds`` or the core is out of range.
     """
-    with ExitStack() as stack:
-        model = stack.enter_context(Model.open(path, threads=threads))
-        singles = list(_opened_singles(stack, model, threads))
-        candidates: dict[str, Candidate] = {_WHOLE: _staged(model)}
-        for number, single in enumerate(singles):
-            if single is not None:
-                candidates[str(number)] = _staged(single)
-        stack.enter_context(pinned(core))
-        samples = sample(candidates, rounds=rounds, warmup=_WARMUP)
-        medians = {name: float(np.median(of.wall)) for name, of in samples.items()}
-    operators = [
-        OperatorTime(
-            number=number,
-            name=name,
-            output=_outputs(single),
-            seconds=medians.get(str(number)),
-        )
-        for number, (name, single) in enumerate(zip(model.operators, singles, strict=True))
-    ]
-    return OperatorTimes(operators=tuple(operators), model=medians[_WHOLE])
+    whole_in_range("rounds", rounds, low=1)
+    rows: list[OperatorTime] = []
+    whole = 0.0
+    with Model.open(path, threads=threads) as model, pinned(core):
+        for singles in _groups(model, threads):
+            # Beside the first ones alone: of a large model there are many groups, and beside each
+            # the whole would run for minutes.
+            medians = _medians(singles, None if rows else model, rounds)
+            whole = medians.pop(_WHOLE, whole)
+            for position, single in enumerate(singles):
+                number = len(rows)
+                row = OperatorTime(
+                    number=number,
+                    name=model.operators[number],
+                    output=_outputs(single),
+                    seconds=medians.get(str(position)),
+                )
+                rows.append(row)
+    return OperatorTimes(operators=tuple(rows), model=whole)
 
 
 def seconds_by_operator(path: Path, threads: int, core: int | None) -> dict[str, float] | None:
@@ -112,21 +117,62 @@ def seconds_by_operator(path: Path, threads: int, core: int | None) -> dict[str,
     return {name: seconds for name, seconds in totals.items() if seconds}
 
 
-def _opened_singles(stack: ExitStack, model: Model, threads: int) -> Iterator[Model | None]:
-    for content in single_operators(model.content):
-        single = None
-        if content is not None:
-            single = _runnable(stack, content, threads)
-        yield single
+def _groups(model: Model, threads: int) -> Iterator[list[Model | None]]:
+    """Yield the operators in their order, open, as many at a time as there is memory for.
+
+    Those of a group are closed when the next one is asked for. There is one group at least.
+    """
+    singles: list[Model | None] = []
+    size = 0
+    with ExitStack() as stack:
+        for content in single_operators(model.content):
+            if size > _MOST_OPEN:
+                yield singles
+                stack.close()
+                singles = []
+                size = 0
+            single = None
+            if content is not None:
+                single = _runnable(stack, content, threads)
+            if single is not None:
+                size += _memory_of(single)
+            singles.append(single)
+        yield singles
+
+
+def _memory_of(single: Model) -> int:
+    """Return about how many bytes an open model takes: constants as they are in the file and as the
+    runtime packs them, what goes in (twice, as it is put there for each run) and what comes out.
+    """
+    size = 2 * len(single.content)
+    for info in (*single.inputs, *single.inputs, *single.outputs):
+        size += math.prod(info.shape) * info.dtype.itemsize
+    return size
+
+
+def _medians(singles: Sequence[Model | None], whole: Model | None, rounds: int) -> dict[str, float]:
+    """Return the median seconds of models in turns, by their position."""
+    candidates: dict[str, Candidate] = {}
+    if whole is not None:
+        candidates[_WHOLE] = _staged(whole)
+    for position, single in enumerate(singles):
+        if single is not None:
+            candidates[str(position)] = _staged(single)
+    if not candidates:
+        return {}
+    samples = sample(candidates, rounds=rounds, warmup=_WARMUP)
+    return {name: float(np.median(of.wall)) for name, of in samples.items()}
 
 
 def _runnable(stack: ExitStack, content: bytes, threads: int) -> Model | None:
     """Open an operator that runs on noise; None for one that needs values that make sense."""
-    try:
-        single = stack.enter_context(Model.load(content, threads=threads))
-        single.run(*noise(single))
-    except HandheldError:
-        return None
+    with ExitStack() as opening:
+        try:
+            single = opening.enter_context(Model.load(content, threads=threads))
+            single.run(*noise(single))
+        except HandheldError:
+            return None
+        stack.enter_context(opening.pop_all())
     return single
 
 

@@ -169,4 +169,4 @@ def _complain(message: str) -> None:
     from handheld.cli._output import shown
 
     text = f"[bold red]error:[/] {escape(shown(message))}"
-    Console(stderr=True).print(text, highlight=False, soft_wrap=True)
+    Console(stderr=True, emoji=False).print(text, highlight=False, soft_wrap=True)

@@ -96,7 +96,7 @@ class Output:
         ensure_apart(self._files)
         self._json = json
         # on standard error, so that a pipe gets results alone
-        self.console = Console(stderr=True, quiet=quiet)
+        self.console = Console(stderr=True, quiet=quiet, emoji=False)
 
     @property
     def is_json(self) -> bool:
@@ -240,7 +240,7 @@ def table_of(head: list[str], rows: list[list[str]]) -> str:
     width = None
     if not sys.stdout.isatty():
         width = _PIPE_WIDTH
-    console = Console(width=width)
+    console = Console(width=width, emoji=False)
     with console.capture() as captured:
         console.print(table)
     return captured.get().rstrip("\n")

@@ -101,6 +101,10 @@ def run(
     record: Annotated[
         Path | None, typer.Option(help="File of JSON lines that results are added to.")
     ] = None,
+    lenient: Annotated[
+        bool,
+        typer.Option("--lenient", hidden=True, help="Time what cannot do the task, do not judge."),
+    ] = False,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
@@ -142,7 +146,9 @@ def run(
         if not is_here:
             options = bench_devices.task_options(task, data, split, labels, pixels)
         names = tuple(_name(path, models) for path in models)
-        job = BenchJob(protocol=protocol, task=judge, options=options, names=names)
+        job = BenchJob(
+            protocol=protocol, task=judge, options=options, names=names, strict=not lenient
+        )
         results, lost = _measured(measuring, models, job, output)
     if not results and lost is not None:
         raise lost

@@ -1,43 +1,49 @@
 """A model file taken apart: each operator as a file of its own, to be timed or looked at alone."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from handheld.engine.graphs import object_schema, packed_model
 
 _LEFT_OUT = -1  # number of an operand that is not given
+# Operators that compute constants of one: exporters need one for each half float or sparse weight.
+# A file may have chains of any length, which each operator would carry with it.
+_MOST_BEFORE = 64
 
 
-def single_operators(content: bytes) -> list[bytes | None]:
-    """Return each operator of the main graph as a model, in their order.
+def single_operators(content: bytes) -> Iterator[bytes | None]:
+    """Yield each operator of the main graph as a model, in their order.
 
     What the operator reads and does not know itself is an input, what it gives an output, both with
     the shapes that the file declares. Operators that compute constants for it, as weights are made
-    from half floats, go with it.
+    from half floats, go with it. Each is made when it is asked for: all together may be many times
+    as large as the file, where operators share constants.
 
     Args:
         content: of a ``.tflite`` file that a ``Model`` was opened from, which has checked it.
 
-    Returns:
-        The files; None for an operator that is nothing alone: one that runs another graph, keeps
-        something between two runs, or reads constants only.
+    Yields:
+        A file; None for an operator that is nothing alone: one that runs another graph, keeps
+        something between two runs, reads constants only, or constants that more than 64 operators
+        compute.
     """
     schema = object_schema()
     source = _Source.of(schema, schema.ModelT.InitFromPackedBuf(content, 0))
-    return [_alone(schema, source, node) for node in source.graph.operators]
+    for node in source.graph.operators:
+        yield _alone(schema, source, node)
 
 
 @dataclass(frozen=True)
 class _Source:
-    """The file, and what of it is known before any run: by tensor, the operators that compute it,
-    none for what stands in the file.
+    """The file, and what of it is known before any run: by tensor, the number of the operator that
+    computes it, None for what stands in the file.
     """
 
     model: Any
     graph: Any
-    known: dict[int, list[Any]]
+    known: dict[int, int | None]
     lasting: set[int]
 
     @classmethod
@@ -46,34 +52,40 @@ class _Source:
         source = cls(model, graph, {}, set())
         for number, tensor in enumerate(graph.tensors):
             if _has_data(model, tensor):
-                source.known[number] = []
+                source.known[number] = None
             if tensor.isVariable or tensor.type == schema.TensorType.RESOURCE:
                 source.lasting.add(number)
-        for node in graph.operators:
-            source._note_constants(node)
+        for position, node in enumerate(graph.operators):
+            operands = _operands(node)
+            if operands and source.known.keys() >= set(operands) and not _calls_graph(node):
+                source.known.update(dict.fromkeys(_numbers(node.outputs), position))
         return source
 
-    def _note_constants(self, node: Any) -> None:
-        """Note what an operator computes of constants alone."""
-        operands = _operands(node)
-        if not operands or not self.known.keys() >= set(operands) or _calls_graph(node):
-            return
-        for number in _numbers(node.outputs):
-            self.known[number] = [*self.before(node), node]
-
-    def before(self, node: Any) -> list[Any]:
-        """Return the operators that compute an operator's constants, in their order."""
-        nodes: list[Any] = []
-        for number in _operands(node):
-            nodes += self.known.get(number, ())
-        return nodes
+    def before(self, node: Any) -> list[Any] | None:
+        """Return the operators that compute constants for one, each once, in their order; None
+        where they are too many.
+        """
+        positions: set[int] = set()
+        waiting = [node]
+        while waiting:
+            for number in _operands(waiting.pop()):
+                position = self.known.get(number)
+                if position is not None and position not in positions:
+                    positions.add(position)
+                    waiting.append(self.graph.operators[position])
+            if len(positions) > _MOST_BEFORE:
+                return None
+        return [self.graph.operators[position] for position in sorted(positions)]
 
 
 def _alone(schema: Any, source: _Source, node: Any) -> bytes | None:
     inputs = [number for number in _operands(node) if number not in source.known]
-    nodes = [*source.before(node), node]
+    before = source.before(node)
+    if not inputs or before is None or _calls_graph(node):
+        return None
+    nodes = [*before, node]
     used = _used(nodes)
-    if not inputs or _calls_graph(node) or not source.lasting.isdisjoint(used):
+    if not source.lasting.isdisjoint(used):
         return None
     new_numbers = {number: new for new, number in enumerate(used)} | {_LEFT_OUT: _LEFT_OUT}
     single = schema.ModelT()
@@ -132,7 +144,7 @@ def _moved_tensor(source: _Source, single: Any, number: int) -> Any:
     moved.buffer = 0
     moved.shapeSignature = None
     # What an operator computes has no data.
-    if source.known.get(number) == []:
+    if number in source.known and source.known[number] is None:
         single.buffers.append(source.model.buffers[tensor.buffer])
         moved.buffer = len(single.buffers) - 1
     return moved

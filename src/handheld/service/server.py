@@ -19,6 +19,9 @@ _CONNECTIONS = 512  # half of what a process may open by default
 _GOODBYE_SECONDS = 3  # that answers under way get when the server ends
 _MIN_TOKEN = 8  # characters; a shorter one is guessed
 _HEADER_SECONDS = 30.0  # in which a connection must send the head of its first request
+# For the rest of a body that was answered before it had come whole, as what is refused is: whoever
+# hangs up at once takes the answer away from clients that send first and read then.
+_UNREAD_SECONDS = 3.0
 
 
 def create_app(  # noqa: PLR0913  # options by keyword, each by itself
@@ -175,8 +178,8 @@ def run_app(
 
 
 def _impatient_protocol() -> Any:
-    """Return uvicorn's protocol, which waits for ever for a request, made to close connections that
-    do not send one.
+    """Return uvicorn's protocol, which waits for ever for a request, and takes whatever is sent
+    after an answer, made to close connections that send none, or too much.
     """
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
@@ -189,6 +192,21 @@ def _impatient_protocol() -> Any:
             # The last request that had come whole when it was looked last.
             self._answered: Any = None
             self.loop.call_later(_HEADER_SECONDS, self._close_if_silent)
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self._is_unread():
+                self.loop.call_later(_UNREAD_SECONDS, self._close_if_unread, self.cycle)
+
+        def _is_unread(self) -> bool:
+            """Whether the last request was answered, and has not come whole."""
+            cycle = self.cycle
+            return cycle is not None and cycle.response_complete and cycle.more_body
+
+        def _close_if_unread(self, answered: Any) -> None:
+            if self.cycle is answered and self._is_unread():
+                # Not close(): that would wait until an answer has gone that nobody reads.
+                self.transport.abort()
 
         def _close_if_silent(self) -> None:
             if self.transport.is_closing():

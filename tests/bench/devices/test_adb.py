@@ -12,7 +12,14 @@ import pytest
 
 from handheld.bench import BenchProtocol, ClassificationTask
 from handheld.bench.devices import AdbDevice, BenchJob, DeviceAddress, TaskOption
-from handheld.bench.devices.adb import PhoneState, binary_verdict, fastest_core, phone_state
+from handheld.bench.devices.adb import (
+    PhoneState,
+    adb_devices,
+    binary_verdict,
+    fastest_core,
+    phone_state,
+    run_adb,
+)
 from handheld.bench.devices.adb_log import RunStatistics, parse_log
 from handheld.data import Dataset
 from handheld.errors import DeviceError, InputError
@@ -256,7 +263,7 @@ def test_nothing_is_judged_on_a_phone(phone, model_file, timing):
 
 
 def test_an_old_build_gives_no_median():
-    with pytest.raises(DeviceError, match="gave no times"):
+    with pytest.raises(DeviceError, match=r"an old one, and tells averages alone \(Average inf"):
         parse_log(OLD)
     # Builds between those two say the first inference, and no percentiles.
     log = parse_log(HEAD + "count=24 first=4 curr=4 min=4 max=4 avg=4.0 std=0\n" + TAIL)
@@ -317,3 +324,43 @@ def test_states_and_cores():
     assert phone_state("Can't find service: thermalservice", "") == PhoneState(None, None)
     assert fastest_core(CORES) == 7
     assert fastest_core("cat: No such file") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "now"),
+    [
+        ("count=24", "count=" + "9" * 5000),
+        ("avg=42394.8", "avg=-7"),
+        ("avg=42394.8", "avg=1e400"),
+        ("Init: 119515", "Init: -1"),
+        ("via periodic monitoring: 48.5", "via periodic monitoring: 1e400"),
+    ],
+)
+def test_figures_that_no_tool_prints_are_refused(said, now):
+    """Some ended in a traceback, some in a record that could not be read back."""
+    text = HEAD + COUNTED + TAIL
+    assert said in text
+    with pytest.raises(DeviceError, match=r"expected a number of 0 or more|gave no times"):
+        parse_log(text.replace(said, now))
+
+
+def test_memory_that_shrank_is_not_known():
+    log = parse_log(HEAD + COUNTED + TAIL.replace("overall=26", "overall=-1.5"))
+    assert log.model_bytes is None
+
+
+def test_a_phone_that_prints_without_end_fills_no_memory(tmp_path):
+    """What it prints was kept until its time was over: gigabytes."""
+    endless = tmp_path / "adb"
+    endless.write_text("#!/bin/sh\nexec yes 'words and words'\n", "utf-8")
+    endless.chmod(0o755)
+    with pytest.raises(DeviceError, match="adb devices: printed more than 8,388,608 bytes"):
+        adb_devices(str(endless))
+
+
+def test_a_phone_that_says_nothing_is_given_up(tmp_path):
+    silent = tmp_path / "adb"
+    silent.write_text("#!/bin/sh\nexec sleep 60\n", "utf-8")
+    silent.chmod(0o755)
+    with pytest.raises(DeviceError, match=r"adb devices: no answer within 0\.2 s"):
+        run_adb(str(silent), ["devices"], patience=0.2)

@@ -285,3 +285,26 @@ def children_of(process):
                     below.append(child)
                     waiting.append(child)
     return below
+
+
+def test_one_of_several_that_cannot_do_the_task_is_timed_at_least(
+    near, model_file, data, job, fixtures_folder
+):
+    """As on this machine; it ended the run."""
+    options = (
+        TaskOption(name="--task", text="classification"),
+        TaskOption(name="--data", path=data),
+    )
+    unfit = fixtures_folder / "tiny_palm.tflite"
+    task = replace(job, options=options)
+    first, second, third = near().run([model_file, unfit, model_file], task)
+    assert (first.refusal, third.refusal) == ("", "")
+    assert str(unfit) in second.refusal
+    assert second.accuracy is None
+    assert second.latency.p50.value > 0
+    assert first.accuracy == third.accuracy
+    with pytest.raises(ModelError) as caught:
+        list(near().run([unfit], task))
+    # By its name here, and not by the one that it has there.
+    assert str(caught.value).count(str(unfit)) == 2
+    assert "models/" not in str(caught.value)

@@ -11,6 +11,7 @@ import secrets
 import shlex
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ _SHORT_CALL = 60.0  # seconds for what takes a moment
 _PUSH = 600.0
 _LONGER = 300.0  # seconds beyond those of the runs, for opening and warming up
 _MAX_OUTPUT = 8 << 20  # bytes
+_CHUNK = 1 << 16
+_FAREWELL = 10.0  # seconds from the end of the output to that of adb
 _WARMUP_RUNS = 5
 _PROFILE_RUNS = 10
 _SLOWEST = 10.0  # times the asked seconds, after which the tool ends by itself
@@ -285,23 +288,47 @@ def run_adb(program: str, words: Sequence[str], *, patience: float) -> tuple[int
     """Run adb and return its status and all that it printed.
 
     Raises:
-        DeviceError: it cannot be run, or does not end in time.
+        DeviceError: it does not end in time, or prints more than 8 MiB.
     """
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [program, *words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    ) as process:
-        try:
-            output, _ = process.communicate(timeout=patience)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise DeviceError(f"adb {words[-1]:.60}: no answer within {patience:g} s") from None
-        except BaseException:
-            process.kill()
-            raise
-    return process.returncode, output[-_MAX_OUTPUT:].decode("utf-8", "replace")
+    )
+    output = bytearray()
+    # In a thread: a pipe has no time-out, and what a phone prints may never end.
+    reader = threading.Thread(target=_read_bounded, args=(process, output), daemon=True)
+    reader.start()
+    try:
+        reader.join(patience)
+        has_ended = not reader.is_alive()
+        is_flood = len(output) > _MAX_OUTPUT
+        if has_ended and not is_flood:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_FAREWELL)
+    finally:
+        process.kill()
+        process.wait()
+        reader.join(_FAREWELL)
+        if not reader.is_alive():
+            assert process.stdout is not None
+            process.stdout.close()
+    if is_flood:
+        raise DeviceError(f"adb {words[-1]:.60}: printed more than {_MAX_OUTPUT:,} bytes")
+    if not has_ended:
+        raise DeviceError(f"adb {words[-1]:.60}: no answer within {patience:g} s")
+    return process.returncode, output.decode("utf-8", "replace")
+
+
+def _read_bounded(process: "subprocess.Popen[bytes]", output: bytearray) -> None:
+    """Take what a process prints, and no more than one piece beyond what is kept."""
+    assert process.stdout is not None
+    while len(output) <= _MAX_OUTPUT:
+        chunk = process.stdout.read1(_CHUNK)  # type: ignore[attr-defined]
+        if not chunk:
+            return
+        output += chunk
 
 
 def _reason(text: str) -> str:

@@ -5,6 +5,7 @@ in microseconds, but those by operator in milliseconds. Nothing here is computed
 not say: it gives no times of single calls.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ _MILLISECOND = 1e-3
 _MEGABYTE = 1 << 20  # the tool divides kilobytes of the kernel by 1024
 _NUMBER = r"(-?[\d.]+(?:e[+-]?\d+)?)"
 _TIMINGS = re.compile(rf"Inference timings in us: Init: {_NUMBER}, First inference: {_NUMBER}, ")
-_STATISTICS = re.compile(r"\bcount=(\d+)((?: \w+=[\d.e+-]+)+)")
+_STATISTICS = re.compile(r"\bcount=(\d{1,15})((?: \w+=[\d.e+-]+)+)")
 _PEAK = re.compile(rf"Overall peak memory footprint \(MB\) via periodic monitoring: {_NUMBER}")
 _OVERALL = re.compile(
     rf"Memory footprint delta from the start of the tool \(MB\): .*overall={_NUMBER}"
@@ -27,6 +28,8 @@ _TABLE = "= Run Order ="
 # Older builds put tabs between cells, newer ones spaces alone; a name may hold single ones.
 _CELL_END = re.compile(r"\s*\t\s*|\s{2,}")
 _HEADING = re.compile(r"\[([^\]]+)\]")
+# Old builds name them so, and give no first call.
+_AVERAGES = re.compile(r"Average inference timings in us: .*")
 _FAILURES = ("ERROR:", "Benchmarking failed", "Failed to ", "not found", "Permission denied")
 _LONGEST = 300
 _MOST_OPERATORS = 10_000
@@ -84,6 +87,12 @@ def parse_log(text: str) -> BinaryLog:
     # The first two are of the warm-up and of the calls; a profile has more of them at its end.
     statistics = [_statistics(match) for match in islice(_STATISTICS.finditer(text), 2)]
     timings = _TIMINGS.search(text)
+    averages = _AVERAGES.search(text)
+    if timings is None and averages is not None:
+        raise DeviceError(
+            "this benchmark_model is an old one, and tells averages alone "
+            f"({averages[0]:.{_LONGEST}}): fetch or build a newer one"
+        )
     if timings is None or len(statistics) < 2 or not statistics[1].count:
         raise DeviceError(f"benchmark_model gave no times: {failure_of(text)}")
     return BinaryLog(
@@ -131,14 +140,19 @@ def _seconds(text: str) -> float:
 
 
 def _float(text: str) -> float:
+    """Return a number that is measured: neither infinite nor below 0."""
     try:
-        return float(text)
-    except ValueError as error:
-        raise DeviceError(f"benchmark_model printed {text!r:.40}, expected a number") from error
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise DeviceError(f"benchmark_model printed {text!r:.40}, expected a number of 0 or more")
+    return number
 
 
 def _bytes(match: re.Match[str] | None) -> int | None:
-    if match is None:
+    # A difference of two looks at memory may be below 0: nothing is known then.
+    if match is None or match[1].startswith("-"):
         return None
     return round(_float(match[1]) * _MEGABYTE)
 

@@ -52,12 +52,15 @@ class BenchJob:
         task: that judges, for a device which is this machine; None: nothing does.
         options: what it is made of, for others.
         names: what results call the models; () takes the names of their files.
+        strict: whether a model that cannot do the task is refused where it is the only one; one of
+            several is timed at least.
     """
 
     protocol: BenchProtocol = field(default_factory=BenchProtocol)
     task: BenchTask | SystemTask | None = None
     options: tuple[TaskOption, ...] = ()
     names: tuple[str, ...] = ()
+    strict: bool = True
 
     def name_of(self, number: int, path: Path) -> str:
         """Return what the results of a model are called."""

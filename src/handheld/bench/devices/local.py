@@ -32,6 +32,6 @@ class LocalDevice:
                 protocol=job.protocol,
                 name=job.name_of(number, path),
                 # Of several models one that cannot do the task is timed at least.
-                strict=len(models) == 1,
+                strict=job.strict and len(models) == 1,
                 tools=self._tools,
             )

@@ -109,15 +109,19 @@ class SshDevice:
             if say is not None:
                 say(f"{self.name}: connected")
             words = [*shared, *self._send_options(connection, job.options)]
+            # Each runs alone there, which does not know that it is one of several.
+            if len(models) > 1 or not job.strict:
+                words.append("--lenient")
             for number, path in enumerate(models):
                 sha256 = connection.send_file(path)
-                connection.send({"link": f"models/{sha256}.tflite", "sha256": sha256})
+                connection.send({"link": _there(sha256), "sha256": sha256})
                 if say is not None:
                     say(f"{path} on {self.name} ...")
-                connection.send({"run": [*words, "--", f"models/{sha256}.tflite"]})
+                connection.send({"run": [*words, "--", _there(sha256)]})
                 result = self._result(connection, path, sha256)
                 model = replace(result.model, name=job.name_of(number, path), file=str(path))
-                yield replace(result, model=model, device=self.name)
+                refusal = _here(result.refusal, path, sha256)
+                yield replace(result, model=model, refusal=refusal, device=self.name)
 
     @contextmanager
     def _connected(self) -> Iterator["_Connection"]:
@@ -164,7 +168,7 @@ class SshDevice:
             words = _one_line(message.get("failed"))
             if message.get("ended"):
                 raise DeviceError(f"{self.name}: {words}")
-            raise ModelError(f"{path} on {self.name}: {words}")
+            raise ModelError(f"{path} on {self.name}: {_here(words, path, sha256)}")
         try:
             (values,) = message["done"]
             result = result_of(values)
@@ -227,6 +231,15 @@ def _files_below(path: Path) -> Iterator[tuple[Path, str]]:
 def _one_line(words: object) -> str:
     """Return words of another machine as one line that is not too long."""
     return " ".join(str(words).split())[:_LONGEST_WORDS]
+
+
+def _here(words: str, path: Path, sha256: str) -> str:
+    """Return words about a model with its name here in place of the one that it has there."""
+    return words.replace(_there(sha256), str(path))
+
+
+def _there(sha256: str) -> str:
+    return f"models/{sha256}.tflite"
 
 
 def _why_no_agent(connection: "_Connection", command: str) -> str:
