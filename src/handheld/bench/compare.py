@@ -1,6 +1,6 @@
 """Several models side by side: ratios that are larger than the noise, and no others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from os import PathLike
@@ -22,7 +22,7 @@ from handheld.bench.run import (
     runtime_errors,
     with_reserve,
 )
-from handheld.bench.trust import TrustVerdict, verdict
+from handheld.bench.trust import RunEvidence, TrustVerdict, verdict
 from handheld.engine import Model
 from handheld.engine.measure import Samples, StagedCall, pinned, sample
 from handheld.errors import InputError
@@ -127,20 +127,37 @@ def compare(
             )
             conditions = conditions_between(before, tools.snapshot(core))
         apart = {name: model.isolated for name, model in models.items()}
-    compared: list[ComparedModel] = []
     floor = _noise(samples, names[0], protocol.seed)
-    for name, path in zip(names, paths, strict=True):
-        evidence = evidence_of(samples[name], conditions, apart=apart[name], core=core)
-        low, high = _interval(samples[name].wall, samples[names[0]].wall, protocol.seed)
-        median = quantile(evidence.wall, 0.5)
-        judged = verdict(evidence, protocol)
+    evidence = {
+        name: evidence_of(samples[name], conditions, apart=apart[name], core=core) for name in names
+    }
+    files = dict(zip(names, map(str, paths), strict=True))
+    compared = _compared(files, evidence, samples, protocol, floor)
+    rounds = len(samples[names[0]].wall)
+    return Comparison(compared, floor, rounds, conditions)
+
+
+def _compared(
+    files: Mapping[str, str],
+    evidence: Mapping[str, RunEvidence],
+    samples: Mapping[str, Samples],
+    protocol: BenchProtocol,
+    floor: float,
+) -> tuple[ComparedModel, ...]:
+    """Set each model beside the first."""
+    compared: list[ComparedModel] = []
+    first = samples[next(iter(files))].wall
+    for name, file in files.items():
+        wall = samples[name].wall
+        low, high = _interval(wall, first, protocol.seed)
+        median = quantile(evidence[name].wall, 0.5)
+        judged = verdict(evidence[name], protocol)
         ratio = None
         # The first itself has none, and nothing rests on a run that cannot be trusted.
         if compared and judged.valid and compared[0].verdict.valid:
-            ratio = _ratio(samples[name].wall, samples[names[0]].wall, (low, high), floor)
-        compared.append(ComparedModel(name, str(path), median, ratio, low, high, judged))
-    rounds = len(samples[names[0]].wall)
-    return Comparison(tuple(compared), floor, rounds, conditions)
+            ratio = _ratio(wall, first, (low, high), floor)
+        compared.append(ComparedModel(name, file, median, ratio, low, high, judged))
+    return tuple(compared)
 
 
 def _distinct(paths: Sequence[Path]) -> list[str]:

@@ -13,7 +13,7 @@ from handheld.cli._bench_tasks import TaskOptions, read_task, task_entry
 from handheld.cli._output import Json, Output, Quiet, table_of
 
 if TYPE_CHECKING:
-    from handheld.bench import BenchProtocol, BenchResult, Comparison
+    from handheld.bench import BenchProtocol, BenchResult, BenchTask, Comparison, SystemTask
     from handheld.bench.devices import BenchJob, Device, TaskOption
     from handheld.errors import HandheldError
 
@@ -114,14 +114,11 @@ def run(
     reached within examples x budget counts as wrong. A run that cannot be trusted is INVALID, and
     says why.
     """
-    from handheld.bench import append_records, write_report
     from handheld.bench.devices import BenchJob
-    from handheld.bench.report import head_of, row_of, summary_lines
-    from handheld.errors import InputError
 
-    outputs = [path for path in (out, record) if path is not None]
-    if loadgen and outputs:
-        raise InputError("--out and --record keep our own runs; --loadgen keeps its logs (--logs)")
+    outputs = list(filter(None, (out, record)))
+    if loadgen:
+        _refuse_beside_loadgen(device, outputs)
     output = Output(json=json, quiet=quiet, out=outputs)
     output.reads(*models, data, labels, benchmark_binary, profile)
     measuring = bench_devices.opened(device, remote_command, benchmark_binary)
@@ -131,20 +128,14 @@ def run(
         official=official,
     )  # fmt: skip
     with output.stoppable():
-        is_here = device == "this"
-        if loadgen or not is_here:
-            # LoadGen and other devices are given model files alone.
-            task_entry(task, of_files=True)
-        judge = None
-        if is_here:
-            judge = read_task(task, data, TaskOptions(split=split, labels=labels, pixels=pixels))
         if loadgen:
-            _refuse_elsewhere(device)
+            # It is given model files alone.
+            task_entry(task, of_files=True)
+        told = TaskOptions(split=split, labels=labels, pixels=pixels)
+        judge, options = _judging(device, task, data, told)
+        if loadgen:
             _drive(models, judge, protocol, logs, output)
             return
-        options: tuple[TaskOption, ...] = ()
-        if not is_here:
-            options = bench_devices.task_options(task, data, split, labels, pixels)
         names = tuple(_name(path, models) for path in models)
         job = BenchJob(
             protocol=protocol, task=judge, options=options, names=names, strict=not lenient
@@ -153,14 +144,7 @@ def run(
     if not results and lost is not None:
         raise lost
     results = [replace(result, calibration=calibration) for result in results]
-    if out is not None:
-        write_report(out, results)
-        output.say(f"wrote {out}")
-    values = [result.to_json() for result in results]
-    if record is not None:
-        append_records(record, values)
-    words = [table_of(head_of(results), list(map(row_of, results))), *summary_lines(results)]
-    output.result("\n".join(words), values)
+    _write_results(results, out, record, output)
     if lost is not None:
         # What was measured before is kept, and stands above.
         raise lost
@@ -265,11 +249,41 @@ def _measured(
     return results, None
 
 
-def _refuse_elsewhere(device: str) -> None:
+def _refuse_beside_loadgen(device: str, outputs: list[Path]) -> None:
     from handheld.errors import InputError
 
+    if outputs:
+        raise InputError("--out and --record keep our own runs; --loadgen keeps its logs (--logs)")
     if device != "this":
         raise InputError("--loadgen: LoadGen drives models on this machine alone")
+
+
+def _judging(
+    device: str, task: str, data: Path | None, options: TaskOptions
+) -> "tuple[BenchTask | SystemTask | None, tuple[TaskOption, ...]]":
+    """Return what judges here; or what another device is told, which judges itself."""
+    if device == "this":
+        return read_task(task, data, options), ()
+    # Other devices are given model files alone.
+    task_entry(task, of_files=True)
+    told = bench_devices.task_options(task, data, options.split, options.labels, options.pixels)
+    return None, told
+
+
+def _write_results(
+    results: list["BenchResult"], out: Path | None, record: Path | None, output: Output
+) -> None:
+    from handheld.bench import append_records, write_report
+    from handheld.bench.report import head_of, row_of, summary_lines
+
+    if out is not None:
+        write_report(out, results)
+        output.say(f"wrote {out}")
+    values = [result.to_json() for result in results]
+    if record is not None:
+        append_records(record, values)
+    words = [table_of(head_of(results), list(map(row_of, results))), *summary_lines(results)]
+    output.result("\n".join(words), values)
 
 
 def duration(option: str, text: str) -> float:

@@ -73,17 +73,10 @@ def ranking(
         device: name of a device.
     """
     rules.device(device)
-    public = {}
-    rows = []
     by_key = {submission.key: submission for submission in submissions}
-    for row in measurements:
-        if row.key.device != device or row.state != "done":
-            continue
-        if row.key.data == PUBLIC:
-            public[row.key.submission] = row.outcome.score
-        if row.key.data == data and by_key[row.key.submission].state == "done":
-            rows.append(row)
-    rows.sort(key=lambda row: _order(row, by_key[row.key.submission]))
+    ended = [row for row in measurements if row.key.device == device and row.state == "done"]
+    public = {row.key.submission: row.outcome.score for row in ended if row.key.data == PUBLIC}
+    rows = _ranked(ended, by_key, data)
     # Nothing rests on a run that cannot be trusted.
     curve = _fitted(_points(row for row in rows if row.outcome.valid))
     entries: list[BoardEntry] = []
@@ -105,6 +98,15 @@ def ranking(
     return Leaderboard(data, device, tuple(entries), curve)
 
 
+def _ranked(
+    ended: Iterable[Measurement], by_key: Mapping[str, Submission], data: str
+) -> list[Measurement]:
+    """Return the measurements on a part of the data, the best first."""
+    done = {key for key, submission in by_key.items() if submission.state == "done"}
+    rows = [row for row in ended if row.key.data == data and row.key.submission in done]
+    return sorted(rows, key=lambda row: _order(row, by_key[row.key.submission]))
+
+
 def finalists(
     rules: ChallengeRules,
     submissions: Sequence[Submission],
@@ -113,12 +115,7 @@ def finalists(
     """Return the keys of what is measured on the hidden part: each team's best."""
     by_key = {submission.key: submission for submission in submissions}
     device = rules.devices[0].name
-    rows = []
-    for row in measurements:
-        is_public = row.key.data == PUBLIC and row.key.device == device
-        if is_public and by_key[row.key.submission].state == "done":
-            rows.append(row)
-    rows.sort(key=lambda row: _order(row, by_key[row.key.submission]))
+    rows = _ranked([row for row in measurements if row.key.device == device], by_key, PUBLIC)
     counts: dict[int, int] = {}
     chosen = []
     for row in rows:

@@ -157,16 +157,8 @@ def _bracketed(host: str) -> str:
 
 
 def _ssh_address(place_name: str, text: str) -> DeviceAddress:
-    user, at, host = place_name.rpartition("@")
-    port = ""
-    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(\d+))?", host)
-    if bracketed:
-        host = bracketed[1]
-        port = bracketed[2] or ""
-    elif host.count(":") == 1:
-        host, _, port = host.partition(":")
-        # "host:" names no port, and is no host either.
-        port = port or "none"
+    user, at, host_port = place_name.rpartition("@")
+    host, port = _host_and_port(host_port)
     is_user = not at or _USER.fullmatch(user)
     if not is_user or not _HOST.fullmatch(host):
         raise InputError(
@@ -175,6 +167,22 @@ def _ssh_address(place_name: str, text: str) -> DeviceAddress:
         )
     if not port:
         return DeviceAddress("ssh", host, user)
-    if not port.isascii() or not port.isdigit() or not 1 <= int(port[:6]) <= _LAST_PORT:
+    if not _is_port(port):
         raise InputError(f"--device: expected a port in [1, {_LAST_PORT}], got {port!r}")
     return DeviceAddress("ssh", host, user, int(port))
+
+
+def _host_and_port(text: str) -> tuple[str, str]:
+    """Return what stands before and behind the colon; "" where none is there."""
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(\d+))?", text)
+    if bracketed:
+        return bracketed[1], bracketed[2] or ""
+    if text.count(":") != 1:
+        return text, ""
+    host, _, port = text.partition(":")
+    # "host:" names no port, and is no host either.
+    return host, port or "none"
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= _LAST_PORT
