@@ -89,13 +89,13 @@ def operator_times(
     """
     whole_in_range("rounds", rounds, low=1)
     rows: list[OperatorTime] = []
-    whole = 0.0
+    model_seconds = 0.0
     with Model.open(path, threads=threads) as model, pinned(core):
         for singles in _groups(model, threads):
             # Beside the first ones alone: of a large model there are many groups, and beside each
             # the whole would run for minutes.
             medians = _medians(singles, None if rows else model, rounds)
-            whole = medians.pop(_WHOLE, whole)
+            model_seconds = medians.pop(_WHOLE, model_seconds)
             for position, single in enumerate(singles):
                 number = len(rows)
                 row = OperatorTime(
@@ -105,7 +105,7 @@ def operator_times(
                     seconds=medians.get(str(position)),
                 )
                 rows.append(row)
-    return OperatorTimes(operators=tuple(rows), model=whole)
+    return OperatorTimes(operators=tuple(rows), model=model_seconds)
 
 
 def seconds_by_operator(path: Path, threads: int, core: int | None) -> dict[str, float] | None:
@@ -150,11 +150,11 @@ def _memory_of(single: Model) -> int:
     return size
 
 
-def _medians(singles: Sequence[Model | None], whole: Model | None, rounds: int) -> dict[str, float]:
+def _medians(singles: Sequence[Model | None], model: Model | None, rounds: int) -> dict[str, float]:
     """Return the median seconds of models in turns, by their position."""
     candidates: dict[str, Candidate] = {}
-    if whole is not None:
-        candidates[_WHOLE] = _staged(whole)
+    if model is not None:
+        candidates[_WHOLE] = _staged(model)
     for position, single in enumerate(singles):
         if single is not None:
             candidates[str(position)] = _staged(single)

@@ -131,8 +131,8 @@ def run(
         if loadgen:
             # It is given model files alone.
             task_entry(task, of_files=True)
-        told = TaskOptions(split=split, labels=labels, pixels=pixels)
-        judge, options = _judging(device, task, data, told)
+        task_options = TaskOptions(split=split, labels=labels, pixels=pixels)
+        judge, options = _judging(device, task, data, task_options)
         if loadgen:
             _drive(models, judge, protocol, logs, output)
             return
@@ -266,8 +266,10 @@ def _judging(
         return read_task(task, data, options), ()
     # Other devices are given model files alone.
     task_entry(task, of_files=True)
-    told = bench_devices.task_options(task, data, options.split, options.labels, options.pixels)
-    return None, told
+    device_options = bench_devices.task_options(
+        task, data, options.split, options.labels, options.pixels
+    )
+    return None, device_options
 
 
 def _write_results(
