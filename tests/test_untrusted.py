@@ -74,3 +74,11 @@ def test_a_half_is_named():
 
 def test_constants_are_the_callers():
     assert read_json("[NaN, -Infinity]", parse_constant=lambda name: name) == ["NaN", "-Infinity"]
+
+
+def test_numbers_that_no_float_holds_are_told():
+    """They ended in a traceback, or in minutes, wherever numbers are made of them."""
+    assert read_json("[" + "9" * 300 + "]") == [10**300 - 1]
+    for digits in ("9" * 301, "-" + "9" * 5000):
+        with pytest.raises(ValueError, match=r"a number of [\d,]+ digits, -?9{9,10}\.\.\."):
+            read_json(f"[{digits}]")

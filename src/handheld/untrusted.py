@@ -13,6 +13,7 @@ from typing import IO, Any
 
 # Half of a surrogate pair, or one of the two halves of a whole one.
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_MOST_DIGITS = 300  # of a whole number: floats end at 308, and int() takes long for thousands
 _OPENED = re.compile(r"/dev/(stdin|fd/\d+)|/proc/(self|\d+)/fd/\d+")
 # Those that Python unpacks as far as is asked for; others give all at once.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -66,15 +67,16 @@ def read_json(text: str | bytes, *, parse_constant: Callable[[str], Any] | None 
         parse_constant: what becomes of NaN and infinities, see :func:`json.loads`.
 
     Raises:
-        ValueError: it is no JSON, is nested too deeply, or holds half a letter, which no file and
-            no screen can take: JSON may escape each half of a letter beyond 16 bits, and programs
-            that cut texts leave one of them.
+        ValueError: it is no JSON, is nested too deeply, has a whole number of more than 300 digits,
+            which no real number can hold, or holds half a letter, which no file and no screen can
+            take: JSON may escape each half of a letter beyond 16 bits, and programs that cut texts
+            leave one of them.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
     text = text.removeprefix("\ufeff")
     try:
-        value = json.loads(text, parse_constant=parse_constant)
+        value = json.loads(text, parse_constant=parse_constant, parse_int=_whole_number)
         if _HALF.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError as error:
@@ -85,6 +87,13 @@ def read_json(text: str | bytes, *, parse_constant: Callable[[str], Any] | None 
             f"half a letter, {half} without its other half: a text was cut there; leave it out"
         ) from error
     return value
+
+
+def _whole_number(digits: str) -> int:
+    """Read a whole number. Raises ``ValueError`` for one that no float can hold."""
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits):,} digits, {digits[:10]}...")
+    return int(digits)
 
 
 def is_whole(text: str) -> bool:

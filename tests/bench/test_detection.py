@@ -179,3 +179,39 @@ def test_outputs_that_do_not_fit_together():
             _detected(wrong)
     with pytest.raises(ModelError, match="expected boxes"):
         _detected([*good[:3], np.zeros(0, np.float32)])
+
+
+BOX = {"image_id": 7, "category_id": 3, "bbox": [2, 1, 4, 2]}
+IMAGE = {"id": 7, "file_name": "a.png", "width": 8, "height": 4}
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "message"),
+    [
+        (
+            "annotations",
+            BOX | {"bbox": [float("nan"), 1, 4, 2]},
+            r"annotations\[0\]\.bbox: expected",
+        ),
+        ("annotations", BOX | {"bbox": [2, 1, -4, 2]}, r"annotations\[0\]\.bbox: expected"),
+        ("annotations", BOX | {"bbox": [2, 1, 1e308, 2]}, r"annotations\[0\]\.bbox: expected"),
+        ("annotations", BOX | {"category_id": 0}, r"annotations\[0\]\.category_id: expected"),
+        ("annotations", BOX | {"category_id": 1.5}, r"annotations\[0\]\.category_id: expected"),
+        ("annotations", BOX | {"category_id": 10**20}, "COCO's images and annotations"),
+        ("images", IMAGE | {"width": 10**20}, "COCO's images and annotations"),
+        ("images", IMAGE | {"width": 0}, "a picture without a pixel"),
+    ],
+)
+def test_boxes_that_nothing_could_find_are_told(tmp_path, name, entry, message):
+    """Some were tracebacks; the others counted as missed, whatever a model found."""
+    with pytest.raises(InputError, match=message):
+        DetectionTask.of_folder(coco(tmp_path, **{name: [entry]}))
+
+
+def test_a_picture_of_another_size_than_is_said_is_told(tmp_path):
+    """Its boxes lay elsewhere, and counted as missed."""
+    image = pytest.importorskip("PIL.Image")
+    image.new("RGB", (4, 8)).save(tmp_path / "a.png")
+    task = DetectionTask.of_folder(coco(tmp_path))
+    with pytest.raises(InputError, match=r"a\.png: is of 8 x 4 pixels, upright, .* says 4 x 8"):
+        task.picture(0)

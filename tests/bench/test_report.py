@@ -120,3 +120,10 @@ def test_a_device_that_tells_no_median(results, tmp_path):
     silent = replace(results[0], latency=replace(results[0].latency, p50=unknown), accuracy=None)
     page = write_report(tmp_path / "p.html", [silent]).read_text("utf-8")
     assert "nan" not in page
+
+
+def test_a_machine_that_says_nothing_of_itself(results, tmp_path):
+    """It was a traceback of the page's template."""
+    unknown = [replace(result, machine={}) for result in results]
+    page = write_report(tmp_path / "p.html", unknown).read_text("utf-8")
+    assert "on an unknown processor, one example" in page

@@ -48,6 +48,10 @@ def test_results_of_before_there_were_devices(result):
         ("operator_seconds", {"CONV_2D": None}),
         ("calibration", {"name": "x"}),
         ("examples", 1.5),
+        ("examples", -4),
+        ("core", -7),
+        ("joules", -1.0),
+        ("memory", {"process": -5, "model": 0}),
     ],
 )
 def test_the_entry_that_is_wrong_is_named(result, name, value):
@@ -80,3 +84,19 @@ def test_the_line_that_is_no_result(tmp_path):
     path.write_text('{"a": 1}\n')
     with pytest.raises(InputError, match=r"r\.jsonl, result 1: no entry 'a'"):
         read_results(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"value": 0, "low": 0, "high": 0}, "expected a time above 0"),
+        ({"low": 9.0, "high": 1.0}, "ends .* before it begins"),
+        ({"count": -1}, "count: expected a whole number"),
+    ],
+)
+def test_medians_that_no_run_has(result, change, message):
+    """The first ended in a division by zero, in the page."""
+    values = json.loads(json.dumps(result.to_json()))
+    values["latency"]["p50"] |= change
+    with pytest.raises(InputError, match=rf"latency\.p50.*{message}"):
+        result_of(values)

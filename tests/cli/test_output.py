@@ -18,8 +18,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from handheld.cli import main
-from handheld.cli._output import Output, shown
+from handheld.cli import _complain, main
+from handheld.cli._output import Output, shown, table_of
 from handheld.cli.app import app
 from handheld.errors import InputError
 from handheld.files import INTERRUPTS as INTERRUPTING
@@ -307,6 +307,20 @@ def arguments_of(command, folder):
         'targets = ["2x smaller"]\n[data]\npath = "p.npz"\n[teacher]\nnetwork = "plain"\n'
     )
     return [folder / "c.toml", "--out", folder / "family"]
+
+
+def test_names_between_colons_are_no_pictures(capsys):
+    """Of a phone "adb:abc: no space" the letters between the colons became a picture of them."""
+    name = "adb:abc: /x :warning: y"
+    output = Output()
+    output.say(name)
+    output.warn(name)
+    output.complain(name)
+    _complain(name)
+    output.result(table_of([name], [[name]]), {})
+    said = capsys.readouterr()
+    assert said.err.count(name) == 4
+    assert said.out.count(name) == 2
 
 
 def test_names_of_a_strangers_file_move_no_cursor(capsys):

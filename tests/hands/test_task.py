@@ -208,6 +208,10 @@ def test_labels_that_are_none(tmp_path, folder):
     truth.write_text("[]", "utf-8")
     with pytest.raises(InputError, match="expected an object with 'frames'"):
         HandTrackingTask.of(copied)
+    # No float holds it: it was a traceback.
+    truth.write_text('{"frames": [{"hands": [{"keypoints": [[1%s, 1]]}]}]}' % ("0" * 400), "utf-8")
+    with pytest.raises(InputError, match="a number of 401 digits"):
+        HandTrackingTask.of(copied)
     truth.write_text('{"frames": [{}]}', "utf-8")
     with pytest.raises(InputError, match=f"labels of 1 frames; .* has {FRAMES}"):
         HandTrackingTask.of(copied)

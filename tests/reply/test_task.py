@@ -10,7 +10,13 @@ from handheld.cli.app import app
 from handheld.errors import InputError, ModelError
 from handheld.reply import Conversation, read_conversations
 from handheld.reply.evaluation import draw_exchanges, exchanges_of
-from handheld.reply.task import ENGLISH, SUGGESTION_BUDGET, ReplyAnswer, ReplyTask
+from handheld.reply.task import (
+    ENGLISH,
+    SUGGESTION_BUDGET,
+    ReplyAnswer,
+    ReplyTask,
+    ReplyTaskWarning,
+)
 
 SHORT = BenchProtocol(min_queries=1, min_seconds=0, budgets=(SUGGESTION_BUDGET,))
 
@@ -80,3 +86,17 @@ def test_a_bundle_that_is_none(conversations, tmp_path):
     for name in ("broken.replies", "missing.replies"):
         with pytest.raises(ModelError, match="cannot be read as a bundle"):
             bench(tmp_path / name, task, protocol=SHORT)
+
+
+def test_a_file_that_is_cut_is_told(tmp_path):
+    """It was judged on what was left, without a word."""
+    lines = []
+    for number in range(120):
+        turns = [["ann", f"question {number}"], ["bob", f"answer {number}"]]
+        lines.append(json.dumps({"id": str(number), "turns": turns}))
+    cut = tmp_path / "cut.jsonl"
+    cut.write_text("\n".join(lines) + '\n{"id": "120", "turns": [["ann"', "utf-8")
+    with pytest.warns(
+        ReplyTaskWarning, match=r"1 parts were left out; the first: .*cut\.jsonl:121"
+    ):
+        assert len(ReplyTask.of(cut)) == 120

@@ -17,6 +17,7 @@ from handheld.bench.protocol import DETECTION_BUDGET, BenchProtocol
 from handheld.bench.task import TaskSession
 from handheld.engine import Model
 from handheld.errors import InputError, MissingDependencyError, ModelError
+from handheld.ranges import whole_in_range
 from handheld.untrusted import read_json
 
 _RESAMPLES = 40  # of the pictures; the spread is then known to a ninth of itself
@@ -260,21 +261,51 @@ def _read_coco(folder: Path, seed: int) -> DetectionTask:
         boxes: dict[Any, list[Mapping[str, Any]]] = {image["id"]: [] for image in images}
         for annotation in table["annotations"]:
             boxes[annotation["image_id"]].append(annotation)
+        if sizes.size and sizes.min() < 1:
+            raise ValueError("a picture without a pixel")
         truth = [_truth(boxes[image["id"]], image) for image in images]
         files = [folder / image["file_name"] for image in images]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         problem = f"{type(error).__name__}: {error}"
         raise InputError(f"{path}: expected COCO's images and annotations ({problem})") from error
     _check_inside(folder, files, path)
+    _check_truth(table, path)
     # shuffled: where a wall time ends, no kind of picture is cut off before another
     order = np.random.default_rng(seed).permutation(len(images))
     digest = hashlib.sha256(content).hexdigest()
+
+    def picture(number: int) -> NDArray[np.uint8]:
+        pixels = read_picture(files[order[number]])
+        said = tuple(sizes[order[number]].tolist())
+        # Boxes are shares of the size that is said.
+        if pixels.shape[:2] != said:
+            listed = " x ".join(map(str, pixels.shape[:2]))
+            raise InputError(
+                f"{files[order[number]]}: is of {listed} pixels, upright, but {path} says "
+                f"{said[0]} x {said[1]}"
+            )
+        return pixels
+
     return DetectionTask(
-        lambda number: read_picture(files[order[number]]),
+        picture,
         [truth[number] for number in order],
         sizes[order].reshape(-1, 2),
         digest=digest,
     )
+
+
+def _check_truth(table: Mapping[str, Any], path: Path) -> None:
+    """Raise :class:`InputError` for a box that nothing could find: it would count as missed."""
+    for number, annotation in enumerate(table["annotations"]):
+        location = f"{path}: annotations[{number}]"
+        box = list(map(float, annotation["bbox"]))
+        if not np.isfinite(box).all() or min(box[2:]) < 0 or max(map(abs, box)) > _LARGEST:
+            raise InputError(
+                f"{location}.bbox: expected left, top, width and height in pixels, got {box}"
+            )
+        category = annotation["category_id"]
+        # Of a model, class c is category c + 1.
+        whole_in_range(f"{location}.category_id", category, low=1, high=int(_LARGEST))
 
 
 def _check_inside(folder: Path, files: Sequence[Path], table: Path) -> None:

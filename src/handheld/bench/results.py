@@ -100,6 +100,13 @@ def _require_plausible(result: BenchResult) -> None:
     _check_latency(result.latency)
     for name in ("bytes", "macs", "parameters"):
         whole_in_range(f"model.{name}", getattr(result.model, name), low=0, high=_MOST_COUNT)
+    whole_in_range("examples", result.examples, low=0, high=_MOST_COUNT)
+    if result.core is not None:
+        whole_in_range("core", result.core, low=0, high=_MOST_COUNT)
+    if result.joules is not None:
+        in_range("joules", result.joules, low=0)
+    if result.memory is not None:
+        whole_in_range("memory.process", result.memory.process, low=0, high=_MOST_COUNT)
     if result.accuracy is not None:
         _check_share("accuracy", result.accuracy)
     for number, score in enumerate(result.scores):
@@ -121,6 +128,11 @@ def _check_latency(latency: LatencyFigures) -> None:
         estimate: MetricEstimate = getattr(latency, name)
         for end in ("value", "low", "high"):
             _check_seconds(f"latency.{name}.{end}", getattr(estimate, end))
+        _check_interval(f"latency.{name}", estimate)
+    # Rates and ratios are divided by them.
+    for name, seconds in (("p50.value", latency.p50.value), ("mean", latency.mean)):
+        if seconds == 0:
+            raise InputError(f"latency.{name}: expected a time above 0, got 0")
 
 
 def _check_seconds(name: str, seconds: float) -> None:
@@ -134,3 +146,10 @@ def _check_share(name: str, estimate: MetricEstimate) -> None:
         number = getattr(estimate, end)
         if not math.isnan(number):
             in_range(f"{name}.{end}", number, low=0, high=1)
+    _check_interval(name, estimate)
+
+
+def _check_interval(name: str, estimate: MetricEstimate) -> None:
+    whole_in_range(f"{name}.count", estimate.count, low=0, high=_MOST_COUNT)
+    if estimate.low > estimate.high:
+        raise InputError(f"{name}: its interval ends ({estimate.high}) before it begins")

@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--epochs", type=float, default=16, help="of the family of digits, together and each alone"
     )
     options = parser.parse_args(arguments)
-    console = Console()
+    console = Console(emoji=False)
     sections = []
     try:
         _make(options.out)

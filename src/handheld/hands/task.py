@@ -340,7 +340,7 @@ def _truth_of(path: Path) -> tuple[list[Any], bytes]:
         expected = f"expected the labels of its frames there, or {_COCO} in a folder of pictures"
         raise InputError(f"{path}: cannot be read ({error.strerror}); {expected}") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: expected an object with 'frames', a list") from error
+        raise InputError(f"{path}: expected an object with 'frames', a list ({error})") from error
     return tables, content
 
 

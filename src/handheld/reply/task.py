@@ -3,6 +3,7 @@ how long a suggestion takes.
 """
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +32,10 @@ EXCHANGES = 1000
 """That are judged, where nobody says how many."""
 
 _SHOWN = 3  # suggestions, as a watch shows them
+
+
+class ReplyTaskWarning(UserWarning):
+    """Conversations are judged on, and some of their file were left out."""
 
 
 class ReplyAnswer(NamedTuple):
@@ -86,14 +91,22 @@ class ReplyTask:
 
     @classmethod
     def of(cls, source: Path) -> "ReplyTask":
-        """Read conversations, ``.jsonl`` or ``.jsonl.gz``.
+        """Read conversations, ``.jsonl`` or ``.jsonl.gz``; warns of what is broken and left out.
 
         Raises:
             InputError: they cannot be read, or are too few.
         """
-        conversations = read_conversations(source).conversations
+        read = read_conversations(source)
+        if read.skipped:
+            first = read.skipped[0]
+            warnings.warn(
+                f"{len(read.skipped):,} parts were left out; the first: {first.name}: "
+                f"{first.reason}",
+                ReplyTaskWarning,
+                stacklevel=2,
+            )
         digest = hashlib.sha256(source.read_bytes()).hexdigest()
-        return cls(conversations, digest=digest)
+        return cls(read.conversations, digest=digest)
 
     def __len__(self) -> int:
         return len(self._exchanges)

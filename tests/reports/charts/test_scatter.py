@@ -137,3 +137,17 @@ def test_another_figure_may_stand_in_place_of_the_share() -> None:
     assert "1 ms</text>" in drawn
     assert "100 ms</text>" in drawn
     assert 'class="front"' not in drawn
+
+
+def test_of_hundreds_of_points_none_has_its_name() -> None:
+    """Each name looked for its place among all others: 600 took most of a minute."""
+    points = [ScatterPoint("name", 1e4 + n, 0.5, f"point {n}", "beaten") for n in range(81)]
+
+    def drawn(count: int) -> str:
+        words = AxisWords("size", size_text)
+        chosen = points[:count]
+        return str(draw_scatter(chosen, "S", width=500, height=300, across=words, up="share"))
+
+    assert drawn(80).count(">name</text>") == 80
+    assert drawn(81).count(">name</text>") == 0
+    assert drawn(81).count('"point beaten"') == 81

@@ -20,6 +20,8 @@ _RIGHT = 20
 _TOP = 26
 _BOTTOM = 42
 _CURVE_POINTS = 200  # of a fitted curve
+# Of more points no name can be read; and each looks for its place among all others.
+_MOST_NAMES = 80
 _NAME_LETTERS = 22  # pixels of the chart's width for each letter of a name that is shown
 
 _CIRCLE = Markup('<circle cx="{:.1f}" cy="{:.1f}" r="5"/>')
@@ -116,7 +118,8 @@ def draw_scatter(  # noqa: PLR0913  # options by keyword, each by itself
     Where the axis up has words of its own, it is logarithmic too, and there is no such line.
 
     Args:
-        points: one or more; those of which the cost or the share is no number are left out.
+        points: one or more; those of which the cost or the share is no number are left out. Of more
+            than 80 none has its name beside it.
         title: of the chart.
         width: in pixels.
         height: in pixels.
@@ -136,7 +139,9 @@ def draw_scatter(  # noqa: PLR0913  # options by keyword, each by itself
     names = [shorten(point.name, round(width / _NAME_LETTERS)) for point in points]
     lines = [*plot.lines(floors), *map(plot.bar, points), *_along(best)]
     boxes = [floor.box for floor in placed_floors]
-    labels = place_labels(plot.pixels, names, plot.bounds, taken=boxes, lines=lines)
+    labels: list[PlacedLabel] = []
+    if len(points) <= _MOST_NAMES:
+        labels = place_labels(plot.pixels, names, plot.bounds, taken=boxes, lines=lines)
     # a tick for each 70 pixels, so that their numbers stay apart
     cost_scale = Scale(plot.x, tick_text(across.write), across.title, width // 70)
     share_scale = _upward(plot.y, up)
