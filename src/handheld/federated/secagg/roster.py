@@ -1,0 +1,120 @@
+"""Who takes part in a round, and who is whose peer."""
+
+import hashlib
+import itertools
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from handheld.federated.secagg.errors import RefusedMessageError
+from handheld.federated.secagg.keys import is_signed
+from handheld.federated.secagg.messages import Advertisement, RoundTerms
+
+IsEnrolled = Callable[[bytes], bool]
+"""Whether an identity is one of the clients that may take part."""
+
+
+def signed_keys(terms: RoundTerms, cipher_key: bytes, mask_key: bytes) -> bytes:
+    """Return what a client signs of its keys."""
+    return b"keys" + terms.digest + cipher_key + mask_key
+
+
+@dataclass(frozen=True)
+class RoundRoster:
+    """The clients of a round, by their seats: those of their identities in order.
+
+    Args:
+        terms: of the round.
+        members: in the order of their identities.
+
+    Raises:
+        RefusedMessageError: somebody is there twice or out of order, is not enrolled, did not sign
+            its keys, or has another's.
+    """
+
+    terms: RoundTerms
+    members: tuple[Advertisement, ...]
+
+    @classmethod
+    def checked(
+        cls, terms: RoundTerms, members: Sequence[Advertisement], is_enrolled: IsEnrolled
+    ) -> "RoundRoster":
+        """Return it, or refuse it."""
+        roster = cls(terms, tuple(members))
+        identities = roster.identities
+        if any(following <= one for one, following in itertools.pairwise(identities)):
+            raise RefusedMessageError("the roster has somebody twice, or is not in order")
+        keys = [member.cipher_key for member in members] + [member.mask_key for member in members]
+        if len(set(keys)) < len(keys):
+            raise RefusedMessageError("two keys of the roster are the same")
+        for member in members:
+            check_advertisement(terms, member, is_enrolled)
+        return roster
+
+    @cached_property
+    def identities(self) -> list[bytes]:
+        """The identities, by seat."""
+        return [member.identity for member in self.members]
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Hash of the terms and of everybody's keys."""
+        hashed = hashlib.sha256(b"roster" + self.terms.digest)
+        for member in self.members:
+            hashed.update(member.identity + member.cipher_key + member.mask_key)
+        return hashed.digest()
+
+    def seat_of(self, identity: bytes) -> int | None:
+        """Return a client's seat; None if it takes no part."""
+        seat = bisect_left(self.identities, identity)
+        if seat < len(self.members) and self.identities[seat] == identity:
+            return seat
+        return None
+
+    def peers(self, seat: int) -> list[int]:
+        """Return the seats of those with whom a client agrees on masks, in their order."""
+        if self.is_complete:
+            return [other for other in range(len(self.members)) if other != seat]
+        ring = self._ring
+        position = ring.index(seat)
+        half = self.terms.peers // 2
+        steps = [*range(-half, 0), *range(1, half + 1)]
+        return sorted(ring[(position + step) % len(ring)] for step in steps)
+
+    def holders(self, seat: int) -> list[int]:
+        """Return the seats of those who hold shares of a client's secrets: peers and itself."""
+        return sorted([*self.peers(seat), seat])
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether each is everybody's peer."""
+        return not 0 < self.terms.peers < len(self.members) - 1
+
+    @cached_property
+    def _ring(self) -> list[int]:
+        """The seats in an order that all know, and nobody chose.
+
+        The peers of each are its neighbours to both sides (Bell et al., CCS 2020, algorithm 2).
+        """
+        return sorted(
+            range(len(self.members)),
+            key=lambda seat: hashlib.sha256(self.digest + seat.to_bytes(4, "big")).digest(),
+        )
+
+
+def check_advertisement(
+    terms: RoundTerms, advertisement: Advertisement, is_enrolled: IsEnrolled
+) -> None:
+    """Refuse keys that nobody who is enrolled has signed.
+
+    Raises:
+        RefusedMessageError: says why.
+    """
+    if not is_enrolled(advertisement.identity):
+        raise RefusedMessageError(f"client {advertisement.identity.hex()[:12]} is not enrolled")
+    content = signed_keys(terms, advertisement.cipher_key, advertisement.mask_key)
+    if not is_signed(advertisement.identity, advertisement.signature, content):
+        raise RefusedMessageError(
+            f"client {advertisement.identity.hex()[:12]} did not sign these keys for this round"
+        )
