@@ -113,6 +113,7 @@ class SecureAggregationClient:
             self._seat = seat
             self._peers = roster.peers(seat)
             self._holders = roster.holders(seat)
+            self._seal_keys: dict[int, bytes] = {}
             self._check_numbers()
             self._seed = os.urandom(SEED_BYTES)
             shares = split_both(
@@ -201,7 +202,15 @@ class SecureAggregationClient:
 
     def _forget(self) -> None:
         """Drop every secret. (Python may still have copies, until their memory is used again.)"""
-        for name in ("_seed", "_mask_key", "_cipher_key", "_shares", "_own_shares", "_values"):
+        for name in (
+            "_seed",
+            "_mask_key",
+            "_cipher_key",
+            "_seal_keys",
+            "_shares",
+            "_own_shares",
+            "_values",
+        ):
             setattr(self, name, None)
 
     def _check_terms(self, terms: RoundTerms) -> None:
@@ -256,17 +265,21 @@ class SecureAggregationClient:
         return b"shares" + self._roster.digest + identities[sender] + identities[receiver]
 
     def _seal(self, share: bytes, peer: int) -> bytes:
-        context = self._context(self._seat, peer)
-        key = self._agreed_key(self._cipher_key, self._roster.members[peer].cipher_key, context)
-        return seal(key, share, context)
+        return seal(self._seal_key(peer), share, self._context(self._seat, peer))
 
     def _unseal(self, sealed: bytes, peer: int) -> bytes:
-        context = self._context(peer, self._seat)
-        key = self._agreed_key(self._cipher_key, self._roster.members[peer].cipher_key, context)
         try:
-            return unseal(key, sealed, context)
+            return unseal(self._seal_key(peer), sealed, self._context(peer, self._seat))
         except InputError as error:
             raise RefusedMessageError(f"shares of client {peer}: {error}") from error
+
+    def _seal_key(self, peer: int) -> bytes:
+        """Return the key of what goes to a peer and comes from it; the context tells them apart."""
+        if peer not in self._seal_keys:
+            public = self._roster.members[peer].cipher_key
+            context = b"seal" + self._roster.digest
+            self._seal_keys[peer] = self._agreed_key(self._cipher_key, public, context)
+        return self._seal_keys[peer]
 
     def _agreed_key(self, key: AgreementKey, public: bytes, context: bytes) -> bytes:
         try:

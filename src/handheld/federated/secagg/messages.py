@@ -1,7 +1,7 @@
 """What clients and server send one another: typed, versioned, bounded before it is decoded.
 
 MessagePack, arrays of fields in their order. Every message begins with its kind and the version of
-the protocol. Places are numbers of clients in the roster, from 0.
+the protocol. Seats are numbers of clients in the roster, from 0.
 """
 
 import hashlib
@@ -29,10 +29,10 @@ _OVERHEAD = 64  # bytes of a message beside its lists and texts
 _ENTRY = 16  # bytes of an entry of a list beside its own
 _ADVERTISEMENT = 3 * KEY_BYTES + SIGNATURE_BYTES + _ENTRY
 
-_Kind = TypeVar("_Kind", bound="Message")
+_Kind = TypeVar("_Kind", bound="RoundMessage")
 
 
-class Message(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class RoundMessage(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What travels.
 
     Args:
@@ -46,7 +46,7 @@ class Message(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
         return msgspec.msgpack.encode(self)
 
 
-class RoundTerms(Message, frozen=True, tag="terms", kw_only=True):
+class RoundTerms(RoundMessage, frozen=True, tag="terms", kw_only=True):
     """What a round is about. Clients sign its digest.
 
     Args:
@@ -73,7 +73,7 @@ class RoundTerms(Message, frozen=True, tag="terms", kw_only=True):
         return hashlib.sha256(b"terms" + self.to_bytes()).digest()
 
 
-class Advertisement(Message, frozen=True, tag="advertisement", kw_only=True):
+class Advertisement(RoundMessage, frozen=True, tag="advertisement", kw_only=True):
     """Round 0, from a client: its keys of this round, signed.
 
     Args:
@@ -89,19 +89,19 @@ class Advertisement(Message, frozen=True, tag="advertisement", kw_only=True):
     signature: Signature
 
 
-class Roster(Message, frozen=True, tag="roster", kw_only=True):
+class Roster(RoundMessage, frozen=True, tag="roster", kw_only=True):
     """Round 1, to all: who takes part, in the order of their identities."""
 
     members: list[Advertisement]
 
 
-class SealedShares(Message, frozen=True, tag="shares", kw_only=True):
+class SealedShares(RoundMessage, frozen=True, tag="shares", kw_only=True):
     """Round 1, from a client: shares of its secrets, sealed for its peers in their order."""
 
     sealed: list[bytes]
 
 
-class Inbox(Message, frozen=True, tag="inbox", kw_only=True):
+class Inbox(RoundMessage, frozen=True, tag="inbox", kw_only=True):
     """Round 2, to a client: the shares that its peers sealed for it.
 
     Args:
@@ -113,25 +113,25 @@ class Inbox(Message, frozen=True, tag="inbox", kw_only=True):
     sealed: list[bytes]
 
 
-class MaskedInput(Message, frozen=True, tag="input", kw_only=True):
+class MaskedInput(RoundMessage, frozen=True, tag="input", kw_only=True):
     """Round 2, from a client: its masked values, packed to the bits of the modulus."""
 
     values: bytes
 
 
-class Survivors(Message, frozen=True, tag="survivors", kw_only=True):
+class Survivors(RoundMessage, frozen=True, tag="survivors", kw_only=True):
     """Round 3, to all: the seats of those whose input has come, in their order."""
 
     seats: list[Seat]
 
 
-class Agreement(Message, frozen=True, tag="agreement", kw_only=True):
+class Agreement(RoundMessage, frozen=True, tag="agreement", kw_only=True):
     """Round 3, from a client: its signature over who shared and who survived."""
 
     signature: Signature
 
 
-class Agreements(Message, frozen=True, tag="agreements", kw_only=True):
+class Agreements(RoundMessage, frozen=True, tag="agreements", kw_only=True):
     """Round 4, to all: the signatures of round 3.
 
     Args:
@@ -143,7 +143,7 @@ class Agreements(Message, frozen=True, tag="agreements", kw_only=True):
     signatures: list[Signature]
 
 
-class RevealedShares(Message, frozen=True, tag="revealed", kw_only=True):
+class RevealedShares(RoundMessage, frozen=True, tag="revealed", kw_only=True):
     """Round 4, from a client: of each peer that shared, and of itself, one share.
 
     Args:

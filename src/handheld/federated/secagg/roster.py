@@ -72,24 +72,45 @@ class RoundRoster:
             return seat
         return None
 
+    def holders(self, seat: int) -> Sequence[int]:
+        """Return the seats of those who hold shares of a client's secrets: peers and itself."""
+        if self.is_complete:
+            return range(len(self.members))
+        return list(self._positions(seat))
+
     def peers(self, seat: int) -> list[int]:
         """Return the seats of those with whom a client agrees on masks, in their order."""
-        if self.is_complete:
-            return [other for other in range(len(self.members)) if other != seat]
-        ring = self._ring
-        position = ring.index(seat)
-        half = self.terms.peers // 2
-        steps = [*range(-half, 0), *range(1, half + 1)]
-        return sorted(ring[(position + step) % len(ring)] for step in steps)
+        return [holder for holder in self.holders(seat) if holder != seat]
 
-    def holders(self, seat: int) -> list[int]:
-        """Return the seats of those who hold shares of a client's secrets: peers and itself."""
-        return sorted([*self.peers(seat), seat])
+    def position(self, owner: int, holder: int) -> int:
+        """Return where a client stands among the holders of another's secrets."""
+        if self.is_complete:
+            return holder
+        return self._positions(owner)[holder]
+
+    def _positions(self, seat: int) -> dict[int, int]:
+        if seat not in self._known:
+            ring = self._ring
+            start = self._ring_positions[seat]
+            half = self.terms.peers // 2
+            steps = range(-half, half + 1)
+            holders = sorted(ring[(start + step) % len(ring)] for step in steps)
+            self._known[seat] = {holder: position for position, holder in enumerate(holders)}
+        return self._known[seat]
 
     @property
     def is_complete(self) -> bool:
         """Whether each is everybody's peer."""
         return not 0 < self.terms.peers < len(self.members) - 1
+
+    @cached_property
+    def _known(self) -> dict[int, dict[int, int]]:
+        """The holders of each client that was asked for, with their positions."""
+        return {}
+
+    @cached_property
+    def _ring_positions(self) -> dict[int, int]:
+        return {seat: position for position, seat in enumerate(self._ring)}
 
     @cached_property
     def _ring(self) -> list[int]:

@@ -145,7 +145,9 @@ class SecureAggregationServer:
             sealed = []
             for peer in self._roster.peers(seat):
                 if peer in self._shares:
-                    position = self._roster.peers(peer).index(seat)
+                    # A sharer seals none for itself.
+                    position = self._roster.position(peer, seat)
+                    position -= position > self._roster.position(peer, peer)
                     sealed.append(self._shares[peer][position])
             inbox = messages.Inbox(sharers=self._sharers, sealed=sealed)
             answers[self._roster.identities[seat]] = inbox.to_bytes()
@@ -244,8 +246,8 @@ class SecureAggregationServer:
         """
         groups: dict[tuple[int, ...], list[int]] = {}
         for owner in self._sharers:
-            holders = self._roster.holders(owner)
-            points = tuple(holders.index(seat) + 1 for seat in self._chosen(owner))
+            chosen = self._chosen(owner)
+            points = tuple(self._roster.position(owner, seat) + 1 for seat in chosen)
             groups.setdefault(points, []).append(owner)
         return groups
 
