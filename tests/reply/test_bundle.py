@@ -160,7 +160,7 @@ def test_a_truncated_file_is_named(bundle_file: Path, tmp_path: Path, share: flo
         (
             "card.json",
             with_card(trigger={"weights": [0] * 7, "threshold": 0.5, "caution": 10**400}),
-            "too large",
+            "a number of 401 digits",
         ),
         (
             "card.json",
