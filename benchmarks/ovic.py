@@ -29,6 +29,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -296,7 +297,8 @@ def measured(
             print(f"{path.stem}: {result.verdict.word} {reasons}", flush=True)
             if result.verdict.valid:
                 break
-        yield result
+        # Where it lies on this machine is nobody's business.
+        yield replace(result, model=replace(result.model, file=path.name))
 
 
 def report(results: Sequence[BenchResult], shops: Sequence[BenchResult], work: Path) -> None:
