@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from handheld.federated.secagg import messages
 from handheld.federated.secagg.client import ClientPolicy, SecureAggregationClient
 from handheld.federated.secagg.errors import RefusedMessageError, RoundFailedError
-from handheld.federated.secagg.keys import SigningKey
-from handheld.federated.secagg.messages import RoundTerms
+from handheld.federated.secagg.keys import AgreementKey, SigningKey
+from handheld.federated.secagg.messages import Advertisement, RoundTerms
+from handheld.federated.secagg.roster import signed_keys
 from handheld.federated.secagg.secrets_of_round import SEALED_SHARE_BYTES, SHARE_BYTES, one_of
 from handheld.federated.secagg.server import SecureAggregationServer, ServerPhase
 
@@ -427,6 +428,37 @@ def test_keys_of_another_client():
     answers = answers_of(game)
     with pytest.raises(RefusedMessageError, match="another client's"):
         game.server.receive(game.keys[0].public, answers[game.keys[1].public])
+
+
+def signed(game, key, cipher_key, mask_key):
+    content = signed_keys(game.terms, cipher_key, mask_key)
+    return Advertisement(
+        identity=key.public,
+        cipher_key=cipher_key,
+        mask_key=mask_key,
+        signature=key.sign(content),
+    ).to_bytes()
+
+
+def test_one_client_cannot_end_the_round_for_all_by_its_keys():
+    """Of copied keys, or keys of low order, everybody would refuse the roster."""
+    game = Round(4)
+    answers = answers_of(game)
+    first, second = game.keys[:2]
+    game.server.receive(first.public, answers[first.public])
+    copied = messages.advertisement_from(answers[first.public])
+    fresh = AgreementKey().public
+    for cipher_key, mask_key, match in (
+        (copied.cipher_key, fresh, "the same"),
+        (fresh, copied.mask_key, "the same"),
+        (fresh, copied.cipher_key, "the same"),
+        (fresh, fresh, "the same"),
+        (fresh, bytes(32), "low order"),
+        (b"\x01" + bytes(31), fresh, "low order"),
+    ):
+        with pytest.raises(RefusedMessageError, match=match):
+            game.server.receive(second.public, signed(game, second, cipher_key, mask_key))
+    game.server.receive(second.public, answers[second.public])
 
 
 def test_a_signature_of_something_else():

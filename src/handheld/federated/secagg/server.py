@@ -121,7 +121,21 @@ class SecureAggregationServer:
         if advertisement.identity != identity:
             raise RefusedMessageError("these keys are another client's")
         check_advertisement(self.terms, advertisement, self._is_enrolled)
+        self._check_keys(advertisement)
         self._keys[identity] = advertisement
+
+    def _check_keys(self, advertisement: Advertisement) -> None:
+        """Refuse keys for which everybody else would refuse the roster."""
+        keys = {advertisement.cipher_key, advertisement.mask_key}
+        for member in self._keys.values():
+            keys -= {member.cipher_key, member.mask_key}
+        if len(keys) < 2:
+            raise RefusedMessageError("two keys of the roster are the same")
+        try:
+            for key in keys:
+                AgreementKey().agree(key, b"")
+        except InputError as error:
+            raise RefusedMessageError(str(error)) from error
 
     def _end_keys(self) -> dict[bytes, bytes]:
         if len(self._keys) < self.terms.threshold:

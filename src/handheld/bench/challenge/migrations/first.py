@@ -1,4 +1,4 @@
-"""The tables as they were first."""
+"""The tables as they were first: written out, as it stays when those of the program change."""
 
 import sqlalchemy as sql
 from alembic import op

@@ -1,4 +1,4 @@
-"""The table of jobs as it was first."""
+"""The table of jobs as it was first: written out, as it stays when the program's changes."""
 
 import sqlalchemy as sql
 from alembic import op
