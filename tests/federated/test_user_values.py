@@ -199,7 +199,7 @@ def nothing(*_):
             {"stages": (Compressed(Subsample(1.0, Encoder())),)},
             "decode gives None",
         ),
-        ({"stages": (Structured(All()),)}, r"Structured.on_update gives float32 \[1\], expected"),
+        ({"stages": (Structured(All()),)}, r"Structured.decode gives float32 \[1\], expected"),
         ({"download": Encoder(None)}, "Encoder.encode gives None, expected bytes"),
         ({"download": Encoder(b"", ONES[:1])}, r"Encoder.decode gives float32 \[1\], expected f"),
     ],

@@ -1,6 +1,6 @@
 """What the devices of a round send, added up."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -80,15 +80,35 @@ class Adder:
     ) -> None:
         """Add what one device sends. Raises :class:`InputError` for a weight that is none."""
         before = self.total
-        is_weight = np.isfinite(weight) and weight > 0
-        if before is None or change.dtype == np.uint32 or not is_weight:
-            total = Total.of(change, weight, extra)
-            if before is not None:
-                total = before + total
-            self.total = total
+        if before is None:
+            self.total = Total.of(change, weight, extra)
             return
+        in_range("weight", weight, low=0, low_open=True)
         # In place: a sum of large models would be copied for each device otherwise.
-        _kernels.add_weighted(change, weight, before.change)
+        if change.dtype == np.uint32:
+            before.change[:] += change
+        else:
+            _kernels.add_weighted(change, weight, before.change)
         if before.extra is not None and extra is not None:
             _kernels.add_weighted(extra, weight, before.extra)
-        self.total = Total(before.change, before.weight + weight, before.clients + 1, before.extra)
+        self._counts(weight, 1)
+
+    def add_total(self, total: Total) -> None:
+        """Add a sum, whose arrays are this one's from now on."""
+        before = self.total
+        if before is None:
+            self.total = total
+            return
+        # What comes from a cluster's memory cannot be written.
+        if not before.change.flags.writeable:
+            self.total = before + total
+            return
+        before.change[:] += total.change
+        if before.extra is not None and total.extra is not None:
+            before.extra[:] += total.extra
+        self._counts(total.weight, total.clients)
+
+    def _counts(self, weight: float, clients: int) -> None:
+        assert self.total is not None
+        total = self.total
+        self.total = replace(total, weight=total.weight + weight, clients=total.clients + clients)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError, TrainingError
-from handheld.federated.algorithms import RobustMean, ServerState, Total
+from handheld.federated.algorithms import Adder, RobustMean, ServerState, Total
 from handheld.federated.learning.learner import ClientTask, Doubles, Floats
 from handheld.federated.simulator.checkpoint import Checkpoint, RoundFigures
 from handheld.federated.simulator.jobs import ClientJob, JobResult, seeds
@@ -39,13 +39,13 @@ _SERVER = -1  # in place of a device's number, where seeds are drawn
 class RoundResults:
     """What jobs come to, put together in their order; see :class:`JobResult`."""
 
-    total: Total | None = None
+    adder: Adder = field(default_factory=Adder)
     changes: list[Floats] = field(default_factory=list)
     states: dict[int, Floats] = field(default_factory=dict)
     rejected: dict[int, str] = field(default_factory=dict)
     size: int = 0
     loss: float = 0.0
-    statistics: Total | None = None
+    statistics_adder: Adder = field(default_factory=Adder)
     held_statistics: list[Floats] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
 
@@ -59,8 +59,10 @@ class RoundResults:
 
     def add(self, result: JobResult) -> None:
         """Add what came of one more job."""
-        self.total = _sum_of(self.total, result.total)
-        self.statistics = _sum_of(self.statistics, result.statistics)
+        if result.total is not None:
+            self.adder.add_total(result.total)
+        if result.statistics is not None:
+            self.statistics_adder.add_total(result.statistics)
         if result.changes is not None:
             self.changes.append(result.changes)
         if result.held_statistics is not None:
@@ -72,19 +74,21 @@ class RoundResults:
         self.loss += result.loss
 
     @property
+    def total(self) -> Total | None:
+        """The sum of what all sent; None if nobody sent anything that counts."""
+        return self.adder.total
+
+    @property
+    def statistics(self) -> Total | None:
+        """The sum of their statistics; None where models keep none."""
+        return self.statistics_adder.total
+
+    @property
     def answered(self) -> int:
         """How many devices sent something that counts."""
         if self.total is None:
             return 0
         return self.total.clients
-
-
-def _sum_of(one: Total | None, other: Total | None) -> Total | None:
-    if one is None or other is None:
-        if other is None:
-            return one
-        return other
-    return one + other
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,22 +3,30 @@
 The same wherever it runs.
 """
 
-import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import Adder, Total
-from handheld.federated.learning.learner import ClientTask, Floats, Learned, PopulationLearner
-from handheld.federated.stages import Memory, StageChain, StageSeeds, Update
-from handheld.federated.updates.encoder import checked, seed_of
+from handheld.federated.client import ClientRound
+from handheld.federated.learning.learner import (
+    ClientTask,
+    Doubles,
+    Floats,
+    Learned,
+    PopulationLearner,
+)
+from handheld.federated.stages import Memory, StageChain, StageSeeds
+from handheld.federated.updates.encoder import seed_of
 from handheld.federated.user_code import naming_own_code
-from handheld.federated.user_values import method_of, number_of, require_answers, require_vector
+from handheld.federated.user_values import method_of, require_answers
 
 # Uses of the run's seed, apart from all others of this room: what a round's devices share (random
 # rotations, grids), and what is a device's alone (rounding, noise).
@@ -52,18 +60,6 @@ class JobResult:
     statistics: Total | None = None
     held_statistics: Floats | None = None
     reasons: Mapping[str, int] = field(default_factory=dict)
-
-
-class RejectedUpdateError(InputError):
-    """An update that is not taken; ``reason`` is the word by which such are counted."""
-
-    def __init__(self, reason: str, message: str):
-        super().__init__(reason, message)
-        self.reason = reason
-        self.message = message
-
-    def __str__(self) -> str:
-        return self.message
 
 
 def seeds(task: ClientTask, user: int) -> StageSeeds:
@@ -115,17 +111,19 @@ class ClientJob:
                     Learned,
                     len(users),
                 )
-                for user, state, learned in zip(users, states, answers, strict=True):
-                    collector.add(user, state, learned)
+                for user, learned in zip(users, answers, strict=True):
+                    collector.add(user, learned)
             return collector.result()
 
-    def state_of(self, user: int) -> Floats:
-        """Return (n,) what a device keeps; zeros before its first round."""
-        return self.states.get(user, np.zeros_like(self.task.state.weights))
+    def own_of(self, user: int) -> Floats | None:
+        """Return (n,) what a device keeps, zeros before its first round; None if it keeps none."""
+        if self.task.algorithm.corrects or self.error_feedback:
+            return self.states.get(user, np.zeros_like(self.task.state.weights))
+        return None
 
     def _algorithm_state(self, user: int) -> Floats | None:
         if self.task.algorithm.corrects:
-            return self.state_of(user)
+            return self.own_of(user)
         return None
 
 
@@ -134,8 +132,7 @@ class _Collector:
 
     def __init__(self, job: ClientJob, stages: StageChain):
         self._job = job
-        self._stages = stages
-        self._facts = stages.facts(job.memory)
+        self._round = ClientRound(job.task, stages, job.memory, job.error_feedback)
         self._sum = Adder()
         self._changes: list[Floats] = []
         self._states: dict[int, Floats] = {}
@@ -143,46 +140,41 @@ class _Collector:
         self._loss = 0.0
         self._rejected: dict[int, str] = {}
         self._reasons: Counter[str] = Counter()
-        self._statistics: Total | None = None
+        self._statistics = Adder()
         self._held_statistics: list[Floats] = []
 
-    def add(self, user: int, state: Floats | None, learned: Learned) -> None:
+    def add(self, user: int, learned: Learned) -> None:
         """Take what a device learned, if it makes sense.
 
         Args:
             user: its number.
-            state: (n,) what the algorithm kept for it; None where it keeps none.
-            learned: its answer.
+            learned: by it.
         """
         job = self._job
+        stage_seeds = seeds(job.task, user)
         try:
-            change, update = self._taken(user, learned)
+            answer = self._round.answer(learned, job.own_of(user), stage_seeds)
+            update = answer.arrived or self._round.arrived(answer.upload, stage_seeds)
         except InputError as error:
             self._rejected[user] = str(error)
             self._reasons[getattr(error, "reason", "stages")] += 1
-            if not self._stages.promises:
+            if not self._round.stages.promises:
                 return
-            change, update = self._nothing(user)
+            # Whether a device has data must not show: it sends zeros, noise and all, and counts as
+            # any other.
+            answer = self._round.nothing(stage_seeds)
+            update = self._round.arrived(answer.upload, stage_seeds, or_zeros=True)
         weight = 1.0
         if job.max_weight:
             # What a device claims to have is limited, or one could set the mean.
-            weight = min(learned.weight, job.max_weight)
-        extra = None
-        if state is not None:
-            algorithm = job.task.algorithm
-            kept = algorithm.keep(change, learned.distance, job.task.state, state)
-            require_vector(method_of(algorithm, "keep"), kept, len(state))
-            self._states[user] = kept
-            # The change of its correction, which the server adds to its own.
-            extra = kept - state
-            self._size += 4 * len(extra)
-        if job.error_feedback:
-            # What compression left out is owed, and goes with the next update.
-            self._states[user] = change - update.values
-        self._add_update(update, weight, extra)
-        if len(learned.statistics):
-            self._add_statistics(learned, weight)
-        self._loss += weight * learned.loss
+            weight = min(answer.weight, job.max_weight)
+        if answer.own is not None:
+            self._states[user] = answer.own
+        self._size += answer.size
+        self._add_update(update.values, weight, answer.extra)
+        if len(answer.statistics):
+            self._add_statistics(answer.statistics, weight)
+        self._loss += weight * answer.loss
 
     def result(self) -> JobResult:
         """Return what came of all of them."""
@@ -193,100 +185,24 @@ class _Collector:
             self._size,
             self._loss,
             self._rejected,
-            statistics=self._statistics,
+            statistics=self._statistics.total,
             held_statistics=_stacked(self._held_statistics),
             reasons=self._reasons,
         )
 
-    def _taken(self, user: int, learned: Learned) -> tuple[Floats, Update]:
-        """Return how a device changes the model, and what it sends of that.
-
-        Raises :class:`InputError` for what makes no sense.
-        """
+    def _add_update(self, values: NDArray[Any], weight: float, extra: Floats | None) -> None:
         job = self._job
-        change = _checked_change(learned, job.task)
-        if job.error_feedback:
-            change = change + job.state_of(user)
-        stage_seeds = seeds(job.task, user)
-        update = Update.of(change)
-        return change, self._stages.on_update(update, self._facts, job.memory, stage_seeds)
-
-    def _nothing(self, user: int) -> tuple[Floats, Update]:
-        """Return what stands for a device whose update is not taken.
-
-        Whether a device has data must not show: it sends zeros, noise and all, and counts as any
-        other.
-        """
-        job = self._job
-        change = np.zeros_like(job.task.state.weights)
-        stage_seeds = seeds(job.task, user)
-        return change, self._stages.on_nothing(self._facts, job.memory, stage_seeds)
-
-    def _add_update(self, update: Update, weight: float, extra: Floats | None) -> None:
-        job = self._job
-        values = update.values
         if job.keep_changes:
             self._changes.append(values)
         # Not multiplied by 1: that would copy each update.
         if job.factor != 1:
             values = values * np.float32(job.factor)
         self._sum.add(values, weight, extra)
-        self._size += update.size
 
-    def _add_statistics(self, learned: Learned, weight: float) -> None:
-        total = Total.of(learned.statistics, weight)
-        if self._statistics is not None:
-            total = self._statistics + total
-        self._statistics = total
+    def _add_statistics(self, statistics: Doubles, weight: float) -> None:
+        self._statistics.add_total(Total.of(statistics, weight))
         if self._job.keep_changes:
-            self._held_statistics.append(learned.statistics.astype(np.float32))
-        # They travel as float32, as weights do.
-        self._size += 4 * len(learned.statistics)
-
-
-def _checked_change(learned: Learned, task: ClientTask) -> Floats:
-    """Return a change that fits the model.
-
-    Raises :class:`RejectedUpdateError` for one that does not.
-    """
-    if learned.error:
-        raise RejectedUpdateError("raised", learned.error)
-    # Told apart from errors: a device without data is nothing wrong.
-    weight = number_of(learned.weight)
-    if weight == 0:
-        raise RejectedUpdateError("no_examples", "no examples")
-    change = learned.change
-    _require_shapes(learned, task)
-    try:
-        checked(change)
-    except InputError as error:
-        raise RejectedUpdateError("not_finite", str(error)) from error
-    if len(learned.statistics) and not np.isfinite(learned.statistics).all():
-        raise RejectedUpdateError("not_finite", "expected finite statistics, such as running means")
-    if not math.isfinite(number_of(learned.loss)):
-        raise RejectedUpdateError("loss", f"its loss is {learned.loss}, no finite number")
-    if not (math.isfinite(weight) and weight > 0):
-        raise RejectedUpdateError("weight", f"expected a weight above 0, got {learned.weight}")
-    return change
-
-
-def _require_shapes(learned: Learned, task: ClientTask) -> None:
-    change = learned.change
-    count = len(task.state.weights)
-    if not isinstance(change, np.ndarray):
-        got = type(change).__name__
-        raise RejectedUpdateError("shape", f"expected an update (n,) of float32, got a {got}")
-    if change.ndim != 1 or change.dtype != np.float32:
-        got = f"{change.dtype} {list(change.shape)}"
-        raise RejectedUpdateError("shape", f"expected an update (n,) of float32, got {got}")
-    if len(change) != count:
-        raise RejectedUpdateError(
-            "shape", f"expected {count:,} numbers in an update, got {len(change):,}"
-        )
-    if np.shape(learned.statistics) != task.state.statistics.shape:
-        expected = len(task.state.statistics)
-        got = f"{list(np.shape(learned.statistics))}"
-        raise RejectedUpdateError("shape", f"expected {expected:,} statistics, got {got}")
+            self._held_statistics.append(statistics.astype(np.float32))
 
 
 def _stacked(vectors: Sequence[Floats]) -> Floats | None:

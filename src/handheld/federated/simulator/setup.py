@@ -76,9 +76,9 @@ def estimated_upload(plan: Plan, stages: StageChain, statistics: int) -> int:
     count = facts[0].count
     noise = np.random.default_rng(_ESTIMATE_SEED).standard_normal(count)
     change = noise.astype(np.float32) * _TYPICAL_CHANGE
-    update = stages.on_update(Update.of(change), facts, memory, StageSeeds(0, 0))
+    upload = stages.on_device(Update.of(change), facts, memory, StageSeeds(0, 0))
     corrections = 0
     if plan.algorithm.corrects:
         # A device sends the change of what it keeps too, as long as the update.
         corrections = count
-    return update.size + _FLOAT * (corrections + statistics)
+    return upload.size + _FLOAT * (corrections + statistics)

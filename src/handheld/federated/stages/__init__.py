@@ -14,6 +14,8 @@ from handheld.federated.stages.stage import (
     StageSeeds,
     Update,
     UpdateFacts,
+    Upload,
+    WireStage,
 )
 from handheld.federated.stages.stages import StageChain, promise
 from handheld.federated.stages.wire import Compressed, Structured, WholeNumbers
@@ -33,6 +35,8 @@ __all__ = [
     "TreeNoise",
     "Update",
     "UpdateFacts",
+    "Upload",
     "WholeNumbers",
+    "WireStage",
     "promise",
 ]

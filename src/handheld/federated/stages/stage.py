@@ -5,7 +5,7 @@ This is the seam between them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.federated.algorithms import Total
 from handheld.federated.learning.learner import Shape
+from handheld.federated.updates.encoder import seed_of
 
 # Arrays alone, so that a checkpoint can hold it without pickling.
 Memory = Mapping[str, NDArray[Any]]
@@ -103,19 +104,55 @@ class Update:
         return replace(self, values=values, size=size)
 
 
+Content = bytes | memoryview | NDArray[np.uint32]
+"""What travels: bytes, or whole numbers that only add up, as masks need them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Upload:
+    """What travels of an update.
+
+    Attributes:
+        content: its bytes, or (m,) whole numbers.
+        size: bytes that it takes on the wire.
+    """
+
+    content: Content
+    size: int
+
+
 @dataclass(frozen=True)
 class StageSeeds:
     """Of a round's random numbers.
 
     Attributes:
         common: what all devices and the server know.
-        private: what is a device's, or the server's, alone.
-        subspace: of where a device learns.
+        private: what is a device's, or the server's, alone: of noise, and of rounding.
+        subspace: of where a device learns, which the server knows too.
+        encoding: of a device's encoders, which the server needs to decode; ``private`` where it is
+            left out, as in simulations.
     """
 
     common: int
     private: int
     subspace: int = 0
+    encoding: int | None = None
+
+    @property
+    def shared(self) -> int:
+        """Seed of a device's encoders."""
+        if self.encoding is None:
+            return self.private
+        return self.encoding
+
+    def of_stage(self, number: int) -> "StageSeeds":
+        """Return those of one of several stages."""
+        common = int(seed_of(self.common, number))
+        private = int(seed_of(self.private, number))
+        encoding = self.encoding
+        if encoding is not None:
+            encoding = int(seed_of(encoding, number))
+        return replace(self, common=common, private=private, encoding=encoding)
 
 
 class Stage(Protocol):
@@ -142,7 +179,8 @@ class Stage(Protocol):
     ) -> Update:
         """Return what becomes of one update; facts are those before the stage.
 
-        One that is not finite is not taken.
+        It happens on the device, or on arrival where the stage comes after what makes bytes of an
+        update. One that is not finite is not taken.
         """
 
     def on_sum(
@@ -152,6 +190,22 @@ class Stage(Protocol):
 
         Facts are those before the stage, with the ``sum_bound`` of all stages.
         """
+
+
+@runtime_checkable
+class WireStage(Protocol):
+    """A stage that makes bytes of an update, where it is the last such stage of the way.
+
+    What comes after it is done on arrival.
+    """
+
+    def encode(self, values: NDArray[np.float32], facts: UpdateFacts, seeds: StageSeeds) -> bytes:
+        """Return (n,) finite numbers as bytes; facts are those before the stage."""
+
+    def decode(
+        self, content: bytes | memoryview, facts: UpdateFacts, seeds: StageSeeds
+    ) -> NDArray[np.float32]:
+        """Return (n,) numbers. Raises :class:`InputError` for bytes that are no such update."""
 
 
 # A class, not a protocol: user's stages take what stays from it.

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 
@@ -12,10 +13,17 @@ from handheld.federated.algorithms import Algorithm, Total
 from handheld.federated.learning.learner import Shape
 from handheld.federated.stages.clip import AdaptiveClip, Clip, is_within
 from handheld.federated.stages.noise import CentralNoise, LocalNoise, TreeNoise
-from handheld.federated.stages.stage import Memory, Stage, StageSeeds, Update, UpdateFacts
+from handheld.federated.stages.stage import (
+    Memory,
+    Stage,
+    StageSeeds,
+    Update,
+    UpdateFacts,
+    Upload,
+    WireStage,
+)
 from handheld.federated.stages.wire import WholeNumbers
-from handheld.federated.updates import _kernels
-from handheld.federated.updates.encoder import seed_of
+from handheld.federated.updates.encoder import are_finite, expect
 from handheld.federated.user_values import (
     method_of,
     require_arrays,
@@ -23,6 +31,7 @@ from handheld.federated.user_values import (
     require_vector,
 )
 
+_FLOAT = 4  # bytes
 _ROUNDED = 1 + 1e-5  # what float32 may add to the length of a long update, and no more
 
 
@@ -55,6 +64,8 @@ class StageChain:
         for number, stage in enumerate(self.stages):
             if isinstance(stage, CentralNoise | TreeNoise):
                 self._require_hidden(number, facts)
+            elif isinstance(stage, LocalNoise):
+                self._require_own(number)
 
     @property
     def promises(self) -> bool:
@@ -101,62 +112,96 @@ class StageChain:
             figures["bound"] = bound
         return figures
 
-    def on_update(
+    def on_device(
         self,
         update: Update,
         facts: Sequence[UpdateFacts],
         memory: Sequence[Memory],
         seeds: StageSeeds,
-    ) -> Update:
+        *,
+        or_zeros: bool = False,
+    ) -> Upload:
         """Return what travels.
 
         Each stage is held to its word: what it returns is finite, and no longer than the ``bound``
         that its ``after`` tells. Of whole numbers that is not looked at: a mask may hide them.
+
+        Args:
+            update: of a device.
+            facts: see :meth:`facts`.
+            memory: what devices get of what stages keep.
+            seeds: of the device.
+            or_zeros: whether zeros take the place of what a stage makes not finite.
 
         Raises:
             InputError: an update that a stage made not finite; it is not to be taken.
             TrainingError: a stage that makes updates longer than it says. Nothing of the update is
                 told, as noise would not hide it.
         """
-        for number, stage in enumerate(self.stages):
-            update = self._after_stage(number, update, facts, memory, seeds)
-            if not _is_finite(update):
-                raise InputError(f"{_name(stage)} made an update that is not finite")
-        return update
+        way = _Way(self.stages, facts, memory, seeds, or_zeros)
+        if self._encoder is None:
+            return uploaded(way.through(range(len(self.stages)), update))
+        update = way.through(range(self._encoder), update)
+        return way.encoded(self._encoder, update)
 
-    def on_nothing(
-        self, facts: Sequence[UpdateFacts], memory: Sequence[Memory], seeds: StageSeeds
-    ) -> Update:
-        """Return what travels for a device that has nothing to tell: zeros, noise and all.
-
-        Where a stage makes of zeros what is not finite, such as x / |x|, zeros take its place.
-        """
-        update = Update.of(np.zeros(facts[0].count, np.float32))
-        for number in range(len(self.stages)):
-            update = self._after_stage(number, update, facts, memory, seeds)
-            if not _is_finite(update):
-                update = update.with_values(np.zeros_like(update.values))
-        return update
-
-    def _after_stage(
+    def on_arrival(
         self,
-        number: int,
+        upload: Upload,
+        facts: Sequence[UpdateFacts],
+        memory: Sequence[Memory],
+        seeds: StageSeeds,
+        *,
+        or_zeros: bool = False,
+    ) -> Update:
+        """Return what is added up of what came: decoded, and with what the later stages do to it.
+
+        Each stage is held to its word as :meth:`on_device` says, with the same arguments.
+
+        Raises:
+            InputError: bytes that are no such update, or one that a stage made not finite.
+            TrainingError: a stage that makes updates longer than it says.
+        """
+        if self._encoder is None:
+            return arrived(upload, facts[-1])
+        way = _Way(self.stages, facts, memory, seeds, or_zeros)
+        update = way.decoded(self._encoder, upload)
+        return way.through(range(self._encoder + 1, len(self.stages)), update)
+
+    def on_update(
+        self,
         update: Update,
         facts: Sequence[UpdateFacts],
         memory: Sequence[Memory],
         seeds: StageSeeds,
+        *,
+        or_zeros: bool = False,
     ) -> Update:
-        """Return what one stage makes of an update, if it keeps to its bound."""
-        stage = self.stages[number]
-        changed = stage.on_update(update, facts[number], memory[number], _for_stage(seeds, number))
-        _require_update(stage, changed, facts[number + 1])
-        if _is_longer(changed, facts[number + 1]):
-            raise TrainingError(
-                f"{_name(stage)}: an update is longer behind it than the"
-                f" {facts[number + 1].bound:.6g} that its `after` tells, so the run's promise would"
-                " not hold: tell the bound that it keeps, or clip behind it"
-            )
-        return changed
+        """Return what is added up of an update: :meth:`on_device`, then :meth:`on_arrival`."""
+        upload = self.on_device(update, facts, memory, seeds, or_zeros=or_zeros)
+        return self.on_arrival(upload, facts, memory, seeds, or_zeros=or_zeros)
+
+    def on_nothing(
+        self, facts: Sequence[UpdateFacts], memory: Sequence[Memory], seeds: StageSeeds
+    ) -> Update:
+        """Return what arrives of a device that has nothing to tell: zeros, noise and all.
+
+        Where a stage makes of zeros what is not finite, such as x / |x|, zeros take its place.
+        """
+        zeros = Update.of(np.zeros(facts[0].count, np.float32))
+        return self.on_update(zeros, facts, memory, seeds, or_zeros=True)
+
+    @cached_property
+    def _encoder(self) -> int | None:
+        """Number of the stage that makes the bytes which travel: the last that makes any.
+
+        None where numbers travel as they are, or as whole ones.
+        """
+        if self.facts(self.start())[-1].modular:
+            return None
+        encoders = [
+            number for number, stage in enumerate(self.stages) if isinstance(stage, WireStage)
+        ]
+        return max(encoders, default=None)
 
     def on_sum(
         self, total: Total, memory: Sequence[Memory], seeds: StageSeeds
@@ -168,9 +213,18 @@ class StageChain:
         for number in reversed(range(len(self.stages))):
             known = replace(facts[number], sum_bound=facts[-1].bound)
             stage = self.stages[number]
-            result = stage.on_sum(total, known, kept[number], _for_stage(seeds, number))
+            result = stage.on_sum(total, known, kept[number], seeds.of_stage(number))
             total, kept[number] = _required_sum(stage, result, known)
         return total, tuple(kept)
+
+    def _require_own(self, number: int) -> None:
+        """Raise :class:`InputError` unless a stage's noise is added before an update travels."""
+        if self._encoder is not None and number > self._encoder:
+            encoder = _name(self.stages[self._encoder])
+            raise InputError(
+                f"LocalNoise: {encoder} before it makes the bytes that travel, so that the server"
+                f" would see the update without noise: let {encoder} come after it"
+            )
 
     def _multiplier(self) -> float:
         """Return the multiplier of all noise on sums: independent ones add up by their squares."""
@@ -200,6 +254,80 @@ class StageChain:
             facts[-1].require("TreeNoise", steady=True)
 
 
+@dataclass(frozen=True)
+class _Way:
+    """One update's way through stages; see :meth:`StageChain.on_device`."""
+
+    stages: tuple[Stage, ...]
+    facts: Sequence[UpdateFacts]
+    memory: Sequence[Memory]
+    seeds: StageSeeds
+    or_zeros: bool
+
+    def through(self, numbers: range, update: Update) -> Update:
+        """Return what some stages make of an update."""
+        for number in numbers:
+            stage = self.stages[number]
+            seeds = self.seeds.of_stage(number)
+            changed = stage.on_update(update, self.facts[number], self.memory[number], seeds)
+            update = self._checked(number, changed, "on_update")
+        return update
+
+    def encoded(self, number: int, update: Update) -> Upload:
+        """Return the bytes that a stage makes of an update."""
+        stage = cast(WireStage, self.stages[number])
+        content = stage.encode(update.values, self.facts[number], self.seeds.of_stage(number))
+        return Upload(content, len(content))
+
+    def decoded(self, number: int, upload: Upload) -> Update:
+        """Return the update that a stage makes of bytes."""
+        if isinstance(upload.content, np.ndarray):
+            raise InputError("expected the bytes of an update, got whole numbers")
+        stage = cast(WireStage, self.stages[number])
+        values = stage.decode(upload.content, self.facts[number], self.seeds.of_stage(number))
+        return self._checked(number, Update(values, upload.size), "decode")
+
+    def _checked(self, number: int, update: Update, method: str) -> Update:
+        """Return an update, if the stage it comes of keeps its word."""
+        stage = self.stages[number]
+        known = self.facts[number + 1]
+        _require_update(method_of(stage, method), update, known)
+        if _is_longer(update, known):
+            raise TrainingError(
+                f"{_name(stage)}: an update is longer behind it than the {known.bound:.6g} that its"
+                " `after` tells, so the run's promise would not hold: tell the bound that it keeps,"
+                " or clip behind it"
+            )
+        if _is_finite(update):
+            return update
+        if not self.or_zeros:
+            raise InputError(f"{_name(stage)} made an update that is not finite")
+        return update.with_values(np.zeros_like(update.values))
+
+
+def uploaded(update: Update) -> Upload:
+    """Return an update as it travels where no stage makes bytes of it."""
+    values = update.values
+    if values.dtype == np.uint32:
+        return Upload(values, update.size)
+    # Not copied: most simulations send updates as they are.
+    return Upload(values.astype("<f4", copy=False).data.cast("B"), update.size)
+
+
+def arrived(upload: Upload, facts: UpdateFacts) -> Update:
+    """Return an update that travelled as it was.
+
+    Raises :class:`InputError` where that is something else than the facts say.
+    """
+    content = upload.content
+    if isinstance(content, np.ndarray) != facts.modular:
+        raise InputError("expected the bytes of an update, or else whole numbers")
+    if isinstance(content, np.ndarray):
+        return Update(content, upload.size)
+    expect(content, _FLOAT * facts.count)
+    return Update(np.frombuffer(content, "<f4"), upload.size)
+
+
 def promise(stages: Sequence[Stage]) -> bool:
     """Return whether one of some stages adds noise."""
     # Noise of multiplier 0 is none: plans are tried so.
@@ -207,9 +335,11 @@ def promise(stages: Sequence[Stage]) -> bool:
     return any(isinstance(stage, noises) and stage.multiplier > 0 for stage in stages)
 
 
-def _require_update(stage: Stage, update: Update, facts: UpdateFacts) -> None:
-    """Raise :class:`TrainingError` unless what a stage returned is an update as it tells."""
-    source = method_of(stage, "on_update")
+def _require_update(source: str, update: Update, facts: UpdateFacts) -> None:
+    """Raise :class:`TrainingError` unless what a stage returned is an update as it tells.
+
+    ``source`` is the method that did.
+    """
     values = require_type(source, update, Update).values
     # Whole numbers are as many as a grid has, and a mask may add some.
     if require_type(source, values, np.ndarray).dtype.kind == "f":
@@ -239,11 +369,7 @@ def _only_decodes(stage: Stage) -> bool:
 
 
 def _is_finite(update: Update) -> bool:
-    values = update.values
-    if values.dtype.kind != "f":
-        return True
-    # Of numbers that are not finite no sum of squares is; that of large ones may not be either.
-    return math.isfinite(_kernels.squares(values)) or bool(np.isfinite(values).all())
+    return update.values.dtype.kind != "f" or are_finite(update.values)
 
 
 def _is_longer(update: Update, facts: UpdateFacts) -> bool:
@@ -255,9 +381,3 @@ def _is_longer(update: Update, facts: UpdateFacts) -> bool:
 
 def _name(stage: Stage) -> str:
     return type(stage).__name__
-
-
-def _for_stage(seeds: StageSeeds, number: int) -> StageSeeds:
-    common = int(seed_of(seeds.common, number))
-    private = int(seed_of(seeds.private, number))
-    return replace(seeds, common=common, private=private)

@@ -4,11 +4,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import Total
-from handheld.federated.learning.learner import Structure
-from handheld.federated.stages.stage import Memory, PlainStage, StageSeeds, Update, UpdateFacts
+from handheld.federated.learning.learner import Structure, Subspace
+from handheld.federated.stages.stage import (
+    Memory,
+    PlainStage,
+    StageSeeds,
+    Update,
+    UpdateFacts,
+    WireStage,
+)
 from handheld.federated.updates import Modular as Grid
 from handheld.federated.updates import UpdateEncoder, Whole, longest
 from handheld.federated.updates.encoder import decoded, encoded
@@ -38,9 +46,17 @@ class Compressed(PlainStage):
         self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> Update:
         """Return what the server decodes, and how many bytes travelled."""
-        content = encoded(self.encoder, update.values, seeds.private)
-        values = decoded(self.encoder, content, len(update.values), seeds.private)
-        return update.with_values(values, len(content))
+        return _sent(self, update, facts, seeds)
+
+    def encode(self, values: NDArray[np.float32], facts: UpdateFacts, seeds: StageSeeds) -> bytes:
+        """Return the encoder's bytes."""
+        return encoded(self.encoder, values, seeds.shared)
+
+    def decode(
+        self, content: bytes | memoryview, facts: UpdateFacts, seeds: StageSeeds
+    ) -> NDArray[np.float32]:
+        """Return what the encoder makes of them."""
+        return decoded(self.encoder, bytes(content), facts.count, seeds.shared)
 
 
 @dataclass(frozen=True)
@@ -70,12 +86,25 @@ class Structured(PlainStage):
         self, update: Update, facts: UpdateFacts, memory: Memory, seeds: StageSeeds
     ) -> Update:
         """Return what the server decodes, and how many bytes travelled."""
+        return _sent(self, update, facts, seeds)
+
+    def encode(self, values: NDArray[np.float32], facts: UpdateFacts, seeds: StageSeeds) -> bytes:
+        """Return the bytes of the update's coordinates."""
+        coordinates = self._subspace(facts, seeds).coordinates(values)
+        return encoded(self.then, coordinates, seeds.shared)
+
+    def decode(
+        self, content: bytes | memoryview, facts: UpdateFacts, seeds: StageSeeds
+    ) -> NDArray[np.float32]:
+        """Return the vector at the coordinates."""
+        subspace = self._subspace(facts, seeds)
+        dimensions = len(subspace.coordinates(np.zeros(facts.count, np.float32)))
+        received = decoded(self.then, bytes(content), dimensions, seeds.shared)
+        return subspace.expand(received)
+
+    def _subspace(self, facts: UpdateFacts, seeds: StageSeeds) -> Subspace:
         # The same that the device learned in: both come of one seed.
-        subspace = self.structure.subspace(facts.shapes, seeds.subspace)
-        coordinates = subspace.coordinates(update.values)
-        content = encoded(self.then, coordinates, seeds.private)
-        received = decoded(self.then, content, len(coordinates), seeds.private)
-        return update.with_values(subspace.expand(received), len(content))
+        return self.structure.subspace(facts.shapes, seeds.subspace)
 
 
 @dataclass(frozen=True)
@@ -137,3 +166,9 @@ class WholeNumbers(PlainStage):
 
     def _grid(self, bound: float | None) -> Grid:
         return Grid(bound or 1.0, self.clients, self.bits)
+
+
+def _sent(stage: WireStage, update: Update, facts: UpdateFacts, seeds: StageSeeds) -> Update:
+    """Return what is decoded of an update that a stage encodes."""
+    content = stage.encode(update.values, facts, seeds)
+    return update.with_values(stage.decode(content, facts, seeds), len(content))

@@ -1,5 +1,6 @@
 """What makes an update small: the seam that every scheme keeps to."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
+from handheld.federated.updates import _kernels
 from handheld.federated.user_values import method_of, require_type, require_vector
 
 Floats = NDArray[np.float32]
@@ -97,11 +99,7 @@ def checked(x: Floats) -> Floats:
     """Return a vector of finite numbers. Raises :class:`InputError` for anything else."""
     if x.ndim != 1 or x.dtype != np.float32:
         raise InputError(f"expected an update (n,) of float32, got {x.dtype} {list(x.shape)}")
-    # Of numbers that are not finite no sum is, and it takes no memory.
-    with np.errstate(over="ignore", invalid="ignore"):
-        is_sum_finite = np.isfinite(x.sum())
-    # A sum of large numbers may be infinite without one of them being so.
-    if not is_sum_finite and not np.isfinite(x).all():
+    if not are_finite(x):
         first = int(np.flatnonzero(~np.isfinite(x))[0])
         raise InputError(
             f"expected finite numbers in an update, got {x[first]} at {first} of {len(x)}"
@@ -109,7 +107,14 @@ def checked(x: Floats) -> Floats:
     return x
 
 
-def expect(content: bytes, size: int) -> None:
+def are_finite(x: Floats) -> bool:
+    """Return whether (n,) numbers are finite."""
+    # Of numbers that are not finite no sum of squares is, and it takes no memory. That of large
+    # ones may be infinite without one of them being so.
+    return math.isfinite(_kernels.squares(x)) or bool(np.isfinite(x).all())
+
+
+def expect(content: bytes | memoryview, size: int) -> None:
     """Raise :class:`InputError` unless an encoded update has so many bytes."""
     # Whoever sends another length means another plan, or harm.
     if len(content) != size:
