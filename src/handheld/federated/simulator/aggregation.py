@@ -10,21 +10,17 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.errors import InputError, TrainingError
-from handheld.federated.algorithms import Adder, RobustMean, ServerState, Total
-from handheld.federated.learning.learner import ClientTask, Doubles, Floats
+from handheld.federated.algorithms import ServerState
+from handheld.federated.learning.learner import ClientTask, Floats
+from handheld.federated.rounds import FederationState, RoundSums
 from handheld.federated.simulator.checkpoint import Checkpoint, RoundFigures
 from handheld.federated.simulator.jobs import ClientJob, JobResult, seeds
 from handheld.federated.simulator.plan import Plan
 from handheld.federated.simulator.setup import RunSetup
-from handheld.federated.stages import LocalNoise, Memory, StageSeeds
+from handheld.federated.stages import LocalNoise
 from handheld.federated.user_values import (
     method_of,
-    require_arrays,
     require_figures,
-    require_type,
-    require_vector,
-    require_weights,
 )
 
 # Jobs of a round, on any machine: their sums are added up in order, so that any number of workers
@@ -36,17 +32,13 @@ _SERVER = -1  # in place of a device's number, where seeds are drawn
 
 
 @dataclass
-class RoundResults:
+class RoundResults(RoundSums):
     """What jobs come to, put together in their order; see :class:`JobResult`."""
 
-    adder: Adder = field(default_factory=Adder)
-    changes: list[Floats] = field(default_factory=list)
     states: dict[int, Floats] = field(default_factory=dict)
     rejected: dict[int, str] = field(default_factory=dict)
     size: int = 0
     loss: float = 0.0
-    statistics_adder: Adder = field(default_factory=Adder)
-    held_statistics: list[Floats] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
 
     @classmethod
@@ -60,9 +52,9 @@ class RoundResults:
     def add(self, result: JobResult) -> None:
         """Add what came of one more job."""
         if result.total is not None:
-            self.adder.add_total(result.total)
+            self.updates.add_total(result.total)
         if result.statistics is not None:
-            self.statistics_adder.add_total(result.statistics)
+            self.statistics.add_total(result.statistics)
         if result.changes is not None:
             self.changes.append(result.changes)
         if result.held_statistics is not None:
@@ -72,23 +64,6 @@ class RoundResults:
         self.reasons.update(result.reasons)
         self.size += result.size
         self.loss += result.loss
-
-    @property
-    def total(self) -> Total | None:
-        """The sum of what all sent; None if nobody sent anything that counts."""
-        return self.adder.total
-
-    @property
-    def statistics(self) -> Total | None:
-        """The sum of their statistics; None where models keep none."""
-        return self.statistics_adder.total
-
-    @property
-    def answered(self) -> int:
-        """How many devices sent something that counts."""
-        if self.total is None:
-            return 0
-        return self.total.clients
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,20 +151,24 @@ def after(
         TrainingError: weights that are not finite.
     """
     plan = setup.plan
-    total = _applied_total(setup, now, results, enough=devices.enough)
+    before = FederationState(now.state, now.memory)
+    closed = None
+    if devices.enough:
+        task = ClientTask(now.state, plan.algorithm, plan.work, plan.seed)
+        closed = setup.rules.closed(before, results, seeds(task, _SERVER))
     state = replace(now.state, round=now.state.round + 1)
     memory = now.memory
     states = now.states
-    if total is not None:
-        state, memory = _applied(setup, now, total)
-        state = replace(state, statistics=_averaged(plan, now.state, results))
+    if closed is not None:
+        state = closed.server
+        memory = closed.memory
         # Not copied for nothing: most algorithms' devices keep no state.
         if results.states:
             states = {**states, **results.states}
     times = now.times.copy()
     # All who sent something: privacy counts them, taken or not.
     np.add.at(times, devices.sent, 1)
-    row = _figures(setup, now, results, devices, given_up=total is None)
+    row = _figures(setup, now, results, devices, given_up=closed is None)
     row |= _evaluated(setup, state)
     if plan.promises:
         row["participations"] = int(times.max(initial=0))
@@ -227,8 +206,9 @@ def _figures(
     for reason, count in sorted(results.reasons.items()):
         row[f"rejected_{reason}"] = float(count)
     # The mean loss of devices would tell of them what noise hides.
-    if results.total is not None and not setup.stages.promises:
-        row["loss"] = results.loss / results.total.weight
+    total = results.updates.total
+    if total is not None and not setup.stages.promises:
+        row["loss"] = results.loss / total.weight
     return row
 
 
@@ -241,21 +221,6 @@ def _evaluated(setup: RunSetup, state: ServerState) -> Mapping[str, float]:
     # As Python's numbers: a checkpoint is JSON, which takes no float32.
     figures = require_figures(method_of(learner, "evaluate"), learner.evaluate(state))
     return {f"test_{name}": value for name, value in figures.items()}
-
-
-def _averaged(plan: Plan, state: ServerState, results: RoundResults) -> Doubles:
-    """Return statistics (m,) after a round: their mean over devices, by the updates' weights.
-
-    No algorithm, stage or server's rate touches them: a mean of variances is a variance, which a
-    step along a change need not be. Where means are robust these are too, or one broken device
-    could set them.
-    """
-    if results.statistics is None:
-        return state.statistics
-    if plan.robust is None:
-        # By weights, as weights themselves are averaged.
-        return results.statistics.mean
-    return robust_mean(plan.robust, np.concatenate(results.held_statistics)).mean
 
 
 def epsilons(plan: Plan, population: int, row: RoundFigures) -> RoundFigures:
@@ -272,89 +237,3 @@ def epsilons(plan: Plan, population: int, row: RoundFigures) -> RoundFigures:
         # Of two noises the better promise holds.
         figures[name] = min(figures.get(name, math.inf), guarantee.epsilon)
     return figures
-
-
-def _applied_total(
-    setup: RunSetup, now: Checkpoint, results: RoundResults, *, enough: bool
-) -> Total | None:
-    """Return what is applied of a round's sum; None gives the round up."""
-    if not enough:
-        return None
-    stages = setup.stages
-    total = results.total
-    if total is None and stages.promises:
-        total = _nothing(setup, now)
-    if total is None:
-        return None
-    if setup.plan.robust is not None:
-        try:
-            total = robust_mean(setup.plan.robust, np.concatenate(results.changes))
-        except InputError:  # the plan's whole cohort would have been enough: too few of it answered
-            return None
-    elif stages.promises:
-        # Divided by how many were expected: how many answered tells whether one device has data.
-        total = replace(total, weight=stages.clients)
-    return replace(total, population=setup.population)
-
-
-def robust_mean(robust: RobustMean, changes: Floats) -> Total:
-    """Return the mean of (clients, n) changes that a robust mean, maybe a user's own, gives.
-
-    Raises :class:`TrainingError` where that is none.
-    """
-    source = method_of(robust, "mean")
-    total = require_type(source, robust.mean(changes), Total)
-    require_vector(source, total.change, changes.shape[1])
-    return total
-
-
-def _require_state(source: str, state: ServerState, before: ServerState) -> None:
-    """Raise :class:`TrainingError` unless a state follows another one.
-
-    Args:
-        source: the method that returned it.
-        state: what came.
-        before: the state before the round.
-    """
-    require_type(source, state, ServerState)
-    require_weights(source, state.weights, len(before.weights))
-    require_arrays(source, state.kept)
-    # A round that does not rise would be repeated for ever.
-    if state.round != before.round + 1:
-        raise TrainingError(
-            f"{source} gives a state of round {state.round}, expected {before.round + 1}:"
-            " return state.after(weights)"
-        )
-
-
-def _nothing(setup: RunSetup, now: Checkpoint) -> Total:
-    """Return the sum of a round in which nobody sent anything: zeros in the form of updates."""
-    facts = setup.stages.facts(now.memory)
-    update = setup.stages.on_nothing(facts, now.memory, StageSeeds(0, 0))
-    zeros = np.zeros_like(update.values)
-    # Sums are of 64 bits, but for whole numbers, which go around at 32.
-    if not facts[-1].modular:
-        zeros = zeros.astype(np.float64)
-    return Total(zeros, 1.0, 0)
-
-
-def _applied(
-    setup: RunSetup, now: Checkpoint, total: Total
-) -> tuple[ServerState, tuple[Memory, ...]]:
-    """Return the state after a round's sum, and what stages keep then."""
-    plan = setup.plan
-    memory = now.memory
-    # A robust mean takes the place of the sum that stages would change.
-    if plan.robust is None:
-        task = ClientTask(now.state, plan.algorithm, plan.work, plan.seed)
-        total, memory = setup.stages.on_sum(total, memory, seeds(task, _SERVER))
-    # What overflows here is said in words below.
-    with np.errstate(over="ignore", invalid="ignore"):
-        state = plan.algorithm.apply(now.state, total)
-    _require_state(method_of(plan.algorithm, "apply"), state, now.state)
-    if not np.isfinite(state.weights).all():
-        raise TrainingError(
-            f"after round {state.round} the model's weights are not finite:"
-            " take a lower rate, or clip updates"
-        )
-    return state, memory

@@ -17,6 +17,12 @@ from handheld.arrays import read_npz
 from handheld.errors import InputError
 from handheld.federated.algorithms import ServerState
 from handheld.federated.learning.learner import Floats
+from handheld.federated.rounds.state import (
+    arrays_of_memory,
+    arrays_of_state,
+    memory_of,
+    state_of,
+)
 from handheld.federated.stages import CentralNoise, Memory
 from handheld.files import atomic_path
 from handheld.training.runs import Plain, differences, name_of
@@ -214,12 +220,12 @@ def _checkpoint_of(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]])
         # One array of all states: a file with an entry for each device is slow to read.
         states = dict(zip(arrays["users"].tolist(), arrays["own"], strict=True))
     versions = {
-        int(version): _state_of(arrays, int(version), _version_prefix(version))
+        int(version): state_of(arrays, int(version), _version_prefix(version))
         for version in about["versions"]
     }
     return Checkpoint(
-        state=_state_of(arrays, about["round"], ""),
-        memory=_memory_of(arrays, int(about["stages"])),
+        state=state_of(arrays, about["round"], ""),
+        memory=memory_of(arrays, int(about["stages"])),
         states=states,
         times=arrays["times"],
         rows=about["rows"],
@@ -230,47 +236,16 @@ def _checkpoint_of(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]])
     )
 
 
-def _memory_of(arrays: Mapping[str, NDArray[Any]], stages: int) -> tuple[Memory, ...]:
-    memory: list[dict[str, NDArray[Any]]] = [{} for _ in range(stages)]
-    for name, array in arrays.items():
-        if name.startswith("stage."):
-            _, number, inner_name = name.split(".", 2)
-            memory[int(number)][inner_name] = array
-    return tuple(memory)
-
-
-def _state_of(arrays: Mapping[str, NDArray[Any]], version: int, prefix: str) -> ServerState:
-    kept_prefix = f"{prefix}kept."
-    kept = {
-        name.removeprefix(kept_prefix): array
-        for name, array in arrays.items()
-        if name.startswith(kept_prefix)
-    }
-    return ServerState(arrays[f"{prefix}weights"], version, kept, arrays[f"{prefix}statistics"])
-
-
 def _arrays_of(checkpoint: Checkpoint) -> dict[str, NDArray[Any]]:
     """Return all arrays of a checkpoint by the names that a file has them by."""
     arrays: dict[str, NDArray[Any]] = {"times": checkpoint.times}
-    arrays |= _arrays_of_state(checkpoint.state, "")
-    for number, memory in enumerate(checkpoint.memory):
-        for name, array in memory.items():
-            arrays[f"stage.{number}.{name}"] = array
+    arrays |= arrays_of_state(checkpoint.state, "")
+    arrays |= arrays_of_memory(checkpoint.memory)
     if checkpoint.states:
         arrays["users"] = np.array(list(checkpoint.states))
         arrays["own"] = np.stack(list(checkpoint.states.values()))
     for version, state in checkpoint.versions.items():
-        arrays |= _arrays_of_state(state, _version_prefix(version))
-    return arrays
-
-
-def _arrays_of_state(state: ServerState, prefix: str) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {
-        f"{prefix}weights": state.weights,
-        f"{prefix}statistics": state.statistics,
-    }
-    for name, array in state.kept.items():
-        arrays[f"{prefix}kept.{name}"] = array
+        arrays |= arrays_of_state(state, _version_prefix(version))
     return arrays
 
 

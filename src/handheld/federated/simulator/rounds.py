@@ -11,7 +11,6 @@ from typing import Self
 import numpy as np
 
 from handheld.errors import InputError
-from handheld.federated.algorithms import ServerState
 from handheld.federated.learning.learner import (
     Doubles,
     PopulationLearner,
@@ -21,6 +20,7 @@ from handheld.federated.learning.learner import (
     start_of,
     statistics_of,
 )
+from handheld.federated.rounds import robust_mean
 from handheld.federated.simulator import checkpoint
 from handheld.federated.simulator.aggregation import (
     RoundDevices,
@@ -28,7 +28,6 @@ from handheld.federated.simulator.aggregation import (
     after,
     epsilons,
     jobs_of,
-    robust_mean,
 )
 from handheld.federated.simulator.backends import (
     SimulationBackend,
@@ -45,12 +44,6 @@ from handheld.federated.simulator.plan import Plan
 from handheld.federated.simulator.setup import RunSetup, estimated_upload
 from handheld.federated.stages import PlainStage, StageChain, WholeNumbers
 from handheld.federated.user_code import naming_own_code
-from handheld.federated.user_values import (
-    method_of,
-    require_arrays,
-    require_type,
-    require_weights,
-)
 from handheld.training.runs import locked
 
 Progress = Callable[[int, int, RoundFigures], None]
@@ -155,18 +148,8 @@ def _setup(plan: Plan, learner: PopulationLearner) -> RunSetup:
 def _first(setup: RunSetup) -> Checkpoint:
     """Return what is known before the first round."""
     learner = setup.learner
-    algorithm = setup.plan.algorithm
-    weights = start_of(learner)
-    source = method_of(algorithm, "init")
-    state = require_type(source, algorithm.init(weights), ServerState)
-    require_weights(source, state.weights, len(weights))
-    require_arrays(source, state.kept)
-    return Checkpoint(
-        replace(state, statistics=statistics_of(learner)),
-        setup.stages.start(),
-        {},
-        np.zeros(setup.population, np.int32),
-    )
+    first = setup.rules.first(start_of(learner), statistics_of(learner))
+    return Checkpoint(first.server, first.memory, {}, np.zeros(setup.population, np.int32))
 
 
 @dataclass

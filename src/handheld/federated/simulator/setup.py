@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from handheld.federated.algorithms import ServerState
 from handheld.federated.learning.learner import ClientTask, PopulationLearner, examples_of
+from handheld.federated.rounds import RoundRules
 from handheld.federated.simulator.devices import Payload
 from handheld.federated.simulator.plan import Plan
 from handheld.federated.stages import StageChain, StageSeeds, Update
@@ -42,6 +43,12 @@ class RunSetup:
         """(users,) how many examples each device has."""
         # Asked for once: a learner may count them anew each time, and each device of a round asks.
         return examples_of(self.learner)
+
+    @cached_property
+    def rules(self) -> RoundRules:
+        """How a round's sums change the server's state."""
+        plan = self.plan
+        return RoundRules(plan.algorithm, self.stages, self.population, plan.robust)
 
     @property
     def population(self) -> int:

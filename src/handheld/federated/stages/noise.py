@@ -2,8 +2,8 @@
 
 At the server, in its running sum over rounds, or on the device itself.
 
-All of it is drawn from the run's seed, which is right for a simulation only: a server takes its
-seed from the operating system.
+It is drawn from the run's seed in a simulation, and from a secret of the operating system by a
+server or a device: see ``StageSeeds.is_secret``.
 """
 
 from dataclasses import dataclass, replace
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import Total
+from handheld.federated.stages.randomness import Randomness
 from handheld.federated.stages.stage import Memory, PlainStage, StageSeeds, Update, UpdateFacts
-from handheld.federated.updates.encoder import seed_of
 from handheld.ranges import in_range
 
 
@@ -36,13 +36,13 @@ class _Noise(PlainStage):
             )
         return facts
 
-    def draw(self, bound: float | None, count: int, seed: int) -> NDArray[np.float64]:
+    def draw(self, bound: float | None, count: int, randomness: Randomness) -> NDArray[np.float64]:
         """Return ``count`` numbers of noise that hides what is no longer than a bound."""
         if bound is None:
             raise InputError(
                 f"{type(self).__name__}: what it is to hide may be of any length: clip before"
             )
-        return np.random.default_rng(seed).normal(0, self.multiplier * bound, count)
+        return randomness.normal(self.multiplier * bound, count)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class CentralNoise(_Noise):
     ) -> tuple[Total, Memory]:
         """Return the sum with noise."""
         # The bound after all stages: what is hidden is what a device adds to the decoded sum.
-        noise = self.draw(facts.sum_bound, facts.count, seeds.private)
+        noise = self.draw(facts.sum_bound, facts.count, seeds.randomness)
         return replace(total, change=total.change + noise), memory
 
 
@@ -100,7 +100,7 @@ class LocalNoise(_Noise):
     ) -> Update:
         """Return the update with noise."""
         # The bound before the stage: what is hidden is the update as it comes.
-        noise = self.draw(facts.bound, facts.count, seeds.private)
+        noise = self.draw(facts.bound, facts.count, seeds.randomness)
         return update.with_values(update.values + noise.astype(np.float32))
 
 
@@ -148,22 +148,39 @@ class TreeNoise(_Noise):
         """Return the sum with the difference of this round's noise and that of the round before."""
         rounds = int(memory["rounds"])
         # One seed for all rounds, or a node's noise would differ from one round to the next.
-        seed = seeds.private
+        randomness = seeds.randomness
         if rounds:
-            seed = int(memory["seed"])
-        now = self._until(rounds + 1, facts, seed)
-        before = self._until(rounds, facts, seed)
-        kept = {"rounds": np.array(rounds + 1), "seed": np.array(seed, np.uint64)}
+            randomness = Randomness(_number_of(memory["seed"]), seeds.is_secret)
+        now = self._until(rounds + 1, facts, randomness)
+        before = self._until(rounds, facts, randomness)
+        kept = {"rounds": np.array(rounds + 1), "seed": _words_of(randomness.seed)}
         return replace(total, change=total.change + now - before), kept
 
-    def _until(self, rounds: int, facts: UpdateFacts, seed: int) -> NDArray[np.float64]:
+    def _until(
+        self, rounds: int, facts: UpdateFacts, randomness: Randomness
+    ) -> NDArray[np.float64]:
         """Return the noise of the sum of so many rounds: that of the nodes that cover them."""
         noise = np.zeros(facts.count)
         # The bits of a number of rounds are the sizes of the nodes that cover it.
         start = 0
         for level in reversed(range(rounds.bit_length())):
             if rounds >> level & 1:
-                node = int(seed_of(seed, level, start >> level))
+                node = randomness.of(level, start >> level)
                 noise += self.draw(facts.sum_bound, facts.count, node)
                 start += 1 << level
         return noise
+
+
+def _words_of(seed: int) -> NDArray[np.uint64]:
+    """Return a seed in numbers of 64 bits, one alone where that is enough."""
+    if seed < 1 << 64:
+        return np.array(seed, np.uint64)
+    return np.array([seed % (1 << 64), seed >> 64], np.uint64)
+
+
+def _number_of(words: NDArray[np.uint64]) -> int:
+    """Return a seed of its words."""
+    seed = 0
+    for number, word in enumerate(words.ravel()):
+        seed |= int(word) << 64 * number
+    return seed

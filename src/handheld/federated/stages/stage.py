@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.federated.algorithms import Total
 from handheld.federated.learning.learner import Shape
+from handheld.federated.stages.randomness import Randomness
 from handheld.federated.updates.encoder import seed_of
 
 # Arrays alone, so that a checkpoint can hold it without pickling.
@@ -131,12 +132,14 @@ class StageSeeds:
         subspace: of where a device learns, which the server knows too.
         encoding: of a device's encoders, which the server needs to decode; ``private`` where it is
             left out, as in simulations.
+        is_secret: whether ``private`` is 128 bits of the operating system, instead of a run's seed.
     """
 
     common: int
     private: int
     subspace: int = 0
     encoding: int | None = None
+    is_secret: bool = False
 
     @property
     def shared(self) -> int:
@@ -145,10 +148,15 @@ class StageSeeds:
             return self.private
         return self.encoding
 
+    @property
+    def randomness(self) -> Randomness:
+        """What is drawn from by a device, or the server, alone."""
+        return Randomness(self.private, self.is_secret)
+
     def of_stage(self, number: int) -> "StageSeeds":
         """Return those of one of several stages."""
         common = int(seed_of(self.common, number))
-        private = int(seed_of(self.private, number))
+        private = self.randomness.of(number).seed
         encoding = self.encoding
         if encoding is not None:
             encoding = int(seed_of(encoding, number))

@@ -145,7 +145,8 @@ class WholeNumbers(PlainStage):
     ) -> Update:
         """Return the whole numbers."""
         grid = self._grid(facts.bound)
-        numbers = grid.encode(update.values, seeds.common, seeds.private)
+        # The grid rounds by 64 bits; of a secret these are as good as any.
+        numbers = grid.encode(update.values, seeds.common, seeds.private % (1 << 64))
         # As many bits as a sum has, up to whole bytes.
         return update.with_values(numbers, -(-len(numbers) * grid.width // 8))
 
