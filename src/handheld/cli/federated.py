@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from handheld.cli._output import INTERRUPTED, Json, Output, Quiet
+from handheld.cli.federated_device import join
 from handheld.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ app = typer.Typer(
 @app.callback()
 def _root() -> None:
     pass
+
+
+app.command()(join)
 
 
 @app.command()

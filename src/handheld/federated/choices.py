@@ -5,7 +5,7 @@ Algorithms, stages, encoders and their like, ours or a user's own.
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,45 @@ def named(choice: TableChoice, table: Any, entry: str, *, folder: Path) -> Any:
     value = result_of(make, entry, name)
     choice.require_attributes(value, entry, name)
     return value
+
+
+def table_of(choice: TableChoice, value: Any) -> dict[str, Any]:
+    """Return the table that names a value of one of our classes: the reverse of :func:`named`.
+
+    Raises:
+        InputError: its class is the user's own, whose name means nothing elsewhere.
+    """
+    names = {known: name for name, known in choice.classes.items()}
+    name = names.get(type(value))
+    if name is None:
+        raise InputError(
+            f"expected one of {', '.join(choice.classes)}, got a {type(value).__qualname__}: where"
+            " a plan travels, devices know ours only"
+        )
+    table: dict[str, Any] = {"name": name}
+    for entry in fields(value):
+        inner = getattr(value, entry.name)
+        if entry.name in _INNER:
+            table[entry.name] = table_of(_INNER[entry.name], inner)
+        elif inner is not None:
+            table[entry.name] = inner
+    return table
+
+
+def require_ours(table: Any) -> None:
+    """Raise :class:`InputError` where a table, or one in it, names anything but a class of ours.
+
+    For tables from outside: what they name is imported and called.
+    """
+    if isinstance(table, dict):
+        name = table.get("name")
+        if isinstance(name, str) and ":" in name:
+            raise InputError(f"expected the name of a class of ours, got {name[:80]!r}")
+        for inner in table.values():
+            require_ours(inner)
+    elif isinstance(table, list):
+        for inner in table:
+            require_ours(inner)
 
 
 def _maker(choice: TableChoice, name: str, folder: Path) -> Callable[..., Any] | None:

@@ -232,6 +232,27 @@ def guarantees(  # noqa: PLR0913  # options by keyword, each by itself
     return promised
 
 
+def epsilons(stages: Sequence[Stage], promised: Sequence[Guarantee]) -> dict[str, float]:
+    """Return ``epsilon`` of who sees models, and ``local_epsilon`` of who sees updates.
+
+    Args:
+        stages: of a run.
+        promised: what their noises promise; see :func:`guarantees`.
+    """
+    figures: dict[str, float] = {}
+    noises = [stage for stage in stages if isinstance(stage, CentralNoise | LocalNoise | TreeNoise)]
+    for noise, guarantee in zip(noises, promised, strict=True):
+        # Noise of multiplier 0 is none: plans are tried so.
+        if noise.multiplier <= 0:
+            continue
+        name = "epsilon"
+        if isinstance(noise, LocalNoise):
+            name = "local_epsilon"
+        # Of two noises the better promise holds.
+        figures[name] = min(figures.get(name, math.inf), guarantee.epsilon)
+    return figures
+
+
 def noise_multiplier(  # noqa: PLR0913  # options by keyword, each by itself
     target_epsilon: float,
     rounds: int,

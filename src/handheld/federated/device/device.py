@@ -25,6 +25,7 @@ from handheld.federated.device.personalisation import (
 )
 from handheld.federated.device.store import ExampleStore
 from handheld.federated.learning.descent import Descent
+from handheld.federated.learning.evaluation import ExampleScores, evaluate_examples
 from handheld.federated.learning.learner import ClientTask, Doubles, Floats, Learned
 from handheld.federated.learning.trainable import Loss, TrainableModule, cross_entropy
 from handheld.federated.learning.users import Examples
@@ -154,6 +155,25 @@ class ClientDevice:
             return LearningOutcome(None, done, may_go_on.stopped, left_out)
         return LearningOutcome(learned, done, may_go_on.stopped, left_out)
 
+    def evaluate(self, state: ServerState) -> ExampleScores:
+        """Return how good a server's model is on the device's own examples that fit it.
+
+        Raises:
+            InputError: another model, or a store without examples, or without any that fits.
+        """
+        self._require_state(state)
+        examples = self.store.examples()
+        model = self._model()
+
+        def evaluated(some_examples: Examples) -> ExampleScores:
+            return evaluate_examples(
+                model, state.weights, some_examples, statistics=state.statistics
+            )
+
+        fitting = ExampleFitting(model, state, self.store.path)
+        scores, _ = fitting.result_of(evaluated, examples, _are_losses_finite)
+        return scores
+
     def _require_task(self, task: ClientTask) -> None:
         count = len(self.vector)
         if task.state.weights.shape != (count,) or task.algorithm.corrects:
@@ -161,6 +181,12 @@ class ClientDevice:
                 f"expected a task for {count:,} weights and devices without a state of their own"
             )
         _require_usable(task.state)
+
+    def _require_state(self, state: ServerState) -> None:
+        count = len(self.vector)
+        if state.weights.shape != (count,):
+            raise InputError(f"expected a model of {count:,} weights, got {state.weights.shape}")
+        _require_usable(state)
 
     def personalise(
         self,
@@ -266,6 +292,10 @@ def _require_usable(shared: ServerState) -> None:
 
 def _is_finite(learned: Learned) -> bool:
     return bool(np.isfinite(learned.change).all())
+
+
+def _are_losses_finite(scores: ExampleScores) -> bool:
+    return bool(np.isfinite(scores.losses).all())
 
 
 def _has_finite_loss(personal: PersonalModel) -> bool:

@@ -1,6 +1,5 @@
 """A round from its devices' jobs to the next model, for rounds and for asynchronous averaging."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,14 +9,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.federated import privacy
 from handheld.federated.algorithms import ServerState
+from handheld.federated.client import SERVER, seeds
 from handheld.federated.learning.learner import ClientTask, Floats
 from handheld.federated.rounds import FederationState, RoundSums
 from handheld.federated.simulator.checkpoint import Checkpoint, RoundFigures
-from handheld.federated.simulator.jobs import ClientJob, JobResult, seeds
+from handheld.federated.simulator.jobs import ClientJob, JobResult
 from handheld.federated.simulator.plan import Plan
 from handheld.federated.simulator.setup import RunSetup
-from handheld.federated.stages import LocalNoise
 from handheld.federated.user_values import (
     method_of,
     require_figures,
@@ -28,7 +28,6 @@ from handheld.federated.user_values import (
 _JOBS = 32
 _JOBS_OF_LARGE = 8
 _LARGE = 100_000  # weights
-_SERVER = -1  # in place of a device's number, where seeds are drawn
 
 
 @dataclass
@@ -155,7 +154,7 @@ def after(
     closed = None
     if devices.enough:
         task = ClientTask(now.state, plan.algorithm, plan.work, plan.seed)
-        closed = setup.rules.closed(before, results, seeds(task, _SERVER))
+        closed = setup.rules.closed(before, results, seeds(task, SERVER))
     state = replace(now.state, round=now.state.round + 1)
     memory = now.memory
     states = now.states
@@ -224,16 +223,6 @@ def _evaluated(setup: RunSetup, state: ServerState) -> Mapping[str, float]:
 
 
 def epsilons(plan: Plan, population: int, row: RoundFigures) -> RoundFigures:
-    """Return ``epsilon`` of who sees the models so far, ``local_epsilon`` of who sees updates."""
+    """Return what noise promises after a round; see ``privacy.epsilons``."""
     promised = plan.promised(population, int(row["round"]), int(row["participations"]))
-    figures: RoundFigures = {}
-    for noise, guarantee in zip(plan.noises, promised, strict=True):
-        # Noise of multiplier 0 is none: plans are tried so.
-        if noise.multiplier <= 0:
-            continue
-        name = "epsilon"
-        if isinstance(noise, LocalNoise):
-            name = "local_epsilon"
-        # Of two noises the better promise holds.
-        figures[name] = min(figures.get(name, math.inf), guarantee.epsilon)
-    return figures
+    return privacy.epsilons(plan.stages, promised)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.federated.algorithms import Adder, Total
-from handheld.federated.client import ClientRound
+from handheld.federated.client import ClientRound, seeds
 from handheld.federated.learning.learner import (
     ClientTask,
     Doubles,
@@ -23,15 +23,9 @@ from handheld.federated.learning.learner import (
     Learned,
     PopulationLearner,
 )
-from handheld.federated.stages import Memory, StageChain, StageSeeds
-from handheld.federated.updates.encoder import seed_of
+from handheld.federated.stages import Memory, StageChain
 from handheld.federated.user_code import naming_own_code
 from handheld.federated.user_values import method_of, require_answers
-
-# Uses of the run's seed, apart from all others of this room: what a round's devices share (random
-# rotations, grids), and what is a device's alone (rounding, noise).
-_COMMON_SEED = 11
-_OWN_SEED = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +54,6 @@ class JobResult:
     statistics: Total | None = None
     held_statistics: Floats | None = None
     reasons: Mapping[str, int] = field(default_factory=dict)
-
-
-def seeds(task: ClientTask, user: int) -> StageSeeds:
-    """Return the seeds of a device's stages in a round; ``user`` -1 is the server."""
-    common = seed_of(task.seed, _COMMON_SEED, task.state.round)
-    own_seed = seed_of(task.seed, _OWN_SEED, task.state.round, user + 1)
-    return StageSeeds(int(common), int(own_seed), task.subspace_seed(user))
 
 
 @dataclass(frozen=True, eq=False)

@@ -130,6 +130,11 @@ class WholeNumbers(PlainStage):
     def __post_init__(self) -> None:
         self._grid(1.0)
 
+    @property
+    def width(self) -> int:
+        """Bits of a sum: it is exact modulo 2^width."""
+        return self._grid(1.0).width
+
     def after(self, facts: UpdateFacts, memory: Memory) -> UpdateFacts:
         """Return that updates are whole numbers, and how much longer than before."""
         facts.require("whole", modular=False, equal=True, single=True)
