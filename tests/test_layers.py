@@ -28,7 +28,11 @@ RUNTIMES, RUNTIME_ROOM = (
 ITS_FILES = {
     "ray": ("handheld.cluster",),
     "PIL": ("handheld.pictures.pillow",),
-    "msgspec": ("handheld.config", "handheld.federated.secagg.messages"),
+    "msgspec": (
+        "handheld.config",
+        "handheld.federated.secagg.messages",
+        "handheld.federated.wire.messages",
+    ),
     "tomllib": ("handheld.config",),
 }
 TORCH_ROOMS = ("compile", "compress", "federated", "networks", "training")

@@ -11,6 +11,7 @@ from handheld.errors import InputError, MissingDependencyError, ServiceError
 from handheld.ranges import whole_in_range
 from handheld.service.jobs.kinds import JobKind
 from handheld.service.jobs.limits import Limits
+from handheld.service.tls import ImpatientLoop, TlsFiles, server_context, with_client_certificate
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -132,21 +133,31 @@ def run_with_jobs(
         run_app(app, host=host, port=port, on_start=on_start, on_end=app.state.context.stopping.set)
 
 
-def run_app(
+def run_app(  # noqa: PLR0913  # options by keyword, each by itself
     app: "Starlette",
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
     on_start: Callable[[str], None] | None = None,
     on_end: Callable[[], None] = lambda: None,
+    tls: TlsFiles | None = None,
+    connections: int = _CONNECTIONS,
 ) -> None:
     """Run an application until the process is told to end (SIGINT, SIGTERM), which ``on_end`` hears
     of first.
 
-    ``on_start`` is called with the address; port 0 takes a free one. Raises :class:`ServiceError`
-    if the port cannot be used, and :class:`InputError` for a number that is none.
+    ``on_start`` is called with the address; port 0 takes a free one. ``connections`` that are open
+    at once are answered. Raises :class:`ServiceError` if the port or a file of ``tls`` cannot be
+    used, and :class:`InputError` for a number that is none.
     """
     whole_in_range("port", port, low=0, high=65535)
+    secured: dict[str, Any] = {}
+    scheme = "http"
+    if tls is not None:
+        context = server_context(tls)
+        secured["ssl_context_factory"] = lambda _config, _default: context
+        secured["loop"] = f"{ImpatientLoop.__module__}:{ImpatientLoop.__name__}"
+        scheme = "https"
     try:
         import uvicorn
     except ImportError as error:
@@ -162,8 +173,9 @@ def run_app(
             http=_impatient_protocol(),
             ws="none",
             lifespan="on",
-            limit_concurrency=_CONNECTIONS,
+            limit_concurrency=connections,
             timeout_graceful_shutdown=_GOODBYE_SECONDS,
+            **secured,
         )
 
         class Server(uvicorn.Server):
@@ -173,7 +185,7 @@ def run_app(
 
         if on_start is not None:
             _, real_port, *_ = listening.getsockname()
-            on_start(f"http://{_in_address(host)}:{real_port}/")
+            on_start(f"{scheme}://{_in_address(host)}:{real_port}/")
         Server(config).run(sockets=[listening])
 
 
@@ -189,6 +201,7 @@ def _impatient_protocol() -> Any:
     class ImpatientProtocol(protocol):  # type: ignore[misc]
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
+            self.app: Any = with_client_certificate(self.app, transport)
             # The last request that had come whole when it was looked last.
             self._answered: Any = None
             self.loop.call_later(_HEADER_SECONDS, self._close_if_silent)
