@@ -104,8 +104,8 @@ def test_a_simulation_adds_up_what_clients_answer(stages, algorithm, feedback):
     ids=str,
 )
 def test_what_makes_no_sense_is_no_answer(changes, reason):
+    round_ = round_of()
     with pytest.raises(RejectedUpdateError) as error:
-        round_ = round_of()
         round_.answer(learned(**changes), None, seeds(round_.task, 0))
     assert error.value.reason == reason
 

@@ -86,6 +86,7 @@ class FederationClient:
         self._token = token
         self._abilities = tuple(abilities)
         self._personalisation = personalisation
+        self._connection = connection
         self._session = FederationSession(connection, folder.identity, server=folder.server)
         self._is_enrolled = False
 
@@ -114,6 +115,11 @@ class FederationClient:
                 progress(turn)
             # Not seeded: devices that fail together must not come back together.
             stop.wait(turn.seconds * random.uniform(1.0, 1.1))
+        self.close()
+
+    def close(self) -> None:
+        """End the connection; the next turn makes another."""
+        self._connection.close()
 
     def take_turn(self) -> ClientTurn:
         """Take one turn.

@@ -25,6 +25,7 @@ from handheld.federated.server.task import (
     UploadTerms,
     require_name,
 )
+from handheld.federated.stages import StageSeeds, Update
 from handheld.federated.tasks.plan import VERSION, DevicePlan
 from handheld.federated.updates.encoder import are_finite
 from handheld.ranges import in_range, whole_in_range
@@ -32,8 +33,9 @@ from handheld.ranges import in_range, whole_in_range
 _LOG = logging.getLogger(__name__)
 
 _FLOAT = 4  # bytes
-# Encoders may add a header or an escape, but none makes an update longer than this.
+# Sizes of encoders whose bytes depend on the numbers differ by less.
 _LONGER = 1.25
+_TYPICAL_CHANGE = np.float32(1e-3)  # deviation of an update's numbers, on which sizes hardly depend
 _STATE_BYTES = 1 << 33
 
 
@@ -124,8 +126,15 @@ class TrainingTask:
                 bits=whole.width,
                 most_clients=whole.clients,
             )
-        numbers = self.plan.count + _extra(self.plan) + self.plan.statistics
-        return PlainUpload(most_bytes=int(_LONGER * _FLOAT * numbers) + OVERHEAD_BYTES)
+        facts = chain.facts(known.memory)
+        noise = np.random.default_rng(0).standard_normal(self.plan.count).astype(np.float32)
+        usual = chain.on_device(
+            Update.of(_TYPICAL_CHANGE * noise), facts, known.memory, StageSeeds(0, 0)
+        ).size
+        # Numbers as they are may be fewer bytes: encoders fill blocks of small models up.
+        longest = max(usual, _FLOAT * self.plan.count)
+        beside = _FLOAT * (_extra(self.plan) + self.plan.statistics)
+        return PlainUpload(most_bytes=int(_LONGER * longest) + beside + OVERHEAD_BYTES)
 
     def close(self, state: bytes, received: Received) -> ClosedRound:
         """Return the state after a round.

@@ -1,0 +1,5 @@
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("numba")
+pytest.importorskip("cryptography")
