@@ -192,17 +192,22 @@ def stranger(game):
     return messages.advertisement_from(client.advertise(game.terms.to_bytes()))
 
 
+def unsigned(game, members):
+    """All but the client's own keys without a signature."""
+    return [
+        member
+        if member.identity == game.keys[0].public
+        else msgspec.structs.replace(member, signature=bytes(64))
+        for member in members
+    ]
+
+
 ROSTERS = {
     "too few": (lambda game, members: members[:2], "3 clients or more|this client's keys"),
     "out of order": (lambda game, members: members[::-1], "not in order"),
     "somebody twice": (lambda game, members: in_order([*members, members[1]]), "twice"),
     "a stranger": (lambda game, members: in_order([*members, stranger(game)]), "not enrolled"),
-    "unsigned keys": (
-        lambda game, members: [
-            msgspec.structs.replace(member, signature=bytes(64)) for member in members
-        ],
-        "did not sign",
-    ),
+    "unsigned keys": (lambda game, members: unsigned(game, members), "did not sign"),
     "another's keys": (
         lambda game, members: [
             msgspec.structs.replace(
@@ -227,6 +232,13 @@ def test_rosters_that_a_client_refuses(name):
     game = Round(5).until("share")
     members = change(game, members_of(game))
     refused(game, "share", messages.Roster(members=members).to_bytes(), match)
+
+
+def test_signatures_of_a_roster_are_verified_where_the_server_may_be_dishonest_alone():
+    """A server that follows the protocol has verified them itself."""
+    game = Round(5, active=False).until("share")
+    members = unsigned(game, members_of(game))
+    game.clients[game.keys[0].public].share(messages.Roster(members=members).to_bytes())
 
 
 def test_a_threshold_too_low_for_those_who_came():
@@ -328,6 +340,27 @@ def test_too_few_signatures():
     kept = sorted({own, *[seat for seat in range(6) if seat != own][:3]})
     few = messages.Agreements(seats=kept, signatures=[agreements.signatures[p] for p in kept])
     refused(game, "reveal", few.to_bytes(), "signed who survived, got 4")
+
+
+def test_clients_verify_as_many_signatures_as_the_threshold():
+    game = Round(9).until("reveal")
+    for identity in game.enrolled:
+        agreements = messages.agreements_from(game.waiting[identity], 9)
+        assert agreements.seats == list(range(7))
+    game.phase()
+    assert np.array_equal(game.server.total, game.expected())
+
+
+def test_another_signature_in_the_name_of_this_client():
+    """Its own it does not verify, but compares."""
+    game = Round(6).until("reveal")
+    seat = sorted(game.enrolled).index(game.keys[0].public)
+    agreements = messages.agreements_from(game.waiting[game.keys[0].public], 6)
+    signatures = dict(zip(agreements.seats, agreements.signatures, strict=True))
+    signatures[seat] = game.keys[0].sign(b"other survivors")
+    seats = sorted(signatures)
+    content = messages.Agreements(seats=seats, signatures=[signatures[one] for one in seats])
+    refused(game, "reveal", content.to_bytes(), "told of other survivors")
 
 
 def test_a_second_reveal_is_refused():
