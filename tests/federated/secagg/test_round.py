@@ -7,80 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.federated.secagg.conftest import STEPS, Round
 
 from handheld.federated.secagg import messages
-from handheld.federated.secagg.client import ClientPolicy, SecureAggregationClient
 from handheld.federated.secagg.errors import RefusedMessageError, RoundFailedError
+from handheld.federated.secagg.graph import GraphParameters, GraphRisks, graph_parameters
 from handheld.federated.secagg.keys import AgreementKey, SigningKey
-from handheld.federated.secagg.messages import Advertisement, RoundTerms
+from handheld.federated.secagg.messages import Advertisement
 from handheld.federated.secagg.roster import signed_keys
 from handheld.federated.secagg.secrets_of_round import SEALED_SHARE_BYTES, SHARE_BYTES, one_of
 from handheld.federated.secagg.server import SecureAggregationServer, ServerPhase
-
-CONTEXT = bytes(range(32))
-STEPS = ("advertise", "share", "mask", "agree", "reveal")
-
-
-class Round:
-    """Clients and a server, whose messages a test carries, changes or loses."""
-
-    def __init__(self, clients, *, count=50, bits=20, threshold=None, peers=0, active=True):
-        self.keys = [SigningKey() for _ in range(clients)]
-        self.enrolled = {key.public for key in self.keys}
-        self.threshold = threshold or 2 * clients // 3 + 1
-        self.terms = RoundTerms(
-            round=os.urandom(32),
-            context=CONTEXT,
-            count=count,
-            bits=bits,
-            threshold=self.threshold,
-            peers=peers,
-            is_active=active,
-        )
-        rng = np.random.default_rng(clients)
-        self.values = {
-            key.public: rng.integers(0, 1 << bits, count, np.uint32) for key in self.keys
-        }
-        self.clients = {key.public: self.client(key) for key in self.keys}
-        self.server = SecureAggregationServer(self.terms, self.enrolled.__contains__)
-        self.steps = [step for step in STEPS if active or step != "agree"]
-        self.waiting = dict.fromkeys(self.clients, self.terms.to_bytes())
-        self.sent = set()
-
-    def client(self, key, **changes):
-        demands = {
-            "context": CONTEXT,
-            "bits": self.terms.bits,
-            "needs_consistency": self.terms.is_active,
-            "is_enrolled": self.enrolled.__contains__,
-            "is_new_round": lambda round_id: True,
-        }
-        policy = ClientPolicy(**demands | changes)
-        return SecureAggregationClient(key, self.values[key.public], policy)
-
-    def phase(self, gone=(), order=None):
-        """Let those who are still there, but for some, answer; return what the server says next."""
-        step = self.steps.pop(0)
-        identities = [identity for identity in self.waiting if identity not in gone]
-        if order is not None:
-            order.shuffle(identities)
-        for identity in identities:
-            answer = getattr(self.clients[identity], step)(self.waiting[identity])
-            self.server.receive(identity, answer)
-            if step == "mask":
-                self.sent.add(identity)
-        self.waiting = self.server.advance()
-        return self.waiting
-
-    def until(self, step):
-        """Go on, with everybody, to where clients are to take a step."""
-        while self.steps[0] != step:
-            self.phase()
-        return self
-
-    def expected(self):
-        total = sum(self.values[identity].astype(np.uint64) for identity in self.sent)
-        return total & ((1 << self.terms.bits) - 1)
 
 
 @settings(deadline=None, max_examples=25)
@@ -109,7 +45,9 @@ def test_reference_of_a_sum_whoever_leaves_when(clients, bits, active, rng, data
 
 @pytest.mark.parametrize("gone", [0, 2])
 def test_a_sum_among_few_peers(gone):
-    game = Round(14, peers=6, threshold=4, active=False)
+    risks = GraphRisks(corrupt=0.05, dropout=0.15)
+    assert graph_parameters(14, risks) == GraphParameters(peers=6, threshold=2)
+    game = Round(14, peers=6, threshold=2, active=False, graph=risks)
     game.phase()
     while game.steps:
         game.phase(sorted(game.waiting)[:gone] if game.steps[0] == "mask" else ())

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.federated.secagg import messages
 from handheld.federated.secagg.errors import RefusedMessageError
+from handheld.federated.secagg.graph import GraphRisks, graph_parameters, least_threshold
 from handheld.federated.secagg.keys import AgreementKey, SigningKey, is_signed, seal, unseal
 from handheld.federated.secagg.masks import SEED_BYTES, MaskGenerator, word_type
 from handheld.federated.secagg.messages import Advertisement, RoundTerms
@@ -38,6 +39,8 @@ class ClientPolicy:
         needs_consistency: whether all must have been told the same: the server may be dishonest.
             False: the server is trusted to follow the protocol, so that the client neither asks for
             the round of consistency nor verifies what others signed of their keys.
+        graph: what is assumed of clients where each has few peers: the client computes for itself
+            how many are needed. None: all have to be peers.
         is_enrolled: whether an identity is one of the clients.
         is_new_round: whether a round's id was never seen; from then on it was.
     """
@@ -47,6 +50,7 @@ class ClientPolicy:
     least_clients: int = 3
     least_threshold: int = 2
     needs_consistency: bool = True
+    graph: GraphRisks | None = None
     is_enrolled: IsEnrolled
     is_new_round: Callable[[bytes], bool]
 
@@ -242,6 +246,8 @@ class SecureAggregationClient:
             raise RefusedMessageError(
                 "expected that all are peers, where a server may be dishonest"
             )
+        if terms.peers and self._policy.graph is None:
+            raise RefusedMessageError("expected that all are peers, as the policy says")
         if terms.peers % 2:
             raise RefusedMessageError(f"expected an even number of peers, got {terms.peers}")
 
@@ -255,13 +261,43 @@ class SecureAggregationClient:
             )
         if threshold > holders:
             raise RefusedMessageError(f"{holders} clients never reach a threshold of {threshold}")
+        if self._roster.is_complete:
+            self._check_threshold(holders)
+        else:
+            self._check_graph()
+
+    def _check_threshold(self, holders: int) -> None:
         # Else a server could play two groups of clients against each other.
         smallest = holders // 2 + 1
         if self._terms.is_active:
             smallest = 2 * holders // 3 + 1
-        if threshold < smallest:
+        if self._terms.threshold < smallest:
             raise RefusedMessageError(
-                f"expected a threshold of {smallest} or more of {holders}, got {threshold}"
+                f"expected a threshold of {smallest} or more of {holders}, "
+                f"got {self._terms.threshold}"
+            )
+
+    def _check_graph(self) -> None:
+        """Refuse a graph in which secrets would come out more often than the policy allows."""
+        clients = len(self._roster.members)
+        risks = self._policy.graph
+        assert risks is not None  # as the terms were checked
+        try:
+            needed = graph_parameters(clients, risks)
+        except InputError as error:
+            raise RefusedMessageError(f"no graph is safe: {error}") from error
+        if not needed.peers:
+            raise RefusedMessageError(f"expected that all {clients} clients are peers")
+        peers = self._terms.peers
+        if peers < needed.peers:
+            raise RefusedMessageError(
+                f"expected {needed.peers} peers or more of {clients} clients, got {peers}"
+            )
+        threshold = least_threshold(clients, peers, risks)
+        if self._terms.threshold < threshold:
+            raise RefusedMessageError(
+                f"expected a threshold of {threshold} or more among {peers} peers of {clients} "
+                f"clients, got {self._terms.threshold}"
             )
 
     def _context(self, sender: int, receiver: int) -> bytes:
