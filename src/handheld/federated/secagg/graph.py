@@ -186,16 +186,16 @@ def _hypergeometric(total: int, marked: int, drawn: int) -> NDArray[np.float64]:
     """Return the chances of 0, 1, ... ``drawn`` marked ones among those that are drawn."""
     logs = _log_factorials(total)
     values = np.arange(drawn + 1)
-    rest = drawn - values
-    is_possible = (values <= marked) & (rest <= total - marked)
-    value, other = values[is_possible], rest[is_possible]
+    is_possible = (values <= marked) & (drawn - values <= total - marked)
+    value = values[is_possible]
+    unmarked = drawn - value
     log_chances = (
         logs[marked]
         - logs[value]
         - logs[marked - value]
         + logs[total - marked]
-        - logs[other]
-        - logs[total - marked - other]
+        - logs[unmarked]
+        - logs[total - marked - unmarked]
         - (logs[total] - logs[drawn] - logs[total - drawn])
     )
     chances = np.zeros(drawn + 1)
@@ -204,6 +204,6 @@ def _hypergeometric(total: int, marked: int, drawn: int) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=4)
-def _log_factorials(most: int) -> NDArray[np.float64]:
-    """Return the logarithms of 0!, 1!, ... ``most``!."""
-    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, most + 1)))])
+def _log_factorials(highest: int) -> NDArray[np.float64]:
+    """Return the logarithms of 0!, 1!, ... ``highest``!."""
+    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, highest + 1)))])

@@ -72,12 +72,12 @@ class MaskGenerator:
         """Yield pieces of the vector, each with its piece of one seed's mask."""
         streams = [self._stream(seed) for seed in seeds]
         zeros = memoryview(self._zeros)
-        made = np.frombuffer(self._made, values.dtype)
+        words = np.frombuffer(self._made, values.dtype)
         step = _BLOCK // values.itemsize
         # A piece is met by all masks while it is in the cache.
         for start in range(0, len(values), step):
             piece = values[start : start + step]
-            mask = made[: len(piece)]
+            mask = words[: len(piece)]
             for stream in streams:
                 stream.update_into(zeros[: piece.nbytes], self._made)
                 yield piece, mask

@@ -42,7 +42,7 @@ class RoundRoster:
         terms: RoundTerms,
         members: Sequence[Advertisement],
         is_enrolled: IsEnrolled,
-        own: Advertisement,
+        advertised: Advertisement,
     ) -> "RoundRoster":
         """Return what a client was told, or refuse it.
 
@@ -53,7 +53,7 @@ class RoundRoster:
             terms: of the round.
             members: that the server tells.
             is_enrolled: whether an identity may take part.
-            own: the client's keys, which have to be there.
+            advertised: the client's own keys, which have to be there.
         """
         roster = cls(terms, tuple(members))
         identities = roster.identities
@@ -62,11 +62,11 @@ class RoundRoster:
         keys = [member.cipher_key for member in members] + [member.mask_key for member in members]
         if len(set(keys)) < len(keys):
             raise RefusedMessageError("two keys of the roster are the same")
-        if own not in members:
+        if advertised not in members:
             raise RefusedMessageError("the roster does not have this client's keys")
         for member in members:
             _require_enrolled(member, is_enrolled)
-            if terms.is_active and member != own:
+            if terms.is_active and member != advertised:
                 _require_signed(terms, member)
         return roster
 
