@@ -421,6 +421,17 @@ def keys_of_low_order_for_the_server():
     return to_server(game, first(game), content.to_bytes())
 
 
+def a_copied_key_in_other_bytes():
+    """X25519 does not look at the highest bit: the same key twice, and the bytes differ."""
+    game = Round(5)
+    content = answer(game, game.keys[1].public)
+    game.server.receive(game.keys[1].public, content)
+    copied = messages.advertisement_from(content).mask_key
+    mask_key = copied[:-1] + bytes([copied[-1] | 0x80])
+    forged = advertised(game, game.keys[0], AgreementKey().public, mask_key)
+    return to_server(game, first(game), forged.to_bytes())
+
+
 def keys_of_nobody():
     game = Round(5)
     stranger = Round(3)
@@ -588,6 +599,9 @@ ATTACKS = {
     "keys in the name of another": Attack(SERVER, "another client's", keys_in_the_name_of_another),
     "keys of low order for the server": Attack(
         SERVER, "low order", keys_of_low_order_for_the_server
+    ),
+    "a copied key in other bytes": Attack(
+        SERVER, "other bytes of its point", a_copied_key_in_other_bytes
     ),
     "keys of nobody": Attack(SERVER, "not enrolled", keys_of_nobody),
     **{
