@@ -6,6 +6,7 @@ to refuse it, and how it is handed over.
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -653,6 +654,21 @@ def test_an_attack_is_refused_by_whom_it_would_harm(name):
         assert party._shares is None
         with pytest.raises(RefusedMessageError, match="has ended"):
             deed(*arguments)
+
+
+def test_each_attack_is_listed_on_the_page_with_who_refuses_it():
+    page = (Path(__file__).parents[3] / "docs" / "secure-aggregation.md").read_text("utf-8")
+    table = page.partition("| attack | what is tried | refused by |\n")[2].partition("\n\n")[0]
+    listed = {}
+    for line in table.splitlines()[1:]:
+        name, _, refusing = line.strip("| ").split(" | ")
+        listed[name.partition(": ")[0]] = refusing
+    expected = {
+        name.partition(": ")[0]: {CLIENT: "client", SERVER: "server"}[attack.party]
+        for name, attack in ATTACKS.items()
+    }
+    assert listed == expected
+    assert f"{len(ATTACKS)} attacks of {len(expected)} sorts" in page
 
 
 def test_colluding_clients_below_the_threshold_have_no_secret():

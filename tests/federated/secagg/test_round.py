@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from tests.federated.secagg.conftest import STEPS, Round
 
 from handheld.federated.secagg import messages
+from handheld.federated.secagg.client import pair_context
 from handheld.federated.secagg.errors import RefusedMessageError, RoundFailedError
 from handheld.federated.secagg.graph import GraphParameters, GraphRisks, graph_parameters
 from handheld.federated.secagg.keys import AgreementKey, SigningKey
+from handheld.federated.secagg.masks import MaskGenerator
 from handheld.federated.secagg.messages import Advertisement
+from handheld.federated.secagg.packing import unpack
 from handheld.federated.secagg.roster import signed_keys
 from handheld.federated.secagg.secrets_of_round import SEALED_SHARE_BYTES, SHARE_BYTES, one_of
 from handheld.federated.secagg.server import SecureAggregationServer, ServerPhase
@@ -74,6 +77,25 @@ def test_a_masked_input_says_nothing_by_itself():
     counts = np.bincount(np.frombuffer(values, np.uint8), minlength=256)
     expected = len(values) / 256
     assert ((counts - expected) ** 2 / expected).sum() < 400  # 255 degrees; 1 in 10^8
+
+
+def test_reference_of_a_masked_input():
+    """The paper's formula: x + PRG(b) + sum of PRG(s) over later peers - over earlier ones."""
+    game = Round(5, count=7, bits=20).until("mask")
+    parties = {seat: game.clients[name] for seat, name in enumerate(sorted(game.enrolled))}
+    identity = sorted(game.enrolled)[2]
+    client = parties[2]
+    generator = MaskGenerator(client._roster.digest)
+    expected = game.values[identity].astype(np.uint32)
+    generator.add(expected, client._seed)
+    for seat in (3, 4):
+        seed = parties[seat]._mask_key.agree(client._mask_key.public, pair_context(client._roster))
+        generator.add(expected, seed)
+    for seat in (0, 1):
+        seed = parties[seat]._mask_key.agree(client._mask_key.public, pair_context(client._roster))
+        generator.subtract(expected, seed)
+    sent = messages.input_from(client.mask(game.waiting[identity]), game.terms).values
+    assert np.array_equal(unpack(sent, 7, 20), expected % (1 << 20))
 
 
 # What a client refuses
