@@ -79,6 +79,14 @@ def test_reference_of_a_graph_in_fractions(clients, risks):
         assert graph_parameters(clients, risks) == expected
 
 
+def test_corrupt_clients_are_among_the_others():
+    """An honest client's peers are 44 of 99, of whom 33 are corrupt; of 100 it would be 32."""
+    risks = GraphRisks(corrupt=0.33, dropout=0.1)
+    assert least_threshold(100, 44, risks) == 33
+    assert reference_threshold(100, 33, 99, 99, 44, risks) == 33
+    assert reference_threshold(100, 33, 100, 100, 44, risks) == 32
+
+
 # Of google-parfait/federated-compute, fcp/secagg/server/graph_parameter_finder_test.cc (sigma = 40,
 # eta = 20), which draws a client's peers from all clients instead of from the others.
 PUBLISHED = [

@@ -319,17 +319,18 @@ def survivors_where_signatures_are_expected():
 
 
 def signatures_of_those_who_left():
+    """A corrupt client that sent no values signs who survived, and counts as one of them."""
     game = Round(7).until("mask")
-    gone = sorted(game.enrolled - {first(game)})[0]
-    game.phase([gone])
+    corrupt = next(key for key in game.keys[1:] if key.public != first(game))
+    game.phase([corrupt.public])
     game.until("reveal")
-    content = replaced(
-        game.waiting[first(game)],
-        messages.Agreements,
-        seats=list(range(6)),
-        signatures=[bytes(64)] * 6,
-    )
-    return to_client(game, "reveal", content)
+    agreements = messages.agreements_from(game.waiting[first(game)], 7)
+    client = game.clients[first(game)]
+    signatures = dict(zip(agreements.seats, agreements.signatures, strict=True))
+    signatures[seat_of(game, corrupt.public)] = corrupt.sign(client._agreed())
+    seats = sorted(signatures)
+    content = messages.Agreements(seats=seats, signatures=[signatures[seat] for seat in seats])
+    return to_client(game, "reveal", content.to_bytes())
 
 
 def one_signature_for_all():
@@ -580,7 +581,7 @@ ATTACKS = {
         CLIENT, "expected Agreements", survivors_where_signatures_are_expected
     ),
     "signatures of those who left": Attack(
-        CLIENT, "signed who did not survive|told of other", signatures_of_those_who_left
+        CLIENT, "signed who did not survive", signatures_of_those_who_left
     ),
     "one signature for all": Attack(CLIENT, "told of other survivors", one_signature_for_all),
     "fewer signatures than seats": Attack(

@@ -207,13 +207,32 @@ def test_a_threshold_too_low_for_those_who_came():
     refused(game, "share", game.waiting[game.keys[0].public], "threshold of 5 or more of 6, got 4")
 
 
+def test_a_threshold_without_a_majority():
+    game = Round(6, threshold=3, active=False).until("share")
+    refused(game, "share", game.waiting[game.keys[0].public], "threshold of 4 or more of 6, got 3")
+
+
+def test_a_threshold_that_those_who_came_never_reach():
+    game = Round(5, threshold=5).until("share")
+    members = [member for member in members_of(game) if member.identity != game.keys[1].public]
+    content = messages.Roster(members=members).to_bytes()
+    refused(game, "share", content, "4 clients never reach a threshold of 5")
+
+
+def test_fewer_clients_than_the_policy_demands():
+    game = Round(5)
+    key = game.keys[0]
+    game.clients[key.public] = game.client(key, least_clients=6)
+    game.until("share")
+    refused(game, "share", game.waiting[key.public], "expected 6 clients or more, got 5")
+
+
 def inbox_of(game, who=0):
     content = game.waiting[game.keys[who].public]
     return messages.inbox_from(content, 100, SEALED_SHARE_BYTES)
 
 
 INBOXES = {
-    "too few": (lambda box: {"sharers": box.sharers[:3], "sealed": box.sealed[:2]}, "shared|take"),
     "shares of another": (lambda box: {"sealed": box.sealed[::-1]}, "somebody else"),
     "one share less": (lambda box: {"sealed": box.sealed[1:]}, "shares of 5 peers, got 4"),
     "seats out of order": (lambda box: {"sharers": box.sharers[::-1]}, "in their order"),
@@ -234,6 +253,15 @@ def test_inboxes_that_a_client_refuses(name):
     game = Round(6).until("mask")
     box = inbox_of(game)
     refused(game, "mask", msgspec.structs.replace(box, **change(box)).to_bytes(), match)
+
+
+def test_too_few_who_shared():
+    game = Round(6).until("mask")
+    seat = sorted(game.enrolled).index(game.keys[0].public)
+    box = inbox_of(game)
+    peers = [other for other in box.sharers if other != seat]
+    few = messages.Inbox(sharers=sorted([seat, *peers[:3]]), sealed=box.sealed[:3])
+    refused(game, "mask", few.to_bytes(), "5 clients or more have shared their secrets, got 4")
 
 
 def test_shares_of_another_round():
@@ -326,6 +354,7 @@ def test_a_second_reveal_is_refused():
     identity = game.keys[0].public
     client = game.clients[identity]
     client.reveal(game.waiting[identity])
+    assert client._shares is client._own_shares is client._seed is client._mask_key is None
     with pytest.raises(RefusedMessageError, match="not of reveal"):
         client.reveal(game.waiting[identity])
 
