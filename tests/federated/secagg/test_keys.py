@@ -4,7 +4,7 @@ import hashlib
 import hmac
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from handheld.errors import InputError
 from handheld.federated.secagg.keys import (
@@ -62,6 +62,19 @@ def test_new_keys_come_from_the_operating_system(monkeypatch):
 def test_points_of_low_order_are_refused(public):
     with pytest.raises(InputError, match="low order"):
         AgreementKey().agree(public, b"")
+
+
+def test_other_bytes_for_a_key_are_refused():
+    """X25519 does not look at the highest bit, and takes coordinates beyond the field."""
+    key, other = AgreementKey(), AgreementKey()
+    flipped = other.public[:-1] + bytes([other.public[-1] | 0x80])
+    assert key._key.exchange(X25519PublicKey.from_public_bytes(flipped)) == key._key.exchange(
+        X25519PublicKey.from_public_bytes(other.public)
+    )
+    beyond = (2**255 - 19 + 9).to_bytes(32, "little")  # the base point, 9
+    for public in (flipped, beyond):
+        with pytest.raises(InputError, match="other bytes of its point"):
+            key.agree(public, b"")
 
 
 @pytest.mark.parametrize("length", [0, 31, 33])

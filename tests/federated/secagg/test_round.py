@@ -7,80 +7,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.federated.secagg.conftest import STEPS, Round
 
 from handheld.federated.secagg import messages
-from handheld.federated.secagg.client import ClientPolicy, SecureAggregationClient
+from handheld.federated.secagg.client import pair_context
 from handheld.federated.secagg.errors import RefusedMessageError, RoundFailedError
+from handheld.federated.secagg.graph import GraphParameters, GraphRisks, graph_parameters
 from handheld.federated.secagg.keys import AgreementKey, SigningKey
-from handheld.federated.secagg.messages import Advertisement, RoundTerms
+from handheld.federated.secagg.masks import MaskGenerator
+from handheld.federated.secagg.messages import Advertisement
+from handheld.federated.secagg.packing import unpack
 from handheld.federated.secagg.roster import signed_keys
 from handheld.federated.secagg.secrets_of_round import SEALED_SHARE_BYTES, SHARE_BYTES, one_of
 from handheld.federated.secagg.server import SecureAggregationServer, ServerPhase
-
-CONTEXT = bytes(range(32))
-STEPS = ("advertise", "share", "mask", "agree", "reveal")
-
-
-class Round:
-    """Clients and a server, whose messages a test carries, changes or loses."""
-
-    def __init__(self, clients, *, count=50, bits=20, threshold=None, peers=0, active=True):
-        self.keys = [SigningKey() for _ in range(clients)]
-        self.enrolled = {key.public for key in self.keys}
-        self.threshold = threshold or 2 * clients // 3 + 1
-        self.terms = RoundTerms(
-            round=os.urandom(32),
-            context=CONTEXT,
-            count=count,
-            bits=bits,
-            threshold=self.threshold,
-            peers=peers,
-            is_active=active,
-        )
-        rng = np.random.default_rng(clients)
-        self.values = {
-            key.public: rng.integers(0, 1 << bits, count, np.uint32) for key in self.keys
-        }
-        self.clients = {key.public: self.client(key) for key in self.keys}
-        self.server = SecureAggregationServer(self.terms, self.enrolled.__contains__)
-        self.steps = [step for step in STEPS if active or step != "agree"]
-        self.waiting = dict.fromkeys(self.clients, self.terms.to_bytes())
-        self.sent = set()
-
-    def client(self, key, **changes):
-        demands = {
-            "context": CONTEXT,
-            "bits": self.terms.bits,
-            "needs_consistency": self.terms.is_active,
-            "is_enrolled": self.enrolled.__contains__,
-            "is_new_round": lambda round_id: True,
-        }
-        policy = ClientPolicy(**demands | changes)
-        return SecureAggregationClient(key, self.values[key.public], policy)
-
-    def phase(self, gone=(), order=None):
-        """Let those who are still there, but for some, answer; return what the server says next."""
-        step = self.steps.pop(0)
-        identities = [identity for identity in self.waiting if identity not in gone]
-        if order is not None:
-            order.shuffle(identities)
-        for identity in identities:
-            answer = getattr(self.clients[identity], step)(self.waiting[identity])
-            self.server.receive(identity, answer)
-            if step == "mask":
-                self.sent.add(identity)
-        self.waiting = self.server.advance()
-        return self.waiting
-
-    def until(self, step):
-        """Go on, with everybody, to where clients are to take a step."""
-        while self.steps[0] != step:
-            self.phase()
-        return self
-
-    def expected(self):
-        total = sum(self.values[identity].astype(np.uint64) for identity in self.sent)
-        return total & ((1 << self.terms.bits) - 1)
 
 
 @settings(deadline=None, max_examples=25)
@@ -109,7 +48,9 @@ def test_reference_of_a_sum_whoever_leaves_when(clients, bits, active, rng, data
 
 @pytest.mark.parametrize("gone", [0, 2])
 def test_a_sum_among_few_peers(gone):
-    game = Round(14, peers=6, threshold=4, active=False)
+    risks = GraphRisks(corrupt=0.05, dropout=0.15)
+    assert graph_parameters(14, risks) == GraphParameters(peers=6, threshold=2)
+    game = Round(14, peers=6, threshold=2, active=False, graph=risks)
     game.phase()
     while game.steps:
         game.phase(sorted(game.waiting)[:gone] if game.steps[0] == "mask" else ())
@@ -136,6 +77,25 @@ def test_a_masked_input_says_nothing_by_itself():
     counts = np.bincount(np.frombuffer(values, np.uint8), minlength=256)
     expected = len(values) / 256
     assert ((counts - expected) ** 2 / expected).sum() < 400  # 255 degrees; 1 in 10^8
+
+
+def test_reference_of_a_masked_input():
+    """The paper's formula: x + PRG(b) + sum of PRG(s) over later peers - over earlier ones."""
+    game = Round(5, count=7, bits=20).until("mask")
+    parties = {seat: game.clients[name] for seat, name in enumerate(sorted(game.enrolled))}
+    identity = sorted(game.enrolled)[2]
+    client = parties[2]
+    generator = MaskGenerator(client._roster.digest)
+    expected = game.values[identity].astype(np.uint32)
+    generator.add(expected, client._seed)
+    for seat in (3, 4):
+        seed = parties[seat]._mask_key.agree(client._mask_key.public, pair_context(client._roster))
+        generator.add(expected, seed)
+    for seat in (0, 1):
+        seed = parties[seat]._mask_key.agree(client._mask_key.public, pair_context(client._roster))
+        generator.subtract(expected, seed)
+    sent = messages.input_from(client.mask(game.waiting[identity]), game.terms).values
+    assert np.array_equal(unpack(sent, 7, 20), expected % (1 << 20))
 
 
 # What a client refuses
@@ -192,17 +152,22 @@ def stranger(game):
     return messages.advertisement_from(client.advertise(game.terms.to_bytes()))
 
 
+def unsigned(game, members):
+    """All but the client's own keys without a signature."""
+    return [
+        member
+        if member.identity == game.keys[0].public
+        else msgspec.structs.replace(member, signature=bytes(64))
+        for member in members
+    ]
+
+
 ROSTERS = {
     "too few": (lambda game, members: members[:2], "3 clients or more|this client's keys"),
     "out of order": (lambda game, members: members[::-1], "not in order"),
     "somebody twice": (lambda game, members: in_order([*members, members[1]]), "twice"),
     "a stranger": (lambda game, members: in_order([*members, stranger(game)]), "not enrolled"),
-    "unsigned keys": (
-        lambda game, members: [
-            msgspec.structs.replace(member, signature=bytes(64)) for member in members
-        ],
-        "did not sign",
-    ),
+    "unsigned keys": (lambda game, members: unsigned(game, members), "did not sign"),
     "another's keys": (
         lambda game, members: [
             msgspec.structs.replace(
@@ -229,10 +194,37 @@ def test_rosters_that_a_client_refuses(name):
     refused(game, "share", messages.Roster(members=members).to_bytes(), match)
 
 
+def test_signatures_of_a_roster_are_verified_where_the_server_may_be_dishonest_alone():
+    """A server that follows the protocol has verified them itself."""
+    game = Round(5, active=False).until("share")
+    members = unsigned(game, members_of(game))
+    game.clients[game.keys[0].public].share(messages.Roster(members=members).to_bytes())
+
+
 def test_a_threshold_too_low_for_those_who_came():
     """Of six, four are no two thirds and one more: two groups of clients could be told apart."""
     game = Round(6, threshold=4).until("share")
     refused(game, "share", game.waiting[game.keys[0].public], "threshold of 5 or more of 6, got 4")
+
+
+def test_a_threshold_without_a_majority():
+    game = Round(6, threshold=3, active=False).until("share")
+    refused(game, "share", game.waiting[game.keys[0].public], "threshold of 4 or more of 6, got 3")
+
+
+def test_a_threshold_that_those_who_came_never_reach():
+    game = Round(5, threshold=5).until("share")
+    members = [member for member in members_of(game) if member.identity != game.keys[1].public]
+    content = messages.Roster(members=members).to_bytes()
+    refused(game, "share", content, "4 clients never reach a threshold of 5")
+
+
+def test_fewer_clients_than_the_policy_demands():
+    game = Round(5)
+    key = game.keys[0]
+    game.clients[key.public] = game.client(key, least_clients=6)
+    game.until("share")
+    refused(game, "share", game.waiting[key.public], "expected 6 clients or more, got 5")
 
 
 def inbox_of(game, who=0):
@@ -241,7 +233,6 @@ def inbox_of(game, who=0):
 
 
 INBOXES = {
-    "too few": (lambda box: {"sharers": box.sharers[:3], "sealed": box.sealed[:2]}, "shared|take"),
     "shares of another": (lambda box: {"sealed": box.sealed[::-1]}, "somebody else"),
     "one share less": (lambda box: {"sealed": box.sealed[1:]}, "shares of 5 peers, got 4"),
     "seats out of order": (lambda box: {"sharers": box.sharers[::-1]}, "in their order"),
@@ -262,6 +253,15 @@ def test_inboxes_that_a_client_refuses(name):
     game = Round(6).until("mask")
     box = inbox_of(game)
     refused(game, "mask", msgspec.structs.replace(box, **change(box)).to_bytes(), match)
+
+
+def test_too_few_who_shared():
+    game = Round(6).until("mask")
+    seat = sorted(game.enrolled).index(game.keys[0].public)
+    box = inbox_of(game)
+    peers = [other for other in box.sharers if other != seat]
+    few = messages.Inbox(sharers=sorted([seat, *peers[:3]]), sealed=box.sealed[:3])
+    refused(game, "mask", few.to_bytes(), "5 clients or more have shared their secrets, got 4")
 
 
 def test_shares_of_another_round():
@@ -324,10 +324,29 @@ def test_too_few_signatures():
     game = Round(6).until("reveal")
     identity = game.keys[0].public
     agreements = messages.agreements_from(game.waiting[identity], 6)
-    own = sorted(game.enrolled).index(identity)
-    kept = sorted({own, *[seat for seat in range(6) if seat != own][:3]})
-    few = messages.Agreements(seats=kept, signatures=[agreements.signatures[p] for p in kept])
+    few = messages.Agreements(seats=agreements.seats[:4], signatures=agreements.signatures[:4])
     refused(game, "reveal", few.to_bytes(), "signed who survived, got 4")
+
+
+def test_clients_verify_as_many_signatures_as_the_threshold():
+    game = Round(9).until("reveal")
+    for identity in game.enrolled:
+        agreements = messages.agreements_from(game.waiting[identity], 9)
+        assert agreements.seats == list(range(7))
+    game.phase()
+    assert np.array_equal(game.server.total, game.expected())
+
+
+def test_another_signature_in_the_name_of_this_client():
+    """Its own it does not verify, but compares."""
+    game = Round(6).until("reveal")
+    seat = sorted(game.enrolled).index(game.keys[0].public)
+    agreements = messages.agreements_from(game.waiting[game.keys[0].public], 6)
+    signatures = dict(zip(agreements.seats, agreements.signatures, strict=True))
+    signatures[seat] = game.keys[0].sign(b"other survivors")
+    seats = sorted(signatures)
+    content = messages.Agreements(seats=seats, signatures=[signatures[one] for one in seats])
+    refused(game, "reveal", content.to_bytes(), "told of other survivors")
 
 
 def test_a_second_reveal_is_refused():
@@ -335,6 +354,7 @@ def test_a_second_reveal_is_refused():
     identity = game.keys[0].public
     client = game.clients[identity]
     client.reveal(game.waiting[identity])
+    assert client._shares is client._own_shares is client._seed is client._mask_key is None
     with pytest.raises(RefusedMessageError, match="not of reveal"):
         client.reveal(game.waiting[identity])
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.federated.secagg import messages
 from handheld.federated.secagg.errors import RefusedMessageError
+from handheld.federated.secagg.graph import GraphRisks, graph_parameters, least_threshold
 from handheld.federated.secagg.keys import AgreementKey, SigningKey, is_signed, seal, unseal
 from handheld.federated.secagg.masks import SEED_BYTES, MaskGenerator, word_type
 from handheld.federated.secagg.messages import Advertisement, RoundTerms
@@ -36,6 +37,10 @@ class ClientPolicy:
         least_clients: that take part, 2 or more.
         least_threshold: that must stay to the end, 2 or more.
         needs_consistency: whether all must have been told the same: the server may be dishonest.
+            False: the server is trusted to follow the protocol, so that the client neither asks for
+            the round of consistency nor verifies what others signed of their keys.
+        graph: what is assumed of clients where each has few peers: the client computes for itself
+            how many are needed. None: all have to be peers.
         is_enrolled: whether an identity is one of the clients.
         is_new_round: whether a round's id was never seen; from then on it was.
     """
@@ -45,6 +50,7 @@ class ClientPolicy:
     least_clients: int = 3
     least_threshold: int = 2
     needs_consistency: bool = True
+    graph: GraphRisks | None = None
     is_enrolled: IsEnrolled
     is_new_round: Callable[[bytes], bool]
 
@@ -105,10 +111,11 @@ class SecureAggregationClient:
         """
         with self._only(_Step.SHARE):
             members = messages.roster_from(content, MOST_SHARES).members
-            roster = RoundRoster.checked(self._terms, members, self._policy.is_enrolled)
+            roster = RoundRoster.checked(
+                self._terms, members, self._policy.is_enrolled, self._advertisement
+            )
             seat = roster.seat_of(self._identity.public)
-            if seat is None or roster.members[seat] != self._advertisement:
-                raise RefusedMessageError("the roster does not have this client's keys")
+            assert seat is not None  # it has this client's keys
             self._roster = roster
             self._seat = seat
             self._peers = roster.peers(seat)
@@ -134,6 +141,7 @@ class SecureAggregationClient:
             inbox = messages.inbox_from(content, len(self._roster.members), SEALED_SHARE_BYTES)
             self._sharers = inbox.sharers
             sharing = self._among_peers(inbox.sharers)
+            self._require_own(inbox.sharers)
             self._require_enough(inbox.sharers, "have shared their secrets")
             if len(inbox.sealed) != len(sharing):
                 raise RefusedMessageError(
@@ -152,8 +160,8 @@ class SecureAggregationClient:
         """
         with self._only(_Step.AGREE):
             self._take_survivors(content)
-            signature = self._identity.sign(self._agreed())
-            return messages.Agreement(signature=signature).to_bytes()
+            self._signature = self._identity.sign(self._agreed())
+            return messages.Agreement(signature=self._signature).to_bytes()
 
     def reveal(self, content: bytes) -> bytes:
         """Take what the others signed, return one share of each peer (Unmasking).
@@ -238,6 +246,8 @@ class SecureAggregationClient:
             raise RefusedMessageError(
                 "expected that all are peers, where a server may be dishonest"
             )
+        if terms.peers and self._policy.graph is None:
+            raise RefusedMessageError("expected that all are peers, as the policy says")
         if terms.peers % 2:
             raise RefusedMessageError(f"expected an even number of peers, got {terms.peers}")
 
@@ -251,13 +261,43 @@ class SecureAggregationClient:
             )
         if threshold > holders:
             raise RefusedMessageError(f"{holders} clients never reach a threshold of {threshold}")
+        if self._roster.is_complete:
+            self._check_threshold(holders)
+        else:
+            self._check_graph()
+
+    def _check_threshold(self, holders: int) -> None:
         # Else a server could play two groups of clients against each other.
         smallest = holders // 2 + 1
         if self._terms.is_active:
             smallest = 2 * holders // 3 + 1
-        if threshold < smallest:
+        if self._terms.threshold < smallest:
             raise RefusedMessageError(
-                f"expected a threshold of {smallest} or more of {holders}, got {threshold}"
+                f"expected a threshold of {smallest} or more of {holders}, "
+                f"got {self._terms.threshold}"
+            )
+
+    def _check_graph(self) -> None:
+        """Refuse a graph in which secrets would come out more often than the policy allows."""
+        clients = len(self._roster.members)
+        risks = self._policy.graph
+        assert risks is not None  # as the terms were checked
+        try:
+            needed = graph_parameters(clients, risks)
+        except InputError as error:
+            raise RefusedMessageError(f"no graph is safe: {error}") from error
+        if not needed.peers:
+            raise RefusedMessageError(f"expected that all {clients} clients are peers")
+        peers = self._terms.peers
+        if peers < needed.peers:
+            raise RefusedMessageError(
+                f"expected {needed.peers} peers or more of {clients} clients, got {peers}"
+            )
+        threshold = least_threshold(clients, peers, risks)
+        if self._terms.threshold < threshold:
+            raise RefusedMessageError(
+                f"expected a threshold of {threshold} or more among {peers} peers of {clients} "
+                f"clients, got {self._terms.threshold}"
             )
 
     def _context(self, sender: int, receiver: int) -> bytes:
@@ -291,9 +331,11 @@ class SecureAggregationClient:
         known = set(self._peers)
         return [seat for seat in seats if seat in known]
 
-    def _require_enough(self, seats: list[int], deed: str) -> None:
+    def _require_own(self, seats: list[int]) -> None:
         if self._seat not in seats:
             raise RefusedMessageError("the server says that this client did not take part")
+
+    def _require_enough(self, seats: list[int], deed: str) -> None:
         holders = set(self._holders)
         count = sum(seat in holders for seat in seats)
         if count < self._terms.threshold:
@@ -304,24 +346,28 @@ class SecureAggregationClient:
     def _masked(self, sharing: list[int]) -> bytes:
         """Return the values with this client's own mask and those that it shares with peers."""
         assert self._values is not None
-        values = self._values.copy()
-        generator = MaskGenerator(self._roster.digest)
-        generator.add(values, self._seed)
+        added = [self._seed]
+        subtracted = []
         for peer in sharing:
             seed = self._agreed_key(
                 self._mask_key, self._roster.members[peer].mask_key, pair_context(self._roster)
             )
             # One of the two adds what the other takes away.
             if self._seat < peer:
-                generator.add(values, seed)
+                added.append(seed)
             else:
-                generator.subtract(values, seed)
+                subtracted.append(seed)
+        values = self._values.copy()
+        generator = MaskGenerator(self._roster.digest)
+        generator.add(values, *added)
+        generator.subtract(values, *subtracted)
         return pack(values, self._terms.bits)
 
     def _take_survivors(self, content: bytes) -> None:
         survivors = messages.survivors_from(content, len(self._roster.members)).seats
         if not set(survivors) <= set(self._sharers):
             raise RefusedMessageError("somebody survived who did not share")
+        self._require_own(survivors)
         self._require_enough(survivors, "have sent their values")
         self._survivors = survivors
 
@@ -335,6 +381,9 @@ class SecureAggregationClient:
         self._require_enough(agreements.seats, "have signed who survived")
         agreed = self._agreed()
         for seat, signature in zip(agreements.seats, agreements.signatures, strict=True):
+            # Ed25519 signs alike each time: what it signed itself it need not verify.
+            if seat == self._seat and signature == self._signature:
+                continue
             if not is_signed(self._roster.identities[seat], signature, agreed):
                 raise RefusedMessageError(f"client {seat} was told of other survivors")
 

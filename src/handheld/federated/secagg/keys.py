@@ -23,6 +23,7 @@ except ImportError as error:
 
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
+_FIELD = 2**255 - 19  # of Curve25519: coordinates are below it
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 SEALED_BYTES = _NONCE_BYTES + _TAG_BYTES
@@ -56,13 +57,17 @@ class AgreementKey:
             context: what the secret is for.
 
         Raises:
-            InputError: the key is none, or of those for which the secret would be known to all.
+            InputError: the key is none, or of those for which the secret would be known to all, or
+                other bytes for the same point than X25519 gives.
         """
         _check_length("public key", public, KEY_BYTES)
         try:
             shared = self._key.exchange(X25519PublicKey.from_public_bytes(public))
         except ValueError as error:
             raise InputError("expected a public key, got a point of low order") from error
+        # X25519 takes several bytes for one point, so that a copied key could look like another.
+        if int.from_bytes(public, "little") >= _FIELD:
+            raise InputError("expected a public key as it is written, got other bytes of its point")
         return HKDF(SHA256(), KEY_BYTES, salt=None, info=context).derive(shared)
 
 

@@ -5,7 +5,7 @@ mask is for, by HKDF. A mask is whole words of 16 or 32 bits: sums go around at 
 themselves, and the modulus, a power of two below, is taken once at the end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ MOST_BITS = 32
 
 _KEY_BYTES = 16
 _COUNTER_BYTES = 16
-_BLOCK = 1 << 18  # bytes that are made at once: they stay in the cache while they are added
+_BLOCK = 1 << 17  # bytes made at once: with as many of the values they stay in the cache
 _BLOCK_BYTES = 16  # of AES: what a piece of the counter's stream has to begin at
 
 
@@ -58,25 +58,29 @@ class MaskGenerator:
         self._zeros = bytes(_BLOCK)
         self._made = bytearray(_BLOCK + _BLOCK_BYTES)
 
-    def add(self, values: _Words, seed: bytes) -> None:
-        """Add the seed's mask to (count,) words, which go around."""
-        for piece, mask in self._pieces(values, seed):
+    def add(self, values: _Words, *seeds: bytes) -> None:
+        """Add the masks of seeds to (count,) words, which go around."""
+        for piece, mask in self._pieces(values, seeds):
             piece += mask
 
-    def subtract(self, values: _Words, seed: bytes) -> None:
-        """Take the seed's mask away from (count,) words, which go around."""
-        for piece, mask in self._pieces(values, seed):
+    def subtract(self, values: _Words, *seeds: bytes) -> None:
+        """Take the masks of seeds away from (count,) words, which go around."""
+        for piece, mask in self._pieces(values, seeds):
             piece -= mask
 
-    def _pieces(self, values: _Words, seed: bytes) -> Iterator[tuple[_Words, _Words]]:
-        """Yield pieces of the vector, each with its piece of the mask."""
-        stream = self._stream(seed)
+    def _pieces(self, values: _Words, seeds: Sequence[bytes]) -> Iterator[tuple[_Words, _Words]]:
+        """Yield pieces of the vector, each with its piece of one seed's mask."""
+        streams = [self._stream(seed) for seed in seeds]
+        zeros = memoryview(self._zeros)
+        words = np.frombuffer(self._made, values.dtype)
         step = _BLOCK // values.itemsize
+        # A piece is met by all masks while it is in the cache.
         for start in range(0, len(values), step):
             piece = values[start : start + step]
-            size = piece.nbytes
-            stream.update_into(memoryview(self._zeros)[:size], self._made)
-            yield piece, np.frombuffer(self._made, values.dtype, len(piece))
+            mask = words[: len(piece)]
+            for stream in streams:
+                stream.update_into(zeros[: piece.nbytes], self._made)
+                yield piece, mask
 
     def _stream(self, seed: bytes) -> CipherContext:
         kdf = HKDF(SHA256(), _KEY_BYTES + _COUNTER_BYTES, salt=None, info=b"mask" + self._purpose)

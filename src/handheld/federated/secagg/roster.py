@@ -38,9 +38,23 @@ class RoundRoster:
 
     @classmethod
     def checked(
-        cls, terms: RoundTerms, members: Sequence[Advertisement], is_enrolled: IsEnrolled
+        cls,
+        terms: RoundTerms,
+        members: Sequence[Advertisement],
+        is_enrolled: IsEnrolled,
+        advertised: Advertisement,
     ) -> "RoundRoster":
-        """Return it, or refuse it."""
+        """Return what a client was told, or refuse it.
+
+        Signatures of others are verified where the server may be dishonest. One that follows the
+        protocol has verified them itself: that is what ``ClientPolicy.needs_consistency`` is about.
+
+        Args:
+            terms: of the round.
+            members: that the server tells.
+            is_enrolled: whether an identity may take part.
+            advertised: the client's own keys, which have to be there.
+        """
         roster = cls(terms, tuple(members))
         identities = roster.identities
         if any(following <= one for one, following in itertools.pairwise(identities)):
@@ -48,8 +62,12 @@ class RoundRoster:
         keys = [member.cipher_key for member in members] + [member.mask_key for member in members]
         if len(set(keys)) < len(keys):
             raise RefusedMessageError("two keys of the roster are the same")
+        if advertised not in members:
+            raise RefusedMessageError("the roster does not have this client's keys")
         for member in members:
-            check_advertisement(terms, member, is_enrolled)
+            _require_enrolled(member, is_enrolled)
+            if terms.is_active and member != advertised:
+                _require_signed(terms, member)
         return roster
 
     @cached_property
@@ -132,8 +150,16 @@ def check_advertisement(
     Raises:
         RefusedMessageError: says why.
     """
+    _require_enrolled(advertisement, is_enrolled)
+    _require_signed(terms, advertisement)
+
+
+def _require_enrolled(advertisement: Advertisement, is_enrolled: IsEnrolled) -> None:
     if not is_enrolled(advertisement.identity):
         raise RefusedMessageError(f"client {advertisement.identity.hex()[:12]} is not enrolled")
+
+
+def _require_signed(terms: RoundTerms, advertisement: Advertisement) -> None:
     content = signed_keys(terms, advertisement.cipher_key, advertisement.mask_key)
     if not is_signed(advertisement.identity, advertisement.signature, content):
         raise RefusedMessageError(

@@ -56,11 +56,13 @@ class SecureAggregationServer:
         self._is_enrolled = is_enrolled
         self._most_clients = most_clients
         self._keys: dict[bytes, Advertisement] = {}
+        self._taken_keys: set[bytes] = set()
+        self._probe = AgreementKey()  # to see which keys are of low order
         self._shares: dict[int, list[bytes]] = {}
         self._inputs: set[int] = set()
         self._sum = np.zeros(terms.count, word_type(terms.bits))
         self._agreements: dict[int, bytes] = {}
-        self._revealed: dict[int, list[NDArray[np.uint32]]] = {}
+        self._revealed: dict[int, NDArray[np.uint32]] = {}
 
     def receive(self, identity: bytes, content: bytes) -> None:
         """Take a client's message of this phase.
@@ -127,15 +129,14 @@ class SecureAggregationServer:
     def _check_keys(self, advertisement: Advertisement) -> None:
         """Refuse keys for which everybody else would refuse the roster."""
         keys = {advertisement.cipher_key, advertisement.mask_key}
-        for member in self._keys.values():
-            keys -= {member.cipher_key, member.mask_key}
-        if len(keys) < 2:
+        if len(keys) < 2 or not keys.isdisjoint(self._taken_keys):
             raise RefusedMessageError("two keys of the roster are the same")
         try:
             for key in keys:
-                AgreementKey().agree(key, b"")
+                self._probe.agree(key, b"")
         except InputError as error:
             raise RefusedMessageError(str(error)) from error
+        self._taken_keys |= keys
 
     def _end_keys(self) -> dict[bytes, bytes]:
         if len(self._keys) < self.terms.threshold:
@@ -179,6 +180,7 @@ class SecureAggregationServer:
     def _end_inputs(self) -> dict[bytes, bytes]:
         self._survivors = sorted(self._inputs)
         self._require_holders(self._survivors, "sent their values")
+        self._agreed = agreed_survivors(self._roster, self._sharers, self._survivors)
         following = ServerPhase.REVEALED
         if self.terms.is_active:
             following = ServerPhase.AGREEMENTS
@@ -188,8 +190,7 @@ class SecureAggregationServer:
 
     def _receive_agreement(self, seat: int, content: bytes) -> None:
         signature = messages.agreement_from(content).signature
-        agreed = agreed_survivors(self._roster, self._sharers, self._survivors)
-        if not is_signed(self._roster.identities[seat], signature, agreed):
+        if not is_signed(self._roster.identities[seat], signature, self._agreed):
             raise RefusedMessageError("this is no signature of who survived")
         self._agreements[seat] = signature
 
@@ -197,14 +198,16 @@ class SecureAggregationServer:
         seats = sorted(self._agreements)
         self._require_holders(seats, "signed who survived")
         self._to(ServerPhase.REVEALED, seats)
-        signatures = [self._agreements[seat] for seat in seats]
-        content = messages.Agreements(seats=seats, signatures=signatures).to_bytes()
+        # Clients demand as many as the threshold, and verify each: more would only cost them time.
+        sent = seats[: self.terms.threshold]
+        signatures = [self._agreements[seat] for seat in sent]
+        content = messages.Agreements(seats=sent, signatures=signatures).to_bytes()
         return self._for(seats, content)
 
     def _receive_revealed(self, seat: int, content: bytes) -> None:
         held = self._held_by(seat)
         shares = messages.revealed_from(content, len(held), SHARE_BYTES).shares
-        self._revealed[seat] = [elements_of(share) for share in shares]
+        self._revealed[seat] = elements_of(shares)
 
     def _held_by(self, seat: int) -> list[int]:
         """Return whose shares a client has: those of its peers who shared, and its own."""
@@ -215,10 +218,11 @@ class SecureAggregationServer:
         self._require_holders(sorted(self._revealed), "revealed their shares")
         generator = MaskGenerator(self._roster.digest)
         survivors = set(self._survivors)
-        for seat, secret in self._secrets().items():
-            if seat in survivors:
-                generator.subtract(self._sum, secret)
-            else:
+        secrets = self._secrets()
+        seeds = [secret for seat, secret in secrets.items() if seat in survivors]
+        generator.subtract(self._sum, *seeds)
+        for seat, secret in secrets.items():
+            if seat not in survivors:
                 self._take_away_pairs(generator, seat, secret)
         self.total = self._sum & self._sum.dtype.type((1 << self.terms.bits) - 1)
         self.phase = ServerPhase.DONE
@@ -230,14 +234,19 @@ class SecureAggregationServer:
         if key.public != self._roster.members[seat].mask_key:
             raise RoundFailedError(f"the shares of client {seat}'s key are not its own")
         survivors = set(self._survivors)
+        context = pair_context(self._roster)
+        added = []
+        subtracted = []
         for peer in self._roster.peers(seat):
             if peer not in survivors:
                 continue
-            seed = key.agree(self._roster.members[peer].mask_key, pair_context(self._roster))
+            seed = key.agree(self._roster.members[peer].mask_key, context)
             if peer < seat:
-                generator.subtract(self._sum, seed)
+                subtracted.append(seed)
             else:
-                generator.add(self._sum, seed)
+                added.append(seed)
+        generator.add(self._sum, *added)
+        generator.subtract(self._sum, *subtracted)
 
     def _secrets(self) -> dict[int, bytes]:
         """Return of each who shared the secret that was revealed."""
