@@ -30,6 +30,7 @@ ITS_FILES = {
     "PIL": ("handheld.pictures.pillow",),
     "msgspec": (
         "handheld.config",
+        "handheld.federated.client.messages",
         "handheld.federated.secagg.messages",
         "handheld.federated.wire.messages",
     ),

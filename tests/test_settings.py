@@ -269,13 +269,31 @@ def _member() -> dict[str, Any]:
 
 
 # What the required fields of a class hold that are no number of one.
+def _task_of_a_device() -> dict[str, Any]:
+    return {"name": "x", "examples": "x", "shape": (1,), "classes": 1}
+
+
+def _training_task() -> dict[str, Any]:
+    from handheld.federated.tasks import DevicePlan
+
+    plan = DevicePlan(shapes=((1,),))
+    return {
+        "name": "x",
+        "plan": plan,
+        "weights": np.zeros(1, np.float32),
+        "first_statistics": np.empty(0),
+    }
+
+
 NEEDED: dict[str, Callable[[], dict[str, Any]]] = {
     "CalibrationProfile": _profile,
     "CalibrationTime": _calibration,
     "ChallengeRules": lambda: {"title": "x"},
     "ConversationSource": lambda: {"path": "x"},
     "DataSource": lambda: {"path": "x"},
+    "DevicePlan": lambda: {"shapes": ((1,),)},
     "DeviceProfile": lambda: {"name": "x"},
+    "DeviceTask": _task_of_a_device,
     "FormField": lambda: {"name": "x", "label": "x"},
     "GraphStep": _graph_step,
     "Largest": _of_share,
@@ -289,5 +307,7 @@ NEEDED: dict[str, Callable[[], dict[str, Any]]] = {
     "SafetyDetector": _detector,
     "Subsample": _of_share,
     "Target": lambda: {"size": 1},
+    "TrainingOptions": lambda: {"name": "x", "shape": (1,), "classes": 1},
+    "TrainingTask": _training_task,
     "UserDataConfig": lambda: {"path": "x"},
 }

@@ -20,9 +20,9 @@ def join(
     config: Annotated[
         Path, typer.Argument(help="TOML file: server, folder, demands, conditions, tasks.")
     ],
-    parts: Annotated[
+    rounds: Annotated[
         int | None,
-        typer.Option(min=1, help="End after so many parts that counted; it goes on without."),
+        typer.Option(min=1, help="End after so many rounds that counted; it goes on without."),
     ] = None,
     json: Json = None,
     quiet: Quiet = False,
@@ -38,7 +38,7 @@ def join(
     output.reads(config)
     settings = read(config)
     stop = threading.Event()
-    shown = _Turns(stop, parts, output)
+    shown = _Turns(stop, rounds, output)
 
     def end(_number: int, _frame: FrameType | None) -> None:
         stop.set()
@@ -51,7 +51,7 @@ def join(
         except KeyboardInterrupt:
             output.say("stopped")
     output.result(
-        f"{shown.counted} parts counted of {shown.taken}",
+        f"{shown.counted} rounds counted of {shown.taken}",
         {"counted": shown.counted, "taken": shown.taken},
     )
 
@@ -59,11 +59,11 @@ def join(
 class _Turns:
     """Tells of turns, and ends after enough of them."""
 
-    def __init__(self, stop: threading.Event, parts: int | None, output: Output) -> None:
+    def __init__(self, stop: threading.Event, rounds: int | None, output: Output) -> None:
         self.counted = 0
         self.taken = 0
         self._stop = stop
-        self._parts = parts
+        self._rounds = rounds
         self._output = output
 
     def __call__(self, turn: "ClientTurn") -> None:
@@ -71,7 +71,7 @@ class _Turns:
             self.taken += 1
             self.counted += turn.counted
         self._output.say(_words(turn))
-        if self._parts is not None and self.counted >= self._parts:
+        if self._rounds is not None and self.counted >= self._rounds:
             self._stop.set()
 
 

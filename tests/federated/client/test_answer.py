@@ -84,7 +84,7 @@ def test_a_simulation_adds_up_what_clients_answer(stages, algorithm, feedback):
         total = total + round_.arrived(answer.upload, mine).values.astype(np.float64)
         size += answer.size
         if own is not None:
-            assert result.states[user].tolist() == answer.own.tolist()
+            assert result.states[user].tolist() == answer.kept.tolist()
     assert result.total.change.astype(float).tolist() == pytest.approx(total.tolist(), rel=1e-12)
     assert result.size == size
 

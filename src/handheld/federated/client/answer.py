@@ -45,7 +45,7 @@ class ClientAnswer:
         loss: mean of its examples' losses on the way.
         extra: (n,) what the algorithm wants besides; None for most.
         statistics: (m,) of its model, such as running means; none for most.
-        own: (n,) what the client keeps until its next round; it does not travel. None where it
+        kept: (n,) what the client keeps until its next round; it does not travel. None where it
             keeps nothing.
         arrived: what the server will read of the upload, where the client had to know.
     """
@@ -55,7 +55,7 @@ class ClientAnswer:
     loss: float = 0.0
     extra: Floats | None = None
     statistics: Doubles = field(default_factory=lambda: np.empty(0))
-    own: Floats | None = None
+    kept: Floats | None = None
     arrived: Update | None = None
 
     @property
@@ -88,12 +88,12 @@ class ClientRound:
         """What is known of updates before each stage, and at last."""
         return self.stages.facts(self.memory)
 
-    def answer(self, learned: Learned, own: Floats | None, seeds: StageSeeds) -> ClientAnswer:
+    def answer(self, learned: Learned, kept: Floats | None, seeds: StageSeeds) -> ClientAnswer:
         """Return what a client answers.
 
         Args:
             learned: by it.
-            own: (n,) what it kept; None where it keeps nothing.
+            kept: (n,) what it kept; None where it keeps nothing.
             seeds: of its stages.
 
         Raises:
@@ -104,22 +104,22 @@ class ClientRound:
         extra = None
         arrived = None
         if self.error_feedback:
-            assert own is not None
-            change = change + own
+            assert kept is not None
+            change = change + kept
         upload = self.stages.on_device(Update.of(change), self.facts, self.memory, seeds)
         if self.error_feedback:
             # What compression left out is owed, and goes with the next update.
             arrived = self.arrived(upload, seeds)
-            own = change - arrived.values
-        elif own is not None:
+            kept = change - arrived.values
+        elif kept is not None:
             algorithm = self.task.algorithm
-            kept = algorithm.keep(change, learned.distance, self.task.state, own)
-            require_vector(method_of(algorithm, "keep"), kept, len(own))
+            before = kept
+            kept = algorithm.keep(change, learned.distance, self.task.state, before)
+            require_vector(method_of(algorithm, "keep"), kept, len(before))
             # The change of its correction, which the server adds to its own.
-            extra = kept - own
-            own = kept
+            extra = kept - before
         return ClientAnswer(
-            upload, learned.weight, learned.loss, extra, learned.statistics, own, arrived
+            upload, learned.weight, learned.loss, extra, learned.statistics, kept, arrived
         )
 
     def nothing(self, seeds: StageSeeds) -> ClientAnswer:

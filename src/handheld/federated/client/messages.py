@@ -86,16 +86,16 @@ def answer_from(content: bytes, statistics: int, extra: int) -> tuple[ClientAnsw
         raise InputError(f"answer: expected a weight above 0, got {message.weight}")
     if not math.isfinite(message.loss):
         raise InputError(f"answer: its loss is {message.loss}, no finite number")
-    wanted = None
+    corrections = None
     if extra:
-        wanted = _numbers("extra", message.extra, extra)
+        corrections = _numbers("extra", message.extra, extra)
     elif message.extra:
         raise InputError("answer: expected nothing beside the update")
     answer = ClientAnswer(
         Upload(message.content, len(message.content)),
         message.weight,
         message.loss,
-        wanted,
+        corrections,
         _numbers("statistics", message.statistics, statistics).astype(np.float64),
     )
     return answer, message.number

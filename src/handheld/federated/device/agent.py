@@ -180,13 +180,13 @@ class FederationClient:
         raise InputError(f"the offer has no plan of version {VERSION}")
 
     def _state(self, offer: Offer, plan: DevicePlan) -> FederationState:
-        most = 2 * _FLOAT * (plan.count + plan.statistics) + _MODEL_OVERHEAD
+        limit = 2 * _FLOAT * (plan.count + plan.statistics) + _MODEL_OVERHEAD
         # Before it is fetched: a device's memory is small.
-        if offer.model.size > most:
+        if offer.model.size > limit:
             raise InputError(
-                f"expected a model of {most:,} bytes at most, got {offer.model.size:,}"
+                f"expected a model of {limit:,} bytes at most, got {offer.model.size:,}"
             )
-        return FederationState.from_bytes(self._session.blob(offer.model), most)
+        return FederationState.from_bytes(self._session.blob(offer.model), limit)
 
     def _train(
         self, offer: Offer, plan: DevicePlan, state: FederationState, device: ClientDevice

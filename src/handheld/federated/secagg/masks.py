@@ -8,19 +8,14 @@ themselves, and the modulus, a power of two below, is taken once at the end.
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
-from handheld.errors import MissingDependencyError
 from handheld.ranges import whole_in_range
-
-try:
-    from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
-    from cryptography.hazmat.primitives.ciphers.algorithms import AES
-    from cryptography.hazmat.primitives.ciphers.modes import CTR
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-except ImportError as error:
-    raise MissingDependencyError("cryptography", "federated", "secure aggregation") from error
 
 _Words = NDArray[np.unsignedinteger]
 

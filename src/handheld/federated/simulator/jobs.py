@@ -155,8 +155,8 @@ class _Collector:
         if job.max_weight:
             # What a device claims to have is limited, or one could set the mean.
             weight = min(answer.weight, job.max_weight)
-        if answer.own is not None:
-            self._states[user] = answer.own
+        if answer.kept is not None:
+            self._states[user] = answer.kept
         self._size += answer.size
         self._add_update(update.values, weight, answer.extra)
         if len(answer.statistics):

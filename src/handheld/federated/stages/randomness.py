@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.errors import MissingDependencyError
 from handheld.federated.updates.encoder import seed_of
 
 _SECRET_BITS = 128
@@ -58,12 +57,8 @@ class Randomness:
 
     def _words(self, count: int) -> NDArray[np.uint64]:
         """Return (count,) numbers of 64 bits that nobody can tell from random ones."""
-        try:
-            from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-        except ImportError as error:
-            raise MissingDependencyError(
-                "cryptography", "federated", "noise of a secret"
-            ) from error
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
         key = self.seed.to_bytes(_SECRET_BITS // 8, "big")
         # Each key is used once, so that the counter may begin at 0.
         encryptor = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()

@@ -138,11 +138,11 @@ class StageChain:
             TrainingError: a stage that makes updates longer than it says. Nothing of the update is
                 told, as noise would not hide it.
         """
-        way = _Way(self.stages, facts, memory, seeds, or_zeros)
+        steps = _Way(self.stages, facts, memory, seeds, or_zeros)
         if self._encoder is None:
-            return uploaded(way.through(range(len(self.stages)), update))
-        update = way.through(range(self._encoder), update)
-        return way.encoded(self._encoder, update)
+            return uploaded(steps.through(range(len(self.stages)), update))
+        update = steps.through(range(self._encoder), update)
+        return steps.encoded(self._encoder, update)
 
     def on_arrival(
         self,
@@ -163,9 +163,9 @@ class StageChain:
         """
         if self._encoder is None:
             return arrived(upload, facts[-1])
-        way = _Way(self.stages, facts, memory, seeds, or_zeros)
-        update = way.decoded(self._encoder, upload)
-        return way.through(range(self._encoder + 1, len(self.stages)), update)
+        steps = _Way(self.stages, facts, memory, seeds, or_zeros)
+        update = steps.decoded(self._encoder, upload)
+        return steps.through(range(self._encoder + 1, len(self.stages)), update)
 
     def on_update(
         self,

@@ -5,8 +5,15 @@ device's half is ``federated.client``.
 """
 
 from handheld.federated.tasks.evaluation import EvaluationTask
-from handheld.federated.tasks.options import TaskOptions, evaluation, training
+from handheld.federated.tasks.options import TrainingOptions, evaluation, training
 from handheld.federated.tasks.plan import DevicePlan
 from handheld.federated.tasks.training import TrainingTask
 
-__all__ = ["DevicePlan", "EvaluationTask", "TaskOptions", "TrainingTask", "evaluation", "training"]
+__all__ = [
+    "DevicePlan",
+    "EvaluationTask",
+    "TrainingOptions",
+    "TrainingTask",
+    "evaluation",
+    "training",
+]

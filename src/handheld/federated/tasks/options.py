@@ -1,5 +1,6 @@
 """Tasks as a server's configuration names them: ``handheld.federated.tasks:training``."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,27 +16,28 @@ from handheld.federated.stages import WholeNumbers
 from handheld.federated.tasks.evaluation import EvaluationTask
 from handheld.federated.tasks.plan import DevicePlan
 from handheld.federated.tasks.training import TrainingTask
-from handheld.ranges import whole_in_range
+from handheld.ranges import MOST_SEED, in_range, whole_in_range
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskOptions:
+class TrainingOptions:
     """Options of a task.
 
     Attributes:
         name: by which devices know it.
-        shape: of an input.
-        classes: outputs of the network.
+        shape: of an input, each side 1 or more.
+        classes: outputs of the network, 1 or more.
         model: the network; devices must have the same.
         algorithm: as ``handheld federated simulate`` reads it.
         work: how much devices learn.
         stages: on the way of an update; whole numbers make it a secure one.
         robust: a mean that broken devices cannot move far.
         uniform: whether each device counts alike; it does wherever sums are secure.
-        clients: devices that are expected to answer in a round, where noise is promised.
-        population: devices in all, where noise is promised.
-        delta: chance that the promise fails.
-        max_weight: what a device counts at most, in medians of its round.
+        clients: devices that are expected to answer in a round, where noise is promised, 0 or
+            more.
+        population: devices in all, 1 or more, where noise is promised.
+        delta: chance that the promise fails, in (0, 1).
+        max_weight: what a device counts at most, in medians of its round, 1 or more.
         seed: of the first weights, and of what devices and the server draw alike.
     """
 
@@ -58,14 +60,21 @@ class TaskOptions:
         for number, side in enumerate(self.shape):
             whole_in_range(f"shape[{number}]", side, low=1)
         whole_in_range("classes", self.classes, low=1)
+        in_range("clients", self.clients, low=0)
+        if self.population is not None:
+            whole_in_range("population", self.population, low=1)
+        if self.delta is not None:
+            in_range("delta", self.delta, low=0, high=1, low_open=True, high_open=True)
+        in_range("max_weight", self.max_weight, low=1, high=math.inf)
+        whole_in_range("seed", self.seed, low=0, high=MOST_SEED)
 
 
 def training(**options: Any) -> TrainingTask:
-    """Return the training task that options describe, which are those of :class:`TaskOptions`.
+    """Return the training task that options describe, which are those of :class:`TrainingOptions`.
 
     Raises :class:`InputError` that names the entry which is wrong.
     """
-    said = from_table(TaskOptions, options, "options")
+    said = from_table(TrainingOptions, options, "options")
     folder = Path()  # the user's own modules are those that can be imported
     module = said.model.module(said.shape, said.classes, folder=folder, seed=said.seed)
     layout = ModuleLayout.of(module, fixed=said.model.freeze_statistics)

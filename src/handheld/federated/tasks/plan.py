@@ -33,13 +33,13 @@ class DevicePlan:
     Attributes:
         purpose: to train the model, or to evaluate it.
         shapes: of the model's arrays, which lie one after another in the vector of its weights.
-        statistics: how many it has, such as running means.
+        statistics: how many it has, such as running means, in [0, 2147483648].
         algorithm: says what devices do differently.
         work: how much they learn.
         stages: on the way of an update.
         equal: whether each device counts alike, however many examples it has.
-        clients: devices that are expected to answer; 0 if nobody knows.
-        seed: of what devices and the server draw alike.
+        clients: devices that are expected to answer, 0 or more; 0 if nobody knows.
+        seed: of what devices and the server draw alike, 0 or more.
 
     Raises:
         InputError: values outside of their ranges, or stages in an order that makes no sense.
@@ -147,10 +147,10 @@ class DevicePlan:
         return from_table(cls, table, "plan", stages=stages, algorithm=algorithm)
 
 
-def _popped(table: dict[str, Any], entry: str, kind: type[Any]) -> Any:
+def _popped(table: dict[str, Any], entry: str, expected: type[Any]) -> Any:
     value = table.pop(entry, None)
-    if not isinstance(value, kind):
-        raise InputError(f"plan.{entry}: expected a {kind.__name__}, got {value!r}"[:200])
+    if not isinstance(value, expected):
+        raise InputError(f"plan.{entry}: expected a {expected.__name__}, got {value!r}"[:200])
     return value
 
 

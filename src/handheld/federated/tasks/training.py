@@ -1,6 +1,7 @@
 """Training on devices, as the server of a federation serves it."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -50,9 +51,9 @@ class TrainingTask:
         first_statistics: (m,) of the model, such as running means.
         robust: a mean that broken devices cannot move far, instead of that by weight; for plain
             uploads.
-        max_weight: what a device counts at most, in medians of its round.
-        population: devices in all, as far as the operator knows; for what noise promises.
-        delta: chance that the promise fails; one over the devices and one if left out.
+        max_weight: what a device counts at most, in medians of its round, 1 or more.
+        population: devices in all, 1 or more, as far as is known; for what noise promises.
+        delta: chance that the promise fails, in (0, 1); one over the devices and one if left out.
 
     Raises:
         InputError: values outside of their ranges, or that make no sense together.
@@ -70,7 +71,9 @@ class TrainingTask:
 
     def __post_init__(self) -> None:
         require_name(self.name)
-        in_range("max_weight", self.max_weight, low=1)
+        in_range("max_weight", self.max_weight, low=1, high=math.inf)
+        if self.delta is not None:
+            in_range("delta", self.delta, low=0, high=1, low_open=True, high_open=True)
         if self.population is not None:
             whole_in_range("population", self.population, low=1)
         plan = self.plan
@@ -79,10 +82,10 @@ class TrainingTask:
         if len(self.first_statistics) != plan.statistics:
             raise InputError(f"statistics: expected {plan.statistics:,}")
         chain = plan.chain
-        whole = plan.whole
-        if whole is not None and self.robust is not None:
+        grid = plan.whole
+        if grid is not None and self.robust is not None:
             raise InputError("a robust mean sees each update, of which secure sums show none")
-        if plan.statistics and (whole is not None or chain.promises):
+        if plan.statistics and (grid is not None or chain.promises):
             raise InputError(
                 f"the {plan.statistics:,} statistics (running means and variances) of this model"
                 " would travel beside what masks or noise hide: use GroupNorm or LayerNorm instead"
@@ -116,15 +119,15 @@ class TrainingTask:
         """Return what devices send."""
         known = self._state(state)
         chain = self.plan.chain
-        whole = self.plan.whole
-        if whole is not None:
+        grid = self.plan.whole
+        if grid is not None:
             nothing = chain.on_nothing(
                 chain.facts(known.memory), known.memory, seeds(self._task(known), SERVER)
             )
             return SecureUpload(
                 count=len(nothing.values),
-                bits=whole.width,
-                most_clients=whole.clients,
+                bits=grid.width,
+                most_clients=grid.clients,
             )
         facts = chain.facts(known.memory)
         noise = np.random.default_rng(0).standard_normal(self.plan.count).astype(np.float32)
