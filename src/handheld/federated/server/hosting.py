@@ -53,6 +53,8 @@ def serve_federation(
         host=server.host,
         port=server.port if port is None else port,
         on_start=on_start,
+        # Devices that wait would else keep the server from ending.
+        on_end=host.watcher.stop,
         tls=tls,
         connections=server.connections,
     )

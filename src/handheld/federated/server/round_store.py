@@ -499,18 +499,12 @@ class RoundStore:
             rows = connection.execute(selected.order_by(messages.c.sender))
             return [StoredMessage(*row) for row in rows]
 
-    def refuse(self, round_id: str, identity: str, reason: str) -> None:
-        """End a device's part: what it sent is no message."""
-        is_here = (participants.c.round == round_id) & (participants.c.identity == identity)
-        update = sql.update(participants).where(is_here).values(refused=_cut(reason))
-        with self._database.write() as connection:
-            connection.execute(update)
-
     def end_phase(  # what holds from then on, in one transaction
         self,
         group: GroupRow,
         *,
         counted: Iterable[str],
+        refused: Mapping[str, str],
         answers_by_recipient: Mapping[str, bytes],
         state: str,
         deadline: float,
@@ -520,6 +514,7 @@ class RoundStore:
         Args:
             group: as it was.
             counted: senders whose messages are in what came of the phase.
+            refused: why what others sent is no message, by sender: their part has ended.
             answers_by_recipient: what devices are told, by identity.
             state: of the group: "open", or "done" where that was the last phase.
             deadline: of the next phase.
@@ -535,17 +530,29 @@ class RoundStore:
                 sorted(counted)
             )
             connection.execute(sql.update(messages).where(is_counted).values(counted=True))
+            self._refuse(connection, group.round, refused)
             rows = list(_answer_rows(group, answers_by_recipient))
             if rows:
                 connection.execute(sql.insert(answers), rows)
         return True
 
-    def fail_group(self, group: GroupRow, reason: str) -> bool:
-        """End a group that gives nothing. False where this process leads the round no more."""
+    def fail_group(self, group: GroupRow, reason: str, refused: Mapping[str, str]) -> bool:
+        """End a group that gives nothing.
+
+        Args:
+            group: as it was.
+            reason: why.
+            refused: why what some sent is no message, by sender.
+
+        Returns:
+            False where this process leads the round no more.
+        """
+        values = {"state": "failed", "reason": _cut(reason)}
         with self._database.write() as connection:
-            return self._change_group(
-                connection, group, {"state": "failed", "reason": _cut(reason)}
-            )
+            if not self._change_group(connection, group, values):
+                return False
+            self._refuse(connection, group.round, refused)
+        return True
 
     def commit(
         self, row: RoundRow, commit: Commit, *, phase: int, next_at: float, is_last: bool
@@ -653,6 +660,14 @@ class RoundStore:
             & groups.c.round.in_(leads)
         )
         return connection.execute(sql.update(groups).where(is_it).values(**values)).rowcount == 1
+
+    def _refuse(
+        self, connection: sql.Connection, round_id: str, refused: Mapping[str, str]
+    ) -> None:
+        for identity, reason in refused.items():
+            is_here = (participants.c.round == round_id) & (participants.c.identity == identity)
+            update = sql.update(participants).where(is_here)
+            connection.execute(update.values(refused=_cut(reason)))
 
     def _add_group(
         self,
