@@ -73,6 +73,20 @@ def device():
         made.connection.close()
 
 
+@pytest.fixture
+def stranger():
+    """Make devices that are not enrolled."""
+    devices = []
+
+    def make(server, **options):
+        devices.append(Device(server.url, server.folder, **options))
+        return devices[-1]
+
+    yield make
+    for made in devices:
+        made.connection.close()
+
+
 @pytest.fixture(name="together")
 def _together():
     return together

@@ -158,9 +158,9 @@ class Device:
             return self.session.send_securely(offer, self.client(offer))
         return self.session.send_plainly(offer, json.dumps([self.value] * 5).encode())
 
-    def take_part(self, tasks=()):
+    def take_part(self, tasks=(), seconds=30.0):
         """Take part in one round, from the check-in to the end."""
-        offer = self.session.offer(self.selected(tasks))
+        offer = self.session.offer(self.selected(tasks, seconds))
         if isinstance(offer, RoundOutcome):
             return offer
         self.session.blob(offer.model)

@@ -132,7 +132,7 @@ def live(one, stopping):
     """Take part in rounds until told to stop, whatever happens to the server."""
     while not stopping.is_set():
         try:
-            one.take_part()
+            one.take_part(seconds=1.0)
         except (FetchError, InputError, AssertionError):
             time.sleep(0.05)
 

@@ -412,10 +412,12 @@ class RoundStore:
         is_on = _is_group(round_id, group) & (groups.c.phase == phase) & (groups.c.state == "open")
         selected = sql.select(messages.c.counted).where(is_it)
         with self._database.read() as connection:
+            # In this order: where the phase has ended, what was counted changes no more.
+            is_still_on = connection.execute(sql.select(groups.c.phase).where(is_on)).first()
             counted = connection.execute(selected).scalar()
-            if counted is None or counted:
-                return bool(counted)
-            return connection.execute(sql.select(groups.c.phase).where(is_on)).first() is not None
+        if counted is None:
+            return False
+        return bool(counted) or is_still_on is not None
 
     # What the leader of a round does
 
