@@ -114,8 +114,23 @@ def device_states(host: FederationHost) -> list[tuple[str, int]]:
     return [*states, ("selected, waiting", selected), *sorted(by_phase.items())]
 
 
-def charts(history: Sequence[Commit], rounds: Sequence[RoundRow]) -> list[tuple[str, Markup]]:
-    """Return charts of a task, with their titles.
+@dataclass(frozen=True)
+class TaskChart:
+    """A chart of a task.
+
+    Args:
+        title: of the chart.
+        names: of its curves, where there are several.
+        picture: as SVG.
+    """
+
+    title: str
+    names: Sequence[str]
+    picture: Markup
+
+
+def charts(history: Sequence[Commit], rounds: Sequence[RoundRow]) -> list[TaskChart]:
+    """Return charts of a task.
 
     Args:
         history: commits, the newest first.
@@ -125,19 +140,21 @@ def charts(history: Sequence[Commit], rounds: Sequence[RoundRow]) -> list[tuple[
     for name in figure_names(history):
         having = [commit for commit in history[::-1] if name in commit.figures]
         curve = [(commit.number, commit.figures[name]) for commit in having]
-        drawn.append((name, _chart({name: curve}, name, f"{name} by model")))
+        drawn.append(TaskChart(name, (), _chart({name: curve}, name, f"{name} by model")))
     ended = [row for row in rounds[::-1] if row.state == "committed"]
     devices = {
         "counted": [(row.base + 1, row.clients) for row in ended],
         "dropped out": [(row.base + 1, row.selected - row.clients) for row in ended],
     }
-    drawn.append(("devices", _chart(devices, "devices", "devices of each round")))
+    picture = _chart(devices, "devices", "devices of each round")
+    drawn.append(TaskChart("devices", tuple(devices), picture))
     sizes = {
         "up": [(row.base + 1, row.bytes_up) for row in ended],
         "down": [(row.base + 1, row.bytes_down) for row in ended],
     }
-    drawn.append(("bytes", _chart(sizes, "bytes", "bytes of each round")))
-    return [(title, chart) for title, chart in drawn if chart]
+    picture = _chart(sizes, "bytes", "bytes of each round")
+    drawn.append(TaskChart("bytes", tuple(sizes), picture))
+    return [chart for chart in drawn if chart.picture]
 
 
 def as_json(host: FederationHost, views: Iterable[TaskView]) -> dict[str, Any]:
