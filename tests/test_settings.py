@@ -288,6 +288,7 @@ NEEDED: dict[str, Callable[[], dict[str, Any]]] = {
     "Rows": _rows,
     "SafetyDetector": _detector,
     "Subsample": _of_share,
+    "TaskSettings": lambda: {"task": "x:y"},
     "Target": lambda: {"size": 1},
     "UserDataConfig": lambda: {"path": "x"},
 }
