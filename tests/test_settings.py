@@ -306,6 +306,7 @@ NEEDED: dict[str, Callable[[], dict[str, Any]]] = {
     "Rows": _rows,
     "SafetyDetector": _detector,
     "Subsample": _of_share,
+    "TaskSettings": lambda: {"task": "x:y"},
     "Target": lambda: {"size": 1},
     "TrainingOptions": lambda: {"name": "x", "shape": (1,), "classes": 1},
     "TrainingTask": _training_task,

@@ -34,6 +34,7 @@ WITHOUT_RESULTS = {
     "bench serve",
     "bench work",
     "compress serve",
+    "federated serve",
     "graph draw",
     "hands label",
     "hands synth",

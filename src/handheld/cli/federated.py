@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from handheld.cli import federated_serve
 from handheld.cli._output import INTERRUPTED, Json, Output, Quiet
 from handheld.cli.federated_device import join
 from handheld.errors import InputError
@@ -296,3 +297,7 @@ def _evaluated_users(learner: "PopulationLearner", run: "SimulationRun") -> "Per
             "a torch module does"
         )
     return learner.evaluate_users(run.state)
+
+
+for serve_command in federated_serve.COMMANDS:
+    app.command()(serve_command)

@@ -1,6 +1,7 @@
 """Tasks of whole numbers: the state is a running sum that anybody can check."""
 
 import json
+import time
 
 from handheld.errors import InputError
 from handheld.federated.server.task import ClosedRound, PlainUpload, SecureUpload
@@ -9,13 +10,16 @@ from handheld.federated.server.task import ClosedRound, PlainUpload, SecureUploa
 class SumTask:
     """Adds up what devices send; counts the devices."""
 
-    def __init__(self, name="sum", count=5, bits=20, plain=False, broken="", purpose="training"):
+    def __init__(  # options of a configuration, each by itself
+        self, name="sum", count=5, bits=20, plain=False, broken="", slow=0, purpose="training"
+    ):
         self.name = name
         self.purpose = purpose
         self.count = count
         self.bits = bits
         self.plain = plain
         self.broken = broken
+        self.slow = slow
 
     def start(self):
         return json.dumps({"round": 0, "clients": 0, "total": [0] * min(self.count, 5)}).encode()
@@ -36,6 +40,7 @@ class SumTask:
             raise InputError("these numbers make no sense")
         if self.broken == "raises":
             raise ZeroDivisionError("a bug of the task")
+        time.sleep(self.slow)
         before = json.loads(state)
         if self.plain:
             sums = [sum(column) for column in zip(*map(json.loads, received.uploads), strict=True)]

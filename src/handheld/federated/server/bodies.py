@@ -2,7 +2,8 @@
 
 import asyncio
 
-from handheld.errors import HandheldError, MissingDependencyError
+from handheld.errors import MissingDependencyError
+from handheld.service.intake import UploadError
 
 try:
     from starlette.requests import ClientDisconnect, Request
@@ -14,23 +15,6 @@ _LEAST_RATE = 2_000  # bytes a second of a device on a poor network
 _GRACE_SECONDS = 10.0
 
 
-class RequestRefusedError(HandheldError):
-    """A request that is not answered as it was meant.
-
-    Args:
-        status: of HTTP.
-        reason: in words.
-    """
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type["RequestRefusedError"], tuple[int, str]]:
-        return type(self), (self.status, self.reason)
-
-
 async def read_body(request: Request, most_bytes: int) -> bytes:
     """Return the body of a request.
 
@@ -39,11 +23,11 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
         most_bytes: that it may have.
 
     Raises:
-        RequestRefusedError: it is longer, too slow, or broken off.
+        UploadError: it is longer, too slow, or broken off.
     """
     announced = request.headers.get("content-length", "0")
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > most_bytes:
-        raise RequestRefusedError(413, f"expected at most {most_bytes} bytes")
+        raise UploadError(413, f"expected at most {most_bytes} bytes")
     pieces: list[bytes] = []
     size = 0
     try:
@@ -56,9 +40,9 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
                     return b"".join(pieces)
                 size += len(piece)
                 if size > most_bytes:
-                    raise RequestRefusedError(413, f"expected at most {most_bytes} bytes")
+                    raise UploadError(413, f"expected at most {most_bytes} bytes")
                 pieces.append(piece)
     except TimeoutError as error:
-        raise RequestRefusedError(408, "the body took too long") from error
+        raise UploadError(408, "the body took too long") from error
     except ClientDisconnect as error:
-        raise RequestRefusedError(400, "the connection ended") from error
+        raise UploadError(400, "the connection ended") from error

@@ -2,12 +2,13 @@
 
 import hmac
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable
 
 from handheld.errors import BusyError, HandheldError, InputError, MissingDependencyError
 from handheld.federated.secagg.messages import terms_from
-from handheld.federated.server.bodies import RequestRefusedError, read_body
+from handheld.federated.server.bodies import read_body
 from handheld.federated.server.groups import (
     INPUTS_PHASE,
     LEAST_SECURE,
@@ -27,6 +28,7 @@ from handheld.federated.server.round_store import (
 )
 from handheld.federated.server.watcher import phases_of
 from handheld.federated.wire import messages as wire
+from handheld.service.intake import UploadError
 from handheld.service.tls import CLIENT_CERTIFICATE
 
 try:
@@ -41,6 +43,7 @@ _MEDIA_TYPE = "application/msgpack"
 _IN_ROW_BYTES = 16_384  # of a message; a longer one stands in a file
 _BEARER = "Bearer "
 _RETRY_SECONDS = 2
+_ROUND_ID = re.compile(r"[0-9a-f]{32}")
 _LAG_SECONDS = 5.0  # by which a process may see later than another
 _MOST_GROUPS_KNOWN = 100_000
 
@@ -88,10 +91,10 @@ class DeviceEndpoints:
         host = self._host
         nonce_at = host.keys.nonce_at(message.nonce)
         if nonce_at is None or not host.keys.is_enrolment(message):
-            raise RequestRefusedError(401, "expected the signature of a new nonce")
+            raise UploadError(401, "expected the signature of a new nonce")
         self._require_invited(request, message)
         if not await host.in_thread(host.enrolment.enrol, message.identity, nonce_at):
-            raise RequestRefusedError(403, "this device may not take part")
+            raise UploadError(403, "this device may not take part")
         host.log.event("device enrolled", device=message.identity.hex()[:12])
         return self._session(message.identity)
 
@@ -102,10 +105,10 @@ class DeviceEndpoints:
         host = self._host
         nonce_at = host.keys.nonce_at(message.nonce)
         if nonce_at is None or not host.keys.is_session_request(message):
-            raise RequestRefusedError(403, "expected the signature of a new nonce")
+            raise UploadError(403, "expected the signature of a new nonce")
         self._require_certificate(request, message.identity)
         if not await host.in_thread(host.enrolment.seen, message.identity, nonce_at):
-            raise RequestRefusedError(403, "this device is not enrolled, or the nonce is used up")
+            raise UploadError(403, "this device is not enrolled, or the nonce is used up")
         return self._session(message.identity)
 
     async def check_in(self, request: Request) -> Response:
@@ -123,7 +126,7 @@ class DeviceEndpoints:
                     host.metrics.count("selected", task=row.task)
                     return _answer(wire.Selected(round=row.id, task=row.task))
                 if joined is Joined.REVOKED:
-                    raise RequestRefusedError(403, "this device may not take part")
+                    raise UploadError(403, "this device may not take part")
                 if joined is Joined.RESTING:
                     reason = "this device took part a short while ago"
         return _answer(wire.ComeBack(seconds=host.steering.come_back(), reason=reason))
@@ -157,7 +160,7 @@ class DeviceEndpoints:
         taken = await self._take(row, group, phase, identity, content)
         self._host.metrics.count("messages", phase=str(phase), outcome=taken.name.lower())
         if taken is Taken.DIFFERENT:
-            raise RequestRefusedError(409, "this device sent something else for this phase")
+            raise UploadError(409, "this device sent something else for this phase")
         self._host.watcher.poke()
         return await self._next(row.id, group.number, phase, identity)
 
@@ -175,7 +178,7 @@ class DeviceEndpoints:
         self._identity(request)
         digest = request.path_params["digest"]
         if digest not in self._public_blobs():
-            raise RequestRefusedError(404, "there is no such model or plan now")
+            raise UploadError(404, "there is no such model or plan now")
         content = await self._host.blob(digest)
         self._host.metrics.count("bytes_down", len(content))
         return Response(content, media_type="application/octet-stream")
@@ -199,8 +202,8 @@ class DeviceEndpoints:
         return answer
 
     def _problem(self, error: HandheldError) -> Response:
-        if isinstance(error, RequestRefusedError):
-            return _problem(error.status, error.reason)
+        if isinstance(error, UploadError):
+            return _problem(error.status, str(error))
         if isinstance(error, InputError):
             return _problem(400, str(error))
         if isinstance(error, BusyError):
@@ -213,19 +216,19 @@ class DeviceEndpoints:
         token = request.headers.get("authorization", "")
         identity = self._host.keys.identity_of(token.removeprefix(_BEARER))
         if identity is None:
-            raise RequestRefusedError(401, "expected the token of a session")
+            raise UploadError(401, "expected the token of a session")
         if identity.hex() in self._host.revoked:
-            raise RequestRefusedError(403, "this device may not take part")
+            raise UploadError(403, "this device may not take part")
         return identity
 
     def _require_invited(self, request: Request, message: wire.Enrolment) -> None:
         how = self._host.settings.enrolment
         if how == "listed":
-            raise RequestRefusedError(403, "devices are enrolled by the operator here")
+            raise UploadError(403, "devices are enrolled by the operator here")
         if how == "token":
             expected = self._host.enrolment_token
             if not expected or not hmac.compare_digest(message.token.encode(), expected.encode()):
-                raise RequestRefusedError(403, "expected the token to enrol with")
+                raise UploadError(403, "expected the token to enrol with")
         self._require_certificate(request, message.identity)
 
     def _require_certificate(self, request: Request, identity: bytes) -> None:
@@ -234,7 +237,7 @@ class DeviceEndpoints:
             return
         shown = request.scope.get("extensions", {}).get(CLIENT_CERTIFICATE, b"")
         if identity_of(shown) != identity:
-            raise RequestRefusedError(403, "expected a certificate that is made out to this device")
+            raise UploadError(403, "expected a certificate that is made out to this device")
 
     def _session(self, identity: bytes) -> Response:
         keys = self._host.keys
@@ -278,12 +281,15 @@ class DeviceEndpoints:
         return joined
 
     async def _row(self, round_id: str) -> RoundRow:
+        # Before the database: PostgreSQL takes no NUL, and says so like one that is away.
+        if not _ROUND_ID.fullmatch(round_id):
+            raise UploadError(404, "there is no such round")
         row = self._host.watcher.snapshot.rounds.get(round_id)
         if row is None:
             # Ended, or begun by another process since the last look.
-            row = await self._host.in_thread(self._host.store.get, round_id[:64])
+            row = await self._host.in_thread(self._host.store.get, round_id)
         if row is None:
-            raise RequestRefusedError(404, "there is no such round")
+            raise UploadError(404, "there is no such round")
         return row
 
     async def _part(
@@ -293,7 +299,7 @@ class DeviceEndpoints:
 
         What the device knows of another process, this one may not have seen yet.
         """
-        round_id = request.path_params["id"][:64]
+        round_id = request.path_params["id"]
         until = self._host.clock() + _LAG_SECONDS
         while True:
             version = self._host.watcher.version(phases_of(round_id))
@@ -304,7 +310,7 @@ class DeviceEndpoints:
             if group is not None and (group.phase >= phase or group.state != "open"):
                 return row, group
             if not await self._changed(round_id, version, until):
-                raise RequestRefusedError(409, f"phase {phase} has not begun")
+                raise UploadError(409, f"phase {phase} has not begun")
 
     async def _changed(self, round_id: str, version: int, until: float) -> bool:
         """Wait for a change of a round's phases; return False where none comes in time."""
@@ -327,7 +333,7 @@ class DeviceEndpoints:
     async def _participant(self, round_id: str, identity: str) -> Participant:
         participant = await self._host.in_thread(self._host.store.participant, round_id, identity)
         if participant is None:
-            raise RequestRefusedError(404, "this device has no part in that round")
+            raise UploadError(404, "this device has no part in that round")
         return participant
 
     def _offer(self, row: RoundRow, group: GroupRow) -> wire.Offer:
@@ -359,13 +365,13 @@ class DeviceEndpoints:
         """Return a message, within what all that are being received may take of the memory."""
         phases = SECURE_PHASES if group.terms else 1
         if phase >= phases:
-            raise RequestRefusedError(404, "there is no such phase")
+            raise UploadError(404, "there is no such phase")
         most = row.most_bytes
         if group.terms:
             most = most_message_bytes(phase, terms_from(group.terms), members=group.members)
         host = self._host
         if not host.has_room:
-            raise RequestRefusedError(507, "the server's disk is full")
+            raise UploadError(507, "the server's disk is full")
         if host.inflight_bytes and host.inflight_bytes + most > host.settings.inflight_bytes:
             raise BusyError("too much is being received; try again in a moment")
         host.inflight_bytes += most

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from handheld.errors import InputError
 from handheld.federated.server.app import create_federation_app
-from handheld.federated.server.config import FederationSettings, ServerSettings, read_settings
-from handheld.federated.server.host import open_host
+from handheld.federated.server.config import ServerSettings, read_settings
+from handheld.federated.server.database import FederationDatabase
+from handheld.federated.server.enrolment import EnrolmentStore
+from handheld.federated.server.host import located, open_host
 from handheld.service.server import run_app
 from handheld.service.tls import TlsFiles
 
@@ -53,6 +55,8 @@ def serve_federation(
         host=server.host,
         port=server.port if port is None else port,
         on_start=on_start,
+        # Devices that wait would else keep the server from ending.
+        on_end=host.watcher.stop,
         tls=tls,
         connections=server.connections,
     )
@@ -85,13 +89,16 @@ def token_of(name: str) -> str | None:
     return os.environ.pop(name, None)
 
 
-def read_federation(config: Path) -> tuple[FederationSettings, Path]:
-    """Return a configuration, and the folder that its paths are relative to.
+def open_enrolment(config: Path) -> EnrolmentStore:
+    """Return the devices of a federation, beside its servers.
 
     Raises:
-        InputError: names the file, and the entry in it that is wrong.
+        InputError: the file is wrong.
+        ServiceError: the database cannot be opened.
     """
-    return read_settings(config), config.absolute().parent
+    settings = read_settings(config)
+    url = located(settings.server.database, config.absolute().parent)
+    return EnrolmentStore(FederationDatabase(url))
 
 
 def _check_tokens(server: ServerSettings, enrolment: str | None, operator: str | None) -> None:

@@ -37,6 +37,8 @@ from handheld.federated.server.task import ClosedRound, Received
 from handheld.federated.wire.messages import BlobAddress, context_of, plans_from
 
 _AT_ONCE = 64  # messages that are read from the database at once: a few MB each at most
+# What was read before this leader's last change of it shows the past: nothing is done by it.
+_STALE_SECONDS = 1.0
 _MOST_FIGURES = 64
 _LONGEST_NAME = 64
 
@@ -64,11 +66,20 @@ class LeadingParts:
 
 @dataclass
 class _LedGroup:
-    """A group's machine, and the senders whose messages of this phase it has seen."""
+    """A group's machine, and of this phase the senders whose messages it has seen, and why some
+    were refused.
+    """
 
     machine: SecureGroup | PlainGroup
     phase: int = 0
     seen: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def to_next_phase(self) -> None:
+        """Go on to the next phase."""
+        self.phase += 1
+        self.seen = set()
+        self.refused = {}
 
 
 class LedRound:
@@ -83,6 +94,8 @@ class LedRound:
         self._parts = parts
         self._task = task
         self._groups: dict[int, _LedGroup] = {}
+        self._is_configured = False
+        self._has_ended = False
 
     def step(self, row: RoundRow, groups: Sequence[GroupRow]) -> float | None:
         """Do what there is to do now.
@@ -98,6 +111,9 @@ class LedRound:
         Raises:
             NoLongerLeadingError: another process leads.
         """
+        is_stale = row.state == "selecting" and self._is_configured
+        if is_stale or self._has_ended:
+            return _STALE_SECONDS
         if row.state == "selecting":
             return self._select(row)
         still_open = [group for group in groups if group.state == "open"]
@@ -118,6 +134,7 @@ class LedRound:
                 row, reason, next_at=next_at, most_failures=settings.most_failures
             )
         )
+        self._has_ended = True
         self._parts.log.event("round abandoned", task=row.task, round=row.id, reason=reason)
 
     def _select(self, row: RoundRow) -> float | None:
@@ -133,6 +150,7 @@ class LedRound:
         self._require_lead(
             self._parts.store.configure(row, lambda identities: deal(row, identities), deadline)
         )
+        self._is_configured = True
         self._parts.log.event(
             "round configured", task=row.task, round=row.id, selected=row.selected
         )
@@ -155,6 +173,9 @@ class LedRound:
         return deal_secure(identities, rules, np.random.default_rng())
 
     def _step_group(self, row: RoundRow, group: GroupRow) -> float | None:
+        before = self._groups.get(group.number)
+        if before is not None and before.phase > group.phase:
+            return _STALE_SECONDS
         led = self._led(row, group)
         self._feed(row, group, led)
         now = self._parts.clock()
@@ -164,7 +185,8 @@ class LedRound:
         try:
             answers = led.machine.advance()
         except RoundFailedError as error:
-            self._require_lead(self._parts.store.fail_group(group, str(error)))
+            self._groups.pop(group.number)
+            self._require_lead(self._parts.store.fail_group(group, str(error), led.refused))
             self._parts.log.event(
                 "group failed", task=row.task, round=row.id, group=group.number, reason=str(error)
             )
@@ -174,13 +196,13 @@ class LedRound:
             self._parts.store.end_phase(
                 group,
                 counted=counted,
+                refused=led.refused,
                 answers_by_recipient={key.hex(): content for key, content in answers.items()},
                 state=state,
                 deadline=now + self._task.settings.phase_seconds,
             )
         )
-        led.phase += 1
-        led.seen = set()
+        led.to_next_phase()
         return None
 
     def _led(self, row: RoundRow, group: GroupRow) -> _LedGroup:
@@ -191,8 +213,7 @@ class LedRound:
             while led.phase < group.phase:
                 self._feed(row, group, led, counted_only=True)
                 led.machine.advance()
-                led.phase += 1
-                led.seen = set()
+                led.to_next_phase()
             self._groups[group.number] = led
         return led
 
@@ -222,7 +243,7 @@ class LedRound:
         try:
             led.machine.receive(bytes.fromhex(message.sender), content or b"")
         except RefusedMessageError as error:
-            self._parts.store.refuse(row.id, message.sender, str(error))
+            led.refused[message.sender] = str(error)
             self._parts.log.event(
                 "message refused",
                 task=row.task,
@@ -261,6 +282,7 @@ class LedRound:
         if not is_committed:
             self.abandon(row, "the task was rolled back meanwhile")
             return
+        self._has_ended = True
         self._parts.log.event(
             "round committed",
             task=row.task,

@@ -3,8 +3,8 @@
 After Bonawitz et al., "Towards Federated Learning at Scale" (MLSys 2019), section 2.3. There, as
 here, nothing is remembered of single devices. **Many devices**: each gets the next free slot of a
 timetable that has ``rate`` of them a second, so arrivals hold that rate, and a population makes the
-timetable as long as it needs. Some never come, and others come unasked (new ones, or after a
-restart): the share of arrivals in slots corrects both. **Few devices**: all are told to come to the
+timetable as long as it needs; who comes unasked, being new, makes it longer. Slots of those who do
+not come are made up for by giving out more of them. **Few devices**: all are told to come to the
 same meeting, so that a round fills.
 """
 
@@ -19,7 +19,6 @@ from handheld.ranges import in_range, whole_in_range
 _LEAST_MEMORY = 8.0
 _LENGTHS = 3.0
 _LEAST_SHARE = 0.25  # below, slots are not given out faster: the devices are simply gone
-_MOST_SHARE = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,7 @@ class Pace:
         window_start: when the window began in which arrivals are counted.
         free_at_start: ``free`` at that time.
         arrivals: in this window.
-        share: arrivals by slot, averaged: 1 where exactly those come who were told to.
+        share: of the slots to which somebody comes, averaged, in [0.25, 1].
         rate_seen: arrivals a second in the last whole window.
     """
 
@@ -102,8 +101,8 @@ class Pace:
         if self.free_at_start >= now:
             length = (self.free_at_start - self.window_start) / elapsed
             memory = max(_LEAST_MEMORY, _LENGTHS * length)
-            ratio = min(max(seen / rate, _LEAST_SHARE), _MOST_SHARE)
-            share = min(max(share * ratio ** (1 / memory), _LEAST_SHARE), _MOST_SHARE)
+            ratio = max(seen / rate, _LEAST_SHARE)
+            share = min(max(share * ratio ** (1 / memory), _LEAST_SHARE), 1.0)
         return replace(
             self,
             window_start=now,

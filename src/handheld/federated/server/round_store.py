@@ -412,10 +412,12 @@ class RoundStore:
         is_on = _is_group(round_id, group) & (groups.c.phase == phase) & (groups.c.state == "open")
         selected = sql.select(messages.c.counted).where(is_it)
         with self._database.read() as connection:
+            # In this order: where the phase has ended, what was counted changes no more.
+            is_still_on = connection.execute(sql.select(groups.c.phase).where(is_on)).first()
             counted = connection.execute(selected).scalar()
-            if counted is None or counted:
-                return bool(counted)
-            return connection.execute(sql.select(groups.c.phase).where(is_on)).first() is not None
+        if counted is None:
+            return False
+        return bool(counted) or is_still_on is not None
 
     # What the leader of a round does
 
@@ -499,18 +501,12 @@ class RoundStore:
             rows = connection.execute(selected.order_by(messages.c.sender))
             return [StoredMessage(*row) for row in rows]
 
-    def refuse(self, round_id: str, identity: str, reason: str) -> None:
-        """End a device's part: what it sent is no message."""
-        is_here = (participants.c.round == round_id) & (participants.c.identity == identity)
-        update = sql.update(participants).where(is_here).values(refused=_cut(reason))
-        with self._database.write() as connection:
-            connection.execute(update)
-
     def end_phase(  # what holds from then on, in one transaction
         self,
         group: GroupRow,
         *,
         counted: Iterable[str],
+        refused: Mapping[str, str],
         answers_by_recipient: Mapping[str, bytes],
         state: str,
         deadline: float,
@@ -520,6 +516,7 @@ class RoundStore:
         Args:
             group: as it was.
             counted: senders whose messages are in what came of the phase.
+            refused: why what others sent is no message, by sender: their part has ended.
             answers_by_recipient: what devices are told, by identity.
             state: of the group: "open", or "done" where that was the last phase.
             deadline: of the next phase.
@@ -535,17 +532,29 @@ class RoundStore:
                 sorted(counted)
             )
             connection.execute(sql.update(messages).where(is_counted).values(counted=True))
+            self._refuse(connection, group.round, refused)
             rows = list(_answer_rows(group, answers_by_recipient))
             if rows:
                 connection.execute(sql.insert(answers), rows)
         return True
 
-    def fail_group(self, group: GroupRow, reason: str) -> bool:
-        """End a group that gives nothing. False where this process leads the round no more."""
+    def fail_group(self, group: GroupRow, reason: str, refused: Mapping[str, str]) -> bool:
+        """End a group that gives nothing.
+
+        Args:
+            group: as it was.
+            reason: why.
+            refused: why what some sent is no message, by sender.
+
+        Returns:
+            False where this process leads the round no more.
+        """
+        values = {"state": "failed", "reason": _cut(reason)}
         with self._database.write() as connection:
-            return self._change_group(
-                connection, group, {"state": "failed", "reason": _cut(reason)}
-            )
+            if not self._change_group(connection, group, values):
+                return False
+            self._refuse(connection, group.round, refused)
+        return True
 
     def commit(
         self, row: RoundRow, commit: Commit, *, phase: int, next_at: float, is_last: bool
@@ -653,6 +662,14 @@ class RoundStore:
             & groups.c.round.in_(leads)
         )
         return connection.execute(sql.update(groups).where(is_it).values(**values)).rowcount == 1
+
+    def _refuse(
+        self, connection: sql.Connection, round_id: str, refused: Mapping[str, str]
+    ) -> None:
+        for identity, reason in refused.items():
+            is_here = (participants.c.round == round_id) & (participants.c.identity == identity)
+            update = sql.update(participants).where(is_here)
+            connection.execute(update.values(refused=_cut(reason)))
 
     def _add_group(
         self,

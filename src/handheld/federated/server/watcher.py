@@ -37,10 +37,17 @@ class RoundWatcher:
         self._versions: dict[str, int] = {}
         self._states: dict[str, RoundState] = {}
         self._waiting: dict[str, asyncio.Event] = {}
+        self._is_stopping = False
 
     def poke(self) -> None:
         """Look at once: this process changed something. For the loop's own thread."""
         self._poked.set()
+
+    def stop(self) -> None:
+        """Let go of all who wait: the server ends. For any thread's signal handler."""
+        self._is_stopping = True
+        for event in list(self._waiting.values()):
+            event.set()
 
     async def run(self, on_look: Callable[[], None]) -> None:
         """Look until it is cancelled; call a function after each look."""
@@ -72,8 +79,10 @@ class RoundWatcher:
         """Wait until something is at another version than one that was seen.
 
         Returns:
-            False where nothing changed for so many seconds.
+            False where nothing changed for so many seconds, or the server ends.
         """
+        if self._is_stopping:
+            return False
         if self.version(key) != version:
             return True
         event = self._waiting.setdefault(key, asyncio.Event())
