@@ -51,7 +51,7 @@ def test_thresholds():
 
 def test_plain_uploads_are_counted():
     members = frozenset(bytes([number]) for number in range(4))
-    group = PlainGroup(goal=3, least=2, members=members)
+    group = PlainGroup(goal=3, least_uploads=2, members=members)
     with pytest.raises(RefusedMessageError, match="no part"):
         group.receive(b"x", b"")
     group.receive(b"\0", b"")

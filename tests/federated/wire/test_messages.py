@@ -12,12 +12,12 @@ BLOB = wire.BlobAddress(bytes(32), 5)
 PLANS = [wire.PlanAddress(1, BLOB), wire.PlanAddress(2, wire.BlobAddress(b"\1" * 32, 7))]
 ANSWERS = [
     wire.Nonce(nonce=b"n", server=bytes(32)),
-    wire.Session(token="t", seconds=1.0),
+    wire.OpenSession(token="t", seconds=1.0),
     wire.ComeBack(seconds=2.5, reason="full"),
     wire.Selected(round="0" * 32, task="sum"),
     wire.Signed(content=b"offer", signature=bytes(64)),
     wire.NextPhase(phase=1, content=b"roster"),
-    wire.Waiting(),
+    wire.StillWaiting(),
     wire.RoundOutcome(counted=True, state="committed", reason="", seconds=3.0),
     wire.Problem(reason="no"),
 ]

@@ -307,8 +307,8 @@ class Coordinator:
             return None
 
     def _tell(self, name: str, error: Exception, **fields: str) -> None:
-        kind = "" if isinstance(error, HandheldError) else f"{type(error).__name__}: "
-        self._log.event(f"{name} failed", error=f"{kind}{error}", **fields)
+        prefix = "" if isinstance(error, HandheldError) else f"{type(error).__name__}: "
+        self._log.event(f"{name} failed", error=f"{prefix}{error}", **fields)
 
 
 def process_name() -> str:

@@ -147,7 +147,7 @@ class DeviceEndpoints:
                 signed = self._host.keys.signed_offer(bytes.fromhex(identity), offer)
                 return _answer(signed)
             if not await self._changed(round_id, version, until):
-                return _answer(wire.Waiting())
+                return _answer(wire.StillWaiting())
 
     async def message(self, request: Request) -> Response:
         """Take what a device sends in a phase, and tell it what comes next."""
@@ -222,10 +222,10 @@ class DeviceEndpoints:
         return identity
 
     def _require_invited(self, request: Request, message: wire.Enrolment) -> None:
-        how = self._host.settings.enrolment
-        if how == "listed":
+        enrolment = self._host.settings.enrolment
+        if enrolment == "listed":
             raise UploadError(403, "devices are enrolled by the operator here")
-        if how == "token":
+        if enrolment == "token":
             expected = self._host.enrolment_token
             if not expected or not hmac.compare_digest(message.token.encode(), expected.encode()):
                 raise UploadError(403, "expected the token to enrol with")
@@ -241,7 +241,7 @@ class DeviceEndpoints:
 
     def _session(self, identity: bytes) -> Response:
         keys = self._host.keys
-        return _answer(wire.Session(token=keys.session(identity), seconds=keys.session_seconds))
+        return _answer(wire.OpenSession(token=keys.session(identity), seconds=keys.session_seconds))
 
     def _fitting(self, message: wire.CheckIn) -> list[RoundRow]:
         """Return the rounds that a device could take part in, in an order of chance."""
@@ -267,10 +267,10 @@ class DeviceEndpoints:
 
     async def _join(self, row: RoundRow, identity: bytes) -> Joined:
         self._joining[row.id] = self._joining.get(row.id, 0) + 1
-        rest = self._host.tasks[row.task].settings.rest
+        resting = self._host.tasks[row.task].settings.rest
         try:
             joined = await self._host.in_thread(
-                lambda: self._host.store.join(row.id, identity.hex(), rest=rest)
+                lambda: self._host.store.join(row.id, identity.hex(), resting=resting)
             )
         finally:
             self._joining[row.id] -= 1
@@ -314,8 +314,9 @@ class DeviceEndpoints:
 
     async def _changed(self, round_id: str, version: int, until: float) -> bool:
         """Wait for a change of a round's phases; return False where none comes in time."""
-        left = until - self._host.clock()
-        return left > 0 and await self._host.watcher.changed(phases_of(round_id), version, left)
+        seconds = until - self._host.clock()
+        key = phases_of(round_id)
+        return seconds > 0 and await self._host.watcher.changed(key, version, seconds)
 
     async def _group(self, row: RoundRow, identity: str) -> GroupRow | None:
         """Return a device's group; None while devices are selected, as far as is seen here."""
@@ -366,19 +367,19 @@ class DeviceEndpoints:
         phases = SECURE_PHASES if group.terms else 1
         if phase >= phases:
             raise UploadError(404, "there is no such phase")
-        most = row.most_bytes
+        limit = row.most_bytes
         if group.terms:
-            most = most_message_bytes(phase, terms_from(group.terms), members=group.members)
+            limit = most_message_bytes(phase, terms_from(group.terms), members=group.members)
         host = self._host
         if not host.has_room:
             raise UploadError(507, "the server's disk is full")
-        if host.inflight_bytes and host.inflight_bytes + most > host.settings.inflight_bytes:
+        if host.inflight_bytes and host.inflight_bytes + limit > host.settings.inflight_bytes:
             raise BusyError("too much is being received; try again in a moment")
-        host.inflight_bytes += most
+        host.inflight_bytes += limit
         try:
-            content = await read_body(request, most)
+            content = await read_body(request, limit)
         finally:
-            host.inflight_bytes -= most
+            host.inflight_bytes -= limit
         host.metrics.count("bytes_up", len(content))
         return content
 
@@ -425,7 +426,7 @@ class DeviceEndpoints:
                 participant = await self._participant(round_id, identity)
                 if participant.refused is not None:
                     return await self._outcome(row, number, identity)
-                return _answer(wire.Waiting())
+                return _answer(wire.StillWaiting())
 
     async def _outcome(self, row: RoundRow, number: int | None, identity: str) -> Response:
         """Tell a device that its part has ended."""

@@ -91,16 +91,16 @@ class PlainGroup:
 
     Args:
         goal: uploads that are wanted.
-        least: with fewer it fails.
+        least_uploads: with fewer it fails.
         members: identities of those that may take part.
     """
 
-    def __init__(self, *, goal: int, least: int, members: frozenset[bytes]) -> None:
+    def __init__(self, *, goal: int, least_uploads: int, members: frozenset[bytes]) -> None:
         self.is_done = False
         self.accepted: set[bytes] = set()
         self._members = members
         self._goal = goal
-        self._least = least
+        self._least_uploads = least_uploads
 
     @property
     def is_full(self) -> bool:
@@ -125,9 +125,10 @@ class PlainGroup:
         Raises:
             RoundFailedError: too few have come.
         """
-        if len(self.accepted) < self._least:
+        if len(self.accepted) < self._least_uploads:
             raise RoundFailedError(
-                f"expected uploads of {self._least} devices or more, got {len(self.accepted)}"
+                f"expected uploads of {self._least_uploads} devices or more, "
+                f"got {len(self.accepted)}"
             )
         self.is_done = True
         return {}
@@ -168,13 +169,13 @@ def deal_secure(
         rng: deals.
         new_id: makes the id of a group's round, of 32 bytes.
     """
-    wanted = min(rules.goal, len(identities))
+    clients = min(rules.goal, len(identities))
     # As many as the size asks for, but none of fewer devices than a sum may have.
-    number = max(1, min(-(-wanted // rules.size), wanted // LEAST_SECURE))
+    number = max(1, min(-(-clients // rules.size), clients // LEAST_SECURE))
     shuffled = [identities[position] for position in rng.permutation(len(identities))]
     plans = []
     for group in range(number):
-        goal = len(range(group, wanted, number))
+        goal = len(range(group, clients, number))
         terms = RoundTerms(
             round=new_id(),
             context=rules.context,

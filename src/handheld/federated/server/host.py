@@ -48,6 +48,11 @@ class FederationHost:
         enrolment_token, operator_token: what devices and the operator must know; None: nobody
             enrols by token, or there is no operator's page.
         clock: seconds since the epoch.
+        executor: in which devices' questions are answered.
+        looking: in which the watcher looks.
+        has_room: whether the disk has room.
+        revoked: identities, in hexadecimal, of devices that may not take part any more.
+        inflight_bytes: that may come of uploads that are being received.
     """
 
     settings: ServerSettings
@@ -67,6 +72,7 @@ class FederationHost:
     operator_token: str | None
     clock: Callable[[], float]
     executor: ThreadPoolExecutor
+    looking: ThreadPoolExecutor
     has_room: bool = True
     revoked: frozenset[str] = frozenset()
     inflight_bytes: int = 0
@@ -91,7 +97,8 @@ class FederationHost:
             await self.in_thread(self.steering.leave)
         except Exception as error:
             self.log.event("leave failed", error=f"{type(error).__name__}: {error}")
-        self.executor.shutdown(wait=True, cancel_futures=True)
+        for executor in (self.executor, self.looking):
+            executor.shutdown(wait=True, cancel_futures=True)
         self.database.close()
 
     @property
@@ -199,6 +206,7 @@ def open_host(  # what a server is made of
         operator_token=operator_token,
         clock=clock,
         executor=executor,
+        looking=looking,
     )
 
 

@@ -86,12 +86,12 @@ class LedRound:
     """A round that this process leads.
 
     Args:
-        parts: of the server.
+        leading: of the server.
         task: that it is a round of.
     """
 
-    def __init__(self, parts: LeadingParts, task: FederationTask) -> None:
-        self._parts = parts
+    def __init__(self, leading: LeadingParts, task: FederationTask) -> None:
+        self._leading = leading
         self._task = task
         self._groups: dict[int, _LedGroup] = {}
         self._is_configured = False
@@ -128,17 +128,17 @@ class LedRound:
     def abandon(self, row: RoundRow, reason: str) -> None:
         """End a round that gives nothing."""
         settings = self._task.settings
-        next_at = self._parts.clock() + settings.pause_seconds
+        next_at = self._leading.clock() + settings.pause_seconds
         self._require_lead(
-            self._parts.store.abandon(
+            self._leading.store.abandon(
                 row, reason, next_at=next_at, most_failures=settings.most_failures
             )
         )
         self._has_ended = True
-        self._parts.log.event("round abandoned", task=row.task, round=row.id, reason=reason)
+        self._leading.log.event("round abandoned", task=row.task, round=row.id, reason=reason)
 
     def _select(self, row: RoundRow) -> float | None:
-        now = self._parts.clock()
+        now = self._leading.clock()
         if row.selected < row.most and now < row.deadline:
             return row.deadline - now
         if row.selected < row.least:
@@ -148,10 +148,10 @@ class LedRound:
         deadline = now + settings.report_seconds
         deal = self._deal_plain if not row.count else self._deal_secure
         self._require_lead(
-            self._parts.store.configure(row, lambda identities: deal(row, identities), deadline)
+            self._leading.store.configure(row, lambda identities: deal(row, identities), deadline)
         )
         self._is_configured = True
-        self._parts.log.event(
+        self._leading.log.event(
             "round configured", task=row.task, round=row.id, selected=row.selected
         )
         return None
@@ -178,7 +178,7 @@ class LedRound:
             return _STALE_SECONDS
         led = self._led(row, group)
         self._feed(row, group, led)
-        now = self._parts.clock()
+        now = self._leading.clock()
         if not led.machine.is_full and now < group.deadline:
             return group.deadline - now
         counted = {identity.hex() for identity in led.machine.accepted}
@@ -186,14 +186,14 @@ class LedRound:
             answers = led.machine.advance()
         except RoundFailedError as error:
             self._groups.pop(group.number)
-            self._require_lead(self._parts.store.fail_group(group, str(error), led.refused))
-            self._parts.log.event(
+            self._require_lead(self._leading.store.fail_group(group, str(error), led.refused))
+            self._leading.log.event(
                 "group failed", task=row.task, round=row.id, group=group.number, reason=str(error)
             )
             return None
         state = "done" if led.machine.is_done else "open"
         self._require_lead(
-            self._parts.store.end_phase(
+            self._leading.store.end_phase(
                 group,
                 counted=counted,
                 refused=led.refused,
@@ -218,16 +218,16 @@ class LedRound:
         return led
 
     def _machine(self, row: RoundRow, group: GroupRow) -> SecureGroup | PlainGroup:
-        members = self._parts.store.members(row.id, group.number)
+        members = self._leading.store.members(row.id, group.number)
         if not group.terms:
-            return PlainGroup(goal=group.goal, least=row.least, members=members)
+            return PlainGroup(goal=group.goal, least_uploads=row.least, members=members)
         return SecureGroup(terms_from(group.terms), goal=group.goal, members=members)
 
     def _feed(
         self, row: RoundRow, group: GroupRow, led: _LedGroup, *, counted_only: bool = False
     ) -> None:
         """Give a machine the messages of its phase that it has not seen."""
-        store = self._parts.store
+        store = self._leading.store
         new = sorted(store.senders(group, led.phase) - led.seen)
         for start in range(0, len(new), _AT_ONCE):
             for message in store.messages_of(group, led.phase, new[start : start + _AT_ONCE]):
@@ -239,12 +239,12 @@ class LedRound:
     def _give(self, row: RoundRow, group: GroupRow, led: _LedGroup, message: StoredMessage) -> None:
         content = message.content
         if content is None and group.terms:
-            content = self._parts.blobs.get_upload(row.id, message.upload_name(group, led.phase))
+            content = self._leading.blobs.get_upload(row.id, message.upload_name(group, led.phase))
         try:
             led.machine.receive(bytes.fromhex(message.sender), content or b"")
         except RefusedMessageError as error:
             led.refused[message.sender] = str(error)
-            self._parts.log.event(
+            self._leading.log.event(
                 "message refused",
                 task=row.task,
                 round=row.id,
@@ -272,18 +272,18 @@ class LedRound:
             return
         settings = self._task.settings
         is_last = settings.rounds is not None and commit.number >= settings.rounds
-        is_committed = self._parts.store.commit(
+        is_committed = self._leading.store.commit(
             row,
             commit,
             phase=INPUTS_PHASE if row.count else 0,
-            next_at=self._parts.clock() + settings.pause_seconds,
+            next_at=self._leading.clock() + settings.pause_seconds,
             is_last=is_last,
         )
         if not is_committed:
             self.abandon(row, "the task was rolled back meanwhile")
             return
         self._has_ended = True
-        self._parts.log.event(
+        self._leading.log.event(
             "round committed",
             task=row.task,
             round=row.id,
@@ -297,7 +297,7 @@ class LedRound:
             names: list[str] = []
             for group in done:
                 names += self._counted_uploads(group)
-            uploads = UploadSequence(self._parts.blobs, row.id, names)
+            uploads = UploadSequence(self._leading.blobs, row.id, names)
             return Received(clients=len(names), uploads=uploads)
         total = np.zeros(row.count, np.uint32)
         clients = 0
@@ -309,13 +309,13 @@ class LedRound:
         return Received(clients=clients, total=_in_modulus(total, row.bits))
 
     def _counted_uploads(self, group: GroupRow) -> list[str]:
-        store = self._parts.store
+        store = self._leading.store
         senders = store.senders(group, 0)
         messages = store.messages_of(group, 0, senders)
         return [message.upload_name(group, 0) for message in messages if message.counted]
 
     def _made(self, row: RoundRow, received: Received) -> Commit:
-        blobs = self._parts.blobs
+        blobs = self._leading.blobs
         served = self._task.served
         base = blobs.get(row.state_blob)
         try:
@@ -336,7 +336,7 @@ class LedRound:
             model_bytes=len(model),
             figures=figures,
             clients=received.clients,
-            committed=self._parts.clock(),
+            committed=self._leading.clock(),
         )
 
     def _kept(self, row: RoundRow, base: bytes, closed: ClosedRound) -> tuple[bytes, bytes]:
@@ -344,7 +344,7 @@ class LedRound:
         measures another one's.
         """
         if self._task.model_task != self._task.name:
-            return base, self._parts.blobs.get(row.model_blob)
+            return base, self._leading.blobs.get(row.model_blob)
         return closed.state, self._task.served.public(closed.state)
 
     def _require_lead(self, still: bool) -> None:

@@ -137,10 +137,11 @@ class FederationLedger:
             return [_commit(row) for row in connection.execute(selected)]
 
     def set_state(self, name: str, state: str, reason: str = "") -> None:
-        """Start a task, or pause it. A round that is under way goes on.
+        """Start a task, or pause it. A round that is under way goes on; one that is done and is
+        started has one round more.
 
         Raises:
-            InputError: there is no such task, or it is done.
+            InputError: there is no such task.
         """
         values = {"state": state, "reason": storable(reason), "failures": 0}
         update = sql.update(tasks).where(tasks.c.name == name)

@@ -51,9 +51,9 @@ class ServerMetrics:
             lines += [_line(name, labels, value) for labels, value in values]
         return "\n".join(lines) + "\n"
 
-    def _of_counter(self, wanted: str) -> Iterator[str]:
+    def _of_counter(self, counter: str) -> Iterator[str]:
         for (name, labels), value in sorted(self._counts.items()):
-            if name == wanted:
+            if name == counter:
                 yield _line(f"{name}_total", labels, value)
 
     def _of_histogram(self, key: tuple[str, Labels], buckets: list[int]) -> Iterator[str]:

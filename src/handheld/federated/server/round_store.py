@@ -285,13 +285,13 @@ class RoundStore:
             connection.execute(sql.insert(rounds).values(**values))
         return True
 
-    def join(self, round_id: str, identity: str, *, rest: int = 0) -> Joined:
+    def join(self, round_id: str, identity: str, *, resting: int = 0) -> Joined:
         """Select a device for a round, if there is room; once more does no harm.
 
         Args:
             round_id: of a round that selects.
             identity: of the device, in hexadecimal.
-            rest: commits that must lie between two rounds of one device.
+            resting: commits that must lie between two rounds of one device.
         """
         is_here = (participants.c.round == round_id) & (participants.c.identity == identity)
         has_room = (
@@ -307,7 +307,7 @@ class RoundStore:
                     return Joined.SELECTED
                 if self._is_revoked(connection, identity):
                     return Joined.REVOKED
-                if rest and self._is_resting(connection, round_id, identity, rest):
+                if resting and self._is_resting(connection, round_id, identity, resting):
                     return Joined.RESTING
                 if not connection.execute(update).rowcount:
                     return Joined.FULL
@@ -706,7 +706,7 @@ class RoundStore:
         return connection.execute(sql.select(devices.c.seen).where(is_fine)).first() is None
 
     def _is_resting(
-        self, connection: sql.Connection, round_id: str, identity: str, rest: int
+        self, connection: sql.Connection, round_id: str, identity: str, resting: int
     ) -> bool:
         """Whether a device took part in one of the last commits."""
         selected = (
@@ -715,7 +715,7 @@ class RoundStore:
             .where(
                 rounds.c.id == round_id,
                 participations.c.identity == identity,
-                participations.c.last > rounds.c.base - rest,
+                participations.c.last > rounds.c.base - resting,
             )
         )
         return connection.execute(selected).first() is not None
@@ -733,8 +733,8 @@ class RoundStore:
         total = sql.func.coalesce(sql.func.sum(sql.func.length(answers.c.content)), 0)
         with self._database.read() as connection:
             selected = sql.select(total).where(answers.c.round == row.id)
-            told = int(connection.execute(selected).scalar_one())
-        return told + row.selected * row.model_bytes
+            answered = int(connection.execute(selected).scalar_one())
+        return answered + row.selected * row.model_bytes
 
     def _count_participations(
         self, connection: sql.Connection, row: RoundRow, phase: int, number: int

@@ -87,19 +87,19 @@ class FederationConnection:
         allow_open: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("https", "http") or not parts.hostname:
+        address = urlsplit(url)
+        if address.scheme not in ("https", "http") or not address.hostname:
             raise InputError(f"expected an https:// address, got {url[:80]!r}")
-        is_here = parts.hostname in ("127.0.0.1", "::1", "localhost")
-        if parts.scheme == "http" and not (is_here or allow_open):
+        is_here = address.hostname in ("127.0.0.1", "::1", "localhost")
+        if address.scheme == "http" and not (is_here or allow_open):
             raise InputError(f"expected an https:// address, got {url[:80]!r}: http is read by all")
         self.patience = patience or ConnectionPatience()
         self.sent = 0
         self.received = 0
-        self._host = parts.hostname
-        self._port = parts.port
+        self._host = address.hostname
+        self._port = address.port
         self._context = None
-        if parts.scheme == "https":
+        if address.scheme == "https":
             self._context = client_context(authority, certificate, key)
         self._sleep = sleep
         self._open: http.client.HTTPConnection | None = None

@@ -92,7 +92,7 @@ class SessionRequest(WireMessage, frozen=True, tag="session", kw_only=True):
     signature: Signature
 
 
-class Session(WireMessage, frozen=True, tag="open", kw_only=True):
+class OpenSession(WireMessage, frozen=True, tag="open", kw_only=True):
     """From the server: what a device shows with each request from now on.
 
     Args:
@@ -224,7 +224,7 @@ class NextPhase(WireMessage, frozen=True, tag="next", kw_only=True):
     content: bytes
 
 
-class Waiting(WireMessage, frozen=True, tag="waiting", kw_only=True):
+class StillWaiting(WireMessage, frozen=True, tag="waiting", kw_only=True):
     """From the server: ask again at once; others are awaited."""
 
 
@@ -255,7 +255,15 @@ class Problem(WireMessage, frozen=True, tag="problem", kw_only=True):
 
 
 Answer = (
-    Nonce | Session | ComeBack | Selected | Signed | NextPhase | Waiting | RoundOutcome | Problem
+    Nonce
+    | OpenSession
+    | ComeBack
+    | Selected
+    | Signed
+    | NextPhase
+    | StillWaiting
+    | RoundOutcome
+    | Problem
 )
 """What the server says."""
 

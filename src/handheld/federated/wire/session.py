@@ -16,13 +16,13 @@ from handheld.federated.wire.messages import (
     NextPhase,
     Nonce,
     Offer,
+    OpenSession,
     Problem,
     RoundOutcome,
     Selected,
-    Session,
     SessionRequest,
     Signed,
-    Waiting,
+    StillWaiting,
 )
 
 _EXPIRED = 401
@@ -92,7 +92,7 @@ class FederationSession:
         """
         while True:
             answer = self._ask("GET", f"/v1/rounds/{selected.round}/offer")
-            if isinstance(answer, Waiting):
+            if isinstance(answer, StillWaiting):
                 continue
             if isinstance(answer, RoundOutcome):
                 return answer
@@ -122,7 +122,7 @@ class FederationSession:
         """
         path = f"/v1/rounds/{round_id}/messages/{phase}"
         answer = self._ask("POST", path, content)
-        while isinstance(answer, Waiting):
+        while isinstance(answer, StillWaiting):
             answer = self._ask("GET", path)
         if not isinstance(answer, (NextPhase, RoundOutcome)):
             raise _unexpected(answer)
@@ -199,7 +199,7 @@ class FederationSession:
 
     def _opened(self, answer: WireAnswer) -> None:
         session = messages.answer_from(answer.content, messages.SMALL_BYTES)
-        if not isinstance(session, Session):
+        if not isinstance(session, OpenSession):
             raise _unexpected(session)
         self._token = session.token
 
