@@ -38,6 +38,7 @@ EXTRAS = {
     "sqlalchemy": ("SQLAlchemy", "server"),
     "starlette": ("starlette", "server"),
     "tensorboard": ("tensorboard", "federated"),
+    "tomli_w": ("tomli-w", "federated"),
     "torch": ("torch", "torch"),
     "uvicorn": ("uvicorn", "server"),
 }

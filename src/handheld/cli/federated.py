@@ -9,7 +9,7 @@ import typer
 
 from handheld.cli import federated_serve
 from handheld.cli._output import INTERRUPTED, Json, Output, Quiet
-from handheld.cli.federated_device import join
+from handheld.cli.federated_device import join, rehearse
 from handheld.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def _root() -> None:
 
 
 app.command()(join)
+app.command()(rehearse)
 
 
 @app.command()

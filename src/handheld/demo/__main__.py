@@ -69,6 +69,12 @@ def _devices(options: argparse.Namespace, console: Console) -> Markup:
     return learn(console)
 
 
+def _federation(options: argparse.Namespace, console: Console) -> Markup:
+    from handheld.demo.federation import rehearse
+
+    return rehearse(console)
+
+
 _SECTIONS = {
     "Hands in a clip": _hands,
     "A family of small networks": _digits,
@@ -76,6 +82,7 @@ _SECTIONS = {
     "Texts that are sorted": _texts,
     "Labels that spread": _labels,
     "Learning across devices": _devices,
+    "A federation over TLS": _federation,
 }
 
 

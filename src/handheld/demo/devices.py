@@ -21,6 +21,7 @@ from handheld.reports import (
 )
 
 if TYPE_CHECKING:
+    from handheld.federated.learning import Examples, Users
     from handheld.federated.stages import Stage
 
 _DEVICES = 50
@@ -78,16 +79,13 @@ def _loss_curve(run: Rows) -> list[tuple[float, float]]:
 
 def _run(stages: "tuple[Stage, ...]") -> Rows:
     from handheld.federated.algorithms import FedAvg
-    from handheld.federated.learning import ClientWork, Examples, Users
+    from handheld.federated.learning import ClientWork
     from handheld.federated.learning.modules import ModuleLearner
     from handheld.federated.simulator import Plan, simulate
     from handheld.networks.zoo.federated import make
 
-    data = digits()
     network = make("two_layers", (64,), 10, seed=0)
-    train = Examples(_flat(data.train.inputs), data.train.labels)
-    test = Examples(_flat(data.test.inputs), data.test.labels)
-    users = Users(train, by_shards(data.train.labels, _DEVICES, seed=0))
+    users, test = digit_users(_DEVICES)
     plan = Plan(
         rounds=_ROUNDS,
         cohort=_COHORT,
@@ -97,6 +95,16 @@ def _run(stages: "tuple[Stage, ...]") -> Rows:
         stages=stages,
     )
     return simulate(plan, ModuleLearner(network, users, test)).rows
+
+
+def digit_users(devices: int) -> "tuple[Users, Examples]":
+    """Return handwritten digits, a few kinds of them to each device, and some to test on."""
+    from handheld.federated.learning import Examples, Users
+
+    data = digits()
+    train = Examples(_flat(data.train.inputs), data.train.labels)
+    test = Examples(_flat(data.test.inputs), data.test.labels)
+    return Users(train, by_shards(data.train.labels, devices, seed=0)), test
 
 
 def _flat(pictures: object) -> np.ndarray:

@@ -79,6 +79,9 @@ class _Form:
         return numbers.reshape(len(blobs), *self.lengths).copy()
 
 
+_ADDED = "insert into examples (added, input, target) values (?, ?, ?)"
+
+
 class ExampleStore:
     """Examples in an SQLite file, within limits of age, number and size.
 
@@ -154,10 +157,28 @@ class ExampleStore:
         with self._open() as connection:
             for name, array in zip(_NAMES, arrays, strict=True):
                 _require_form(connection, name, _Form.of(array))
-            connection.execute(
-                "insert into examples (added, input, target) values (?, ?, ?)",
-                (self._clock(), *blobs),
-            )
+            connection.execute(_ADDED, (self._clock(), *blobs))
+            self._limit(connection)
+
+    def add_all(self, examples: Examples) -> None:
+        """Keep (n,) examples, all or none; see :meth:`add`."""
+        for target in examples.targets:
+            self._require_classes(target)
+        pairs = list(zip(examples.inputs, examples.targets, strict=True))
+        if not pairs:
+            return
+        size = sum(array.nbytes for array in pairs[0])
+        if size > self.bytes:
+            raise InputError(f"an example of {size:,} bytes is more than may be kept in all")
+        now = self._clock()
+        rows = []
+        for pair in pairs:
+            blobs = [np.ascontiguousarray(array).tobytes() for array in pair]
+            rows.append((now, *blobs))
+        with self._open() as connection:
+            for name, array in zip(_NAMES, pairs[0], strict=True):
+                _require_form(connection, name, _Form.of(array))
+            connection.executemany(_ADDED, rows)
             self._limit(connection)
 
     def examples(self) -> Examples:

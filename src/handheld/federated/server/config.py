@@ -125,7 +125,8 @@ class TaskSettings:
             trust the server.
         needs: abilities that a device must have.
         paused: whether it waits for the operator to start it.
-        most_failures: rounds that are abandoned one after the other, before the task is paused.
+        most_failures: rounds that are abandoned one after the other, though enough devices came,
+            before the task is paused.
     """
 
     task: str

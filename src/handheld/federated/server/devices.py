@@ -244,7 +244,7 @@ class DeviceEndpoints:
         return _answer(wire.OpenSession(token=keys.session(identity), seconds=keys.session_seconds))
 
     def _fitting(self, message: wire.CheckIn) -> list[RoundRow]:
-        """Return the rounds that a device could take part in, in an order of chance."""
+        """Return the rounds that a device could take part in, the fullest first."""
         fitting = []
         for row in self._host.watcher.snapshot.rounds.values():
             has_room = row.selected + self._joining.get(row.id, 0) < row.most
@@ -254,8 +254,9 @@ class DeviceEndpoints:
                 continue
             if self._can(message, row):
                 fitting.append(row)
-        # Tasks side by side are served alike.
+        # Tasks side by side are served alike, and few devices fill one round rather than none.
         random.shuffle(fitting)
+        fitting.sort(key=lambda row: row.selected / row.most, reverse=True)
         return fitting
 
     def _can(self, message: wire.CheckIn, row: RoundRow) -> bool:

@@ -609,7 +609,8 @@ class RoundStore:
             row: of the round.
             reason: why.
             next_at: when the task's next round may begin.
-            most_failures: after so many one after the other the task is paused.
+            most_failures: after so many one after the other the task is paused; one to which too
+                few devices came does not count.
         """
         reason = _cut(reason)
         values = {
@@ -623,7 +624,9 @@ class RoundStore:
         with self._database.write() as connection:
             if not self._lead(connection, row.id, row.state, values):
                 return False
-            changes = {"open_round": None, "failures": tasks.c.failures + 1, "next_at": next_at}
+            # That few devices came, as at night, is no fault of the task.
+            failures = tasks.c.failures + (row.state != "selecting")
+            changes = {"open_round": None, "failures": failures, "next_at": next_at}
             connection.execute(sql.update(tasks).where(is_task).values(**changes))
             is_spent = is_task_spent(row.task, most_failures)
             paused = {"state": "paused", "reason": f"{most_failures} rounds failed: {reason}"}
