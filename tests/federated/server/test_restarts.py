@@ -5,6 +5,7 @@ import json
 import random
 import threading
 import time
+from functools import partial
 
 import pytest
 from federations import QUICK, free_port
@@ -103,6 +104,34 @@ def test_a_server_that_is_killed_while_it_makes_the_next_state(
     start(folder, server.port)
     ours.until(lambda: ours.head()[0] == 1)
     assert ours.head()[1]["total"] == [111] * 5
+
+
+def test_tasks_that_take_long_keep_their_leases(
+    federation, start, device, together, book, postgres
+):
+    """More tasks at once than threads to lead in, each longer than a lease: none is led twice."""
+    url = postgres()
+    options = {"plain": True, "slow": 1.5}
+    names = [f"slow{number}" for number in range(6)]
+    tasks = [
+        {"options": options | {"name": name}, "goal": 1, "pause_seconds": 60} for name in names
+    ]
+    folder = federation(server={"database": url, "lease_seconds": 0.8}, tasks=tasks)
+    servers = [start(folder), start(folder)]
+    ours = book(folder, url)
+    owners = {row.id: row.owner for row in ours.until(lambda: _open_rounds(ours, len(names)))}
+    devices = [device(servers[0]) for _ in names]
+    pairs = zip(devices, names, strict=True)
+    together(*[partial(one.take_part, [name]) for one, name in pairs])
+    ours.until(lambda: all(ours.head(name)[0] == 1 for name in names))
+    ended = [ours.store.get(round_id) for round_id in owners]
+    assert {row.id: row.owner for row in ended} == owners
+
+
+def _open_rounds(ours, count):
+    """Return the rounds that are under way, once there are so many."""
+    rows = list(ours.store.snapshot().rounds.values())
+    return rows if len(rows) == count else None
 
 
 def test_two_processes_share_rounds_and_one_takes_over(

@@ -72,6 +72,8 @@ class Coordinator:
         self._clock = clock
         self._parts = LeadingParts(store, blobs, log, clock)
         self._executor = ThreadPoolExecutor(_LEADERS, thread_name_prefix="federation-lead")
+        # Of its own: tasks that take long to make their states must not cost the leases.
+        self._beating = ThreadPoolExecutor(1, thread_name_prefix="federation-beat")
         self._plans: dict[str, bytes] = {}
         self._led: dict[str, asyncio.Task[None]] = {}
         self._running: list[asyncio.Task[None]] = []
@@ -99,9 +101,9 @@ class Coordinator:
         """Begin, in the loop that runs."""
         for name, work in (
             ("watching", self._watcher.run(self._on_look)),
-            ("beating", self._repeat("beat", self._beat, self._lease_seconds / 4)),
+            ("beating", self._repeat("beat", self._store.beat, self._lease_seconds / 4)),
             ("tending", self._tend()),
-            ("sweeping", self._repeat("sweep", self._janitor.sweep, self._janitor.pause)),
+            ("sweeping", self._sweep()),
         ):
             self._running.append(asyncio.create_task(work, name=name))
 
@@ -121,7 +123,8 @@ class Coordinator:
             await loop.run_in_executor(self._executor, self._store.release)
         except Exception as error:
             self._tell("release", error)
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        for executor in (self._executor, self._beating):
+            executor.shutdown(wait=True, cancel_futures=True)
 
     def tend(self) -> None:
         """Look at the tasks at once: one was started, or a round has ended."""
@@ -164,13 +167,16 @@ class Coordinator:
     async def _repeat(self, name: str, work: Callable[[], None], seconds: float) -> None:
         while True:
             try:
-                await self._in_thread(work)
+                await asyncio.get_running_loop().run_in_executor(self._beating, work)
             except Exception as error:
                 self._tell(name, error)
             await asyncio.sleep(seconds)
 
-    def _beat(self) -> None:
-        self._store.beat()
+    async def _sweep(self) -> None:
+        """Remove what nothing leads to, again and again, until it is cancelled."""
+        while True:
+            await self._safely("sweep", self._in_thread(self._janitor.sweep))
+            await asyncio.sleep(self._janitor.pause)
 
     async def _tend(self) -> None:
         """Open rounds of tasks that have none, until it is cancelled."""
