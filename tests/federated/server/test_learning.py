@@ -238,7 +238,7 @@ def test_a_users_own_model_is_fitted_after_a_training(learning, start, devices, 
     ours = book(server.folder)
     clients = devices(server, tasks=("points",))
     for client in clients:
-        client._personalisation = Personalisation(epochs=1)
+        client._personalisation = Personalisation()
     run(clients, lambda: ours.until(lambda: head_state(ours).server.round >= 2, 60))
     assert list(tmp_path.glob("device*/examples.own.npz"))
 
