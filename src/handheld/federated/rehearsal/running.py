@@ -68,7 +68,7 @@ def run_rehearsal(
     began = time.monotonic()
     with ExitStack() as stack:
         processes = stack.enter_context(_processes(rehearsal))
-        book = stack.enter_context(_opened_book(rehearsal))
+        book = stack.enter_context(opened_book(rehearsal))
         last = book.newest
         until = last + rounds
         deadline = time.monotonic() + patience
@@ -89,7 +89,7 @@ def run_rehearsal(
 
 
 @dataclass(frozen=True)
-class _Book:
+class RehearsalBook:
     """What the server has committed, read beside it."""
 
     ledger: FederationLedger
@@ -112,18 +112,21 @@ class _Book:
 
 
 @contextmanager
-def _opened_book(rehearsal: Rehearsal) -> Iterator[_Book]:
+def opened_book(rehearsal: Rehearsal) -> Iterator[RehearsalBook]:
+    """Give what the server of a rehearsal has committed, while it runs or not."""
     server = read_settings(rehearsal.server_file).server
     database = FederationDatabase(located(server.database, rehearsal.folder))
     try:
-        yield _Book(
+        yield RehearsalBook(
             FederationLedger(database), FederationBlobs(located(server.blobs, rehearsal.folder))
         )
     finally:
         database.close()
 
 
-def _round_of(rehearsal: Rehearsal, book: _Book, commit: Commit, seconds: float) -> RehearsedRound:
+def _round_of(
+    rehearsal: Rehearsal, book: RehearsalBook, commit: Commit, seconds: float
+) -> RehearsedRound:
     assert commit.state_blob is not None, "the newest states are kept"
     content = book.blobs.get(commit.state_blob)
     state = FederationState.from_bytes(content, _STATE_BYTES).server
