@@ -4,6 +4,6 @@
 ``learning``: what devices do in it. ``updates``: what they send, made small. ``stages``: what
 happens to it on its way, such as clipping and noise. ``client`` and ``rounds``: the two halves of a
 round, the same everywhere. ``simulator``: a whole population in one place. ``server``, ``device``,
-``wire``, ``secagg``: a federation over a real network, whose server sees sums alone; ``tasks``: what
-it learns; ``rehearsal``: a simulation made into one.
+``wire``, ``secagg``: a federation over a real network, whose server sees sums alone; ``tasks``:
+what it learns; ``rehearsal``: a simulation made into one.
 """
