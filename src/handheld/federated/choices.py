@@ -79,8 +79,8 @@ STAGE = TableChoice(STAGES, ("start", "after", "on_update", "on_sum"))
 ENCODER = TableChoice(ENCODERS, ("unbiased", "encode", "decode"))
 STRUCTURE = TableChoice(STRUCTURES, ("subspace",))
 LEARNER = TableChoice({}, ("examples", "shapes", "at_once", "start", "learn", "evaluate"))
-# Fields of stages and encoders that are tables themselves.
-_INNER = {"encoder": ENCODER, "then": ENCODER, "structure": STRUCTURE}
+INNER = {"encoder": ENCODER, "then": ENCODER, "structure": STRUCTURE}
+"""Fields of stages and encoders that are tables themselves."""
 
 
 def named(choice: TableChoice, table: Any, entry: str, *, folder: Path) -> Any:
@@ -108,8 +108,8 @@ def named(choice: TableChoice, table: Any, entry: str, *, folder: Path) -> Any:
     inner: dict[str, Any] = {}
     plain: dict[str, Any] = {}
     for key, value in table.items():
-        if key in _INNER:
-            inner[key] = named(_INNER[key], value, f"{entry}.{key}", folder=folder)
+        if key in INNER:
+            inner[key] = named(INNER[key], value, f"{entry}.{key}", folder=folder)
         elif key != "name":
             plain[key] = value
     if isinstance(maker, type) and _is_made_from_fields(maker):
@@ -137,8 +137,8 @@ def table_of(choice: TableChoice, value: Any) -> dict[str, Any]:
     table: dict[str, Any] = {"name": name}
     for entry in fields(value):
         inner = getattr(value, entry.name)
-        if entry.name in _INNER:
-            table[entry.name] = table_of(_INNER[entry.name], inner)
+        if entry.name in INNER:
+            table[entry.name] = table_of(INNER[entry.name], inner)
         elif inner is not None:
             table[entry.name] = inner
     return table

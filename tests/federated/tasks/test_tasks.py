@@ -12,16 +12,25 @@ from handheld.federated import privacy
 from handheld.federated.algorithms import FedAdam, FedAvg, Median
 from handheld.federated.client import ClientRound, secret_seeds, seeds
 from handheld.federated.client.messages import answer_bytes
+from handheld.federated.device import ClientDemands
 from handheld.federated.learning import ClientWork, Examples, Users
 from handheld.federated.learning.evaluation import ExampleScores
 from handheld.federated.learning.modules import ModuleLearner
+from handheld.federated.learning.subspaces import RandomMask
 from handheld.federated.rounds import FederationState
 from handheld.federated.server.task import PlainUpload, Received, SecureUpload
 from handheld.federated.simulator import Plan, simulate
-from handheld.federated.stages import CentralNoise, Clip, Compressed, LocalNoise, WholeNumbers
+from handheld.federated.stages import (
+    CentralNoise,
+    Clip,
+    Compressed,
+    LocalNoise,
+    Structured,
+    WholeNumbers,
+)
 from handheld.federated.tasks import DevicePlan, EvaluationTask, TrainingTask, evaluation, training
 from handheld.federated.tasks.evaluation import evaluation_numbers
-from handheld.federated.updates import Eden
+from handheld.federated.updates import Coded, Eden, Largest, Subsample
 
 USERS = 8
 WORK = ClientWork(epochs=2, batch=5, rate=0.2)
@@ -223,6 +232,29 @@ def test_what_would_be_seen_beside_a_secure_sum_is_refused():
         TrainingTask(name="a", plan=plan, weights=zeros, first_statistics=np.zeros(2))
     with pytest.raises(InputError, match="population"):
         task_of(made, Clip(1.0), LocalNoise(1.0))
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        Compressed(Subsample(0.1)),
+        Compressed(Largest(0.1)),
+        Compressed(Coded(Subsample(0.5))),
+        Structured(RandomMask(0.5)),
+    ],
+    ids=str,
+)
+def test_sums_to_which_few_add_at_a_place_are_refused_on_both_sides(stage):
+    made = learner()
+    stages = (stage, Clip(1.0), WholeNumbers(8))
+    with pytest.raises(InputError, match="leaves numbers out"):
+        task_of(made, *stages)
+    plan = DevicePlan(shapes=((18,),), stages=stages, equal=True)
+    with pytest.raises(InputError, match="leaves numbers out"):
+        ClientDemands().require(plan, is_secure=True)
+    # Plainly they may travel so, and all of the numbers under masks.
+    task_of(made, stage)
+    task_of(made, Compressed(Eden(2)), Clip(1.0), WholeNumbers(8))
 
 
 OPTIONS = {

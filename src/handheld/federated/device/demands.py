@@ -48,6 +48,7 @@ class ClientDemands:
         """Raise :class:`InputError` where a round is less than is demanded."""
         if self.secure and not is_secure:
             raise InputError("expected secure aggregation, and the server would see each update")
+        plan.require_dense()
         if self.local_epsilon is None:
             return
         noises = [stage for stage in plan.stages if isinstance(stage, LocalNoise)]

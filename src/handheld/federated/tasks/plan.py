@@ -13,7 +13,9 @@ from handheld.errors import InputError
 from handheld.federated import choices
 from handheld.federated.algorithms import Algorithm, FedAvg, ServerState
 from handheld.federated.learning.learner import ClientTask, ClientWork, Structure
+from handheld.federated.learning.subspaces import RandomMask
 from handheld.federated.stages import Stage, StageChain, Structured, WholeNumbers
+from handheld.federated.updates import Largest, Subsample
 from handheld.ranges import MOST_SEED, in_range, whole_in_range
 from handheld.untrusted import read_json
 
@@ -85,6 +87,23 @@ class DevicePlan:
                 return stage
         return None
 
+    def require_dense(self) -> None:
+        """Refuse sums of whole numbers to which single devices may have added alone at a place.
+
+        Where each device sends some of its numbers only, the sum at a place can be one device's.
+
+        Raises:
+            InputError: a stage before whole numbers leaves numbers out.
+        """
+        if self.whole is None:
+            return
+        for stage in self.stages:
+            if _leaves_out(stage):
+                raise InputError(
+                    f"{type(stage).__name__} leaves numbers out: where few devices send a number,"
+                    " its sum would tell theirs; expected dense updates where sums are secure"
+                )
+
     @property
     def structure(self) -> Structure | None:
         """Where devices learn, if one of the stages says so."""
@@ -145,6 +164,14 @@ class DevicePlan:
             choices.ALGORITHM, _popped(table, "algorithm", dict), "plan.algorithm", folder=folder
         )
         return from_table(cls, table, "plan", stages=stages, algorithm=algorithm)
+
+
+def _leaves_out(value: Any) -> bool:
+    """Whether a stage, or an encoder or a structure in it, sends some of the numbers only."""
+    if isinstance(value, Largest | RandomMask | Subsample):
+        return value.share < 1
+    inner = [getattr(value, name, None) for name in choices.INNER]
+    return any(_leaves_out(one) for one in inner if one is not None)
 
 
 def _popped(table: dict[str, Any], entry: str, expected: type[Any]) -> Any:

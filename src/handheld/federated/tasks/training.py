@@ -82,6 +82,7 @@ class TrainingTask:
         if len(self.first_statistics) != plan.statistics:
             raise InputError(f"statistics: expected {plan.statistics:,}")
         chain = plan.chain
+        plan.require_dense()
         grid = plan.whole
         if grid is not None and self.robust is not None:
             raise InputError("a robust mean sees each update, of which secure sums show none")
