@@ -24,6 +24,8 @@ MADE = {
     ("hands train palm", "run"),
     ("compress run", "out"),
     ("federated simulate", "out"),
+    ("federated rehearse", "out"),
+    ("federated certificates", "folder"),
     ("compress serve", "folder"),
 }
 # Texts that may be paths.

@@ -230,6 +230,7 @@ def test_a_device_keeps_to_the_server_that_it_knows(learning, start, devices):
     again = read(folder.parent / "device0" / "device.toml").client()
     with pytest.raises(FetchError, match="expected the server"):
         again.take_turn()
+    again.close()
     assert other.process.poll() is None
 
 

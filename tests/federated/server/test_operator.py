@@ -133,5 +133,8 @@ def test_metrics_are_for_who_knows_the_token(federation, start, device, book):
     assert 'handheld_federation_figure{task="sum",figure="accuracy"} 0.5' in lines
     assert 'handheld_federation_selected_total{task="sum"} 1' in lines
     assert 'handheld_federation_messages_total{outcome="new",phase="0"} 1' in lines
-    count = [line for line in lines if "request_seconds_count" in line and "check_in" in line]
-    assert count == ['handheld_federation_request_seconds_count{request="check_in"} 1']
+    # Before the first round begins a device is told to come back.
+    name = 'handheld_federation_request_seconds_count{request="check_in"} '
+    counts = [line.removeprefix(name) for line in lines if line.startswith(name)]
+    assert len(counts) == 1
+    assert int(counts[0]) >= 1
