@@ -1,7 +1,6 @@
 """What devices are answered: MessagePack, an answer of ``wire.messages`` each."""
 
 import hmac
-import random
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -244,7 +243,7 @@ class DeviceEndpoints:
         return _answer(wire.OpenSession(token=keys.session(identity), seconds=keys.session_seconds))
 
     def _fitting(self, message: wire.CheckIn) -> list[RoundRow]:
-        """Return the rounds that a device could take part in, the fullest first."""
+        """Return the rounds that a device could take part in, the fullest and oldest first."""
         fitting = []
         for row in self._host.watcher.snapshot.rounds.values():
             has_room = row.selected + self._joining.get(row.id, 0) < row.most
@@ -254,10 +253,9 @@ class DeviceEndpoints:
                 continue
             if self._can(message, row):
                 fitting.append(row)
-        # Tasks side by side are served alike, and few devices fill one round rather than none.
-        random.shuffle(fitting)
-        fitting.sort(key=lambda row: row.selected / row.most, reverse=True)
-        return fitting
+        # Few devices, which come at the same time, fill one round rather than none. The one that
+        # began first is over first, so that tasks side by side take turns.
+        return sorted(fitting, key=lambda row: (-row.selected / row.most, row.deadline, row.id))
 
     def _can(self, message: wire.CheckIn, row: RoundRow) -> bool:
         task = self._host.tasks.get(row.task)
