@@ -1,26 +1,21 @@
 """What this room takes from Flower: the one file that imports it."""
 
-from handheld.errors import MissingDependencyError
-
-try:
-    from flwr.app import (
-        Array,
-        ArrayRecord,
-        ConfigRecord,
-        Context,
-        Error,
-        Message,
-        MessageType,
-        MetricRecord,
-        RecordDict,
-    )
-    from flwr.clientapp.typing import ClientAppCallable, Mod
-    from flwr.serverapp import Grid
-    from flwr.serverapp.exception import InconsistentMessageReplies
-    from flwr.serverapp.strategy import FedAvg
-    from flwr.serverapp.strategy.strategy_utils import validate_message_reply_consistency
-except ImportError as error:
-    raise MissingDependencyError("flwr", "flower", "an app of Flower's") from error
+from flwr.app import (
+    Array,
+    ArrayRecord,
+    ConfigRecord,
+    Context,
+    Error,
+    Message,
+    MessageType,
+    MetricRecord,
+    RecordDict,
+)
+from flwr.clientapp.typing import ClientAppCallable, Mod
+from flwr.serverapp import Grid
+from flwr.serverapp.exception import InconsistentMessageReplies
+from flwr.serverapp.strategy import FedAvg
+from flwr.serverapp.strategy.strategy_utils import validate_message_reply_consistency
 
 __all__ = [
     "Array",

@@ -62,6 +62,10 @@ class TrainOffer(FlowerMessage, frozen=True, kw_only=True):
     memory: bytes
     terms: RoundTerms | None = None
 
+    def with_terms(self, terms: RoundTerms) -> "TrainOffer":
+        """Return the same for a round of secure aggregation."""
+        return msgspec.structs.replace(self, terms=terms)
+
 
 class StepOffer(FlowerMessage, frozen=True, kw_only=True):
     """What a server asks of a client later in a round of secure aggregation.

@@ -89,6 +89,11 @@ def is_training(message: Message) -> bool:
     return kind.split(".")[0] == str(MessageType.TRAIN)
 
 
+def reason_of(reply: Message) -> str:
+    """Return why a client could not answer."""
+    return reply.error.reason or "it does not say why"
+
+
 def refusal(message: Message, reason: str) -> Message:
     """Return the answer to a message that is refused."""
     return Message(Error(code=_PRECONDITION, reason=reason), reply_to=message)

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
-from msgspec.structs import replace
-
 from handheld.errors import InputError
 from handheld.federated.flower._flwr import Grid, Message, MessageType, RecordDict
 from handheld.federated.flower.messages import ANSWER, OFFER, STEP, StepOffer
 from handheld.federated.flower.plan import NamedArrays
-from handheld.federated.flower.records import get_bytes, put_bytes
+from handheld.federated.flower.records import get_bytes, put_bytes, reason_of
 from handheld.federated.flower.secure_server import IsEnrolled, SecureRound, default_threshold
 from handheld.federated.flower.server_side import ServerSide
 from handheld.federated.rounds import RoundSums
@@ -111,7 +109,7 @@ class SecureRounds:
             threshold = default_threshold(len(messages), is_active=self._is_active)
         threshold = max(threshold, _LEAST_THRESHOLD)
         terms = self._side.terms(offer, threshold, is_active=self._is_active)
-        content = replace(offer, terms=terms).to_bytes()
+        content = offer.with_terms(terms).to_bytes()
         for message in messages:
             put_bytes(message.content, OFFER, content)
         self._round = SecureRound(terms, self._is_enrolled, self._most_clients)
@@ -124,7 +122,7 @@ class SecureRounds:
         for reply in replies:
             node = reply.metadata.src_node_id
             if reply.has_error():
-                round_.reject(node, reply.error.reason)
+                round_.reject(node, reason_of(reply))
                 continue
             round_.receive(node, get_bytes(reply.content, ANSWER) or b"")
         offers = round_.advance()

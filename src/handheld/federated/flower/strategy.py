@@ -18,7 +18,13 @@ from handheld.federated.flower._flwr import (
 from handheld.federated.flower._flwr import FedAvg as FlowerFedAvg
 from handheld.federated.flower.messages import ANSWER, OFFER
 from handheld.federated.flower.plan import NamedArrays, UpdatePlan
-from handheld.federated.flower.records import arrays_of, get_bytes, put_bytes, record_of
+from handheld.federated.flower.records import (
+    arrays_of,
+    get_bytes,
+    put_bytes,
+    reason_of,
+    record_of,
+)
 from handheld.federated.flower.secure_rounds import SecureRounds
 from handheld.federated.flower.secure_server import IsEnrolled
 from handheld.federated.flower.server_side import ServerSide
@@ -96,7 +102,7 @@ class FederationStrategy(FlowerFedAvg):
         for reply in replies:
             node = reply.metadata.src_node_id
             if reply.has_error():
-                reading.reject(node, reply.error.reason)
+                reading.reject(node, reason_of(reply))
                 continue
             content = get_bytes(reply.content, ANSWER)
             if content is None:

@@ -86,7 +86,8 @@ class SecureAggregationWorkflow:
 def _asked(context: Any) -> list[Message]:
     """Return the messages with the model to whom the app's strategy chose."""
     config: ConfigRecord = context.state.config_records[MAIN_CONFIGS_RECORD]
-    number = int(config[Key.CURRENT_ROUND])
+    number = config[Key.CURRENT_ROUND]
+    assert isinstance(number, int)  # Flower's own workflow has set it
     record = context.state.array_records[MAIN_PARAMS_RECORD]
     parameters = recorddict_compat.arrayrecord_to_parameters(record, keep_input=True)
     chosen = context.strategy.configure_fit(

@@ -13,7 +13,6 @@ from enum import Enum, auto
 from typing import Any, cast
 
 import numpy as np
-from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
@@ -198,8 +197,9 @@ class SecureAggregationClient:
             step=cast(SnapshotStep, self._next.name),
             terms=self._terms,
             advertisement=self._advertisement,
+            **self._known(),
         )
-        return replace(snapshot, **self._known()).to_bytes()
+        return snapshot.to_bytes()
 
     @classmethod
     def from_bytes(
