@@ -75,6 +75,12 @@ def test_plans_are_told_apart_and_stay_the_same():
     assert UpdatePlan((Clip(1.0),)).digest == UpdatePlan((Clip(1.0),)).digest
 
 
+@pytest.mark.parametrize("encoder", [Subsample(0.5), Eden(2)])
+def test_sums_to_which_few_add_are_refused_under_masks(encoder):
+    with pytest.raises(InputError, match="Compressed may leave numbers out"):
+        UpdatePlan((Compressed(encoder), Clip(1.0), WholeNumbers(10)), uniform=True)
+
+
 def test_noise_needs_a_number_of_clients():
     with pytest.raises(InputError, match="clients: expected a number"):
         UpdatePlan((Clip(1.0), CentralNoise(1.0)), uniform=True)

@@ -107,7 +107,7 @@ class ClientSide:
         """
         number = fresh_number()
         answer = self._answer(trained, owed, number)
-        return answer_bytes(answer, number), answer.own
+        return answer_bytes(answer, number), answer.kept
 
     def whole_numbers(self, trained: TrainedModel | None) -> NDArray[np.uint32]:
         """Return the (m,) whole numbers of which secure aggregation sees the sum alone.

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.federated.algorithms import FedAvg
 from handheld.federated.learning.learner import Doubles, Floats, Shape
-from handheld.federated.stages import Compressed, Stage, StageChain, WholeNumbers, promise
+from handheld.federated.stages import (
+    Compressed,
+    Stage,
+    StageChain,
+    Structured,
+    WholeNumbers,
+    promise,
+)
 from handheld.ranges import in_range
 
 NamedArrays = Mapping[str, NDArray[np.generic]]
@@ -41,7 +48,8 @@ class UpdatePlan:
         weighted_by: name of the metric by which clients count.
 
     Raises:
-        InputError: fewer than 0 clients, or noise without a number of them.
+        InputError: fewer than 0 clients, noise without a number of them, or compression before
+            whole numbers.
     """
 
     stages: tuple[Stage, ...] = ()
@@ -54,6 +62,8 @@ class UpdatePlan:
         in_range("clients", self.clients, low=0)
         if self.promises and not self.clients:
             raise InputError("clients: expected a number, by which sums with noise are divided")
+        if self.whole is not None:
+            self._require_dense()
 
     @property
     def promises(self) -> bool:
@@ -67,6 +77,15 @@ class UpdatePlan:
             if isinstance(stage, WholeNumbers):
                 return stage
         return None
+
+    def _require_dense(self) -> None:
+        """Refuse what leaves numbers out before sums that masks hide."""
+        for stage in self.stages:
+            if isinstance(stage, Compressed | Structured):
+                raise InputError(
+                    f"{type(stage).__name__} may leave numbers out: where few clients send a"
+                    " number, its sum would tell theirs; expected none where sums are secure"
+                )
 
     @property
     def only_compresses(self) -> bool:

@@ -85,8 +85,8 @@ def get_bytes(content: RecordDict, key: str) -> bytes | None:
 def is_training(message: Message) -> bool:
     """Return whether a message asks for training, by whatever function of an app."""
     # As in "train" and "train.my_function".
-    kind: str = message.metadata.message_type
-    return kind.split(".")[0] == str(MessageType.TRAIN)
+    category: str = message.metadata.message_type
+    return category.split(".")[0] == str(MessageType.TRAIN)
 
 
 def reason_of(reply: Message) -> str:

@@ -86,11 +86,11 @@ class SecureClient:
         return RoundFolder(self.path / _ROUNDS)
 
     def _policy(self, context: bytes, folder: ClientFolder) -> ClientPolicy:
-        whole = self.plan.whole
-        assert whole is not None
+        grid = self.plan.whole
+        assert grid is not None
         return ClientPolicy(
             context=context,
-            bits=whole.width,
+            bits=grid.width,
             least_clients=self.demands.least_clients,
             least_threshold=self.demands.least_threshold,
             needs_consistency=self.demands.needs_consistency,

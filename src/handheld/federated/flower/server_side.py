@@ -112,8 +112,8 @@ class ServerSide:
         Raises:
             InputError: the plan makes no whole numbers.
         """
-        whole = self.plan.whole
-        if whole is None:
+        grid = self.plan.whole
+        if grid is None:
             raise InputError(
                 "secure aggregation adds up whole numbers: expected a plan with WholeNumbers"
             )
@@ -126,7 +126,7 @@ class ServerSide:
             round=secrets.token_bytes(_ID_BYTES),
             context=client.context,
             count=len(nothing.values),
-            bits=whole.width,
+            bits=grid.width,
             threshold=threshold,
             is_active=is_active,
         )
