@@ -31,7 +31,9 @@ ITS_FILES = {
     "msgspec": (
         "handheld.config",
         "handheld.federated.client.messages",
+        "handheld.federated.flower.messages",
         "handheld.federated.secagg.messages",
+        "handheld.federated.secagg.snapshot",
         "handheld.federated.wire.messages",
     ),
     "tomllib": ("handheld.config",),

@@ -21,6 +21,7 @@ EXTRAS = {
     "cv2": ("opencv-python-headless", "hands"),
     "dp_accounting": ("dp-accounting", "federated"),
     "faster_coco_eval": ("faster-coco-eval", "train"),
+    "flwr": ("flwr", "flower"),
     "fsspec": ("fsspec", "server"),
     "litert_torch": ("litert-torch", "compile"),
     "mlperf_loadgen": ("mlcommons-loadgen", "loadgen"),

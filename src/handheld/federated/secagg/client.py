@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from handheld.federated.secagg.packing import pack
 from handheld.federated.secagg.roster import IsEnrolled, RoundRoster, signed_keys
 from handheld.federated.secagg.secrets_of_round import SEALED_SHARE_BYTES, one_of, split_both
 from handheld.federated.secagg.shares import MOST_SHARES
+from handheld.federated.secagg.snapshot import ClientSnapshot, SnapshotStep, snapshot_from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,20 +116,14 @@ class SecureAggregationClient:
             roster = RoundRoster.checked(
                 self._terms, members, self._policy.is_enrolled, self._advertisement
             )
-            seat = roster.seat_of(self._identity.public)
-            assert seat is not None  # it has this client's keys
-            self._roster = roster
-            self._seat = seat
-            self._peers = roster.peers(seat)
-            self._holders = roster.holders(seat)
-            self._seal_keys: dict[int, bytes] = {}
+            self._take_seat(roster)
             self._check_numbers()
             self._seed = os.urandom(SEED_BYTES)
             shares = split_both(
                 self._seed, self._mask_key.private, len(self._holders), self._terms.threshold
             )
             by_holder = dict(zip(self._holders, shares, strict=True))
-            self._own_shares = by_holder.pop(seat)
+            self._own_shares = by_holder.pop(self._seat)
             sealed = [self._seal(by_holder[peer], peer) for peer in self._peers]
             return messages.SealedShares(sealed=sealed).to_bytes()
 
@@ -184,6 +180,95 @@ class SecureAggregationClient:
             answer = messages.RevealedShares(shares=shares).to_bytes()
             self._forget()
             return answer
+
+    def to_bytes(self) -> bytes:
+        """Return all that it knows between two steps, secrets too: for its owner's eyes alone.
+
+        For clients of which each step is taken by another process. Whoever takes a step twice from
+        the same bytes may reveal both secrets of a peer: bytes are taken once, and then are gone.
+
+        Raises:
+            RefusedMessageError: it has not begun, or has ended.
+        """
+        if self._next in (None, _Step.ADVERTISE, _Step.DONE):
+            raise RefusedMessageError("this client is not between two steps of a round")
+        assert self._next is not None
+        snapshot = ClientSnapshot(
+            step=cast(SnapshotStep, self._next.name),
+            terms=self._terms,
+            advertisement=self._advertisement,
+            **self._known(),
+        )
+        return snapshot.to_bytes()
+
+    @classmethod
+    def from_bytes(
+        cls, content: bytes, identity: SigningKey, policy: ClientPolicy
+    ) -> "SecureAggregationClient":
+        """Return a client as it was between two steps.
+
+        Args:
+            content: of :meth:`to_bytes`.
+            identity: that it had.
+            policy: that it had.
+
+        Raises:
+            InputError: the bytes are none of a client's, or another one's.
+        """
+        snapshot = snapshot_from(content)
+        if snapshot.advertisement.identity != identity.public:
+            raise InputError("these are bytes of another client")
+        values = np.frombuffer(snapshot.values, word_type(policy.bits))
+        client = cls(identity, values, policy)
+        client._restore(snapshot)
+        return client
+
+    def _known(self) -> dict[str, Any]:
+        """Return what the following steps need, and nothing that they do not."""
+        known: dict[str, Any] = {}
+        step = self._next
+        if step in (_Step.SHARE, _Step.MASK):
+            assert self._values is not None
+            known["values"] = self._values.tobytes()
+            known["cipher_key"] = self._cipher_key.private
+            known["mask_key"] = self._mask_key.private
+        if step is not _Step.SHARE:
+            known["members"] = list(self._roster.members)
+        if step is _Step.MASK:
+            known["seed"] = self._seed
+            known["own_shares"] = self._own_shares
+        if step in (_Step.AGREE, _Step.REVEAL):
+            known["sharers"] = self._sharers
+            known["shares"] = self._shares
+        if step is _Step.REVEAL and self._terms.is_active:
+            known["survivors"] = self._survivors
+            known["signature"] = self._signature
+        return known
+
+    def _restore(self, snapshot: ClientSnapshot) -> None:
+        self._next = _Step[snapshot.step]
+        self._terms = snapshot.terms
+        self._advertisement = snapshot.advertisement
+        if snapshot.mask_key:
+            self._cipher_key = AgreementKey(snapshot.cipher_key)
+            self._mask_key = AgreementKey(snapshot.mask_key)
+        if snapshot.members:
+            self._take_seat(RoundRoster(self._terms, tuple(snapshot.members)))
+        self._seed = snapshot.seed
+        self._own_shares = snapshot.own_shares
+        self._sharers = snapshot.sharers
+        self._shares = dict(snapshot.shares)
+        self._survivors = snapshot.survivors
+        self._signature = snapshot.signature
+
+    def _take_seat(self, roster: RoundRoster) -> None:
+        seat = roster.seat_of(self._identity.public)
+        assert seat is not None  # it has this client's keys
+        self._roster = roster
+        self._seat = seat
+        self._peers = roster.peers(seat)
+        self._holders = roster.holders(seat)
+        self._seal_keys: dict[int, bytes] = {}
 
     @contextmanager
     def _only(self, expected: _Step) -> Iterator[None]:
