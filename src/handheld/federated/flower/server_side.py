@@ -2,20 +2,17 @@
 
 import logging
 import secrets
-from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from handheld.errors import InputError
-from handheld.federated.algorithms import Algorithm, RobustMean, Total
+from handheld.federated.algorithms import Algorithm, RobustMean
 from handheld.federated.client import SERVER, ClientAnswer, secret_seeds, seeds
 from handheld.federated.client.messages import answer_from
 from handheld.federated.flower.client_side import ClientSide
 from handheld.federated.flower.messages import TrainOffer, memory_bytes
 from handheld.federated.flower.plan import ArrayLayout, NamedArrays, UpdatePlan
 from handheld.federated.learning.learner import ClientTask, ClientWork, Floats
-from handheld.federated.rounds import FederationState, RoundRules, RoundSums
+from handheld.federated.rounds import FederationState, RoundRules, RoundSums, largest_weight
 from handheld.federated.secagg import RoundTerms
 from handheld.federated.stages import StageChain
 from handheld.federated.updates.encoder import are_finite
@@ -218,24 +215,17 @@ class PlainReading:
             keep: whether to hold each update besides, as robust means need.
         """
         sums = RoundSums()
-        limit = self._limit([answer.weight for answer, _ in self._answers.values()])
+        weights = [answer.weight for answer, _ in self._answers.values()]
+        largest = largest_weight(weights, self._most_weight)
         # In the order of nodes, not of arrival: sums of floating point depend on it.
         for node in sorted(self._answers):
             answer, number = self._answers[node]
-            weight = 1.0
-            if limit:
-                weight = min(answer.weight, limit)
             try:
                 values = self._decoded(answer, number)
             except InputError as error:
                 self.reject(node, str(error))
                 continue
-            sums.updates.add(values, weight)
-            if len(answer.statistics):
-                sums.statistics.add_total(Total.of(answer.statistics, weight))
-            if keep:
-                sums.changes.append(values[np.newaxis])
-                sums.held_statistics.append(answer.statistics.astype(np.float32)[np.newaxis])
+            sums.take(answer, values, largest, keep=keep)
         return sums
 
     def _decoded(self, answer: ClientAnswer, number: int) -> Floats:
@@ -245,9 +235,3 @@ class PlainReading:
         if not are_finite(values):
             raise InputError("expected finite numbers in an update")
         return values
-
-    def _limit(self, weights: Sequence[float]) -> float:
-        """Return what a client may count, whatever it claims; 0: all count alike."""
-        if not self._most_weight or not weights:
-            return 0.0
-        return self._most_weight * max(1.0, float(np.median(weights)))

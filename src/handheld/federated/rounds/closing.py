@@ -1,11 +1,13 @@
 """What a round makes of a server's state: pure, the same in a simulation and on a real server."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from handheld.errors import InputError, TrainingError
 from handheld.federated.algorithms import Adder, Algorithm, RobustMean, ServerState, Total
+from handheld.federated.client.answer import ClientAnswer
 from handheld.federated.learning.learner import Doubles, Floats
 from handheld.federated.rounds.state import FederationState
 from handheld.federated.stages import Memory, StageChain, StageSeeds
@@ -33,6 +35,28 @@ class RoundSums:
     statistics: Adder = field(default_factory=Adder)
     changes: list[Floats] = field(default_factory=list)
     held_statistics: list[Floats] = field(default_factory=list)
+
+    def take(
+        self, answer: ClientAnswer, values: Floats, largest: float, *, keep: bool = False
+    ) -> float:
+        """Add what one device sent, and return by which weight.
+
+        Args:
+            answer: of it.
+            values: (n,) its update, as it arrived.
+            largest: what it may count, see :func:`largest_weight`.
+            keep: whether to hold it besides, as robust means need.
+        """
+        weight = 1.0
+        if largest:
+            weight = min(answer.weight, largest)
+        self.updates.add(values, weight, answer.extra)
+        if len(answer.statistics):
+            self.statistics.add_total(Total.of(answer.statistics, weight))
+        if keep:
+            self.changes.append(values[np.newaxis])
+            self.held_statistics.append(answer.statistics.astype(np.float32)[np.newaxis])
+        return weight
 
     @property
     def answered(self) -> int:
@@ -153,6 +177,18 @@ class RoundRules:
         if not facts[-1].modular:
             zeros = zeros.astype(np.float64)
         return Total(zeros, 1.0, 0)
+
+
+def largest_weight(weights: Sequence[float], most_weight: float) -> float:
+    """Return what a device of a round may count, whatever it claims; 0: all count alike.
+
+    Args:
+        weights: that devices claim.
+        most_weight: in medians of these, a median being 1 at least; 0: all count alike.
+    """
+    if not most_weight or not weights:
+        return 0.0
+    return most_weight * max(1.0, float(np.median(weights)))
 
 
 def robust_mean(robust: RobustMean, changes: Floats) -> Total:

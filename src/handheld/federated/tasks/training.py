@@ -17,7 +17,7 @@ from handheld.federated.client.messages import OVERHEAD_BYTES, answer_from
 from handheld.federated.client.seeds import SERVER, secret_seeds, seeds
 from handheld.federated.learning.learner import ClientTask, Doubles, Floats
 from handheld.federated.privacy import epsilons, guarantees
-from handheld.federated.rounds import FederationState, RoundRules, RoundSums
+from handheld.federated.rounds import FederationState, RoundRules, RoundSums, largest_weight
 from handheld.federated.server.task import (
     ClosedRound,
     PlainUpload,
@@ -166,12 +166,12 @@ class TrainingTask:
         self, known: FederationState, received: Received
     ) -> tuple[RoundSums, dict[str, float]]:
         """Return the sums of plain uploads; who sends what makes no sense is left out."""
-        reading = _PlainReading(self.plan, known, self._most_weight(received.uploads))
+        reading = _PlainReading(self.plan, known, self._largest_weight(received.uploads))
         for content in received.uploads:
             reading.add(content, keep=self.robust is not None)
         return reading.sums, reading.figures
 
-    def _most_weight(self, uploads: Sequence[bytes]) -> float:
+    def _largest_weight(self, uploads: Sequence[bytes]) -> float:
         """Return what a device may count, whatever it claims; 0: all count alike."""
         if self.plan.equal or self.robust is not None or self.plan.algorithm.corrects:
             return 0.0
@@ -179,9 +179,7 @@ class TrainingTask:
         for content in uploads:
             with suppress(InputError):
                 weights.append(_answer_of(self.plan, content)[0].weight)
-        if not weights:
-            return 0.0
-        return self.max_weight * max(1.0, float(np.median(weights)))
+        return largest_weight(weights, self.max_weight)
 
     def _promised(self, rounds: int) -> dict[str, float]:
         """Return what noise promises of a device that took part in every round so far."""
@@ -216,13 +214,13 @@ class TrainingTask:
 class _PlainReading:
     """Adds up what devices sent, one after another, and counts what is not taken."""
 
-    def __init__(self, plan: DevicePlan, known: FederationState, most_weight: float) -> None:
+    def __init__(self, plan: DevicePlan, known: FederationState, largest: float) -> None:
         self.sums = RoundSums()
         self._plan = plan
         self._task = plan.task(known.server)
         self._memory = plan.chain.public(known.memory)
         self._facts = plan.chain.facts(known.memory)
-        self._most_weight = most_weight
+        self._largest = largest
         self._rejected = 0
         self._loss = 0.0
 
@@ -249,15 +247,7 @@ class _PlainReading:
             _LOG.info("an upload is left out: %s", error)
             self._rejected += 1
             return
-        weight = 1.0
-        if self._most_weight:
-            weight = min(answer.weight, self._most_weight)
-        self.sums.updates.add(update.values, weight, answer.extra)
-        if len(answer.statistics):
-            self.sums.statistics.add_total(Total.of(answer.statistics, weight))
-        if keep:
-            self.sums.changes.append(update.values[np.newaxis])
-            self.sums.held_statistics.append(answer.statistics.astype(np.float32)[np.newaxis])
+        weight = self.sums.take(answer, update.values, self._largest, keep=keep)
         self._loss += weight * answer.loss
 
 
