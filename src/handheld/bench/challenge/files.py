@@ -1,6 +1,5 @@
 """Submitted files by their hash: in a folder, or wherever fsspec leads."""
 
-import contextlib
 import hashlib
 import os
 import re
@@ -10,6 +9,7 @@ from typing import Any
 
 from handheld.errors import InputError, ServiceError
 from handheld.files import atomic_path
+from handheld.service.stores import explaining_errors, open_store
 
 _CHUNK = 1 << 20
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -36,7 +36,7 @@ class ModelFiles:
         self._remote: Any = None
         self._root = self.location
         if "://" in self.location:
-            self._remote, self._root = _opened(self.location)
+            self._remote, self._root = open_store(self.location, "files")
 
     def put(self, path: Path, digest: str) -> None:
         """Keep a file of this hash.
@@ -50,7 +50,7 @@ class ModelFiles:
                 with atomic_path(target, mode=0o600) as temporary:
                     shutil.copyfile(path, temporary)
             return
-        with _explained(self.location):
+        with explaining_errors(self.location, "the submitted files"):
             if not self._remote.exists(target):
                 self._remote.makedirs(os.path.dirname(target), exist_ok=True)
                 # Objects appear whole or not at all; in a file system two of one hash are alike.
@@ -63,7 +63,7 @@ class ModelFiles:
             ServiceError: it is not there, cannot be read, or is another than its name says.
         """
         target = self._target(digest)
-        with _explained(self.location):
+        with explaining_errors(self.location, "the submitted files"):
             if self._remote is None:
                 shutil.copyfile(target, path)
             else:
@@ -76,27 +76,3 @@ class ModelFiles:
         if not _HASH.fullmatch(digest):
             raise InputError("expected the hash of a file, got something else")
         return os.path.join(self._root, digest[:2], f"{digest}.tflite")
-
-
-def _opened(url: str) -> tuple[Any, str]:
-    import fsspec
-
-    try:
-        remote, root = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        scheme = url.partition("://")[0]
-        raise InputError(f"files at {scheme}:// cannot be used: {error}") from error
-    return remote, root
-
-
-@contextlib.contextmanager
-def _explained(location: str) -> Any:
-    """Say where a file could not be reached; clients of stores raise errors of many classes."""
-    try:
-        yield
-    except ServiceError:
-        raise
-    except Exception as error:
-        # A URL may hold a key.
-        shown = location.partition("?")[0].rpartition("@")[2]
-        raise ServiceError(f"{shown}: the submitted files cannot be reached: {error}") from error

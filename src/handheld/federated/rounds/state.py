@@ -86,11 +86,10 @@ def state_of(arrays: Arrays, number: int, prefix: str = "") -> ServerState:
 
 def arrays_of_memory(memory: Sequence[Memory]) -> dict[str, NDArray[Any]]:
     """Return what stages keep, by the names that a file has it by."""
-    return {
-        f"stage.{number}.{name}": array
-        for number, kept in enumerate(memory)
-        for name, array in kept.items()
-    }
+    arrays: dict[str, NDArray[Any]] = {}
+    for number, kept in enumerate(memory):
+        arrays |= {f"stage.{number}.{name}": array for name, array in kept.items()}
+    return arrays
 
 
 def memory_of(arrays: Arrays, stages: int) -> tuple[Memory, ...]:

@@ -4,17 +4,17 @@ What is kept goes by the hash of its content, so it is written under a new name 
 SQL leads to it. Uploads of a round that is under way stand in a folder of the round's.
 """
 
-import contextlib
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from handheld.errors import FileError, InputError, ServiceError
+from handheld.errors import InputError, ServiceError
 from handheld.files import atomic_path
+from handheld.service.stores import explaining_errors, open_store
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _ROUND = re.compile(r"[0-9a-f]{32}")
@@ -37,9 +37,9 @@ class FederationBlobs:
         self._remote: Any = None
         self._root = self.location
         if "://" in self.location:
-            self._remote, self._root = _opened(self.location)
+            self._remote, self._root = open_store(self.location, "blobs")
             return
-        with _explained(self.location):
+        with explaining_errors(self.location, "a blob"):
             Path(self._root).mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def put(self, content: bytes) -> str:
@@ -50,7 +50,7 @@ class FederationBlobs:
         """
         digest = hashlib.sha256(content).hexdigest()
         target = self._kept(digest)
-        with _explained(self.location):
+        with explaining_errors(self.location, "a blob"):
             if not self._exists(target):
                 self._write(target, content, durable=True)
         return digest
@@ -61,7 +61,7 @@ class FederationBlobs:
         Raises:
             ServiceError: it is not there, cannot be read, or is another than its name says.
         """
-        with _explained(self.location):
+        with explaining_errors(self.location, "a blob"):
             content = self._read(self._kept(digest))
         if hashlib.sha256(content).hexdigest() != digest:
             raise ServiceError(f"the blob {digest[:12]} is damaged")
@@ -69,7 +69,7 @@ class FederationBlobs:
 
     def remove(self, digest: str) -> None:
         """Remove what was kept, if it is there."""
-        with _explained(self.location):
+        with explaining_errors(self.location, "a blob"):
             self._remove(self._kept(digest))
 
     def put_upload(self, round_id: str, name: str, content: bytes) -> None:
@@ -78,18 +78,18 @@ class FederationBlobs:
         Raises:
             ServiceError: it cannot be kept.
         """
-        with _explained(self.location):
+        with explaining_errors(self.location, "a blob"):
             self._write(self._upload(round_id, name), content, durable=False)
 
     def get_upload(self, round_id: str, name: str) -> bytes:
         """Return an upload. Raises :class:`ServiceError`: it is not there, or cannot be read."""
-        with _explained(self.location):
+        with explaining_errors(self.location, "a blob"):
             return self._read(self._upload(round_id, name))
 
     def rounds(self) -> list[str]:
         """Return the ids of rounds that have uploads."""
         folder = os.path.join(self._root, "uploads")
-        with _explained(self.location):
+        with explaining_errors(self.location, "a blob"):
             if self._remote is None:
                 names = os.listdir(folder) if os.path.isdir(folder) else []
             else:
@@ -101,7 +101,7 @@ class FederationBlobs:
     def remove_round(self, round_id: str) -> None:
         """Remove the uploads of a round."""
         folder = os.path.dirname(self._upload(round_id, f"0-0-{'0' * 64}"))
-        with _explained(self.location):
+        with explaining_errors(self.location, "a blob"):
             if self._remote is None:
                 shutil.rmtree(folder, ignore_errors=True)
             elif self._remote.exists(folder):
@@ -176,33 +176,3 @@ class UploadSequence(Sequence[bytes]):
         if isinstance(index, slice):
             return UploadSequence(self._blobs, self._round_id, self._names[index])
         return self._blobs.get_upload(self._round_id, self._names[index])
-
-
-def _opened(url: str) -> tuple[Any, str]:
-    import fsspec
-
-    try:
-        remote, root = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        scheme = url.partition("://")[0]
-        raise InputError(f"blobs at {scheme}:// cannot be used: {error}") from error
-    return remote, root
-
-
-@contextlib.contextmanager
-def _explained(location: str) -> Iterator[None]:
-    """Say where a file could not be reached; clients of stores raise errors of many classes."""
-    try:
-        yield
-    except (ServiceError, InputError):
-        raise
-    except (FileError, OSError) as error:
-        # A URL may hold a key.
-        raise ServiceError(f"{_shown(location)}: a blob cannot be reached: {error}") from error
-    except Exception as error:
-        # Of a client of a store, whose classes are not known here.
-        raise ServiceError(f"{_shown(location)}: {type(error).__name__}: {error}") from error
-
-
-def _shown(location: str) -> str:
-    return location.partition("?")[0].rpartition("@")[2]

@@ -270,6 +270,10 @@ class LedRound:
         except HandheldError as error:
             self.abandon(row, f"nothing can be made of it: {error}")
             return
+        self._commit(row, commit)
+
+    def _commit(self, row: RoundRow, commit: Commit) -> None:
+        """Name a state the head."""
         settings = self._task.settings
         is_last = settings.rounds is not None and commit.number >= settings.rounds
         is_committed = self._leading.store.commit(

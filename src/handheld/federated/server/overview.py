@@ -136,11 +136,7 @@ def charts(history: Sequence[Commit], rounds: Sequence[RoundRow]) -> list[TaskCh
         history: commits, the newest first.
         rounds: that have ended or are under way.
     """
-    drawn = []
-    for name in figure_names(history):
-        having = [commit for commit in history[::-1] if name in commit.figures]
-        curve = [(commit.number, commit.figures[name]) for commit in having]
-        drawn.append(TaskChart(name, (), _chart({name: curve}, name, f"{name} by model")))
+    drawn = [_figure_chart(history, name) for name in figure_names(history)]
     ended = [row for row in rounds[::-1] if row.state == "committed"]
     devices = {
         "counted": [(row.base + 1, row.clients) for row in ended],
@@ -155,6 +151,12 @@ def charts(history: Sequence[Commit], rounds: Sequence[RoundRow]) -> list[TaskCh
     picture = _chart(sizes, "bytes", "bytes of each round")
     drawn.append(TaskChart("bytes", tuple(sizes), picture))
     return [chart for chart in drawn if chart.picture]
+
+
+def _figure_chart(history: Sequence[Commit], name: str) -> TaskChart:
+    having = [commit for commit in history[::-1] if name in commit.figures]
+    curve = [(commit.number, commit.figures[name]) for commit in having]
+    return TaskChart(name, (), _chart({name: curve}, name, f"{name} by model"))
 
 
 def as_json(host: FederationHost, views: Iterable[TaskView]) -> dict[str, Any]:

@@ -77,27 +77,32 @@ class TrainingTask:
         if self.population is not None:
             whole_in_range("population", self.population, low=1)
         plan = self.plan
+        chain = plan.chain
         if self.weights.shape != (plan.count,) or not are_finite(self.weights):
             raise InputError(f"weights: expected {plan.count:,} finite numbers")
         if len(self.first_statistics) != plan.statistics:
             raise InputError(f"statistics: expected {plan.statistics:,}")
-        chain = plan.chain
-        plan.require_dense()
-        grid = plan.whole
-        if grid is not None and self.robust is not None:
-            raise InputError("a robust mean sees each update, of which secure sums show none")
-        if plan.statistics and (grid is not None or chain.promises):
-            raise InputError(
-                f"the {plan.statistics:,} statistics (running means and variances) of this model"
-                " would travel beside what masks or noise hide: use GroupNorm or LayerNorm instead"
-                " of BatchNorm, or freeze them"
-            )
+        self._require_hidden()
         if chain.promises and not plan.clients:
             raise InputError(
                 "plan.clients: expected a number, by which sums with noise are divided"
             )
         if chain.promises and self.population is None:
             raise InputError("population: expected a number, for what noise promises")
+
+    def _require_hidden(self) -> None:
+        """Refuse what would be seen beside a sum that masks or noise hide."""
+        plan = self.plan
+        plan.require_dense()
+        is_secure = plan.whole is not None
+        if is_secure and self.robust is not None:
+            raise InputError("a robust mean sees each update, of which secure sums show none")
+        if plan.statistics and (is_secure or plan.chain.promises):
+            raise InputError(
+                f"the {plan.statistics:,} statistics (running means and variances) of this model"
+                " would travel beside what masks or noise hide: use GroupNorm or LayerNorm instead"
+                " of BatchNorm, or freeze them"
+            )
 
     def start(self) -> bytes:
         """Return the first state."""
