@@ -119,8 +119,9 @@ def free_port():
 class Device:
     """A device that sends the same number in each place."""
 
-    def __init__(self, url, folder, *, value=1, patience=QUICK, **options):
+    def __init__(self, url, folder, *, value=1, graph=None, patience=QUICK, **options):
         self.value = value
+        self.graph = graph
         self.identity = SigningKey()
         self.connection = FederationConnection(
             url, authority=folder / "certificates" / "authority.pem", patience=patience, **options
@@ -148,6 +149,7 @@ class Device:
             context=offer.context,
             bits=terms.bits,
             needs_consistency=terms.is_active,
+            graph=self.graph,
             is_enrolled=lambda identity: True,
             is_new_round=lambda round_id: True,
         )

@@ -3,6 +3,8 @@
 import pytest
 
 from handheld.errors import FetchError, InputError
+from handheld.federated.secagg.errors import RefusedMessageError
+from handheld.federated.secagg.graph import GraphRisks, graph_parameters
 from handheld.federated.wire.messages import ComeBack, RoundOutcome
 
 
@@ -26,6 +28,42 @@ def test_a_secure_round_end_to_end(
     assert [outcome.counted for outcome in outcomes] == [True, True, True]
     state = settled(book(server.folder, database_url), 1)
     assert (state["clients"], state["total"]) == (3, [111] * 5)
+
+
+def test_a_round_of_a_server_that_is_trusted(federation, start, device, together, book):
+    server = start(federation(tasks=[{"is_active": False}]))
+    devices = [device(server, value=value) for value in (1, 10, 100)]
+    outcomes = together(*[one.take_part for one in devices])
+    assert [outcome.counted for outcome in outcomes] == [True, True, True]
+    ours = book(server.folder)
+    number, state = ours.until(lambda: ours.head()[0] and ours.head())
+    assert (number, state["clients"], state["total"]) == (1, 3, [111] * 5)
+
+
+def test_a_round_of_few_peers_each(federation, start, device, together, book):
+    risks = {"corrupt": 0.1, "dropout": 0.1, "security_bits": 8, "correctness_bits": 4}
+    graph = GraphRisks(**risks)
+    peers = graph_parameters(24, graph, fewest=16).peers
+    assert 0 < peers < 20
+    task = {"is_active": False, "few_peers": risks, "goal": 24}
+    server = start(federation(tasks=[task | {"report_seconds": 3.0, "phase_seconds": 3.0}]))
+    devices = [device(server, value=number, graph=graph) for number in range(24)]
+    # One that trusts nobody with few peers is a drop-out.
+    devices[0].graph = None
+    results = together(*[lambda one=one: outcome_of(one) for one in devices])
+    assert [result for result in results if isinstance(result, str)] == [
+        "expected that all are peers, as the policy says"
+    ]
+    ours = book(server.folder)
+    number, state = ours.until(lambda: ours.head()[0] and ours.head())
+    assert (number, state["clients"], state["total"]) == (1, 23, [sum(range(24))] * 5)
+
+
+def outcome_of(device):
+    try:
+        return device.take_part()
+    except RefusedMessageError as error:
+        return str(error)
 
 
 def test_a_plain_round(federation, start, device, together, book, settled, database_url):

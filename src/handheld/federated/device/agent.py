@@ -225,6 +225,7 @@ class FederationClient:
             least_clients=demands.least_clients,
             least_threshold=demands.least_threshold,
             needs_consistency=demands.needs_consistency,
+            graph=demands.few_peers,
             is_enrolled=demands.is_known or _anybody,
             is_new_round=self._folder.is_new_round,
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from handheld.errors import InputError
 from handheld.federated.privacy import local
+from handheld.federated.secagg.graph import GraphRisks
 from handheld.federated.stages import LocalNoise
 from handheld.federated.tasks.plan import DevicePlan
 from handheld.ranges import in_range, whole_in_range
@@ -19,6 +20,9 @@ class ClientDemands:
         least_clients: in such a sum, 3 or more.
         least_threshold: devices without which nothing is revealed, 2 or more.
         needs_consistency: that all are told the same, as must be where the server may be dishonest.
+        few_peers: what is assumed of the others where each device agrees on masks with few of them:
+            the device computes for itself how many are needed. None: all have to be peers. The
+            server is trusted to follow the protocol then: ``needs_consistency`` is false.
         local_epsilon: what noise that the device adds itself must promise at most, for each round;
             None: no such noise is demanded.
         delta: chance that this promise fails.
@@ -33,6 +37,7 @@ class ClientDemands:
     least_clients: int = 3
     least_threshold: int = 2
     needs_consistency: bool = True
+    few_peers: GraphRisks | None = None
     local_epsilon: float | None = None
     delta: float = 1e-6
     is_known: Callable[[bytes], bool] | None = None
@@ -40,6 +45,8 @@ class ClientDemands:
     def __post_init__(self) -> None:
         whole_in_range("least_clients", self.least_clients, low=3)
         whole_in_range("least_threshold", self.least_threshold, low=2)
+        if self.few_peers is not None and self.needs_consistency:
+            raise InputError("few_peers: expected needs_consistency to be false with it")
         if self.local_epsilon is not None:
             in_range("local_epsilon", self.local_epsilon, low=0, low_open=True)
         in_range("delta", self.delta, low=0, high=1, low_open=True, high_open=True)

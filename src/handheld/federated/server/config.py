@@ -30,6 +30,7 @@ from typing import Any, Literal
 
 from handheld.config import factory, read_config
 from handheld.errors import InputError
+from handheld.federated.secagg.graph import GraphRisks
 from handheld.federated.server.pace import PaceRules
 from handheld.federated.server.task import ServedTask, require_name
 from handheld.ranges import in_range, whole_in_range
@@ -123,6 +124,9 @@ class TaskSettings:
         keep: states that are kept, to roll back to, 1 or more.
         is_active: whether devices check that all were told the same, as they must where they do not
             trust the server.
+        few_peers: what is assumed of devices that agree on masks with few others each, in groups
+            of hundreds; None: all are peers. Devices must demand the same, and trust the server to
+            follow the protocol: ``is_active`` is false.
         needs: abilities that a device must have.
         paused: whether it waits for the operator to start it.
         most_failures: rounds that are abandoned one after the other, though enough devices came,
@@ -144,6 +148,7 @@ class TaskSettings:
     rest: int = 0
     keep: int = 10
     is_active: bool = True
+    few_peers: GraphRisks | None = None
     needs: tuple[str, ...] = ()
     paused: bool = False
     most_failures: int = 20
@@ -154,6 +159,8 @@ class TaskSettings:
         if self.least is not None:
             whole_in_range("least", self.least, low=1, high=self.goal)
         whole_in_range("group", self.group, low=5, high=1000)
+        if self.few_peers is not None and self.is_active:
+            raise InputError("few_peers: expected is_active to be false, where not all are peers")
         in_range("selection_seconds", self.selection_seconds, low=0, low_open=True)
         in_range("report_seconds", self.report_seconds, low=0, low_open=True)
         in_range("phase_seconds", self.phase_seconds, low=0, low_open=True)

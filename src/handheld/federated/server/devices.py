@@ -11,8 +11,8 @@ from handheld.federated.server.bodies import read_body
 from handheld.federated.server.groups import (
     INPUTS_PHASE,
     LEAST_SECURE,
-    SECURE_PHASES,
     most_message_bytes,
+    secure_phases,
 )
 from handheld.federated.server.host import FederationHost
 from handheld.federated.server.pki import identity_of
@@ -363,8 +363,7 @@ class DeviceEndpoints:
         self, request: Request, row: RoundRow, group: GroupRow, phase: int
     ) -> bytes:
         """Return a message, within what all that are being received may take of the memory."""
-        phases = SECURE_PHASES if group.terms else 1
-        if phase >= phases:
+        if phase >= _phases(group):
             raise UploadError(404, "there is no such phase")
         limit = row.most_bytes
         if group.terms:
@@ -411,7 +410,7 @@ class DeviceEndpoints:
             group = host.watcher.snapshot.groups.get((round_id, number))
             if not row.is_open or group is None:
                 return await self._outcome(row, number, identity)
-            is_last = phase == SECURE_PHASES - 1 or not group.terms
+            is_last = phase == _phases(group) - 1
             if is_last or group.state == "failed":
                 return await self._outcome(row, number, identity)
             if group.phase > phase:
@@ -457,6 +456,13 @@ class DeviceEndpoints:
 
 def _answer(message: wire.WireMessage, status: int = 200) -> Response:
     return Response(message.to_bytes(), status, media_type=_MEDIA_TYPE)
+
+
+def _phases(group: GroupRow) -> int:
+    """Return how many phases a group has."""
+    if not group.terms:
+        return 1
+    return secure_phases(terms_from(group.terms))
 
 
 def _problem(status: int, reason: str) -> Response:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.federated.secagg.errors import RefusedMessageError, RoundFailedError
+from handheld.federated.secagg.graph import GraphRisks, graph_parameters
 from handheld.federated.secagg.messages import RoundTerms
 from handheld.federated.secagg.server import SecureAggregationServer, ServerPhase
 from handheld.federated.server.round_store import GroupPlan
@@ -22,7 +23,7 @@ LEAST_SECURE = 3
 INPUTS_PHASE = 2
 """In which masked values come."""
 
-SECURE_PHASES = 5
+_REVEALED_PHASE = 4
 _BEGINNING = 512  # bytes of a message beside its entries
 
 
@@ -144,6 +145,7 @@ class GroupRules:
         count, bits: of a masked vector.
         context: hash of the model and the plans.
         is_active: whether clients check that all were told the same.
+        risks: what is assumed of clients that have few peers each; None: all are peers.
     """
 
     goal: int
@@ -152,6 +154,38 @@ class GroupRules:
     bits: int
     context: bytes
     is_active: bool
+    risks: GraphRisks | None = None
+
+    def terms(self, round_id: bytes, clients: int) -> RoundTerms:
+        """Return the terms of a group of so many devices.
+
+        Raises:
+            InputError: no graph of few peers is safe by the risks.
+        """
+        threshold = secure_threshold(clients, is_active=self.is_active)
+        peers = 0
+        if self.risks is not None:
+            # For as few as a round may go on with, too.
+            fewest = max(LEAST_SECURE, 2 * clients // 3)
+            graph = graph_parameters(clients, self.risks, fewest=fewest)
+            peers = graph.peers
+            threshold = graph.threshold
+        return RoundTerms(
+            round=round_id,
+            context=self.context,
+            count=self.count,
+            bits=self.bits,
+            threshold=threshold,
+            peers=peers,
+            is_active=self.is_active,
+        )
+
+
+def secure_phases(terms: RoundTerms) -> int:
+    """Return how many phases a group has: one less where nobody signs who stayed."""
+    if terms.is_active:
+        return _REVEALED_PHASE + 1
+    return _REVEALED_PHASE
 
 
 def deal_secure(
@@ -176,14 +210,7 @@ def deal_secure(
     plans = []
     for group in range(number):
         goal = len(range(group, clients, number))
-        terms = RoundTerms(
-            round=new_id(),
-            context=rules.context,
-            count=rules.count,
-            bits=rules.bits,
-            threshold=secure_threshold(goal, is_active=rules.is_active),
-            is_active=rules.is_active,
-        )
+        terms = rules.terms(new_id(), goal)
         members = sorted(shuffled[group::number])
         plans.append(GroupPlan(goal=goal, members=members, terms=terms.to_bytes()))
     return plans
@@ -219,4 +246,6 @@ def most_message_bytes(phase: int, terms: RoundTerms, *, members: int) -> int:
         0,
         members * 256,
     )
+    if not terms.is_active and phase == _REVEALED_PHASE - 1:
+        phase = _REVEALED_PHASE
     return _BEGINNING + sizes[phase]

@@ -168,6 +168,7 @@ class LedRound:
             bits=row.bits,
             context=context_of(model, plans_from(row.plans)),
             is_active=self._task.settings.is_active,
+            risks=self._task.settings.few_peers,
         )
         # Not seeded: who could foretell the groups could fill one with accomplices.
         return deal_secure(identities, rules, np.random.default_rng())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from handheld.errors import FetchError, HandheldError, InputError
 from handheld.federated.secagg.client import SecureAggregationClient
 from handheld.federated.secagg.keys import SigningKey, is_signed
+from handheld.federated.secagg.messages import terms_from
 from handheld.federated.wire import messages
 from handheld.federated.wire.connection import FederationConnection, WireAnswer
 from handheld.federated.wire.messages import (
@@ -136,8 +137,11 @@ class FederationSession:
             InputError: the server refuses a message.
             FetchError: it cannot be reached.
         """
-        steps = (client.share, client.mask, client.agree, client.reveal)
         content = client.advertise(offer.terms)
+        steps = [client.share, client.mask, client.agree, client.reveal]
+        # Of a server that is trusted to tell all the same nobody signs what it tells.
+        if not terms_from(offer.terms).is_active:
+            steps.remove(client.agree)
         for phase in range(len(steps) + 1):
             answer = self.exchange(offer.round, phase, content)
             if isinstance(answer, RoundOutcome):
