@@ -7,3 +7,19 @@ round, the same everywhere. ``simulator``: a whole population in one place. ``se
 ``wire``, ``secagg``: a federation over a real network, whose server sees sums alone; ``tasks``:
 what it learns; ``rehearsal``: a simulation made into one.
 """
+
+from typing import TYPE_CHECKING, Any
+
+from handheld._extras import lazily
+
+if TYPE_CHECKING:
+    from handheld.federated.device.agent import FederationClient
+
+__all__ = ["FederationClient"]
+
+# An app embeds it; the room alone needs no torch.
+_LAZY = {"FederationClient": "handheld.federated.device.agent"}
+
+
+def __getattr__(name: str) -> Any:
+    return lazily(__name__, _LAZY, name)
