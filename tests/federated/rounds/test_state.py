@@ -1,5 +1,7 @@
 """A server's state as one value and as bytes."""
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -92,3 +94,25 @@ def test_nobody_answered_where_noise_is_promised():
     closed = made.closed(first, RoundSums(), StageSeeds(0, 0))
     assert closed.server.round == 1
     assert np.std(closed.server.weights) == pytest.approx(1.0, rel=0.6)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"about": np.array([0, 10**12])},
+        {"about": np.array([0, -1])},
+        {"about": np.array([-5, 0])},
+        {"about": np.array([np.inf, 0.0])},
+        {"weights": np.zeros((COUNT, 1), np.float32)},
+        {"weights": np.float32(1)},
+        {"weights": np.array(["a"] * COUNT)},
+        {"statistics": np.float64(3)},
+        {"statistics": np.array(["a"])},
+    ],
+    ids=str,
+)
+def test_arrays_that_no_state_has_are_refused(arrays):
+    content = io.BytesIO()
+    np.savez(content, **dict(np.load(io.BytesIO(ran(rules(FedAvg()), 1).to_bytes()))) | arrays)
+    with pytest.raises(InputError, match="no state of a federation"):
+        FederationState.from_bytes(content.getvalue(), MOST)

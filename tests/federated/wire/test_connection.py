@@ -101,3 +101,19 @@ def test_files_that_are_no_certificates(tmp_path):
     path.write_text("nonsense")
     with pytest.raises(InputError, match="no certificate"):
         FederationConnection("https://localhost", authority=path)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://localhost:99999",
+        "https://localhost:abc",
+        "https://[::1",
+        "https://localhost/federation",
+        "https://name:word@localhost",
+        "https://localhost?a=b",
+    ],
+)
+def test_addresses_that_cannot_be_asked(url):
+    with pytest.raises(InputError, match="expected"):
+        FederationConnection(url)

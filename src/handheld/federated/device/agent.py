@@ -4,13 +4,13 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import HandheldError, InputError
-from handheld.federated.client import ClientRound, fresh_number, secret_seeds
+from handheld.federated.client import ClientAnswer, ClientRound, fresh_number, secret_seeds
 from handheld.federated.client.messages import answer_bytes
 from handheld.federated.device.demands import ClientDemands
 from handheld.federated.device.device import ClientDevice
@@ -107,9 +107,11 @@ class FederationClient:
             try:
                 turn = self.take_turn()
                 pause = _FIRST_PAUSE
-            except (HandheldError, OSError, MemoryError) as error:
-                _LOG.warning("a turn came to nothing: %s", error)
-                turn = ClientTurn(pause, reason=str(error))
+            except Exception as error:
+                # Whatever it is: plans and models are the server's, and modules the user's own.
+                reason = _words(error)
+                _LOG.warning("a turn came to nothing: %s", reason)
+                turn = ClientTurn(pause, reason=reason)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             if progress is not None:
                 progress(turn)
@@ -158,20 +160,30 @@ class FederationClient:
         plan = self._plan(offer)
         if plan.purpose != offer.purpose:
             raise InputError(f"the plan is for {plan.purpose}, the offer for {offer.purpose}")
-        self._demands.require(plan, is_secure=bool(offer.terms))
+        # By what the plan makes: an offer alone can say what it likes.
+        self._demands.require(plan, is_secure=bool(offer.terms) and _makes_sums(plan))
+        _require_plan_of(device, plan)
         state = self._state(offer, plan)
         if plan.purpose == "evaluation":
             numbers = evaluation_numbers(device.evaluate(state.server))
             return self._send_securely(offer, numbers, EVALUATION_BITS)
         outcome = self._train(offer, plan, state, device)
-        if self._personalisation is not None:
+        self._personalise(device, state)
+        return outcome
+
+    def _personalise(self, device: ClientDevice, state: FederationState) -> None:
+        if self._personalisation is None:
+            return
+        try:
             device.personalise(
                 state.server.weights,
                 self._personalisation,
                 statistics=state.server.statistics,
                 seed=fresh_number(),
             )
-        return outcome
+        except HandheldError as error:
+            # The round is over, and what the server said of it holds.
+            _LOG.warning("the user's own model stays as it is: %s", error)
 
     def _plan(self, offer: Offer) -> DevicePlan:
         for address in offer.plans:
@@ -186,7 +198,19 @@ class FederationClient:
             raise InputError(
                 f"expected a model of {limit:,} bytes at most, got {offer.model.size:,}"
             )
-        return FederationState.from_bytes(self._session.blob(offer.model), limit)
+        state = FederationState.from_bytes(self._session.blob(offer.model), limit)
+        server = state.server
+        if server.weights.shape != (plan.count,) or server.statistics.shape != (plan.statistics,):
+            raise InputError(
+                f"expected a model of {plan.count:,} weights and {plan.statistics:,} statistics, as"
+                f" the plan says, got {server.weights.size:,} and {server.statistics.size:,}"
+            )
+        # Evaluations need nothing of what stages keep.
+        if plan.purpose == "training" and len(state.memory) != len(plan.stages):
+            raise InputError(
+                f"expected what {len(plan.stages)} stages keep, got that of {len(state.memory)}"
+            )
+        return state
 
     def _train(
         self, offer: Offer, plan: DevicePlan, state: FederationState, device: ClientDevice
@@ -208,7 +232,7 @@ class FederationClient:
         if isinstance(content, np.ndarray):
             assert plan.whole is not None, "nothing else makes whole numbers"
             return self._send_securely(offer, content, plan.whole.width)
-        return self._session.send_plainly(offer, answer_bytes(answer, number))
+        return self._session.send_plainly(offer, answer_bytes(_shown(answer, plan), number))
 
     def _learned(self, learned: Learned | None) -> Learned:
         if learned is None:
@@ -231,6 +255,48 @@ class FederationClient:
         )
         client = SecureAggregationClient(self._folder.identity, numbers, policy)
         return self._session.send_securely(offer, client)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, HandheldError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _makes_sums(plan: DevicePlan) -> bool:
+    """Return whether all that a device sends by a plan is whole numbers, which travel masked."""
+    return plan.purpose == "evaluation" or plan.whole is not None
+
+
+def _require_plan_of(device: ClientDevice, plan: DevicePlan) -> None:
+    """Refuse a plan for another model, before anything of that size is fetched or made."""
+    count = len(device.vector)
+    if plan.count != count:
+        raise InputError(
+            f"expected a plan for a model of {count:,} weights, got one for {plan.count:,}"
+        )
+    most_statistics = sum(buffer.numel() for buffer in device.module.buffers())
+    if plan.statistics > most_statistics:
+        raise InputError(
+            f"expected a plan for {most_statistics:,} statistics or fewer, got one for"
+            f" {plan.statistics:,}"
+        )
+    if plan.statistics and plan.chain.promises:
+        raise InputError(
+            f"the plan's {plan.statistics:,} statistics would travel beside what noise hides"
+        )
+
+
+def _shown(answer: ClientAnswer, plan: DevicePlan) -> ClientAnswer:
+    """Return an answer without numbers that the server has no use for.
+
+    Examples and their loss would tell beside an update what its noise hides.
+    """
+    if plan.chain.promises:
+        return replace(answer, weight=1.0, loss=0.0)
+    if plan.equal:
+        return replace(answer, weight=1.0)
+    return answer
 
 
 def _anybody(_identity: bytes) -> bool:

@@ -58,6 +58,8 @@ class ClientDemands:
         plan.require_dense()
         if self.local_epsilon is None:
             return
+        if plan.purpose == "evaluation":
+            raise InputError("expected noise of the device's own, which an evaluation adds none of")
         noises = [stage for stage in plan.stages if isinstance(stage, LocalNoise)]
         promised = [
             local(noise.multiplier, self.delta).epsilon for noise in noises if noise.multiplier > 0

@@ -13,6 +13,8 @@ from handheld.errors import InputError
 from handheld.federated.algorithms import ServerState
 from handheld.federated.stages import Memory
 
+_MOST_STAGES = 1000
+
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -55,11 +57,20 @@ class FederationState:
         try:
             arrays = read_npz(content, most_bytes)
             number, stages = map(int, arrays["about"])
+            if number < 0 or not 0 <= stages <= _MOST_STAGES:
+                raise ValueError(f"it is of round {number}, and of {stages} stages")
             server = state_of(arrays, number)
+            _require_numbers("weights", server.weights)
+            _require_numbers("statistics", server.statistics)
             memory = memory_of(arrays, stages)
-        except (OSError, LookupError, TypeError, ValueError) as error:
+        except (OSError, LookupError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"these bytes are no state of a federation: {error}") from error
         return cls(server, memory)
+
+
+def _require_numbers(name: str, array: NDArray[Any]) -> None:
+    if array.ndim != 1 or array.dtype.kind != "f":
+        raise ValueError(f"{name}: expected floats (n,), got {array.dtype} {list(array.shape)}")
 
 
 def arrays_of_state(state: ServerState, prefix: str = "") -> dict[str, NDArray[Any]]:

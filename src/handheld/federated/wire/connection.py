@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from handheld.errors import FetchError, InputError
 from handheld.ranges import in_range, whole_in_range
@@ -87,9 +87,11 @@ class FederationConnection:
         allow_open: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        address = urlsplit(url)
+        address, port = _address(url)
         if address.scheme not in ("https", "http") or not address.hostname:
             raise InputError(f"expected an https:// address, got {url[:80]!r}")
+        if address.path not in ("", "/") or address.query or address.username is not None:
+            raise InputError(f"expected https://host:port and nothing else, got {url[:80]!r}")
         is_here = address.hostname in ("127.0.0.1", "::1", "localhost")
         if address.scheme == "http" and not (is_here or allow_open):
             raise InputError(f"expected an https:// address, got {url[:80]!r}: http is read by all")
@@ -97,7 +99,7 @@ class FederationConnection:
         self.sent = 0
         self.received = 0
         self._host = address.hostname
-        self._port = address.port
+        self._port = port
         self._context = None
         if address.scheme == "https":
             self._context = client_context(authority, certificate, key)
@@ -198,6 +200,15 @@ class FederationConnection:
         longest = min(doubled, self.patience.longest_pause)
         # Not seeded: devices that fail together must not come back together.
         return longest * (0.5 + random.random() / 2)
+
+
+def _address(url: str) -> tuple[SplitResult, int | None]:
+    """Return the parts of an address, and its port."""
+    try:
+        address = urlsplit(url)
+        return address, address.port
+    except ValueError as error:
+        raise InputError(f"expected an https:// address, got {url[:80]!r}: {error}") from error
 
 
 def client_context(

@@ -1,7 +1,8 @@
 """A device at its federation: enrolled, checked in, taking part in rounds."""
 
 import hashlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from handheld.errors import FetchError, HandheldError, InputError
 from handheld.federated.secagg.client import SecureAggregationClient
@@ -27,6 +28,9 @@ from handheld.federated.wire.messages import (
 )
 
 _EXPIRED = 401
+# A server that only says "ask again at once" is not asked more often, nor for more than a day.
+_BETWEEN_SECONDS = 0.2
+_LONGEST_WAIT = 86_400.0
 _ANSWER_BYTES = 1 << 24  # of what a phase tells a device: the shares of a thousand peers and more
 
 
@@ -38,13 +42,23 @@ class FederationSession:
         identity: of the device.
         server: public key that the server must sign offers with; None: that which it names first
             is taken, and kept.
+        clock: seconds, rising.
+        sleep: waits; an argument for tests, as the clock.
     """
 
     def __init__(
-        self, connection: FederationConnection, identity: SigningKey, *, server: bytes | None = None
+        self,
+        connection: FederationConnection,
+        identity: SigningKey,
+        *,
+        server: bytes | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.connection = connection
         self.server = server
+        self._clock = clock
+        self._sleep = sleep
         self._identity = identity
         self._token = ""
 
@@ -89,17 +103,16 @@ class FederationSession:
         """Wait for the work of a round; an outcome says that there is none.
 
         Raises:
-            FetchError: the server cannot be reached, or the offer is not signed by it.
+            FetchError: the server cannot be reached, has said for a day that others are awaited, or
+                did not sign the offer.
         """
-        while True:
-            answer = self._ask("GET", f"/v1/rounds/{selected.round}/offer")
-            if isinstance(answer, StillWaiting):
-                continue
-            if isinstance(answer, RoundOutcome):
-                return answer
-            if not isinstance(answer, Signed):
-                raise _unexpected(answer)
-            return self._checked(answer, selected)
+        path = f"/v1/rounds/{selected.round}/offer"
+        answer = self._awaited("GET", path)
+        if isinstance(answer, RoundOutcome):
+            return answer
+        if not isinstance(answer, Signed):
+            raise _unexpected(answer)
+        return self._checked(answer, selected)
 
     def blob(self, address: BlobAddress) -> bytes:
         """Return a model or a plan.
@@ -122,9 +135,7 @@ class FederationSession:
             FetchError: it cannot be reached.
         """
         path = f"/v1/rounds/{round_id}/messages/{phase}"
-        answer = self._ask("POST", path, content)
-        while isinstance(answer, StillWaiting):
-            answer = self._ask("GET", path)
+        answer = self._awaited("POST", path, content)
         if not isinstance(answer, (NextPhase, RoundOutcome)):
             raise _unexpected(answer)
         return answer
@@ -153,9 +164,12 @@ class FederationSession:
         """Send a plain upload.
 
         Raises:
-            InputError: it is longer than the offer says, or the server refuses it.
+            InputError: it is longer than the offer says, which may be of a secure sum instead, or
+                the server refuses it.
             FetchError: the server cannot be reached.
         """
+        if offer.terms:
+            raise InputError("expected an offer of a plain upload, got one of a secure sum")
         if len(content) > offer.most_bytes:
             raise InputError(
                 f"expected an upload of at most {offer.most_bytes} bytes, got {len(content)}"
@@ -210,6 +224,21 @@ class FederationSession:
     def _ask(self, method: str, path: str, content: bytes = b"") -> messages.Answer:
         answer = self._sent(method, path, content, _ANSWER_BYTES)
         return messages.answer_from(answer.content, _ANSWER_BYTES)
+
+    def _awaited(self, method: str, path: str, content: bytes = b"") -> messages.Answer:
+        """Ask, and then again until there is more to say than that others are awaited."""
+        begun = self._clock()
+        asked = begun
+        answer = self._ask(method, path, content)
+        while isinstance(answer, StillWaiting):
+            now = self._clock()
+            if now - begun > _LONGEST_WAIT:
+                raise FetchError(f"the server said for {now - begun:.0f} s that others are awaited")
+            # Servers hold a question for a while: what comes sooner would be asked without end.
+            self._sleep(max(asked + _BETWEEN_SECONDS - now, 0.0))
+            asked = self._clock()
+            answer = self._ask("GET", path)
+        return answer
 
     def _sent(self, method: str, path: str, content: bytes, most_bytes: int) -> WireAnswer:
         """Ask with the session's token; with a new one where it has ended."""
