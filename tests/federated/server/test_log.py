@@ -53,3 +53,30 @@ def test_figures_as_prometheus_reads_them():
     assert f'{prefix}request_seconds_count{{request="check_in"}} 2' in lines
     assert f'{prefix}devices{{state="enrolled"}} 5' in lines
     assert f"{prefix}room 1" in lines
+
+
+class FullStream(io.StringIO):
+    def write(self, _text):
+        raise OSError(28, "No space left on device")
+
+
+def test_a_log_that_cannot_be_written_stops_nobody():
+    EventLog(FullStream()).event("the disk is full")
+    closed = io.StringIO()
+    closed.close()
+    EventLog(closed).event("round committed")
+
+
+def test_a_name_has_its_type_once():
+    metrics = ServerMetrics()
+    for request in ("check_in", "offer", "poll"):
+        metrics.observe("request_seconds", 0.003, request=request)
+        metrics.count("requests", request=request)
+    lines = metrics.text({}).splitlines()
+    types = [line for line in lines if line.startswith("# TYPE")]
+    # Readers of the format refuse a second line for the same name.
+    assert types == [
+        "# TYPE handheld_federation_requests_total counter",
+        "# TYPE handheld_federation_request_seconds histogram",
+    ]
+    assert sum(line.startswith("handheld_federation_request_seconds_count") for line in lines) == 3

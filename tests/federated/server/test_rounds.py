@@ -106,8 +106,13 @@ def test_one_who_leaves_in_the_middle(federation, start, device, together, book,
     assert (state["clients"], state["total"]) == (3, [111] * 5)
 
 
-def test_too_few_are_left_and_nothing_comes_out(federation, start, device, together, book):
-    folder = federation(tasks=[{"goal": 3, "phase_seconds": 0.5, "pause_seconds": 60}])
+def test_too_few_are_left_and_nothing_comes_out(
+    federation, start, device, together, book, database_url
+):
+    folder = federation(
+        server={"database": database_url},
+        tasks=[{"goal": 3, "phase_seconds": 0.5, "pause_seconds": 60}],
+    )
     server = start(folder)
     devices = [device(server) for _ in range(3)]
 
@@ -118,7 +123,7 @@ def test_too_few_are_left_and_nothing_comes_out(federation, start, device, toget
 
     outcomes = together(devices[0].take_part, devices[1].take_part, leaves)
     assert not outcomes[0].counted
-    ours = book(folder)
+    ours = book(folder, database_url)
     (last,) = ours.store.last_rounds("sum")
     ours.until(lambda: ours.store.get(last.id).state == "abandoned")
     assert "3 clients or more shared their secrets, got 2" in ours.store.get(last.id).reason
@@ -257,6 +262,36 @@ def test_a_task_that_fails_is_paused_and_the_others_go_on(
     assert ours.head("bad")[0] == 0
 
 
+def test_a_goal_of_fewer_than_a_sum_may_have_pauses_the_task(federation, start, book):
+    server = start(federation(tasks=[{"goal": 2}]))
+    ours = book(server.folder)
+    ours.until(lambda: ours.ledger.task("sum").state == "paused")
+    assert "goal: expected 3 devices or more" in ours.ledger.task("sum").reason
+
+
+def test_bytes_of_a_round_are_those_that_devices_counted(
+    federation, start, device, together, book, database_url
+):
+    server = start(federation(server={"database": database_url}, tasks=[{"goal": 6}]))
+    devices = [device(server) for _ in range(6)]
+    before = [(one.connection.sent, one.connection.received) for one in devices]
+    together(*(one.take_part for one in devices))
+    ours = book(server.folder, database_url)
+
+    def committed():
+        rounds = ours.store.last_rounds("sum")
+        return next((row for row in rounds if row.state == "committed"), None)
+
+    row = ours.until(committed)
+    sent = sum(one.connection.sent - up for one, (up, _) in zip(devices, before, strict=True))
+    received = sum(
+        one.connection.received - down for one, (_, down) in zip(devices, before, strict=True)
+    )
+    # Beside them go check-ins, offers and outcomes, of some hundred bytes a device.
+    assert 0 <= sent - row.bytes_up <= 6 * 100
+    assert 0 <= received - row.bytes_down <= 6 * 700
+
+
 def test_a_model_is_checked_by_its_hash(federation, start, device):
     server = start(federation(tasks=[{"goal": 1, "options": {"plain": True}}]))
     one = device(server)
@@ -283,10 +318,13 @@ def test_the_same_again_does_no_harm_and_another_is_refused(federation, start, d
         one.session.exchange(offer.round, 0, b"[2, 2, 2, 2, 2]")
 
 
-def test_a_round_to_which_nobody_comes_is_abandoned(federation, start, book):
-    folder = federation(tasks=[{"selection_seconds": 0.2, "most_failures": 2}])
+def test_a_round_to_which_nobody_comes_is_abandoned(federation, start, book, database_url):
+    folder = federation(
+        server={"database": database_url},
+        tasks=[{"selection_seconds": 0.2, "most_failures": 2}],
+    )
     server = start(folder)
-    ours = book(folder)
+    ours = book(folder, database_url)
 
     def abandoned():
         return [line for line in server.log() if line["event"] == "round abandoned"]

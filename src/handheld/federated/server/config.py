@@ -38,6 +38,14 @@ from handheld.ranges import in_range, whole_in_range
 MOST_DEVICES = 10_000
 """Of a round."""
 
+LONGEST_LEASE = 600.0
+"""Seconds."""
+
+CLOCK_SECONDS = 60.0
+"""By which clocks may differ. What was to happen later than the settings and this allow was written
+when the clock was wrong, and is waited for no longer.
+"""
+
 Enrolments = Literal["open", "token", "listed", "certificate"]
 
 
@@ -89,7 +97,7 @@ class ServerSettings:
         whole_in_range("port", self.port, low=0, high=65535)
         in_range("session_seconds", self.session_seconds, low=1, high=86400)
         in_range("poll_seconds", self.poll_seconds, low=0, high=60)
-        in_range("lease_seconds", self.lease_seconds, low=0, low_open=True, high=600)
+        in_range("lease_seconds", self.lease_seconds, low=0, low_open=True, high=LONGEST_LEASE)
         whole_in_range("connections", self.connections, low=1)
         whole_in_range("free_bytes", self.free_bytes, low=0)
         whole_in_range("inflight_bytes", self.inflight_bytes, low=1)

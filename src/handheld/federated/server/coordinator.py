@@ -15,6 +15,7 @@ from typing import Any
 from handheld.errors import HandheldError, InputError
 from handheld.federated.server.blobs import FederationBlobs
 from handheld.federated.server.config import FederationTask
+from handheld.federated.server.groups import LEAST_SECURE
 from handheld.federated.server.janitor import Janitor
 from handheld.federated.server.leading import (
     LeadingParts,
@@ -24,7 +25,7 @@ from handheld.federated.server.leading import (
 )
 from handheld.federated.server.ledger import Commit, FederationLedger, TaskRow
 from handheld.federated.server.log import EventLog
-from handheld.federated.server.round_store import RoundRow, RoundStore
+from handheld.federated.server.round_store import RoundRow, RoundStore, farthest_beginning
 from handheld.federated.server.task import PlainUpload, SecureUpload
 from handheld.federated.server.watcher import RoundWatcher
 from handheld.federated.wire.messages import BlobAddress, PlanAddress, plans_bytes
@@ -199,7 +200,7 @@ class Coordinator:
         for row in self._ledger.tasks():
             task = self._tasks.get(row.name)
             is_due = row.state == "running" and row.open_round is None
-            if task is None or not is_due or row.next_at > self._clock():
+            if task is None or not is_due or not self._may_begin(task, row):
                 continue
             try:
                 has_opened |= self._open(task, row)
@@ -208,6 +209,10 @@ class Coordinator:
                 self._tell("open", error, task=task.name)
                 self._ledger.set_state(task.name, "paused", f"{type(error).__name__}: {error}")
         return has_opened
+
+    def _may_begin(self, task: FederationTask, row: TaskRow) -> bool:
+        now = self._clock()
+        return not now < row.next_at <= farthest_beginning(now, task.settings.pause_seconds)
 
     def _open(self, task: FederationTask, row: TaskRow) -> bool:
         head = self._ledger.head(task.model_task)
@@ -222,6 +227,11 @@ class Coordinator:
                 f"got {goal}"
             )
         is_secure = isinstance(upload, SecureUpload)
+        if is_secure and goal < LEAST_SECURE:
+            raise InputError(
+                f"goal: expected {LEAST_SECURE} devices or more, as a sum of fewer tells what each "
+                f"sent, got {goal}"
+            )
         now = self._clock()
         opened = RoundRow(
             id=os.urandom(16).hex(),
@@ -230,7 +240,7 @@ class Coordinator:
             state="selecting",
             reason="",
             goal=goal,
-            least=max(settings.least_clients, 3 if is_secure else 1),
+            least=max(settings.least_clients, LEAST_SECURE if is_secure else 1),
             most=settings.most_selected,
             selected=0,
             state_blob=head.state_blob,
@@ -250,19 +260,18 @@ class Coordinator:
             bytes_up=0,
             bytes_down=0,
         )
-        return self._store.open(opened)
+        return self._store.open(opened, pause_seconds=settings.pause_seconds)
 
     def _on_look(self) -> None:
         """Lead rounds that are this process's, or whose leader went silent."""
         for round_id, task in list(self._led.items()):
             if task.done():
                 del self._led[round_id]
-        now = self._clock()
         for row in self._watcher.snapshot.rounds.values():
             is_ours = row.owner == self._store.owner
             if row.id in self._led or row.task not in self._tasks:
                 continue
-            if is_ours or row.lease < now:
+            if is_ours or self._store.is_silent(row):
                 work = self._lead(row.id, self._tasks[row.task])
                 self._led[row.id] = asyncio.create_task(work, name=f"leading {row.id}")
 

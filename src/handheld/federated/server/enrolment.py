@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from handheld.errors import InputError, MissingDependencyError
 from handheld.federated.server._tables import devices
 from handheld.federated.server.database import FederationDatabase
+from handheld.federated.server.sessions import NONCE_SECONDS
 
 try:
     import sqlalchemy as sql
@@ -14,6 +15,7 @@ try:
 except ImportError as error:
     raise MissingDependencyError("SQLAlchemy", "server", "a federation's server") from error
 
+_MICRO = 1_000_000
 _RECENT = 3600.0  # seconds after its last session for which a device counts as active
 
 
@@ -72,9 +74,11 @@ class EnrolmentStore:
     def seen(self, identity: bytes, nonce_at: int) -> bool:
         """Say that a device signed a nonce; return False where it may not, or did so before."""
         is_it = devices.c.identity == identity.hex()
-        update = sql.update(devices).where(
-            is_it, devices.c.revoked.is_(None), devices.c.nonce_at < nonce_at
-        )
+        # One of a clock that was ahead: by the clock of now it is not good yet, nor are any after
+        # it, and the device would have to wait until the clock is there.
+        ahead = int((self._clock() + NONCE_SECONDS) * _MICRO)
+        is_newer = (devices.c.nonce_at < nonce_at) | (devices.c.nonce_at > ahead)
+        update = sql.update(devices).where(is_it, devices.c.revoked.is_(None), is_newer)
         values = {"nonce_at": nonce_at, "seen": self._clock()}
         with self._database.write() as connection:
             return connection.execute(update.values(**values)).rowcount == 1

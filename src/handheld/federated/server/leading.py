@@ -16,7 +16,7 @@ from handheld.errors import HandheldError, InputError
 from handheld.federated.secagg.errors import RefusedMessageError, RoundFailedError
 from handheld.federated.secagg.messages import terms_from
 from handheld.federated.server.blobs import FederationBlobs, UploadSequence
-from handheld.federated.server.config import FederationTask
+from handheld.federated.server.config import CLOCK_SECONDS, FederationTask
 from handheld.federated.server.groups import (
     INPUTS_PHASE,
     GroupRules,
@@ -139,8 +139,9 @@ class LedRound:
 
     def _select(self, row: RoundRow) -> float | None:
         now = self._leading.clock()
-        if row.selected < row.most and now < row.deadline:
-            return row.deadline - now
+        left = _seconds_left(row.deadline, now, self._task.settings.selection_seconds)
+        if row.selected < row.most and left > 0:
+            return left
         if row.selected < row.least:
             self.abandon(row, f"expected {row.least} devices or more to come, got {row.selected}")
             return None
@@ -180,8 +181,11 @@ class LedRound:
         led = self._led(row, group)
         self._feed(row, group, led)
         now = self._leading.clock()
-        if not led.machine.is_full and now < group.deadline:
-            return group.deadline - now
+        settings = self._task.settings
+        longest = max(settings.report_seconds, settings.phase_seconds)
+        left = _seconds_left(group.deadline, now, longest)
+        if not led.machine.is_full and left > 0:
+            return left
         counted = {identity.hex() for identity in led.machine.accepted}
         try:
             answers = led.machine.advance()
@@ -372,6 +376,14 @@ def checked_figures(figures: Mapping[str, float]) -> dict[str, float]:
             raise InputError(f"figures: expected a finite number, got {name[:40]!r}: {number}")
         checked[name] = number
     return checked
+
+
+def _seconds_left(deadline: float, now: float, longest: float) -> float:
+    """Return the seconds until a deadline; 0 where it has passed, or a wrong clock set it."""
+    left = deadline - now
+    if left > longest + CLOCK_SECONDS:
+        return 0.0
+    return max(left, 0.0)
 
 
 def _in_modulus(total: NDArray[np.uint32], bits: int) -> NDArray[np.uint32]:

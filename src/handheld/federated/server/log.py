@@ -1,5 +1,6 @@
 """Structured logs: a line of JSON for each event, and never what a device sent."""
 
+import contextlib
 import json
 import math
 import sys
@@ -33,8 +34,10 @@ class EventLog:
         """
         line = {"at": round(self._clock(), 3), "event": name}
         line |= {key: _plain(value) for key, value in fields.items() if value is not None}
-        # One call a line: those of several threads must not mix.
-        print(json.dumps(line) + "\n", end="", file=self._stream or sys.stderr, flush=True)
+        # A log that is full or gone must not stop what it tells of.
+        with contextlib.suppress(OSError, ValueError):
+            # One call a line: those of several threads must not mix.
+            print(json.dumps(line) + "\n", end="", file=self._stream or sys.stderr, flush=True)
 
 
 def _plain(value: str | float | None) -> str | float:

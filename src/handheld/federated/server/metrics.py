@@ -3,7 +3,7 @@
 import threading
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _PREFIX = "handheld_federation_"
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -44,8 +44,10 @@ class ServerMetrics:
             for name in sorted({name for name, _ in self._counts}):
                 lines.append(f"# TYPE {_PREFIX}{name}_total counter")
                 lines += self._of_counter(name)
-            for key, buckets in sorted(self._times.items()):
-                lines += self._of_histogram(key, buckets)
+            for histogram in sorted({name for name, _ in self._times}):
+                # Once for all its labels: readers refuse a name whose type comes twice.
+                lines.append(f"# TYPE {_PREFIX}{histogram} histogram")
+                lines += self._of_histogram(histogram)
         for name, values in gauges.items():
             lines.append(f"# TYPE {_PREFIX}{name} gauge")
             lines += [_line(name, labels, value) for labels, value in values]
@@ -56,14 +58,17 @@ class ServerMetrics:
             if name == counter:
                 yield _line(f"{name}_total", labels, value)
 
-    def _of_histogram(self, key: tuple[str, Labels], buckets: list[int]) -> Iterator[str]:
-        name, labels = key
-        yield f"# TYPE {_PREFIX}{name} histogram"
+    def _of_histogram(self, histogram: str) -> Iterator[str]:
+        for (name, labels), buckets in sorted(self._times.items()):
+            if name == histogram:
+                yield from self._of_times(name, labels, buckets)
+
+    def _of_times(self, name: str, labels: Labels, buckets: Sequence[int]) -> Iterator[str]:
         total = 0
         for bound, count in zip((*_BOUNDS, "+Inf"), buckets, strict=True):
             total += count
             yield _line(f"{name}_bucket", (*labels, ("le", str(bound))), total)
-        yield _line(f"{name}_sum", labels, self._sums[key])
+        yield _line(f"{name}_sum", labels, self._sums[name, labels])
         yield _line(f"{name}_count", labels, total)
 
 

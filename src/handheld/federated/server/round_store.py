@@ -23,6 +23,7 @@ from handheld.federated.server._tables import (
     rounds,
     tasks,
 )
+from handheld.federated.server.config import CLOCK_SECONDS, LONGEST_LEASE
 from handheld.federated.server.database import FederationDatabase
 from handheld.federated.server.ledger import OPEN_STATES, Commit, add_commit
 from handheld.service.jobs.texts import storable
@@ -267,15 +268,26 @@ class RoundStore:
         with self._database.read() as connection:
             return [RoundRow(**row._mapping) for row in connection.execute(selected)]
 
-    def open(self, row: RoundRow) -> bool:
+    def is_silent(self, row: RoundRow) -> bool:
+        """Return whether nobody leads a round any more, as far as its lease tells."""
+        now = self._clock()
+        return not now <= row.lease <= _farthest_lease(now)
+
+    def open(self, row: RoundRow, *, pause_seconds: float = 0.0) -> bool:
         """Begin a round; return False where its task has another one, another head, or is not
         running.
+
+        Args:
+            row: of the round.
+            pause_seconds: between two rounds of the task.
         """
+        now = self._clock()
+        is_far = tasks.c.next_at > farthest_beginning(now, pause_seconds)
         is_free = (
             (tasks.c.name == row.task)
             & tasks.c.open_round.is_(None)
             & (tasks.c.state == "running")
-            & (tasks.c.next_at <= self._clock())
+            & ((tasks.c.next_at <= now) | is_far)
         )
         update = sql.update(tasks).where(is_free).values(open_round=row.id)
         values = {column.name: getattr(row, column.name) for column in rounds.c}
@@ -424,10 +436,11 @@ class RoundStore:
     def claim(self, round_id: str) -> bool:
         """Lead a round whose leader went silent."""
         now = self._clock()
+        is_silent = (rounds.c.lease < now) | (rounds.c.lease > _farthest_lease(now))
         is_free = (
             (rounds.c.id == round_id)
             & rounds.c.state.in_(OPEN_STATES)
-            & ((rounds.c.lease < now) | (rounds.c.owner == self.owner))
+            & (is_silent | (rounds.c.owner == self.owner))
         )
         values = {"owner": self.owner, "lease": now + self._lease_seconds}
         with self._database.write() as connection:
@@ -625,7 +638,7 @@ class RoundStore:
             if not self._lead(connection, row.id, row.state, values):
                 return False
             # That few devices came, as at night, is no fault of the task.
-            failures = tasks.c.failures + (row.state != "selecting")
+            failures = tasks.c.failures + int(row.state != "selecting")
             changes = {"open_round": None, "failures": failures, "next_at": next_at}
             connection.execute(sql.update(tasks).where(is_task).values(**changes))
             is_spent = is_task_spent(row.task, most_failures)
@@ -733,11 +746,24 @@ class RoundStore:
         """Return the bytes of models and of answers; plans are small."""
         if row.configured is None:
             return 0
-        total = sql.func.coalesce(sql.func.sum(sql.func.length(answers.c.content)), 0)
+        key = (answers.c.group, answers.c.phase)
+        is_everybody = answers.c.recipient == EVERYBODY
+        length = sql.func.sum(sql.func.length(answers.c.content))
+        is_here = answers.c.round == row.id
+        common = sql.select(*key, length).where(is_here, is_everybody).group_by(*key)
+        others = (
+            sql.select(*key, sql.func.coalesce(length, 0), sql.func.count())
+            .where(is_here, ~is_everybody)
+            .group_by(*key)
+        )
         with self._database.read() as connection:
-            selected = sql.select(total).where(answers.c.round == row.id)
-            answered = int(connection.execute(selected).scalar_one())
-        return answered + row.selected * row.model_bytes
+            # What all are told is kept once, and travels to each.
+            common_bytes = {(one.group, one.phase): one[2] for one in connection.execute(common)}
+            told = connection.execute(others).all()
+        answered = 0
+        for group, phase, own_bytes, recipients in told:
+            answered += own_bytes + recipients * common_bytes.get((group, phase), 0)
+        return int(answered) + row.selected * row.model_bytes
 
     def _count_participations(
         self, connection: sql.Connection, row: RoundRow, phase: int, number: int
@@ -759,6 +785,15 @@ class RoundStore:
         ]
         if new:
             connection.execute(sql.insert(participations), new)
+
+
+def farthest_beginning(now: float, pause_seconds: float) -> float:
+    """Return the latest time at which a round may begin that was put off by a right clock."""
+    return now + pause_seconds + CLOCK_SECONDS
+
+
+def _farthest_lease(now: float) -> float:
+    return now + LONGEST_LEASE + CLOCK_SECONDS
 
 
 def upload_name(group: int, phase: int, digest: str) -> str:

@@ -18,7 +18,9 @@ from handheld.federated.secagg.keys import KEY_BYTES, SigningKey, is_signed
 from handheld.federated.wire import messages
 from handheld.files import atomic_path
 
-_NONCE_SECONDS = 60.0
+NONCE_SECONDS = 60.0
+"""For which a nonce is good."""
+
 _TIME_BYTES = 8
 _RANDOM_BYTES = 8
 _MAC_BYTES = 16
@@ -61,7 +63,7 @@ class SessionKeys:
         if content is None or len(content) != _TIME_BYTES + _RANDOM_BYTES:
             return None
         moment = int.from_bytes(content[:_TIME_BYTES], "big")
-        if abs(self._clock() - moment / _MICRO) > _NONCE_SECONDS:
+        if abs(self._clock() - moment / _MICRO) > NONCE_SECONDS:
             return None
         return moment
 
