@@ -139,9 +139,9 @@ class LedRound:
 
     def _select(self, row: RoundRow) -> float | None:
         now = self._leading.clock()
-        left = _seconds_left(row.deadline, now, self._task.settings.selection_seconds)
-        if row.selected < row.most and left > 0:
-            return left
+        remaining = _seconds_left(row.deadline, now, self._task.settings.selection_seconds)
+        if row.selected < row.most and remaining > 0:
+            return remaining
         if row.selected < row.least:
             self.abandon(row, f"expected {row.least} devices or more to come, got {row.selected}")
             return None
@@ -183,9 +183,9 @@ class LedRound:
         now = self._leading.clock()
         settings = self._task.settings
         longest = max(settings.report_seconds, settings.phase_seconds)
-        left = _seconds_left(group.deadline, now, longest)
-        if not led.machine.is_full and left > 0:
-            return left
+        remaining = _seconds_left(group.deadline, now, longest)
+        if not led.machine.is_full and remaining > 0:
+            return remaining
         counted = {identity.hex() for identity in led.machine.accepted}
         try:
             answers = led.machine.advance()
@@ -380,10 +380,10 @@ def checked_figures(figures: Mapping[str, float]) -> dict[str, float]:
 
 def _seconds_left(deadline: float, now: float, longest: float) -> float:
     """Return the seconds until a deadline; 0 where it has passed, or a wrong clock set it."""
-    left = deadline - now
-    if left > longest + CLOCK_SECONDS:
+    remaining = deadline - now
+    if remaining > longest + CLOCK_SECONDS:
         return 0.0
-    return max(left, 0.0)
+    return max(remaining, 0.0)
 
 
 def _in_modulus(total: NDArray[np.uint32], bits: int) -> NDArray[np.uint32]:

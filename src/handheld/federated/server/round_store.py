@@ -759,9 +759,9 @@ class RoundStore:
         with self._database.read() as connection:
             # What all are told is kept once, and travels to each.
             common_bytes = {(one.group, one.phase): one[2] for one in connection.execute(common)}
-            told = connection.execute(others).all()
+            shared_rows = connection.execute(others).all()
         answered = 0
-        for group, phase, own_bytes, recipients in told:
+        for group, phase, own_bytes, recipients in shared_rows:
             answered += own_bytes + recipients * common_bytes.get((group, phase), 0)
         return int(answered) + row.selected * row.model_bytes
 
