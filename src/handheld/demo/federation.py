@@ -26,9 +26,6 @@ def rehearse(console: Console) -> Markup:
 
     Needs ``federated``'s and ``server``'s extras.
     """
-    # None of their own modules is needed to write files, which would be found missing too late.
-    import starlette  # noqa: F401
-
     started = time.perf_counter()
     rounds = _rounds()
     seconds = time.perf_counter() - started

@@ -16,7 +16,7 @@ from torch import nn
 
 from handheld.errors import InputError
 from handheld.federated.device import ExampleStore, Personalisation
-from handheld.federated.device.agent import FederationClient
+from handheld.federated.device.agent import ClientTurn, FederationClient
 from handheld.federated.device.demands import ClientDemands
 from handheld.federated.device.device import ClientDevice
 from handheld.federated.device.folder import ClientFolder
@@ -224,6 +224,26 @@ def test_no_error_ends_a_device(client):
     client(server).run(stop, progress=progress)
     assert not turns[0].counted
     assert "ZeroDivisionError" in turns[0].reason
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shortest", "longest"), [(0.0, 0.1, 0.11), (1e7, 86_400, 95_040)]
+)
+def test_a_server_makes_no_device_ask_without_end_or_stay_away_for_years(
+    client, seconds, shortest, longest
+):
+    class Stop(threading.Event):
+        waited = None
+
+        def wait(self, timeout=None):
+            self.waited = timeout
+            self.set()
+
+    stop = Stop()
+    one = client(offering(training(**OPTIONS, stages=WHOLE)))
+    one.take_turn = lambda: ClientTurn(seconds)
+    one.run(stop)
+    assert shortest <= stop.waited <= longest
 
 
 def test_a_turn_counts_though_the_users_own_model_cannot_be_fitted(client):

@@ -30,6 +30,8 @@ _LOG = logging.getLogger(__name__)
 _GATE_SECONDS = 60.0  # until a device in use looks again
 _FIRST_PAUSE = 5.0  # seconds after an error; twice as long after the next
 _LONGEST_PAUSE = 900.0
+_SHORTEST_PAUSE = 0.1  # seconds between two turns
+_LONGEST_REST = 86_400.0  # that a server can make a device sit out
 _FLOAT = 4  # bytes
 _MODEL_OVERHEAD = 1 << 20  # bytes of names and of what stages keep
 
@@ -115,8 +117,10 @@ class FederationClient:
                 pause = min(2 * pause, _LONGEST_PAUSE)
             if progress is not None:
                 progress(turn)
+            # A server may be wrong, or hostile: it is neither asked without end nor for years not.
+            seconds = min(max(turn.seconds, _SHORTEST_PAUSE), _LONGEST_REST)
             # Not seeded: devices that fail together must not come back together.
-            stop.wait(turn.seconds * random.uniform(1.0, 1.1))
+            stop.wait(seconds * random.uniform(1.0, 1.1))
         self.close()
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from handheld.errors import HandheldError
 from handheld.federated.algorithms import ServerState
@@ -73,7 +74,7 @@ def run_rehearsal(
         until = last + rounds
         deadline = time.monotonic() + patience
         while last < until:
-            _require_alive(processes)
+            _require_alive(processes, rehearsal.folder)
             for commit in book.after(last):
                 last = commit.number
                 deadline = time.monotonic() + patience
@@ -177,8 +178,6 @@ def _end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
             process.wait()
 
 
-def _require_alive(processes: list[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        if process.poll() is not None:
-            words = " ".join(map(str, process.args[4:]))  # type: ignore[index]  # a list, see above
-            raise HandheldError(f"'handheld federated {words}' ended: its log says why")
+def _require_alive(processes: Sequence["subprocess.Popen[bytes]"], folder: Path) -> None:
+    if any(process.poll() is not None for process in processes):
+        raise HandheldError(f"the server or a device ended: the logs in {folder} say why")
