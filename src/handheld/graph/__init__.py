@@ -13,18 +13,25 @@ from handheld.graph.calculators.flow_limiter import FlowLimiter
 from handheld.graph.calculators.loop import BeginLoop, EndLoop
 from handheld.graph.calculators.previous_loopback import PreviousLoopback
 from handheld.graph.config import BackEdge, GraphConfig, Node
-from handheld.graph.contract import (
-    Contract,
-    DefaultPolicy,
-    ImmediatePolicy,
-    InputPolicy,
-    SyncSetPolicy,
-)
+from handheld.graph.contract import Contract
 from handheld.graph.draw import to_mermaid, to_svg
 from handheld.graph.function import FunctionCalculator, calculator
 from handheld.graph.graph import Graph
 from handheld.graph.packet import Packet
 from handheld.graph.plan import stream_names
+from handheld.graph.policies import (
+    BarrierPolicy,
+    DefaultPolicy,
+    EarlyClosePolicy,
+    FixedSizePolicy,
+    ImmediatePolicy,
+    InputPolicy,
+    InputQueue,
+    MuxPolicy,
+    Synchroniser,
+    SyncSetPolicy,
+    TimestampAlignPolicy,
+)
 from handheld.graph.reader import PacketReader
 from handheld.graph.stats import (
     GraphStats,
@@ -38,12 +45,15 @@ from handheld.graph.timestamp import Timestamp
 
 __all__ = [
     "BackEdge",
+    "BarrierPolicy",
     "BeginLoop",
     "Calculator",
     "Context",
     "Contract",
     "DefaultPolicy",
+    "EarlyClosePolicy",
     "EndLoop",
+    "FixedSizePolicy",
     "FlowLimiter",
     "FunctionCalculator",
     "Gate",
@@ -53,8 +63,10 @@ __all__ = [
     "GraphWarning",
     "ImmediatePolicy",
     "InputPolicy",
+    "InputQueue",
     "Merge",
     "Mux",
+    "MuxPolicy",
     "Node",
     "NodeStats",
     "Packet",
@@ -66,7 +78,9 @@ __all__ = [
     "SourceStats",
     "StreamStats",
     "SyncSetPolicy",
+    "Synchroniser",
     "Timestamp",
+    "TimestampAlignPolicy",
     "Waiting",
     "calculator",
     "stream_names",

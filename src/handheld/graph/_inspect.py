@@ -110,10 +110,11 @@ def _unmet(node: RunNode) -> list[Edge]:
 
 
 def _waiting(node: RunNode) -> Iterator[Waiting]:
+    edges = {edge.port: edge for edge in node.inputs}
     for sync_set in node.sync_sets:
         packet, _ = sync_set.next()
         has_packet = packet != Timestamp.DONE
-        for edge in sync_set.edges:
+        for edge in [edges[queue.port] for queue in sync_set.queues]:
             stream = edge.stream
             # Settled up to the packet, or at its end, an input is not what the node waits for.
             if edge.queue or stream.bound > min(packet, Timestamp.POST_STREAM):
@@ -136,7 +137,7 @@ def _node_stats(node: RunNode) -> NodeStats:
         calls=node.calls,
         busy_s=node.busy_s,
         wait_s=node.wait_s,
-        drops=node.context.drops,
+        drops=node.context.drops + sum(sync_set.dropped for sync_set in node.sync_sets),
         closed=node.state == CLOSED,
         queues={edge.port: _queue_stats(edge) for edge in node.inputs},
         skips=node.context.skips,

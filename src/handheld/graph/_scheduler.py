@@ -21,13 +21,13 @@ from handheld.graph._state import (
     PacketSource,
     RunNode,
     Stream,
-    SyncSet,
 )
 from handheld.graph.calculator import BOUND, Calculator, Context
 from handheld.graph.config import BackEdge
 from handheld.graph.expand import FlatNode
 from handheld.graph.packet import Packet
 from handheld.graph.plan import INPUT, GraphPlan
+from handheld.graph.policies import Synchroniser
 from handheld.graph.timestamp import Timestamp, bound_after
 
 # Plain integers: a Timestamp takes half as long again to compare, and everything here is compared.
@@ -99,7 +99,7 @@ class Scheduler:
         for port, stream in flat.inputs.items():
             edges[port] = self.connect(node, port, stream, back=isinstance(stream, BackEdge))
         context._edges = edges
-        node.connect(flat.policy.groups(list(flat.contract.inputs)))
+        node.connect(flat.policy, list(flat.contract.inputs))
         node.outputs = [stream for stream in ports.values() if stream is not None]
         if not node.inputs:
             node.source = PacketSource(self.clock)
@@ -249,7 +249,7 @@ class Scheduler:
         """
         earliest = _DONE
         lowest = _DONE
-        untold: SyncSet | None = None  # settled further than the node has been told
+        untold: Synchroniser | None = None  # settled further than the node has been told
         untold_bound = _DONE
         for sync_set in node.sync_sets:
             packet, settled = sync_set.next()

@@ -5,11 +5,12 @@ Plain classes with slots, since every packet passes here. The scheduler alone ch
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from handheld.graph.calculator import Calculator, Context
 from handheld.graph.packet import Packet
+from handheld.graph.policies import InputPolicy, Synchroniser
 from handheld.graph.timestamp import Timestamp
 
 # Numbers rather than an Enum, whose members take twice as long to look up and compare.
@@ -17,7 +18,6 @@ OPEN, QUEUED, RUNNING, CLOSED = range(4)
 """A node waits for input, waits for its turn, runs, or is closed."""
 
 _PRE_STREAM = int(Timestamp.PRE_STREAM)
-_DONE = int(Timestamp.DONE)
 
 
 class Stream:
@@ -50,6 +50,7 @@ class Edge:
         "queue",
         "sources",
         "stream",
+        "synchroniser",
     )
 
     def __init__(
@@ -67,6 +68,7 @@ class Edge:
         self.full = False
         self.sources: list[PacketSource] = []
         self.owner: threading.Thread | None = None  # of a reader: the thread that reads
+        self.synchroniser: Synchroniser | None = None  # that drops what comes to a full queue
 
     def pop(self) -> Packet[Any]:
         """Take the oldest packet, and let the sources go on if this made room."""
@@ -77,7 +79,12 @@ class Edge:
         return packet
 
     def block(self) -> None:
-        """Hold back the sources that feed this full queue."""
+        """Hold back the sources that feed this full queue, or make room by dropping."""
+        if self.synchroniser is not None and self.node is not None:
+            # Once it has been decided at which timestamp the node runs next, that stays.
+            if self.node.state != QUEUED:
+                self.synchroniser.trim()
+            return
         self.full = True
         for source in self.sources:
             source.hold()
@@ -129,45 +136,6 @@ class PacketSource:
             self._held_s += self._clock() - self._since
 
 
-class SyncSet:
-    """Input edges that are synchronised with each other.
-
-    ``seen`` is the bound up to which the node has been told.
-    """
-
-    __slots__ = ("edges", "seen")
-
-    def __init__(self, edges: list[Edge]) -> None:
-        self.edges = edges
-        self.seen = _PRE_STREAM
-
-    def next(self) -> tuple[int, int]:
-        """Return the lowest timestamp with a packet, and the lowest bound of the empty queues.
-
-        Either is ``DONE`` where there is none.
-        """
-        # A loop without min() and without names of the packet's fields: it runs for each packet.
-        packet = _DONE
-        bound = _DONE
-        for edge in self.edges:
-            queue = edge.queue
-            if queue:
-                timestamp = queue[0][1]
-                if timestamp < packet:
-                    packet = timestamp
-            elif edge.stream.bound < bound:
-                bound = edge.stream.bound
-        return packet, bound
-
-    def take(self, timestamp: int) -> dict[str, Packet[Any]]:
-        """Remove and return the packets at ``timestamp``, by port."""
-        return {
-            edge.port: edge.pop()
-            for edge in self.edges
-            if edge.queue and edge.queue[0][1] == timestamp
-        }
-
-
 class RunNode:
     """A node of a running graph. ``rank`` is its turn: nodes nearer to the output come first."""
 
@@ -208,8 +176,8 @@ class RunNode:
         self.process_bounds = calculator.contract.process_bounds
         self.inputs: list[Edge] = []
         self.outputs: list[Stream] = []
-        self.sync_sets: list[SyncSet] = []
-        self.sync_set: SyncSet | None = None  # whose turn it is
+        self.sync_sets: list[Synchroniser] = []
+        self.sync_set: Synchroniser | None = None  # whose turn it is
         self.lone: Edge | None = None  # the only input, where there is one: the short way through
         self.close_edges: list[Edge] = []  # the node closes when these are at their end
         self.has_back = False
@@ -223,22 +191,24 @@ class RunNode:
         self.wait_s = 0.0
         self.ready_at = 0.0
 
-    def connect(self, groups: tuple[tuple[str, ...], ...]) -> None:
-        """Put the input edges, once they are all there, into their sync sets."""
-        self.sync_sets = _sync_sets(self.inputs, groups)
+    def connect(self, policy: InputPolicy, ports: Sequence[str]) -> None:
+        """Put the input edges, once they are all there, into the sync sets of a policy."""
+        by_port = {edge.port: edge for edge in self.inputs}
+        for group in policy.groups(ports):
+            # Optional ports may be unconnected, and a set of such alone would never be settled.
+            edges = [by_port[port] for port in group if port in by_port]
+            if edges:
+                self._synchronise(edges, policy.synchroniser(edges))
         self.close_edges = [edge for edge in self.inputs if not edge.back]
         self.has_back = len(self.close_edges) < len(self.inputs)
         # With one input there is nothing to wait for, unless bounds without packets count too.
         if len(self.inputs) == 1 and not self.has_back and not self.process_bounds:
-            self.lone = self.inputs[0]
+            plain = type(self.sync_sets[0]) is Synchroniser
+            self.lone = self.inputs[0] if plain else None
 
-
-def _sync_sets(inputs: list[Edge], groups: tuple[tuple[str, ...], ...]) -> list[SyncSet]:
-    by_port = {edge.port: edge for edge in inputs}
-    sync_sets = []
-    for ports in groups:
-        # Optional ports may be unconnected, and a set of such ports alone would never be settled.
-        edges = [by_port[port] for port in ports if port in by_port]
-        if edges:
-            sync_sets.append(SyncSet(edges))
-    return sync_sets
+    def _synchronise(self, edges: list[Edge], synchroniser: Synchroniser) -> None:
+        self.sync_sets.append(synchroniser)
+        if synchroniser.drops_on_arrival:
+            for edge in edges:
+                edge.limit = synchroniser.drops_on_arrival
+                edge.synchroniser = synchroniser

@@ -6,7 +6,8 @@ from typing import Union
 
 from handheld.errors import GraphValidationError
 from handheld.graph.calculator import Calculator
-from handheld.graph.contract import InputPolicy, Ports, check_ports
+from handheld.graph.contract import Ports, check_ports
+from handheld.graph.policies import InputPolicy
 
 Connections = str | Sequence[str] | Mapping[str, str]
 """Port -> stream; or streams in the order of the ports; or one stream for the only port."""

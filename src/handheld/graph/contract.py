@@ -1,69 +1,17 @@
 """Contracts: what a calculator takes and gives, declared before the graph runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from handheld.errors import GraphError, GraphValidationError
+from handheld.errors import GraphValidationError
+from handheld.graph.policies import DefaultPolicy, InputPolicy
 from handheld.graph.types import is_type
 from handheld.ranges import whole_in_range
 
 Ports = Mapping[str, Any]
 
 _FAR = 2**63
-
-
-class InputPolicy(Protocol):
-    """Says which input ports are synchronised with each other."""
-
-    def groups(self, ports: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-        """Return the sets of ports; packets of one timestamp in one set arrive in one call."""
-        ...
-
-
-@dataclass(frozen=True)
-class DefaultPolicy:
-    """Process at t once t is settled on every input: deterministic, drops nothing."""
-
-    def groups(self, ports: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-        """Return one set that holds every port."""
-        return (tuple(ports),)
-
-
-@dataclass(frozen=True)
-class ImmediatePolicy:
-    """Process each packet as it comes, whatever the other inputs do.
-
-    The order over inputs depends on the run.
-    """
-
-    def groups(self, ports: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-        """Return one set for each port."""
-        return tuple((port,) for port in ports)
-
-
-@dataclass(frozen=True)
-class SyncSetPolicy:
-    """Synchronise within each set of ports, not between sets. Ports in no set form one more."""
-
-    sets: tuple[tuple[str, ...], ...]
-
-    def __post_init__(self) -> None:
-        # A string is a sequence of strings too: "ab" would be taken for the two ports a and b.
-        if not _is_list(self.sets) or not all(map(_is_list, self.sets)):
-            raise GraphError(
-                'expected SyncSetPolicy((("a", "b"), ("c",))), one tuple of port names '
-                f"for each set, got {self.sets!r}"
-            )
-        object.__setattr__(self, "sets", tuple(map(tuple, self.sets)))
-
-    def groups(self, ports: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-        """Return the sets, and behind them the set of the ports that they leave out."""
-        named = set().union(*self.sets)
-        unnamed = tuple(port for port in ports if port not in named)
-        if not unnamed:
-            return self.sets
-        return (*self.sets, unnamed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +62,3 @@ def check_ports(name: str, ports: Ports) -> None:
             raise GraphValidationError(f"{name}: expected names as texts, got {port!r}")
         if not is_type(hint):
             raise GraphValidationError(f"{name}: expected a type for {port!r}, got {hint!r}")
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, tuple | list)

@@ -10,8 +10,9 @@ from handheld.errors import GraphValidationError
 from handheld.graph._suggest import suggestion
 from handheld.graph.calculator import Calculator
 from handheld.graph.config import BackEdge, Connections, GraphConfig, Node
-from handheld.graph.contract import Contract, InputPolicy, Ports
+from handheld.graph.contract import Contract, Ports
 from handheld.graph.function import FunctionCalculator, is_plain
+from handheld.graph.policies import InputPolicy
 
 
 @dataclass(frozen=True)

@@ -227,7 +227,7 @@ class Graph:
             observer = _Observer(callback)
             node = scheduler.add_node(name, observer, Context(name, {}, {}, observer.contract))
             scheduler.connect(node, "in", stream)
-            node.connect((("in",),))
+            node.connect(observer.contract.policy, ["in"])
             scheduler.open(node)
 
     def wait(self) -> None:

@@ -133,11 +133,17 @@ def plan(config: GraphConfig) -> GraphPlan:
 def _check_policy(node: FlatNode) -> None:
     ports = list(node.contract.inputs)
     named = list(chain.from_iterable(node.policy.groups(ports)))
-    if unknown := set(named) - set(ports):
+    if unknown := {*named, *node.policy.ports} - set(ports):
         # The first by name, so that the message is the same in each run.
         port = min(unknown)
         raise GraphValidationError(
             f"node {node.name!r}: its input policy names port {port!r}{suggestion(port, ports)}"
+        )
+    # A policy can follow an input only if somebody feeds it.
+    if open_ports := set(node.policy.ports) - set(node.inputs):
+        raise GraphValidationError(
+            f"node {node.name!r}: its input policy needs port {min(open_ports)!r}, "
+            "which is not connected"
         )
     if len(named) != len(set(named)):
         raise GraphValidationError(

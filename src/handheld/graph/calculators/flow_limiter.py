@@ -7,8 +7,9 @@ from collections import deque
 from typing import Any
 
 from handheld.graph.calculator import Calculator, Context
-from handheld.graph.contract import Contract, ImmediatePolicy
+from handheld.graph.contract import Contract
 from handheld.graph.packet import Packet
+from handheld.graph.policies import ImmediatePolicy
 from handheld.ranges import whole_in_range
 
 
