@@ -1,6 +1,7 @@
-"""Numbers that a person gives, held to a range: an error names the one that is wrong."""
+"""Values that a person gives, held to a range: an error names the one that is wrong."""
 
 import math
+from collections.abc import Sequence
 from numbers import Integral, Real
 
 from handheld.errors import InputError
@@ -98,3 +99,9 @@ def flag(name: str, value: object) -> None:
     """Refuse what is neither True nor False. Raises :class:`InputError`."""
     if not isinstance(value, bool):
         raise InputError(f"{name}: expected True or False, got {value!r}")
+
+
+def one_of(name: str, value: object, values: Sequence[str]) -> None:
+    """Refuse what is none of some words. Raises :class:`InputError`."""
+    if value not in values:
+        raise InputError(f"{name}: expected {' or '.join(values)}, got {value!r}")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from handheld.errors import InputError, MissingDependencyError
 from handheld.federated.stages import CentralNoise, LocalNoise, Stage, TreeNoise
-from handheld.ranges import in_range, whole_in_range
+from handheld.ranges import in_range, one_of, whole_in_range
 
 SAMPLINGS = ("fixed", "poisson", "unknown")
 """How devices are drawn: so many, all alike; each by a chance of its own; or nobody knows."""
@@ -438,18 +438,13 @@ def _require_cohort(cohort: int, population: int) -> None:
 
 
 def _require_sampling(sampling: str, relation: str) -> None:
-    _require_one_of("sampling", sampling, SAMPLINGS)
-    _require_one_of("relation", relation, RELATIONS)
+    one_of("sampling", sampling, SAMPLINGS)
+    one_of("relation", relation, RELATIONS)
     # Of a cohort of a fixed size, one device less is another device more.
     if relation == "add_or_remove_one" and sampling != "poisson":
         raise InputError(
             f"relation: {relation} is of Poisson samples; {sampling} ones promise replace_one"
         )
-
-
-def _require_one_of(name: str, value: str, values: Sequence[str]) -> None:
-    if value not in values:
-        raise InputError(f"{name}: expected {' or '.join(values)}, got {value!r}")
 
 
 def _accounting() -> Any:

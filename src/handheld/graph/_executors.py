@@ -1,12 +1,13 @@
 """Executors: on whose threads the nodes of a graph run."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, Protocol
 
-from handheld.errors import GraphError
+from handheld.errors import GraphError, GraphStuckError
 from handheld.graph._inspect import grow
 from handheld.graph._scheduler import Scheduler
 from handheld.graph._state import Edge, PacketSource, RunNode
@@ -83,7 +84,7 @@ class CallingThread:
     ) -> bool:
         """Run nodes and sources until the condition holds or nothing can run."""
         if not self._running:
-            self._run(condition, sources if room is None else [room])
+            self._run(condition, sources if room is None else [room], timeout)
         return condition()
 
     def stop(self) -> None:
@@ -97,9 +98,15 @@ class CallingThread:
         """Whether a node that this thread runs is calling."""
         return self._running and self._runner == threading.get_ident()
 
-    def _run(self, condition: Callable[[], bool] | None, sources: Sources) -> None:
-        """Run until a condition holds; without one, until no node is ready."""
+    def _run(
+        self,
+        condition: Callable[[], bool] | None,
+        sources: Sources,
+        timeout: float | None = None,
+    ) -> None:
+        """Run until a condition holds or the time is over; without one, until no node is ready."""
         scheduler = self._scheduler
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
         asked = condition is not None
         self._running = True
         self._runner = threading.get_ident()
@@ -111,6 +118,9 @@ class CallingThread:
                     scheduler.begin(node)
                     scheduler.invoke(node)
                     scheduler.finish(node)
+                    # Between two nodes: nothing ends one that runs on the caller's own thread.
+                    if timeout is not None and time.monotonic() >= deadline:
+                        return
                     continue
                 full = self._full(sources) if asked else []
                 grow(scheduler, full)
@@ -288,6 +298,9 @@ class ThreadPool:
         scheduler = self._scheduler
         self._running += 1
         scheduler.begin(node)
+        # It took packets from its queues: whoever waits for that room need not wait for its end.
+        if any(waiter.room is not None for waiter in self._waiters):
+            self._tell()
         if self._bells:
             self._wake(scheduler.worth_a_thread(sources=self._asked))
         self._mutex.release()
@@ -322,9 +335,9 @@ class ThreadPool:
         full = _useful(full, asked)
         try:
             grow(scheduler, full)
-        except Warning as warning:
+        except (Warning, GraphStuckError) as problem:
             # A filter makes errors of warnings: the callers must hear of it, not this thread.
-            scheduler.error = warning
+            scheduler.error = problem
         return bool(full) or scheduler.close_loop()
 
     def _sleep(self) -> None:

@@ -6,6 +6,7 @@ That is statistics, who waits for what, and queues that have to grow.
 import warnings
 from collections.abc import Iterable, Iterator
 
+from handheld.errors import GraphStuckError
 from handheld.graph._scheduler import Scheduler
 from handheld.graph._state import CLOSED, OPEN, Edge, PacketSource, RunNode, Stream
 from handheld.graph.function import FunctionCalculator
@@ -64,8 +65,16 @@ def why_stuck(scheduler: Scheduler) -> str:
 
 
 def grow(scheduler: Scheduler, queues: Iterable[Edge]) -> None:
-    """Give full queues more room, because nothing else could ever make some; say so."""
+    """Give full queues more room, because nothing else could ever make some; say so.
+
+    Raises :class:`GraphStuckError` instead where the graph's user asked for that.
+    """
     for edge in queues:
+        if not scheduler.grows:
+            raise GraphStuckError(
+                f"the queue of stream {edge.stream.name!r} is full at {edge.limit} packets and "
+                f"nothing can run: {why_stuck(scheduler)}"
+            )
         edge.grow()
         reader = "a reader outside the graph"
         if edge.node is not None:
@@ -151,11 +160,14 @@ def _stream_stats(stream: Stream) -> StreamStats:
         bound=Timestamp(stream.bound),
         producer=stream.producer,
         readers=tuple(map(_queue_stats, readers)),
+        late=stream.late,
     )
 
 
 def _source_stats(source: PacketSource) -> SourceStats:
-    return SourceStats(throttled=source.throttled, throttled_s=source.throttled_s)
+    return SourceStats(
+        throttled=source.throttled, throttled_s=source.throttled_s, drops=source.dropped
+    )
 
 
 def _queue_stats(edge: Edge) -> QueueStats:

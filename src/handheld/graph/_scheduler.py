@@ -6,6 +6,7 @@ those that may, the one nearest to the output runs first, and sources run when n
 that packets leave the graph before new ones enter.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from copy import copy
 from heapq import heappop, heappush
@@ -29,6 +30,8 @@ from handheld.graph.packet import Packet
 from handheld.graph.plan import INPUT, GraphPlan
 from handheld.graph.policies import Synchroniser
 from handheld.graph.timestamp import Timestamp, bound_after
+
+_log = logging.getLogger(__name__)
 
 # Plain integers: a Timestamp takes half as long again to compare, and everything here is compared.
 _UNSET = int(Timestamp.UNSET)
@@ -54,9 +57,13 @@ class Scheduler:
         *,
         max_queue_size: int,
         clock: Callable[[], float],
+        drops_late: bool = False,
+        grows: bool = True,
     ) -> None:
         self.clock = clock
         self.max_queue_size = max_queue_size
+        self.drops_late = drops_late  # rather than raise
+        self.grows = grows  # full queues, rather than raise
         self.side = dict(side)
         self.plan = plan
         self.error: Exception | None = None
@@ -103,6 +110,7 @@ class Scheduler:
         node.outputs = [stream for stream in ports.values() if stream is not None]
         if not node.inputs:
             node.source = PacketSource(self.clock)
+            node.source_layer = flat.source_layer
             self.source_nodes.append(node)
         self._trace(node)
 
@@ -174,8 +182,8 @@ class Scheduler:
     def deliver(self, stream: Stream, packet: Packet[Any]) -> None:
         """Put a packet into every queue of a stream."""
         timestamp = packet[1]
-        if timestamp < stream.bound or timestamp > _MAX:
-            _check_timestamp(stream, timestamp)
+        if (timestamp < stream.bound or timestamp > _MAX) and not self._admits(stream, timestamp):
+            return
         stream.packets += 1
         for edge in stream.edges:
             queue = edge.queue
@@ -194,6 +202,28 @@ class Scheduler:
             stream.bound = 1 + timestamp
         else:
             stream.bound = bound_after(timestamp)
+
+    def _admits(self, stream: Stream, timestamp: int) -> bool:
+        """Whether a packet of an unusual timestamp may be delivered; raises where it is wrong."""
+        at = Timestamp(timestamp)
+        if self.drops_late and at.is_allowed_in_stream and timestamp < stream.bound:
+            if not stream.late:
+                _log.warning(
+                    "stream %r: a packet at %s comes too late and is dropped, as all below %s will "
+                    "be; Graph.stats() counts them",
+                    stream.name,
+                    at,
+                    Timestamp(stream.bound),
+                )
+            stream.late += 1
+            return False
+        _check_timestamp(stream, at)
+        return True
+
+    def require_in_time(self, stream: Stream, timestamp: Timestamp) -> None:
+        """Raise where a packet of this timestamp would be refused."""
+        if not (self.drops_late and timestamp.is_allowed_in_stream):
+            _check_timestamp(stream, timestamp)
 
     def set_bound(self, stream: Stream, bound: int) -> None:
         """Settle every timestamp below ``bound``; a bound below the present one changes nothing."""
@@ -300,10 +330,16 @@ class Scheduler:
         return node
 
     def _free_sources(self) -> list[RunNode]:
+        unclosed = [node for node in self.source_nodes if node.state != CLOSED]
+        layer = min((node.source_layer for node in unclosed), default=0)
         return [
             node
-            for node in self.source_nodes
-            if node.state == OPEN and node.opened and node.source and not node.source.blocked
+            for node in unclosed
+            if node.state == OPEN
+            and node.source_layer == layer
+            and node.opened
+            and node.source
+            and not node.source.blocked
         ]
 
     def worth_a_thread(self, *, beyond: int = 0, sources: bool = False) -> int:
@@ -445,13 +481,11 @@ def _at_end(edges: list[Edge]) -> bool:
 
 
 def _progress(node: RunNode) -> tuple[int, int]:
-    """Return how far a source is, by its slowest stream; of two as far, the first in the graph."""
-    bounds = [stream.bound for stream in node.outputs]
-    return min(bounds, default=0), -node.rank
+    """Return how far a source is, as it says; of two as far, the first in the graph."""
+    return node.calculator.source_order(node.context), -node.rank
 
 
-def _check_timestamp(stream: Stream, timestamp: int) -> None:
-    at = Timestamp(timestamp)
+def _check_timestamp(stream: Stream, at: Timestamp) -> None:
     bound = Timestamp(stream.bound)
     if not at.is_allowed_in_stream:
         raise TimestampError(

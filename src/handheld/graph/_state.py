@@ -23,13 +23,15 @@ _PRE_STREAM = int(Timestamp.PRE_STREAM)
 class Stream:
     """One stream: every timestamp below ``bound`` is settled."""
 
-    __slots__ = ("bound", "edges", "name", "packets", "producer")
+    __slots__ = ("bound", "edges", "header", "late", "name", "packets", "producer")
 
     def __init__(self, name: str, producer: str) -> None:
         self.name = name
         self.producer = producer
         self.bound = _PRE_STREAM
         self.packets = 0
+        self.late = 0  # packets that were dropped, as they came below the bound
+        self.header: Any = None
         self.edges: list[Edge] = []
 
 
@@ -106,7 +108,7 @@ class PacketSource:
     ``blocked`` counts the full queues below it that do.
     """
 
-    __slots__ = ("_clock", "_held_s", "_since", "blocked", "throttled")
+    __slots__ = ("_clock", "_held_s", "_since", "blocked", "dropped", "throttled")
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -114,6 +116,7 @@ class PacketSource:
         self._held_s = 0.0
         self.blocked = 0
         self.throttled = 0
+        self.dropped = 0  # packets that found no room
 
     @property
     def throttled_s(self) -> float:
@@ -158,6 +161,7 @@ class RunNode:
         "rank",
         "ready_at",
         "source",
+        "source_layer",
         "state",
         "sync_set",
         "sync_sets",
@@ -182,6 +186,7 @@ class RunNode:
         self.close_edges: list[Edge] = []  # the node closes when these are at their end
         self.has_back = False
         self.source: PacketSource | None = None
+        self.source_layer = 0
         self.state = OPEN
         self.opened = False
         self.timestamp = int(Timestamp.UNSTARTED)

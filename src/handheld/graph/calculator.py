@@ -129,6 +129,28 @@ class Context:
             bound = min(bound, edge.queue[0].timestamp)
         return Timestamp(bound)
 
+    def output_bound(self, port: str) -> Timestamp:
+        """Return the lowest timestamp at which a packet may still be sent on an output.
+
+        It counts what earlier calls sent. An output that is not connected has ``DONE``.
+        """
+        stream = self._stream(port)
+        return Timestamp.DONE if stream is None else Timestamp(stream.bound)
+
+    def set_header(self, port: str, payload: Any) -> None:
+        """Describe an output once, for whoever opens after this node. Allowed in ``open`` only."""
+        if self.timestamp != Timestamp.UNSTARTED:
+            raise TimestampError(f"node {self._node!r}: header {port!r} may be set in open() only")
+        stream = self._stream(port)
+        if stream is not None:
+            stream.header = payload
+
+    def header(self, port: str) -> Any:
+        """Return what the sender of an input said of it; ``None`` if nothing, or by a back edge."""
+        self._require_input(port)
+        edge = self._edges.get(port)
+        return None if edge is None else edge.stream.header
+
     def send_side(self, port: str, payload: Any) -> None:
         """Set a side output. Allowed in ``open`` only, once for each port."""
         if self.timestamp != Timestamp.UNSTARTED:
@@ -181,6 +203,13 @@ class Calculator(ABC):
     @abstractmethod
     def process(self, context: Context) -> None:
         """Handle the packets of one timestamp, or produce some."""
+
+    def source_order(self, context: Context) -> int:
+        """Say which of several sources is next: that with the lowest number.
+
+        By default the bound of the output that is furthest behind, as in MediaPipe.
+        """
+        return min(map(context.output_bound, self.contract.outputs), default=0)
 
     def close(self, context: Context) -> None:  # noqa: B027  (as open)
         """End a run. Packets may still be sent, at timestamps that are not yet settled."""

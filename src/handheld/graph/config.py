@@ -8,6 +8,7 @@ from handheld.errors import GraphValidationError
 from handheld.graph.calculator import Calculator
 from handheld.graph.contract import Ports, check_ports
 from handheld.graph.policies import InputPolicy
+from handheld.ranges import whole_in_range
 
 Connections = str | Sequence[str] | Mapping[str, str]
 """Port -> stream; or streams in the order of the ports; or one stream for the only port."""
@@ -59,7 +60,8 @@ class Node:
     """One calculator or subgraph, and the streams that its ports are connected to.
 
     ``policy`` replaces the input policy of the calculator's contract. Without ``name`` a node is
-    called after its calculator.
+    called after its calculator. Of sources, those of the lowest ``source_layer`` run first, and
+    those of the next when all of these have ended.
 
     >>> from handheld.graph import PassThrough
     >>> Node(PassThrough(), inputs="frame", outputs="same_frame").name
@@ -74,3 +76,7 @@ class Node:
     side_outputs: Connections = field(default_factory=dict)
     name: str = ""
     policy: InputPolicy | None = None
+    source_layer: int = 0
+
+    def __post_init__(self) -> None:
+        whole_in_range("source_layer", self.source_layer, low=0)

@@ -27,6 +27,7 @@ class FlatNode:
     side_inputs: Mapping[str, str]
     side_outputs: Mapping[str, str]
     policy: InputPolicy
+    source_layer: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,7 @@ def _expand(config: GraphConfig, scope: _Scope) -> FlatGraph:
                 side_inputs=wiring.side_inputs,
                 side_outputs=wiring.side_outputs,
                 policy=node.policy or contract.policy,
+                source_layer=node.source_layer,
             )
         )
     return FlatGraph(tuple(nodes), tuple(subgraphs))

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from operator import index
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from handheld.errors import GraphError, GraphStuckError, GraphValidationError, InputError
 from handheld.graph._executors import CallingThread, Executor, ThreadPool
@@ -24,7 +24,7 @@ from handheld.graph.reader import PacketReader
 from handheld.graph.stats import GraphStats
 from handheld.graph.timestamp import Timestamp
 from handheld.graph.types import full_type_name, runtime_classes, type_name
-from handheld.ranges import whole_in_range
+from handheld.ranges import one_of, whole_in_range
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +37,17 @@ class Graph:
     Args:
         config: the graph; checked here, see :func:`~handheld.graph.plan.plan`.
         side: the side packets that the config asks for, by name.
+        headers: graph input -> what :meth:`Context.header` tells of it.
         threads: 0 runs every node inside the caller's own calls; n > 0 on a pool of n threads. With
             the default input policy both give the same packets in the same order.
-        max_queue_size: packets in an input queue at which the sources above it are held back. Where
-            that would stop the graph for ever, the queue grows, with a :class:`GraphWarning`.
-        clock: seconds, for :meth:`stats`.
+        max_queue_size: packets in an input queue at which the sources above it are held back.
+        when_full: what :meth:`add` does while an input is held back: ``"wait"``, or ``"drop"`` the
+            packet, which :meth:`stats` counts.
+        on_deadlock: where full queues would stop the graph for ever, they ``"grow"``, with a
+            :class:`GraphWarning`, or the graph ends with a :class:`GraphStuckError` (``"raise"``).
+        on_late: a packet below what is settled on its stream is an ``"error"``, or it is logged,
+            counted and left out (``"drop"``).
+        clock: seconds, for :meth:`stats` and for packets that are added without a timestamp.
 
     >>> from handheld.graph import GraphConfig, Node, calculator
     >>> @calculator
@@ -55,22 +61,41 @@ class Graph:
     Packet(payload=42, timestamp=Timestamp(0))
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # options by keyword, each by itself
         self,
         config: GraphConfig,
         *,
         side: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
         threads: int = 0,
         max_queue_size: int = 100,
+        when_full: Literal["wait", "drop"] = "wait",
+        on_deadlock: Literal["grow", "raise"] = "grow",
+        on_late: Literal["error", "drop"] = "error",
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         whole_in_range("threads", threads, low=0)
         whole_in_range("max_queue_size", max_queue_size, low=1)
+        one_of("when_full", when_full, ("wait", "drop"))
+        one_of("on_deadlock", on_deadlock, ("grow", "raise"))
+        one_of("on_late", on_late, ("error", "drop"))
         graph_plan = plan(config)
         side = side or {}
         _check_side(config, side)
         self.config = config
-        self._scheduler = Scheduler(graph_plan, side, max_queue_size=max_queue_size, clock=clock)
+        self._scheduler = Scheduler(
+            graph_plan,
+            side,
+            max_queue_size=max_queue_size,
+            clock=clock,
+            drops_late=on_late == "drop",
+            grows=on_deadlock == "grow",
+        )
+        for name, header in (headers or {}).items():
+            self._input(name)
+            self._scheduler.streams[name].header = header
+        self._when_full: str = when_full
+        self._began = clock()
         self._executor: Executor = CallingThread(self._scheduler)
         if threads:
             self._executor = ThreadPool(self._scheduler, threads)
@@ -89,6 +114,7 @@ class Graph:
             )
         try:
             # Without the lock: no worker runs before the first packet or question.
+            self._began = self._scheduler.clock()
             for node in self._scheduler.by_rank.values():
                 self._scheduler.open(node)
         except BaseException:
@@ -124,47 +150,105 @@ class Graph:
                 )
             self.cancel()
 
-    def add(self, stream: str, payload: Any, timestamp: int) -> None:
-        """Put a packet on a graph input; waits while a full queue below holds the input back.
+    def add(
+        self,
+        stream: str,
+        payload: Any,
+        timestamp: int | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Put a packet on a graph input.
+
+        While a full queue below holds the input back it waits or drops it, see ``when_full``.
 
         Args:
             stream: the name of a graph input.
             payload: of the input's declared type.
-            timestamp: microseconds, larger than that of the packet before.
+            timestamp: microseconds, larger than that of the packet before; None for a live source:
+                the time since the graph was opened, and later than the packet before.
+            timeout: seconds to wait for room.
 
         Raises:
             InputError: there is no such input, or the payload or timestamp is not of its type.
             TimestampError: the timestamp is not allowed or not larger than the one before.
+            GraphStuckError: there was no room within ``timeout``.
             CalculatorError: a calculator failed, in this call or before.
         """
-        self._add(stream, payload, timestamp, wait=True)
+        self._add({stream: payload}, timestamp, when_full=self._when_full, timeout=timeout)
 
-    def try_add(self, stream: str, payload: Any, timestamp: int) -> bool:
+    def add_all(
+        self,
+        payloads: Mapping[str, Any],
+        timestamp: int | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Put a packet on each of several graph inputs at one timestamp, or on none.
+
+        Args:
+            payloads: input -> payload.
+            timestamp: as for :meth:`add`, of all of them.
+            timeout: as for :meth:`add`.
+
+        Raises:
+            As :meth:`add`, and then nothing was added.
+        """
+        self._add(payloads, timestamp, when_full=self._when_full, timeout=timeout)
+
+    def try_add(self, stream: str, payload: Any, timestamp: int | None = None) -> bool:
         """Put a packet on a graph input unless it is held back; return whether it was taken.
 
         For live sources, which cannot wait.
         """
-        return self._add(stream, payload, timestamp, wait=False)
+        return self._add({stream: payload}, timestamp, when_full="refuse")
 
-    def _add(self, name: str, payload: Any, timestamp: int, *, wait: bool) -> bool:
+    def _add(
+        self,
+        payloads: Mapping[str, Any],
+        timestamp: int | None,
+        *,
+        when_full: str,
+        timeout: float | None = None,
+    ) -> bool:
         scheduler = self._scheduler
         executor = self._running()
-        source = self._input(name)
-        self._check_payload(name, payload)
-        packet = Packet(payload, _timestamp(timestamp))
+        sources = [self._input(name) for name in payloads]
+        for name, payload in payloads.items():
+            self._check_payload(name, payload)
+        at = None if timestamp is None else _timestamp(timestamp)
         with executor.lock:
             # An error that a worker met since the last call, before the packet is lost in it.
             self._raise_error()
-            if source.blocked:
-                if not wait:
+            for source in sources:
+                if not source.blocked:
+                    continue
+                if when_full != "wait":
+                    source.dropped += when_full == "drop"
                     return False
-                self._make_room(executor, source)
+                self._make_room(source, timeout)
             scheduler.now = scheduler.clock()
-            scheduler.deliver(scheduler.streams[name], packet)
+            taken = self._deliver(payloads, at)
             scheduler.settle()
             executor.work()
             self._raise_error()
-        return True
+        return taken
+
+    def _deliver(self, payloads: Mapping[str, Any], timestamp: Timestamp | None) -> bool:
+        """Deliver packets to graph inputs; return whether none of them came too late."""
+        scheduler = self._scheduler
+        streams = [scheduler.streams[name] for name in payloads]
+        if timestamp is None:
+            since_open = round((scheduler.now - self._began) * 1_000_000)
+            timestamp = Timestamp(max(since_open, *(stream.bound for stream in streams)))
+        if len(streams) > 1:
+            # Before the first of them is delivered: all or none.
+            for stream in streams:
+                scheduler.require_in_time(stream, timestamp)
+        late = sum(stream.late for stream in streams)
+        for stream, payload in zip(streams, payloads.values(), strict=True):
+            scheduler.deliver(stream, Packet(payload, timestamp))
+        return sum(stream.late for stream in streams) == late
 
     def _check_payload(self, name: str, payload: Any) -> None:
         classes = self._classes[name]
@@ -174,13 +258,18 @@ class Graph:
                 f"got {full_type_name(type(payload))}"
             )
 
-    def _make_room(self, executor: Executor, source: PacketSource) -> None:
+    def _make_room(self, source: PacketSource, timeout: float | None) -> None:
         scheduler = self._scheduler
-        if executor.wait_for(lambda: not source.blocked, room=source):
+        start = time.monotonic()
+        if self._executor.wait_for(lambda: not source.blocked, room=source, timeout=timeout):
             return
         self._raise_error()
         if scheduler.stopped:
             raise GraphError("the graph was closed while a packet waited for room")
+        if timeout is not None and time.monotonic() - start >= timeout:
+            raise GraphStuckError(
+                f"no room for a packet within {timeout} seconds: {why_stuck(scheduler)}"
+            )
         # Nothing could make room: the graph needs this very packet to go on.
         grow(scheduler, scheduler.holding([source]))
 
@@ -230,17 +319,17 @@ class Graph:
             node.connect(observer.contract.policy, ["in"])
             scheduler.open(node)
 
-    def wait(self) -> None:
+    def wait(self, timeout: float | None = None) -> None:
         """Close the graph inputs and run until every source has ended and every packet is handled.
 
-        Raises :class:`GraphStuckError` if the graph cannot come to its end, saying which node waits
-        for what.
+        Raises :class:`GraphStuckError` if the graph cannot come to its end, or has not within
+        ``timeout`` seconds, saying which node waits for what.
         """
         executor = self._running()
         scheduler = self._scheduler
         self.close_input()
         with executor.lock:
-            finished = executor.wait_for(lambda: not scheduler.unclosed)
+            finished = executor.wait_for(lambda: not scheduler.unclosed, timeout=timeout)
             self._raise_error()
             if not finished:
                 raise GraphStuckError(f"the graph cannot finish: {why_stuck(scheduler)}")

@@ -86,12 +86,14 @@ class StreamStats:
         bound: below which it is settled.
         producer: the node that sends it; empty for an input of the graph.
         readers: queues of readers outside the graph.
+        late: packets that came below the bound and were dropped.
     """
 
     packets: int
     bound: Timestamp
     producer: str
     readers: tuple[QueueStats, ...] = ()
+    late: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,12 @@ class SourceStats:
     Attributes:
         throttled: how often a full queue below held it back.
         throttled_s: for how many seconds, up to now.
+        drops: packets that found no room and were dropped.
     """
 
     throttled: int
     throttled_s: float
+    drops: int = 0
 
 
 @dataclass(frozen=True)
