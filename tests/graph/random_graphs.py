@@ -247,6 +247,11 @@ def _subgraph(name: str, x: int, y: int, streams: list[str]) -> Made:
     return [Node(inner, inputs=streams[:2], outputs=name, name=f"sub_{name}")], [name]
 
 
+def _many_at_once(name: str, x: int, y: int, streams: list[str]) -> Made:
+    keep = Keep(lambda n: n % (2 + x % 3) == y % 2)
+    return [Node(keep, inputs=streams[0], outputs=name, max_in_flight=2 + x % 3)], [name]
+
+
 def _lanes(name: str, x: int, y: int, streams: list[str]) -> Made:
     return [Node(TwoLanes(), inputs=streams[:2], outputs=[name + "a", name + "b"])], [
         name + "a",
@@ -256,6 +261,7 @@ def _lanes(name: str, x: int, y: int, streams: list[str]) -> Made:
 
 KINDS: dict[str, Callable[[str, int, int, list[str]], Made]] = {
     "pass": _one(lambda x, y: PassThrough()),
+    "many": _many_at_once,
     "keep": _one(lambda x, y: Keep(lambda n: n % (2 + x % 3) == y % 2)),
     "shift": _one(lambda x, y: Shift(x - 4)),
     "undeclared": _one(lambda x, y: Shift(y, declared=False)),

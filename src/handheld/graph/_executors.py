@@ -115,9 +115,9 @@ class CallingThread:
             while not scheduler.stopped and (condition is None or not condition()):
                 node = scheduler.pick(sources=asked)
                 if node is not None:
-                    scheduler.begin(node)
-                    scheduler.invoke(node)
-                    scheduler.finish(node)
+                    job = scheduler.begin(node)
+                    scheduler.invoke(job)
+                    scheduler.finish(job)
                     # Between two nodes: nothing ends one that runs on the caller's own thread.
                     if timeout is not None and time.monotonic() >= deadline:
                         return
@@ -297,7 +297,7 @@ class ThreadPool:
         """Run a node; the caller holds the lock, which is released meanwhile."""
         scheduler = self._scheduler
         self._running += 1
-        scheduler.begin(node)
+        job = scheduler.begin(node)
         # It took packets from its queues: whoever waits for that room need not wait for its end.
         if any(waiter.room is not None for waiter in self._waiters):
             self._tell()
@@ -305,14 +305,14 @@ class ThreadPool:
             self._wake(scheduler.worth_a_thread(sources=self._asked))
         self._mutex.release()
         try:
-            scheduler.invoke(node)
+            scheduler.invoke(job)
         except BaseException as error:
             # SystemExit and its like would end this thread and leave the callers waiting.
-            node.error = error
+            job.error = error
         finally:
             self._mutex.acquire()
         try:
-            scheduler.finish(node)
+            scheduler.finish(job)
         except Exception as error:
             # The first counts: others may only follow from it.
             scheduler.error = scheduler.error or error

@@ -106,6 +106,8 @@ class Scheduler:
         for port, stream in flat.inputs.items():
             edges[port] = self.connect(node, port, stream, back=isinstance(stream, BackEdge))
         context._edges = edges
+        if flat.max_in_flight > 1:
+            node.make_lanes([copy(context) for _ in range(flat.max_in_flight)])
         node.connect(flat.policy, list(flat.contract.inputs))
         node.outputs = [stream for stream in ports.values() if stream is not None]
         if not node.inputs:
@@ -158,6 +160,8 @@ class Scheduler:
         except Exception as error:
             node.error = error
         node.opened = node.error is None
+        for lane in node.lanes:
+            lane.context.begin_lane(context)
         if context._side_outbox:
             self._take_side_packets(node)
         self._flush(node)
@@ -255,6 +259,9 @@ class Scheduler:
 
     def _pass_on(self, node: RunNode, settled: int) -> None:
         """Settle the outputs of a node that has no packet below the bound of its inputs."""
+        if node.flying:
+            # What is under way is not settled, and nothing closes before it has landed.
+            settled = min(settled, node.flying[0].context.timestamp)
         if settled >= _END:
             if node.inputs:  # a source says itself when it ends
                 self.retire(node)
@@ -391,8 +398,8 @@ class Scheduler:
                 return True
         return False
 
-    def begin(self, node: RunNode) -> None:
-        """Hand a node its packets."""
+    def begin(self, node: RunNode) -> RunNode:
+        """Hand a node its packets; return what is to be invoked: the node or one of its lanes."""
         node.state = RUNNING
         context = node.context
         timestamp = node.timestamp
@@ -408,6 +415,23 @@ class Scheduler:
         else:
             context.inputs = {}
         context.timestamp = timestamp
+        if node.lanes and timestamp != _DONE:
+            return self._begin_lane(node)
+        return node
+
+    def _begin_lane(self, node: RunNode) -> RunNode:
+        """Move the packets of a node on to one of its lanes, and let it take more."""
+        lane = node.lanes.pop()
+        lane.ready_at = node.ready_at
+        lane.context.inputs = node.context.inputs
+        lane.context.timestamp = node.context.timestamp
+        node.flying.append(lane)
+        if node.lanes:
+            # The next timestamp need not wait for this one.
+            node.state = OPEN
+            self._pending.append(node)
+            self.settle()
+        return lane
 
     def invoke(self, node: RunNode) -> None:
         """Run a node's own code.
@@ -432,6 +456,9 @@ class Scheduler:
 
     def finish(self, node: RunNode) -> None:
         """Deliver what a node sent, and find out who can run now."""
+        if node.owner is not None:
+            self._land(node, node.owner)
+            return
         if node.error is not None or node.context._outbox:
             self._flush(node)
         if node.context.timestamp == _DONE:
@@ -441,6 +468,25 @@ class Scheduler:
         else:
             node.state = OPEN
             # More packets may wait for it already.
+            self._pending.append(node)
+        self.settle()
+
+    def _land(self, lane: RunNode, node: RunNode) -> None:
+        """Deliver what lanes sent, once all before them have; the node may go on."""
+        lane.landed = True
+        while node.flying and node.flying[0].landed:
+            first = node.flying.popleft()
+            first.landed = False
+            node.lanes.append(first)
+            node.take_counts(first)
+            self._flush(first)
+        if node.context.finished:
+            if not node.flying:
+                self.retire(node)
+        elif node.lanes:
+            # Else all of them wait for the first.
+            if node.state == RUNNING:
+                node.state = OPEN
             self._pending.append(node)
         self.settle()
 

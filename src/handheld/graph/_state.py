@@ -149,13 +149,17 @@ class RunNode:
         "close_edges",
         "context",
         "error",
+        "flying",
         "has_back",
         "inputs",
+        "landed",
+        "lanes",
         "lone",
         "name",
         "offset",
         "opened",
         "outputs",
+        "owner",
         "process",
         "process_bounds",
         "rank",
@@ -182,6 +186,12 @@ class RunNode:
         self.outputs: list[Stream] = []
         self.sync_sets: list[Synchroniser] = []
         self.sync_set: Synchroniser | None = None  # whose turn it is
+        # Of a node that handles several timestamps at once: a lane for each, which runs like a
+        # node, and those that are at it, in the order of their timestamps.
+        self.lanes: list[RunNode] = []
+        self.flying: deque[RunNode] = deque()
+        self.owner: RunNode | None = None  # of a lane: its node
+        self.landed = False  # of a lane: what it sends may leave when those before it have landed
         self.lone: Edge | None = None  # the only input, where there is one: the short way through
         self.close_edges: list[Edge] = []  # the node closes when these are at their end
         self.has_back = False
@@ -195,6 +205,28 @@ class RunNode:
         self.busy_s = 0.0
         self.wait_s = 0.0
         self.ready_at = 0.0
+
+    def make_lanes(self, contexts: Sequence[Context]) -> None:
+        """Let the node handle as many timestamps at once as there are contexts."""
+        for context in contexts:
+            lane = RunNode(self.name, self.calculator, self.rank, context)
+            lane.owner = self
+            self.lanes.append(lane)
+
+    def take_counts(self, lane: "RunNode") -> None:
+        """Move to the node what one of its lanes counted in a call."""
+        self.calls += lane.calls
+        self.busy_s += lane.busy_s
+        self.wait_s += lane.wait_s
+        lane.calls = 0
+        lane.busy_s = 0.0
+        lane.wait_s = 0.0
+        context = lane.context
+        self.context.drops += context.drops
+        self.context.skips += context.skips
+        self.context.finished |= context.finished
+        context.drops = 0
+        context.skips = 0
 
     def connect(self, policy: InputPolicy, ports: Sequence[str]) -> None:
         """Put the input edges, once they are all there, into the sync sets of a policy."""

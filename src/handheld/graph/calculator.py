@@ -71,6 +71,12 @@ class Context:
         self._outbox: list[tuple[Any, Packet[Any]]] = []
         self._side_outbox: dict[str, Any] = {}
 
+    def begin_lane(self, node: "Context") -> None:
+        """Take over what opening the node made known, with an outbox of its own."""
+        self.side = node.side
+        self._edges = node._edges
+        self._outbox = []
+
     def get(self, port: str) -> Any:
         """Return the payload on an input port, or ``None`` if there is no packet at this timestamp.
 

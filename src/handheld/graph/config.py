@@ -60,8 +60,11 @@ class Node:
     """One calculator or subgraph, and the streams that its ports are connected to.
 
     ``policy`` replaces the input policy of the calculator's contract. Without ``name`` a node is
-    called after its calculator. Of sources, those of the lowest ``source_layer`` run first, and
-    those of the next when all of these have ended.
+    called after its calculator. With ``max_in_flight`` n up to n timestamps are handled at once,
+    each on a thread of its own, by the same calculator object: so it may keep nothing from one
+    call to the next; what it sends leaves in the order of the inputs all the same. Of sources,
+    those of the lowest ``source_layer`` run first, and those of the next when all of these have
+    ended.
 
     >>> from handheld.graph import PassThrough
     >>> Node(PassThrough(), inputs="frame", outputs="same_frame").name
@@ -76,7 +79,9 @@ class Node:
     side_outputs: Connections = field(default_factory=dict)
     name: str = ""
     policy: InputPolicy | None = None
+    max_in_flight: int = 1
     source_layer: int = 0
 
     def __post_init__(self) -> None:
+        whole_in_range("max_in_flight", self.max_in_flight, low=1)
         whole_in_range("source_layer", self.source_layer, low=0)

@@ -27,6 +27,7 @@ class FlatNode:
     side_inputs: Mapping[str, str]
     side_outputs: Mapping[str, str]
     policy: InputPolicy
+    max_in_flight: int = 1
     source_layer: int = 0
 
 
@@ -127,6 +128,7 @@ def _expand(config: GraphConfig, scope: _Scope) -> FlatGraph:
                 side_inputs=wiring.side_inputs,
                 side_outputs=wiring.side_outputs,
                 policy=node.policy or contract.policy,
+                max_in_flight=node.max_in_flight,
                 source_layer=node.source_layer,
             )
         )

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import index
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -13,7 +13,7 @@ from handheld.errors import GraphError, GraphStuckError, GraphValidationError, I
 from handheld.graph._executors import CallingThread, Executor, ThreadPool
 from handheld.graph._inspect import grow, stats, tell_unmet, why_stuck
 from handheld.graph._scheduler import Scheduler
-from handheld.graph._state import CLOSED, OPEN, PacketSource, RunNode
+from handheld.graph._state import CLOSED, OPEN, PacketSource, RunNode, Stream
 from handheld.graph._suggest import suggestion
 from handheld.graph.calculator import Calculator, Context
 from handheld.graph.config import GraphConfig
@@ -175,7 +175,7 @@ class Graph:
             GraphStuckError: there was no room within ``timeout``.
             CalculatorError: a calculator failed, in this call or before.
         """
-        self._add({stream: payload}, timestamp, when_full=self._when_full, timeout=timeout)
+        self._add(stream, payload, timestamp, when_full=self._when_full, timeout=timeout)
 
     def add_all(
         self,
@@ -194,18 +194,39 @@ class Graph:
         Raises:
             As :meth:`add`, and then nothing was added.
         """
-        self._add(payloads, timestamp, when_full=self._when_full, timeout=timeout)
+        scheduler = self._scheduler
+        executor = self._running()
+        sources = [self._input(name) for name in payloads]
+        for name, payload in payloads.items():
+            self._check_payload(name, payload)
+        at = None if timestamp is None else _timestamp(timestamp)
+        streams = [scheduler.streams[name] for name in payloads]
+        with executor.lock:
+            self._raise_error()
+            for source in sources:
+                if source.blocked and not self._has_room(source, self._when_full, timeout):
+                    return
+            scheduler.now = scheduler.clock()
+            if at is None:
+                at = self._stamp(streams)
+            # Before the first of them is delivered: all or none.
+            for stream in streams:
+                scheduler.require_in_time(stream, at)
+            for stream, payload in zip(streams, payloads.values(), strict=True):
+                scheduler.deliver(stream, Packet(payload, at))
+            self._go_on(executor)
 
     def try_add(self, stream: str, payload: Any, timestamp: int | None = None) -> bool:
         """Put a packet on a graph input unless it is held back; return whether it was taken.
 
         For live sources, which cannot wait.
         """
-        return self._add({stream: payload}, timestamp, when_full="refuse")
+        return self._add(stream, payload, timestamp, when_full="refuse")
 
     def _add(
         self,
-        payloads: Mapping[str, Any],
+        name: str,
+        payload: Any,
         timestamp: int | None,
         *,
         when_full: str,
@@ -213,42 +234,40 @@ class Graph:
     ) -> bool:
         scheduler = self._scheduler
         executor = self._running()
-        sources = [self._input(name) for name in payloads]
-        for name, payload in payloads.items():
-            self._check_payload(name, payload)
+        source = self._input(name)
+        self._check_payload(name, payload)
         at = None if timestamp is None else _timestamp(timestamp)
+        stream = scheduler.streams[name]
         with executor.lock:
             # An error that a worker met since the last call, before the packet is lost in it.
             self._raise_error()
-            for source in sources:
-                if not source.blocked:
-                    continue
-                if when_full != "wait":
-                    source.dropped += when_full == "drop"
-                    return False
-                self._make_room(source, timeout)
+            if source.blocked and not self._has_room(source, when_full, timeout):
+                return False
             scheduler.now = scheduler.clock()
-            taken = self._deliver(payloads, at)
-            scheduler.settle()
-            executor.work()
-            self._raise_error()
-        return taken
+            late = stream.late
+            packet = Packet(payload, self._stamp([stream]) if at is None else at)
+            scheduler.deliver(stream, packet)
+            self._go_on(executor)
+            return stream.late == late
 
-    def _deliver(self, payloads: Mapping[str, Any], timestamp: Timestamp | None) -> bool:
-        """Deliver packets to graph inputs; return whether none of them came too late."""
-        scheduler = self._scheduler
-        streams = [scheduler.streams[name] for name in payloads]
-        if timestamp is None:
-            since_open = round((scheduler.now - self._began) * 1_000_000)
-            timestamp = Timestamp(max(since_open, *(stream.bound for stream in streams)))
-        if len(streams) > 1:
-            # Before the first of them is delivered: all or none.
-            for stream in streams:
-                scheduler.require_in_time(stream, timestamp)
-        late = sum(stream.late for stream in streams)
-        for stream, payload in zip(streams, payloads.values(), strict=True):
-            scheduler.deliver(stream, Packet(payload, timestamp))
-        return sum(stream.late for stream in streams) == late
+    def _stamp(self, streams: Sequence[Stream]) -> Timestamp:
+        """Return the time since the graph was opened, or later where a stream is further."""
+        since_open = round((self._scheduler.now - self._began) * 1_000_000)
+        return Timestamp(max(since_open, *(stream.bound for stream in streams)))
+
+    def _go_on(self, executor: Executor) -> None:
+        """Handle what was added; the caller holds the lock."""
+        self._scheduler.settle()
+        executor.work()
+        self._raise_error()
+
+    def _has_room(self, source: PacketSource, when_full: str, timeout: float | None) -> bool:
+        """Wait for room at a graph input that is held back; return whether there is some."""
+        if when_full == "wait":
+            self._make_room(source, timeout)
+            return True
+        source.dropped += when_full == "drop"
+        return False
 
     def _check_payload(self, name: str, payload: Any) -> None:
         classes = self._classes[name]
@@ -279,9 +298,7 @@ class Graph:
         self._input(stream)
         with executor.lock:
             self._scheduler.set_bound(self._scheduler.streams[stream], _timestamp(bound))
-            self._scheduler.settle()
-            executor.work()
-            self._raise_error()
+            self._go_on(executor)
 
     def close_input(self, stream: str | None = None) -> None:
         """Promise that nothing more will be added to one graph input, or to any."""

@@ -119,6 +119,10 @@ def plan(config: GraphConfig) -> GraphPlan:
         sides.check(taker.name, taker.side_inputs, taker.contract.side_inputs)
     for node in nodes:
         _check_policy(node)
+        if node.max_in_flight > 1 and not node.inputs:
+            raise GraphValidationError(
+                f"node {node.name!r}: max_in_flight is of a node with inputs; a source has none"
+            )
     for stream in config.outputs:
         if stream not in streams.producers:
             raise GraphValidationError(
