@@ -1,6 +1,6 @@
 """Calculators for tests: small, deterministic, with numbers that a reader can check by hand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from handheld.graph import Calculator, Context, Contract, InputPolicy, SyncSetPolicy
@@ -40,6 +40,16 @@ class Keep(Calculator):
     def process(self, context: Context) -> None:
         if self.keep(context.get("in")):
             context.send("out", context.get("in"))
+
+
+class Residue:
+    """Whether a number divided by another leaves one of some remainders; can be pickled."""
+
+    def __init__(self, divisor: int, remainders: Collection[int]) -> None:
+        self.divisor, self.remainders = divisor, set(remainders)
+
+    def __call__(self, number: int) -> bool:
+        return number % self.divisor in self.remainders
 
 
 class Shift(Calculator):

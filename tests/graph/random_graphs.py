@@ -4,10 +4,10 @@ import threading
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from graph_parts import Burst, Delay, Echo, Join, Keep, Numbers, Shift, TwoLanes
+from graph_parts import Burst, Delay, Echo, Join, Keep, Numbers, Residue, Shift, TwoLanes
 from hypothesis import strategies as st
 
 from handheld.graph import (
@@ -59,9 +59,15 @@ class Recipe:
             inputs={f"i{n}": int for n in range(self.inputs)}, nodes=nodes, outputs=streams
         )
 
-    def run(self, threads: int) -> Trace:
-        """Run the graph and return every packet of every stream."""
+    def run(self, threads: int, place: Callable[[int], str] | None = None, **more: Any) -> Trace:
+        """Run the graph and return every packet of every stream.
+
+        ``place`` names the executor of the n-th node.
+        """
         config = self.config()
+        if place is not None:
+            nodes = [replace(n, executor=place(i)) for i, n in enumerate(config.nodes)]
+            config = replace(config, nodes=nodes)
         # How many bounds, and so ends of no list, reach a loop depends on the run; nothing else
         # does.
         trace: Trace = {
@@ -71,7 +77,8 @@ class Recipe:
             warnings.simplefilter(
                 "ignore", GraphWarning
             )  # small queues grow, and that must not change the result
-            with Graph(config, threads=threads, max_queue_size=self.max_queue_size) as graph:
+            size = self.max_queue_size
+            with Graph(config, threads=threads, max_queue_size=size, **more) as graph:
                 for stream, packets in trace.items():
                     graph.observe(
                         stream,
@@ -197,7 +204,7 @@ def _previous(name: str, x: int, y: int, streams: list[str]) -> Made:
             outputs=previous,
         ),
         Node(Join(2), inputs=[streams[0], previous], outputs=name),
-        Node(Keep(lambda n: n % (x + 2) > 0), inputs=name, outputs=kept),
+        Node(Keep(Residue(x + 2, range(1, x + 2))), inputs=name, outputs=kept),
     ]
     return nodes, [name, previous]
 
@@ -223,7 +230,7 @@ def _loop(name: str, x: int, y: int, streams: list[str]) -> Made:
             inputs={"items": items, **with_clone},
             outputs={"item": item, "cloned": cloned, "batch_end": end},
         ),
-        Node(Keep(lambda n: n % 3 != y % 3), inputs=item, outputs=done),
+        Node(Keep(Residue(3, {0, 1, 2} - {y % 3})), inputs=item, outputs=done),
         Node(EndLoop(), inputs={"item": done, "batch_end": end}, outputs=result),
         Node(total, inputs=result, outputs=name),
     ]
@@ -248,7 +255,7 @@ def _subgraph(name: str, x: int, y: int, streams: list[str]) -> Made:
 
 
 def _many_at_once(name: str, x: int, y: int, streams: list[str]) -> Made:
-    keep = Keep(lambda n: n % (2 + x % 3) == y % 2)
+    keep = Keep(Residue(2 + x % 3, {y % 2}))
     return [Node(keep, inputs=streams[0], outputs=name, max_in_flight=2 + x % 3)], [name]
 
 
@@ -262,7 +269,7 @@ def _lanes(name: str, x: int, y: int, streams: list[str]) -> Made:
 KINDS: dict[str, Callable[[str, int, int, list[str]], Made]] = {
     "pass": _one(lambda x, y: PassThrough()),
     "many": _many_at_once,
-    "keep": _one(lambda x, y: Keep(lambda n: n % (2 + x % 3) == y % 2)),
+    "keep": _one(lambda x, y: Keep(Residue(2 + x % 3, {y % 2}))),
     "shift": _one(lambda x, y: Shift(x - 4)),
     "undeclared": _one(lambda x, y: Shift(y, declared=False)),
     "burst": _one(lambda x, y: Burst()),

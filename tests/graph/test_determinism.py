@@ -2,7 +2,10 @@
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from random_graphs import Recipe, recipes
+
+from handheld.graph import ProcessExecutor, ThreadExecutor
 
 
 @pytest.mark.usefixtures("many_switches")
@@ -31,6 +34,39 @@ def test_many_threads_that_feed_and_read_change_nothing(recipe: Recipe) -> None:
     for threads in (1, 3):
         for _ in range(3):
             assert recipe.run_with_callers(threads) == expected
+
+
+@pytest.mark.usefixtures("many_switches")
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(recipe=recipes, seed=st.integers(0, 10**6))
+def test_nodes_on_executors_of_their_own_change_nothing(recipe: Recipe, seed: int) -> None:
+    expected = recipe.run(threads=0)
+    names = ["", "inline", "a", "b"]
+    executors = {"a": ThreadExecutor(1), "b": ThreadExecutor(2)}
+
+    def place(number: int) -> str:
+        return names[(seed + number * number) % 4]
+
+    for threads in (0, 2):
+        for _ in range(3):
+            assert recipe.run(threads, place, executors=executors) == expected
+
+
+@settings(max_examples=4, deadline=None)
+@given(recipe=recipes, seed=st.integers(0, 10**6))
+def test_nodes_in_processes_change_nothing(recipe: Recipe, seed: int) -> None:
+    expected = recipe.run(threads=0)
+    far = {"far": ProcessExecutor(2)}
+
+    def place(number: int) -> str:
+        return "far" if (seed + number) % 3 == 0 else ""
+
+    for threads in (0, 2):
+        assert recipe.run(threads, place, executors=far) == expected
 
 
 @pytest.mark.usefixtures("many_switches")

@@ -15,6 +15,7 @@ from handheld.graph.calculators.previous_loopback import PreviousLoopback
 from handheld.graph.config import BackEdge, GraphConfig, Node
 from handheld.graph.contract import Contract
 from handheld.graph.draw import to_mermaid, to_svg
+from handheld.graph.executors import ProcessExecutor, ThreadExecutor
 from handheld.graph.function import FunctionCalculator, calculator
 from handheld.graph.graph import Graph
 from handheld.graph.packet import Packet
@@ -74,11 +75,13 @@ __all__ = [
     "PacketReader",
     "PassThrough",
     "PreviousLoopback",
+    "ProcessExecutor",
     "QueueStats",
     "SourceStats",
     "StreamStats",
     "SyncSetPolicy",
     "Synchroniser",
+    "ThreadExecutor",
     "Timestamp",
     "TimestampAlignPolicy",
     "Waiting",

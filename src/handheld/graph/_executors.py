@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, Protocol
 
@@ -11,6 +11,7 @@ from handheld.errors import GraphError, GraphStuckError
 from handheld.graph._inspect import grow
 from handheld.graph._scheduler import Scheduler
 from handheld.graph._state import Edge, PacketSource, RunNode
+from handheld.graph.executors import INLINE
 
 Sources = list[PacketSource] | None
 """The sources of what a caller waits for; None for all."""
@@ -113,7 +114,7 @@ class CallingThread:
         node = None
         try:
             while not scheduler.stopped and (condition is None or not condition()):
-                node = scheduler.pick(sources=asked)
+                node = scheduler.pick(scheduler.heaps[""], sources=asked)
                 if node is not None:
                     job = scheduler.begin(node)
                     scheduler.invoke(job)
@@ -143,23 +144,27 @@ class CallingThread:
 
 
 class ThreadPool:
-    """``threads`` workers; one lock guards the scheduler and is released while a node's code runs.
+    """Workers, a crew for each executor; one lock guards the scheduler.
 
-    The workers start with the first packet or question, and sources with the first question: so
-    whoever attaches readers and observers right after opening the graph misses nothing, as on the
-    calling thread.
+    It is released while a node's code runs. The workers start with the first packet or question,
+    and sources with the first question: so whoever attaches readers and observers right after
+    opening the graph misses nothing, as on the calling thread. Nodes that are ``inline`` run on
+    whatever thread calls the graph or waits for it.
+
+    Args:
+        scheduler: of the graph.
+        threads: executor -> number of its workers.
     """
 
-    def __init__(self, scheduler: Scheduler, threads: int) -> None:
+    def __init__(self, scheduler: Scheduler, threads: Mapping[str, int]) -> None:
         self._scheduler = scheduler
-        self._size = threads
         self._mutex = threading.Lock()
         self.lock: AbstractContextManager[object] = self._mutex
+        self._crews = [_Crew(name, scheduler.heaps[name], size) for name, size in threads.items()]
+        self._inline = scheduler.heaps[INLINE]
+        self._inside: set[int] = set()  # the callers that run an inline node
         self._threads: list[threading.Thread] = []
         self._waiters: list[_Waiter] = []  # callers that sleep until their condition holds
-        # One for each worker that sleeps; the last to sleep, still warm, wakes first. Bare locks:
-        # a Condition makes one of these for each wait too, and does more besides.
-        self._bells: list[threading.Lock] = []
         self._running = 0
         self._asked = False
         self._stopping = False
@@ -169,10 +174,9 @@ class ThreadPool:
         """Wake as many workers as can run; the caller holds the lock."""
         if not self._threads and not self._stopping:
             self._start()
-        self._resting = False
-        if self._bells:
-            # One at least, which finds out whether anything can go on.
-            self._wake(1 + self._scheduler.worth_a_thread(beyond=1))
+        self._wake_all()
+        while self._inline and self._run_inline(sources=False):
+            pass
         self._tell()
 
     def wait_for(
@@ -192,7 +196,7 @@ class ThreadPool:
             self._asked = True
             self.work()
         me = threading.current_thread()
-        if self.owns(me):
+        if self.is_inside():
             # A calculator that feeds its own graph must not wait for itself.
             return condition()
         waiter = _Waiter(condition, sources, room, me, threading.Event())
@@ -207,7 +211,8 @@ class ThreadPool:
         """Wait for the nodes that run, then end the workers."""
         with self.lock:
             self._stopping = True
-            self._wake(self._size)
+            for crew in self._crews:
+                crew.wake(crew.size)
             self._tell()
         for thread in self._threads:
             if thread is not threading.current_thread():
@@ -218,37 +223,41 @@ class ThreadPool:
         return thread in self._threads
 
     def is_inside(self) -> bool:
-        """Whether a worker is calling."""
-        return self.owns(threading.current_thread())
+        """Whether a worker is calling, or a node that a caller runs."""
+        return self.owns(threading.current_thread()) or threading.get_ident() in self._inside
 
     def _start(self) -> None:
-        # Daemons: a program that ends in the middle of a graph must not hang.
-        self._threads = [
-            threading.Thread(target=self._work, name=f"handheld-graph-{number}", daemon=True)
-            for number in range(self._size)
-        ]
+        for crew in self._crews:
+            name = f"handheld-graph-{crew.name}-" if crew.name else "handheld-graph-"
+            # Daemons: a program that ends in the middle of a graph must not hang.
+            self._threads += [
+                threading.Thread(target=self._work, args=(crew,), name=f"{name}{n}", daemon=True)
+                for n in range(crew.size)
+            ]
         # Only now: the first to run asks whether it is one of them.
         for number, thread in enumerate(self._threads):
             try:
                 thread.start()
             except RuntimeError as error:
+                asked = len(self._threads)
                 self._threads = self._threads[:number]
                 raise GraphError(
-                    f"threads: the system starts {number} of {self._size}; ask for fewer"
+                    f"threads: the system starts {number} of {asked}; ask for fewer"
                 ) from error
 
     def _await(self, waiter: "_Waiter", timeout: float | None) -> None:
-        """Sleep until a waiter's wait is over or ``timeout`` seconds are."""
+        """Sleep until a waiter's wait is over or ``timeout`` seconds are; run inline nodes."""
         deadline = None if timeout is None else time.monotonic() + timeout
         remaining = timeout
         while not self._is_over(waiter) and (remaining is None or remaining > 0):
-            # Under the lock, so that no worker's call between here and the wait is lost.
-            waiter.over.clear()
-            self._mutex.release()
-            try:
-                waiter.over.wait(remaining)
-            finally:
-                self._mutex.acquire()
+            if not self._run_inline(sources=True):
+                # Under the lock, so that no worker's call between here and the wait is lost.
+                waiter.over.clear()
+                self._mutex.release()
+                try:
+                    waiter.over.wait(remaining)
+                finally:
+                    self._mutex.acquire()
             if deadline is not None:
                 remaining = deadline - time.monotonic()
 
@@ -256,6 +265,8 @@ class ThreadPool:
         scheduler = self._scheduler
         if scheduler.stopped or scheduler.error is not None or waiter.condition():
             return True
+        if self._can_run(self._inline):
+            return False
         if not self._resting or (waiter.room is None and scheduler.is_fed()):
             return False
         held = [waiter.room] if waiter.room is not None else scheduler.held_back()
@@ -274,26 +285,28 @@ class ThreadPool:
         return False
 
     def _tell(self) -> None:
-        """Wake the callers whose wait is over.
+        """Wake the callers whose wait is over, or who have an inline node to run.
 
         Workers ask for them, since waking a thread to ask costs ten times a call.
         """
         for waiter in self._waiters:
-            if self._is_over(waiter):
+            if self._can_run(self._inline) or self._is_over(waiter):
                 waiter.over.set()
 
-    def _work(self) -> None:
+    def _work(self, crew: "_Crew") -> None:
         """Run nodes until the pool is stopped; what each worker does."""
         scheduler = self._scheduler
         with self._mutex:
             while not self._stopping:
-                node = None if scheduler.error else scheduler.pick(sources=self._asked)
+                node = None
+                if not scheduler.error:
+                    node = scheduler.pick(crew.heap, sources=self._asked)
                 if node is not None:
-                    self._run(node)
+                    self._run(node, crew)
                 elif not self._go_on():
-                    self._sleep()
+                    self._sleep(crew)
 
-    def _run(self, node: RunNode) -> None:
+    def _run(self, node: RunNode, crew: "_Crew | None") -> None:
         """Run a node; the caller holds the lock, which is released meanwhile."""
         scheduler = self._scheduler
         self._running += 1
@@ -301,8 +314,10 @@ class ThreadPool:
         # It took packets from its queues: whoever waits for that room need not wait for its end.
         if any(waiter.room is not None for waiter in self._waiters):
             self._tell()
-        if self._bells:
-            self._wake(scheduler.worth_a_thread(sources=self._asked))
+        if crew is not None and crew.bells:
+            crew.wake(scheduler.worth_a_thread(crew.heap, sources=self._asked))
+        if len(self._crews) > 1:
+            self._wake_others(crew)
         self._mutex.release()
         try:
             scheduler.invoke(job)
@@ -317,7 +332,46 @@ class ThreadPool:
             # The first counts: others may only follow from it.
             scheduler.error = scheduler.error or error
         self._running -= 1
+        self._wake_others(crew)
         self._tell()
+
+    def _wake_others(self, crew: "_Crew | None") -> None:
+        """Wake the crews that have something to run, as nobody of this one looks at that."""
+        for other in self._crews:
+            if other is not crew and other.bells and self._can_run(other.heap):
+                other.wake(max(1, self._scheduler.worth_a_thread(other.heap)))
+
+    def _run_inline(self, *, sources: bool) -> bool:
+        """Run an inline node on the calling thread, if one is ready; return whether one was.
+
+        The caller holds the lock.
+        """
+        me = threading.get_ident()
+        # A node that feeds its own graph must not run others inside its call.
+        if self._scheduler.error is not None or self._stopping or self.is_inside():
+            return False
+        node = self._scheduler.pick(self._inline, sources=sources)
+        if node is None:
+            return False
+        self._inside.add(me)
+        try:
+            self._run(node, None)
+        finally:
+            self._inside.discard(me)
+        # A worker has to find out whether anything can go on now.
+        self._wake_all()
+        return True
+
+    def _can_run(self, heap: list[int]) -> bool:
+        """Whether a node of one executor is ready, or a source may run."""
+        if heap:
+            return True
+        return self._asked and bool(self._scheduler.free_sources(heap))
+
+    def _is_idle(self) -> bool:
+        """Whether no node runs, and none could."""
+        heaps = [self._inline, *(crew.heap for crew in self._crews)]
+        return not self._running and not any(map(self._can_run, heaps))
 
     def _go_on(self) -> bool:
         """Where nothing can run, give room to full queues or end a loop.
@@ -325,7 +379,7 @@ class ThreadPool:
         Returns whether that helped.
         """
         scheduler = self._scheduler
-        if self._running or scheduler.error is not None:
+        if scheduler.error is not None or not self._is_idle():
             return False
         full = scheduler.holding(scheduler.held_back())
         if self._will_be_read(full):
@@ -338,21 +392,55 @@ class ThreadPool:
         except (Warning, GraphStuckError) as problem:
             # A filter makes errors of warnings: the callers must hear of it, not this thread.
             scheduler.error = problem
-        return bool(full) or scheduler.close_loop()
+        if not full and not scheduler.close_loop():
+            return False
+        # What can run now may be another crew's.
+        self._wake_all()
+        return True
 
-    def _sleep(self) -> None:
-        self._resting = not self._running
+    def _sleep(self, crew: "_Crew") -> None:
+        self._resting = self._is_idle()
         self._tell()
         bell = threading.Lock()
         bell.acquire()
-        self._bells.append(bell)
+        crew.bells.append(bell)
         self._mutex.release()
         bell.acquire()  # until another thread releases it
         self._mutex.acquire()
 
-    def _wake(self, workers: int) -> None:
-        for _ in range(min(workers, len(self._bells))):
-            self._bells.pop().release()
+    def _wake_all(self) -> None:
+        """Wake the workers that have something to run, and one at least.
+
+        That one finds out whether anything can go on.
+        """
+        self._resting = False
+        first, *others = self._crews
+        if first.bells:
+            first.wake(1 + self._scheduler.worth_a_thread(first.heap, beyond=1))
+        for crew in others:
+            if crew.bells and self._can_run(crew.heap):
+                crew.wake(max(1, self._scheduler.worth_a_thread(crew.heap)))
+
+
+class _Crew:
+    """The workers of one executor.
+
+    ``bells`` has one for each that sleeps; the last to sleep, still warm, wakes first. Bare locks:
+    a Condition makes one of these for each wait too, and does more besides.
+    """
+
+    __slots__ = ("bells", "heap", "name", "size")
+
+    def __init__(self, name: str, heap: list[int], size: int) -> None:
+        self.name = name
+        self.heap = heap
+        self.size = size
+        self.bells: list[threading.Lock] = []
+
+    def wake(self, workers: int) -> None:
+        """Wake some of those that sleep."""
+        for _ in range(min(workers, len(self.bells))):
+            self.bells.pop().release()
 
 
 class _Waiter(NamedTuple):

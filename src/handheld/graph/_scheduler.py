@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from handheld.errors import CalculatorError, InputError, TimestampError
+from handheld.graph._processes import RemoteCalculator
 from handheld.graph._state import (
     CLOSED,
     OPEN,
@@ -25,6 +26,7 @@ from handheld.graph._state import (
 )
 from handheld.graph.calculator import BOUND, Calculator, Context
 from handheld.graph.config import BackEdge
+from handheld.graph.executors import INLINE, NodeExecutor, ProcessExecutor
 from handheld.graph.expand import FlatNode
 from handheld.graph.packet import Packet
 from handheld.graph.plan import INPUT, GraphPlan
@@ -50,7 +52,7 @@ _UNKNOWN = 5
 class Scheduler:
     """The running state of one graph."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # options by keyword, each by itself
         self,
         plan: GraphPlan,
         side: Mapping[str, Any],
@@ -59,6 +61,8 @@ class Scheduler:
         clock: Callable[[], float],
         drops_late: bool = False,
         grows: bool = True,
+        threads: int = 0,
+        executors: Mapping[str, NodeExecutor] | None = None,
     ) -> None:
         self.clock = clock
         self.max_queue_size = max_queue_size
@@ -67,7 +71,11 @@ class Scheduler:
         self.side = dict(side)
         self.plan = plan
         self.error: Exception | None = None
-        self.ready: list[int] = []  # heap of ranks
+        self.executors = dict(executors or {})
+        # Executor -> heap of the ranks of its nodes that are ready; those of a graph without
+        # threads of its own run inside its callers' calls.
+        self.heaps: dict[str, list[int]] = {name: [] for name in (INLINE, *self.executors)}
+        self.heaps[""] = [] if threads else self.heaps[INLINE]
         self.by_rank: dict[int, RunNode] = {}
         # Time of the last call's end, which is when the nodes that it fed became ready: asking the
         # clock for each of them would cost as much as running it.
@@ -99,8 +107,11 @@ class Scheduler:
         # A copy, so that graphs that run at the same time, of one config or not, never share what
         # open() sets.
         calculator = copy(flat.calculator)
+        if isinstance(self.executors.get(flat.executor), ProcessExecutor):
+            calculator = RemoteCalculator(flat.name, calculator, copies=flat.max_in_flight)
         context = Context(flat.name, ports, flat.side_inputs, flat.contract)
         node = self.add_node(flat.name, calculator, context)
+        node.heap = self.heaps[flat.executor]
         self._side_outputs[flat.name] = flat.side_outputs
         edges: dict[str, Edge] = {}
         for port, stream in flat.inputs.items():
@@ -134,6 +145,7 @@ class Scheduler:
     def add_node(self, name: str, calculator: Calculator, context: Context) -> RunNode:
         """Add a node that comes before all others in turn."""
         node = RunNode(name, calculator, -len(self.by_rank), context)
+        node.heap = self.heaps[""]
         self.by_rank[node.rank] = node
         self.unclosed += 1
         return node
@@ -319,16 +331,16 @@ class Scheduler:
     def _enqueue(self, node: RunNode) -> None:
         node.state = QUEUED
         node.ready_at = self.now
-        heappush(self.ready, node.rank)
+        heappush(node.heap, node.rank)
 
-    def pick(self, *, sources: bool) -> RunNode | None:
-        """Take the node whose turn it is.
+    def pick(self, heap: list[int], *, sources: bool) -> RunNode | None:
+        """Take the node of one executor whose turn it is.
 
         That is the ready one nearest to the output, else the source that is furthest behind.
         """
-        if self.ready:
-            return self.by_rank[heappop(self.ready)]
-        free = self._free_sources() if sources else []
+        if heap:
+            return self.by_rank[heappop(heap)]
+        free = self.free_sources(heap) if sources else []
         if not free:
             return None
         node = min(free, key=_progress)
@@ -336,29 +348,33 @@ class Scheduler:
         node.ready_at = self.now
         return node
 
-    def _free_sources(self) -> list[RunNode]:
+    def free_sources(self, heap: list[int]) -> list[RunNode]:
+        """Return the sources of one executor that may run now."""
+        if not self.source_nodes:  # as in most graphs, and this is asked often
+            return []
         unclosed = [node for node in self.source_nodes if node.state != CLOSED]
         layer = min((node.source_layer for node in unclosed), default=0)
         return [
             node
             for node in unclosed
             if node.state == OPEN
+            and node.heap is heap
             and node.source_layer == layer
             and node.opened
             and node.source
             and not node.source.blocked
         ]
 
-    def worth_a_thread(self, *, beyond: int = 0, sources: bool = False) -> int:
-        """Count the nodes that could run now and are worth waking a thread for.
+    def worth_a_thread(self, heap: list[int], *, beyond: int = 0, sources: bool = False) -> int:
+        """Count the nodes of one executor that could run now and are worth waking a thread for.
 
         ``beyond`` are left out, which have a thread already. Waking costs more than a short node
         takes: whoever runs now takes those one after the other.
         """
-        nodes = map(self.by_rank.__getitem__, self.ready)
+        nodes = map(self.by_rank.__getitem__, heap)
         long = sum(node.calls < _UNKNOWN or node.busy_s > _SHORT_S * node.calls for node in nodes)
         if sources and self.source_nodes:
-            long += len(self._free_sources())
+            long += len(self.free_sources(heap))
         return max(0, long - beyond)
 
     def is_fed(self) -> bool:

@@ -151,6 +151,7 @@ class RunNode:
         "error",
         "flying",
         "has_back",
+        "heap",
         "inputs",
         "landed",
         "lanes",
@@ -174,6 +175,7 @@ class RunNode:
     )
 
     def __init__(self, name: str, calculator: Calculator, rank: int, context: Context) -> None:
+        self.heap: list[int] = []  # the ranks of the nodes that are ready on the same executor
         self.name = name
         self.calculator = calculator
         self.rank = rank

@@ -30,13 +30,12 @@ class Context:
 
     __slots__ = (
         "_classes",
+        "_contract",
         "_edges",
-        "_inputs",
         "_node",
         "_outbox",
         "_ports",
         "_side_outbox",
-        "_types",
         "drops",
         "finished",
         "inputs",
@@ -60,8 +59,7 @@ class Context:
         self.finished = False
         self._node = node
         self._ports = ports
-        self._inputs = contract.inputs
-        self._types = contract.outputs
+        self._contract = contract
         # What isinstance can tell of a payload: looked up once, since every packet is checked.
         self._classes = {port: runtime_classes(hint) for port, hint in contract.outputs.items()}
         # Set by the scheduler once the node is connected; until then every input is at its end.
@@ -70,6 +68,15 @@ class Context:
         # may not touch the queues of others.
         self._outbox: list[tuple[Any, Packet[Any]]] = []
         self._side_outbox: dict[str, Any] = {}
+
+    @property
+    def contract(self) -> Contract:
+        """The ports of the calculator."""
+        return self._contract
+
+    def connected_outputs(self) -> dict[str, int]:
+        """Return output port -> bound, of those that are connected."""
+        return {port: stream.bound for port, stream in self._ports.items() if stream is not None}
 
     def begin_lane(self, node: "Context") -> None:
         """Take over what opening the node made known, with an outbox of its own."""
@@ -102,7 +109,7 @@ class Context:
         if classes and not isinstance(payload, classes):
             raise InputError(
                 f"node {self._node!r} sends {full_type_name(type(payload))} on port {port!r}, "
-                f"whose contract says {type_name(self._types[port])}"
+                f"whose contract says {type_name(self._contract.outputs[port])}"
             )
         if stream is None:
             return
@@ -174,10 +181,10 @@ class Context:
         self.finished = True
 
     def _require_input(self, port: str) -> None:
-        if port not in self._inputs:
+        if port not in self._contract.inputs:
             raise InputError(
                 f"node {self._node!r} asks for port {port!r}, which its contract does not declare; "
-                f"it declares {sorted(self._inputs)}"
+                f"it declares {sorted(self._contract.inputs)}"
             )
 
     def _stream(self, port: str) -> Any:

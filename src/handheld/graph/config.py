@@ -62,9 +62,10 @@ class Node:
     ``policy`` replaces the input policy of the calculator's contract. Without ``name`` a node is
     called after its calculator. With ``max_in_flight`` n up to n timestamps are handled at once,
     each on a thread of its own, by the same calculator object: so it may keep nothing from one
-    call to the next; what it sends leaves in the order of the inputs all the same. Of sources,
-    those of the lowest ``source_layer`` run first, and those of the next when all of these have
-    ended.
+    call to the next; what it sends leaves in the order of the inputs all the same. It runs on the
+    ``executor`` of that name (``Graph(executors=...)``), without one on the graph's own threads;
+    ``"inline"`` is inside the calls of whoever feeds and reads the graph. Of sources, those of the
+    lowest ``source_layer`` run first, and those of the next when all of these have ended.
 
     >>> from handheld.graph import PassThrough
     >>> Node(PassThrough(), inputs="frame", outputs="same_frame").name
@@ -80,6 +81,7 @@ class Node:
     name: str = ""
     policy: InputPolicy | None = None
     max_in_flight: int = 1
+    executor: str = ""
     source_layer: int = 0
 
     def __post_init__(self) -> None:

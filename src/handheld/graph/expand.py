@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from handheld.errors import GraphValidationError
@@ -28,6 +28,7 @@ class FlatNode:
     side_outputs: Mapping[str, str]
     policy: InputPolicy
     max_in_flight: int = 1
+    executor: str = ""
     source_layer: int = 0
 
 
@@ -113,8 +114,9 @@ def _expand(config: GraphConfig, scope: _Scope) -> FlatGraph:
         contract = _contract(calculator, name)
         wiring = _wiring(node, contract, name, scope)
         if isinstance(calculator, GraphConfig):
+            _check_subgraph(node, name)
             inner = _expand_subgraph(calculator, name, wiring)
-            nodes += inner.nodes
+            nodes += [_placed(inner_node, node.executor) for inner_node in inner.nodes]
             ports = SubgraphPorts(name, contract, wiring.inputs, wiring.side_inputs)
             subgraphs += [ports, *inner.subgraphs]
             continue
@@ -129,6 +131,7 @@ def _expand(config: GraphConfig, scope: _Scope) -> FlatGraph:
                 side_outputs=wiring.side_outputs,
                 policy=node.policy or contract.policy,
                 max_in_flight=node.max_in_flight,
+                executor=node.executor,
                 source_layer=node.source_layer,
             )
         )
@@ -154,6 +157,20 @@ def _expand_subgraph(config: GraphConfig, name: str, wiring: _Wiring) -> FlatGra
                 f"{advice if output in config.inputs else ''}"
             )
     return flat
+
+
+def _check_subgraph(node: Node, name: str) -> None:
+    """Refuse what a subgraph's node asks for, and nothing would do."""
+    if node.policy is not None or node.max_in_flight > 1 or node.source_layer:
+        raise GraphValidationError(
+            f"node {name!r}: a subgraph has no policy, max_in_flight or source_layer of its own; "
+            "set them on the nodes in it"
+        )
+
+
+def _placed(node: FlatNode, executor: str) -> FlatNode:
+    """Return a node of a subgraph, on the subgraph's executor unless it has one of its own."""
+    return replace(node, executor=node.executor or executor)
 
 
 def _names(nodes: Sequence[Node]) -> list[str]:

@@ -1,6 +1,8 @@
 """Plain typed functions as calculators."""
 
+import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, get_type_hints
@@ -77,6 +79,20 @@ class FunctionCalculator(Calculator, Generic[P, R]):
         self._ports = tuple(inputs)
         self._fields = signature.fields
 
+    def __reduce__(self) -> Any:
+        # Under its name a module has this object, not the function, so that cannot be pickled.
+        module = getattr(self.function, "__module__", None)
+        name = getattr(self.function, "__qualname__", "")
+        if isinstance(_look_up(module, name), FunctionCalculator):
+            return _look_up_with_options, (module, name, self.options)
+        return FunctionCalculator, (self.function, self.options)
+
+    def __copy__(self) -> "FunctionCalculator[P, R]":
+        # Else copying would go the way of pickling, and look for a name.
+        twin: FunctionCalculator[P, R] = object.__new__(FunctionCalculator)
+        twin.__dict__.update(self.__dict__)
+        return twin
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the plain function."""
         return self.function(*args, **kwargs)
@@ -121,6 +137,24 @@ def calculator(function: Callable[P, R]) -> FunctionCalculator[P, R]:
     (3.0, ['value'], {'factor': 3.0})
     """
     return FunctionCalculator(function)
+
+
+def _look_up(module: str | None, name: str) -> Any:
+    """Return what stands under a name in a module that is imported already; None if nothing."""
+    value: Any = sys.modules.get(module or "")
+    for attribute in name.split("."):
+        value = getattr(value, attribute, None)
+    return value
+
+
+def _look_up_with_options(
+    module: str, name: str, options: dict[str, Any]
+) -> "FunctionCalculator[Any, Any]":
+    importlib.import_module(module)
+    decorated = _look_up(module, name)
+    if not isinstance(decorated, FunctionCalculator):
+        raise GraphValidationError(f"{module}.{name} is no function decorated with @calculator")
+    return decorated.with_options(**options)
 
 
 def is_plain(function: Callable[..., Any]) -> bool:

@@ -18,6 +18,7 @@ from handheld.graph._suggest import suggestion
 from handheld.graph.calculator import Calculator, Context
 from handheld.graph.config import GraphConfig
 from handheld.graph.contract import Contract
+from handheld.graph.executors import NodeExecutor, check_executors
 from handheld.graph.packet import Packet
 from handheld.graph.plan import plan
 from handheld.graph.reader import PacketReader
@@ -40,6 +41,7 @@ class Graph:
         headers: graph input -> what :meth:`Context.header` tells of it.
         threads: 0 runs every node inside the caller's own calls; n > 0 on a pool of n threads. With
             the default input policy both give the same packets in the same order.
+        executors: name -> where the nodes that name it run, see :class:`Node`.
         max_queue_size: packets in an input queue at which the sources above it are held back.
         when_full: what :meth:`add` does while an input is held back: ``"wait"``, or ``"drop"`` the
             packet, which :meth:`stats` counts.
@@ -68,6 +70,7 @@ class Graph:
         side: Mapping[str, Any] | None = None,
         headers: Mapping[str, Any] | None = None,
         threads: int = 0,
+        executors: Mapping[str, NodeExecutor] | None = None,
         max_queue_size: int = 100,
         when_full: Literal["wait", "drop"] = "wait",
         on_deadlock: Literal["grow", "raise"] = "grow",
@@ -81,6 +84,8 @@ class Graph:
         one_of("on_late", on_late, ("error", "drop"))
         graph_plan = plan(config)
         side = side or {}
+        executors = executors or {}
+        check_executors(executors, graph_plan.nodes)
         _check_side(config, side)
         self.config = config
         self._scheduler = Scheduler(
@@ -90,6 +95,8 @@ class Graph:
             clock=clock,
             drops_late=on_late == "drop",
             grows=on_deadlock == "grow",
+            threads=threads,
+            executors=executors,
         )
         for name, header in (headers or {}).items():
             self._input(name)
@@ -97,8 +104,10 @@ class Graph:
         self._when_full: str = when_full
         self._began = clock()
         self._executor: Executor = CallingThread(self._scheduler)
-        if threads:
-            self._executor = ThreadPool(self._scheduler, threads)
+        if threads or executors:
+            own = {"": threads} if threads else {}
+            counts = {name: executor.count for name, executor in executors.items()}
+            self._executor = ThreadPool(self._scheduler, {**own, **counts})
         # What isinstance can tell of a payload: looked up once, since every packet is checked.
         self._classes = {name: runtime_classes(hint) for name, hint in config.inputs.items()}
         self._open = False

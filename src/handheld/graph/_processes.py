@@ -1,0 +1,253 @@
+"""Calculators that run in a process of their own."""
+
+import multiprocessing
+import pickle
+import signal
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+from handheld.errors import GraphError, InputError
+from handheld.graph.calculator import BOUND, Calculator, Context
+from handheld.graph.contract import Contract
+from handheld.graph.packet import Packet
+from handheld.graph.timestamp import Timestamp
+
+# Seconds for a process to end by itself once its calculator is closed.
+_END_S = 5.0
+
+
+class _Call(NamedTuple):
+    """What a process is asked to do: a method of its calculator, and what it sees."""
+
+    method: str
+    timestamp: int
+    inputs: dict[str, tuple[Any, int]]
+    side: dict[str, Any]
+    bounds: dict[str, int]  # of the inputs
+    headers: dict[str, Any]  # of the inputs
+    output_bounds: dict[str, int]  # of the outputs that are connected
+
+
+class _Reply(NamedTuple):
+    """What the calculator did: (port, payload, timestamp, whether it is a bound) of each send."""
+
+    sends: list[tuple[str, Any, int, bool]]
+    side: dict[str, Any]
+    headers: dict[str, Any]
+    drops: int
+    skips: int
+    finished: bool
+    error: Exception | None
+
+
+class RemoteCalculator(Calculator):
+    """A calculator whose code runs in processes; see :class:`ProcessExecutor`.
+
+    Everything that passes between them is pickled, which is safe as both ends are this program.
+
+    Args:
+        node: its name, for messages.
+        calculator: which is pickled when the graph opens.
+        copies: number of processes, each with a copy: so many calls may be under way at once.
+    """
+
+    def __init__(self, node: str, calculator: Calculator, *, copies: int) -> None:
+        self.contract: Contract = calculator.contract
+        self._node = node
+        self._calculator = calculator
+        self._copies = copies
+
+    def open(self, context: Context) -> None:
+        """Start the processes; what the calculators send in ``open`` is sent once."""
+        self._processes: list[_Process] = []
+        self._free: SimpleQueue[_Process] = SimpleQueue()
+        try:
+            for _ in range(self._copies):
+                self._processes.append(_Process(self._node, self._calculator))
+            call = _call("open", context)
+            replies = [process.ask(call) for process in self._processes]
+        except BaseException:
+            self._end()
+            raise
+        for process in self._processes:
+            self._free.put(process)
+        _replay(replies[0], context)
+
+    def process(self, context: Context) -> None:
+        """Ask a process that is free."""
+        process = self._free.get()
+        try:
+            reply = process.ask(_call("process", context))
+        finally:
+            self._free.put(process)
+        _replay(reply, context)
+
+    def close(self, context: Context) -> None:
+        """Close every copy, and end the processes."""
+        try:
+            call = _call("close", context)
+            replies = [process.ask(call) for process in self._processes]
+        finally:
+            self._end()
+        _replay(replies[0], context)
+
+    def _end(self) -> None:
+        for process in self._processes:
+            process.end()
+
+
+class _Process:
+    """One process with one calculator in it."""
+
+    def __init__(self, node: str, calculator: Calculator) -> None:
+        self._node = node
+        # Not forked: a copy of a process with threads may hang on a lock that one of them held.
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        try:
+            packed = pickle.dumps(calculator)
+        # Whatever it holds may refuse in its own way.
+        except Exception as error:
+            raise InputError(
+                f"node {node!r}: its calculator cannot be sent to a process: {error}; define it in "
+                "a module, and keep nothing in it that cannot be pickled before open()"
+            ) from error
+        self._process = spawn.Process(
+            target=_serve, args=(theirs, node, packed), daemon=True, name=f"handheld-{node}"
+        )
+        self._process.start()
+        # Else the end of the process would never be seen here.
+        theirs.close()
+
+    def ask(self, call: _Call) -> _Reply:
+        """Let the calculator work; raises what it raised."""
+        try:
+            self._pipe.send(call)
+            reply: _Reply = self._pipe.recv()
+        except (EOFError, ConnectionError) as error:
+            self._process.join(_END_S)
+            raise GraphError(
+                f"node {self._node!r}: its process ended with exit code {self._process.exitcode} "
+                "in the middle of a call; a script that starts processes needs "
+                "'if __name__ == \"__main__\":' around what it runs"
+            ) from error
+        if reply.error is not None:
+            raise reply.error
+        return reply
+
+    def end(self) -> None:
+        """End the process; by force where it does not end by itself."""
+        self._pipe.close()
+        self._process.join(_END_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+class _RemoteStream:
+    """Stands for a stream in the process: its name is that of the port."""
+
+    def __init__(self, port: str, bound: int, header: Any = None) -> None:
+        self.port = port
+        self.bound = bound
+        self.header = header
+
+
+class _RemoteEdge:
+    """Stands for an input queue in the process, whose packets are in the call."""
+
+    queue = ()
+
+    def __init__(self, stream: _RemoteStream) -> None:
+        self.stream = stream
+
+
+def _call(method: str, context: Context) -> _Call:
+    contract = context.contract
+    return _Call(
+        method=method,
+        timestamp=int(context.timestamp),
+        inputs={port: (packet[0], int(packet[1])) for port, packet in context.inputs.items()},
+        side=dict(context.side) if method == "open" else {},
+        bounds={port: int(context.bound(port)) for port in contract.inputs},
+        headers={port: context.header(port) for port in contract.inputs},
+        output_bounds=context.connected_outputs(),
+    )
+
+
+def _replay(reply: _Reply, context: Context) -> None:
+    """Let a calculator's own context do what was done in the process."""
+    for port, header in reply.headers.items():
+        context.set_header(port, header)
+    for port, payload in reply.side.items():
+        context.send_side(port, payload)
+    for port, payload, timestamp, is_bound in reply.sends:
+        if is_bound:
+            context.advance(port, timestamp)
+        else:
+            context.send(port, payload, timestamp)
+    context.drops += reply.drops
+    context.skips += reply.skips
+    context.finished |= reply.finished
+
+
+def _serve(pipe: Connection, node: str, packed: bytes) -> None:
+    """Answer calls until the other end is closed; what the process does."""
+    # Ctrl-C is for the program, which then ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    calculator: Calculator = pickle.loads(packed)
+    side: Mapping[str, Any] = {}
+    while True:
+        try:
+            call: _Call = pipe.recv()
+        except (EOFError, ConnectionError):
+            return
+        side = call.side or side
+        reply = _answer(calculator, node, call, side)
+        try:
+            pipe.send(reply)
+        # An error or a payload that cannot be pickled: say so, rather than end.
+        except Exception as problem:
+            pipe.send(_failure(GraphError(f"what it sends or raises cannot be pickled: {problem}")))
+
+
+def _answer(calculator: Calculator, node: str, call: _Call, side: Mapping[str, Any]) -> _Reply:
+    ports: dict[str, _RemoteStream | None] = dict.fromkeys(calculator.contract.outputs)
+    for port, bound in call.output_bounds.items():
+        ports[port] = _RemoteStream(port, bound)
+    context = Context(node, ports, side, calculator.contract)
+    context.timestamp = Timestamp(call.timestamp)
+    context.inputs = {
+        port: Packet(payload, Timestamp(at)) for port, (payload, at) in call.inputs.items()
+    }
+    context._edges = {
+        port: _RemoteEdge(_RemoteStream(port, bound, call.headers[port]))
+        for port, bound in call.bounds.items()
+    }
+    try:
+        getattr(calculator, call.method)(context)
+    except Exception as error:
+        return _failure(error)
+    headers = {p: s.header for p, s in ports.items() if s is not None and s.header is not None}
+    return _Reply(
+        sends=[_send(stream, packet) for stream, packet in context._outbox],
+        side=context._side_outbox,
+        headers=headers,
+        drops=context.drops,
+        skips=context.skips,
+        finished=context.finished,
+        error=None,
+    )
+
+
+def _send(stream: _RemoteStream, packet: Packet[Any]) -> tuple[str, Any, int, bool]:
+    payload, timestamp = packet
+    if payload is BOUND:
+        return stream.port, None, int(timestamp), True
+    return stream.port, payload, int(timestamp), False
+
+
+def _failure(error: Exception) -> _Reply:
+    return _Reply([], {}, {}, 0, 0, False, error)

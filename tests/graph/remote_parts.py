@@ -1,0 +1,75 @@
+"""Calculators for tests of processes: another process has to import them."""
+
+import os
+import signal
+import time
+from typing import Any
+
+from handheld.graph import Calculator, Context, Contract, calculator
+
+
+class Accumulate(Calculator):
+    """Sends the sum so far, its process's number beside it, and says a lot besides."""
+
+    contract = Contract(
+        inputs={"in": int, "side_door": int},
+        outputs={"sum": int, "process": int},
+        side_inputs={"start": int},
+        side_outputs={"begun": int},
+        optional=frozenset({"side_door"}),
+        timestamp_offset=None,
+    )
+
+    def open(self, context: Context) -> None:
+        self.sum = context.side["start"]
+        context.set_header("sum", {"of": context.header("in")})
+        context.send_side("begun", self.sum)
+
+    def process(self, context: Context) -> None:
+        if context.get("in") == 13:
+            raise ValueError("thirteen")
+        if context.get("in") == 14:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if context.get("in") == 15:
+            context.drop(2)
+        assert context.bound("in") > context.timestamp
+        self.sum += context.get("in")
+        context.send("sum", self.sum)
+        context.send("process", os.getpid())
+        context.advance("process", context.timestamp + 1)
+
+    def close(self, context: Context) -> None:
+        context.send("sum", -self.sum, 1_000_000)
+
+
+@calculator
+def slow_square(number: int, *, seconds: float = 0.0) -> int:
+    time.sleep(seconds)
+    return number * number
+
+
+class Unpicklable(Calculator):
+    contract = Contract(inputs={"in": object}, outputs={"out": object})
+
+    def __init__(self) -> None:
+        self.function: Any = lambda: 0
+
+    def process(self, context: Context) -> None:
+        pass
+
+
+class SendsUnpicklable(Calculator):
+    contract = Contract(inputs={"in": object}, outputs={"out": object})
+
+    def process(self, context: Context) -> None:
+        context.send("out", lambda: 0)
+
+
+class FailsToOpen(Calculator):
+    contract = Contract(inputs={"in": object}, outputs={"out": object})
+
+    def open(self, context: Context) -> None:
+        raise ValueError("not today")
+
+    def process(self, context: Context) -> None:
+        pass
