@@ -1,5 +1,6 @@
 """Executors: on whose threads the nodes of a graph run."""
 
+import asyncio
 import math
 import threading
 import time
@@ -8,10 +9,14 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, Protocol
 
 from handheld.errors import GraphError, GraphStuckError
+from handheld.graph._callers import Caller, LoopBell, current_task
 from handheld.graph._inspect import grow
 from handheld.graph._scheduler import Scheduler
 from handheld.graph._state import Edge, PacketSource, RunNode
 from handheld.graph.executors import INLINE
+from handheld.graph.timestamp import Timestamp
+
+_DONE = int(Timestamp.DONE)
 
 Sources = list[PacketSource] | None
 """The sources of what a caller waits for; None for all."""
@@ -46,8 +51,24 @@ class Executor(Protocol):
         """
         ...
 
+    async def wait_for_async(
+        self,
+        condition: Callable[[], bool],
+        *,
+        sources: Sources = None,
+        timeout: float | None = None,
+    ) -> bool:
+        """As :meth:`wait_for`, without the lock, in a coroutine, which others run beside."""
+        ...
+
     def stop(self) -> None:
         """Let running nodes finish and start no other."""
+
+    def pause(self) -> None:
+        """Let running nodes finish and start no other until ``go_on``; the caller has the lock."""
+
+    def go_on(self) -> None:
+        """End a pause; the caller holds the lock."""
 
     def owns(self, thread: threading.Thread) -> bool:
         """Whether this is a thread of the executor's own."""
@@ -88,8 +109,26 @@ class CallingThread:
             self._run(condition, sources if room is None else [room], timeout)
         return condition()
 
+    async def wait_for_async(
+        self,
+        condition: Callable[[], bool],
+        *,
+        sources: Sources = None,
+        timeout: float | None = None,
+    ) -> bool:
+        """Run nodes on the calling thread, which does nothing else meanwhile."""
+        return self.wait_for(condition, sources=sources, timeout=timeout)
+
     def stop(self) -> None:
         """Nothing to stop: nothing runs between calls."""
+
+    def pause(self) -> None:
+        """Nothing to pause, but for a node that asks for it in the middle of its call."""
+        if self._running:
+            raise GraphError("a node of a graph cannot reset it: what calls the graph can")
+
+    def go_on(self) -> None:
+        """Nothing was paused."""
 
     def owns(self, thread: threading.Thread) -> bool:
         """No thread is."""
@@ -169,6 +208,8 @@ class ThreadPool:
         self._asked = False
         self._stopping = False
         self._resting = False  # a worker found that nothing can run, and nothing changed since
+        self._paused = False
+        self._quiet = threading.Event()  # no node runs
 
     def work(self) -> None:
         """Wake as many workers as can run; the caller holds the lock."""
@@ -199,16 +240,73 @@ class ThreadPool:
         if self.is_inside():
             # A calculator that feeds its own graph must not wait for itself.
             return condition()
-        waiter = _Waiter(condition, sources, room, me, threading.Event())
+        bell = threading.Event()
+        waiter = _Waiter(condition, sources, room, me, bell)
         self._waiters.append(waiter)
         try:
-            self._await(waiter, timeout)
+            self._await(waiter, bell, timeout)
         finally:
             self._waiters.remove(waiter)
         return condition()
 
+    async def wait_for_async(
+        self,
+        condition: Callable[[], bool],
+        *,
+        sources: Sources = None,
+        timeout: float | None = None,
+    ) -> bool:
+        """As :meth:`wait_for`, without the lock; inline nodes run on the event loop's thread."""
+        over = LoopBell(asyncio.get_running_loop())
+        with self._mutex:
+            if self._resting or not self._asked:
+                self._asked = True
+                self.work()
+            waiter = _Waiter(condition, sources, None, current_task(), over)
+            self._waiters.append(waiter)
+        try:
+            async with asyncio.timeout(timeout):
+                while self._still_waits(waiter):
+                    await over.rung()
+        except TimeoutError:
+            pass
+        finally:
+            with self._mutex:
+                self._waiters.remove(waiter)
+        with self._mutex:
+            return condition()
+
+    def _still_waits(self, waiter: "_Waiter") -> bool:
+        """Run what is inline; return whether a coroutine has to wait until its bell rings."""
+        with self._mutex:
+            while not self._is_over(waiter):
+                if not self._run_inline(sources=True):
+                    waiter.over.clear()
+                    return True
+        return False
+
+    def pause(self) -> None:
+        """Wait until no node runs; what is awaited is cancelled."""
+        if self.is_inside():
+            raise GraphError("a node of a graph cannot reset it: what calls the graph can")
+        self._paused = True
+        self._scheduler.loop.cancel_all()
+        while self._running:
+            self._quiet.clear()
+            self._mutex.release()
+            try:
+                self._quiet.wait()
+            finally:
+                self._mutex.acquire()
+
+    def go_on(self) -> None:
+        """Let the workers go on."""
+        self._paused = False
+        self.work()
+
     def stop(self) -> None:
-        """Wait for the nodes that run, then end the workers."""
+        """Wait for the nodes that run, then end the workers; what is awaited is cancelled."""
+        self._scheduler.loop.cancel_all()
         with self.lock:
             self._stopping = True
             for crew in self._crews:
@@ -217,10 +315,14 @@ class ThreadPool:
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
+        # They wait for no coroutine, but that has to end before its node is closed.
+        with self.lock:
+            if self._running and not self.is_inside():
+                self.pause()
 
     def owns(self, thread: threading.Thread) -> bool:
-        """Whether this is a worker."""
-        return thread in self._threads
+        """Whether this is a worker, or the thread on which coroutines run."""
+        return thread in self._threads or self._scheduler.loop.owns(thread)
 
     def is_inside(self) -> bool:
         """Whether a worker is calling, or a node that a caller runs."""
@@ -245,17 +347,17 @@ class ThreadPool:
                     f"threads: the system starts {number} of {asked}; ask for fewer"
                 ) from error
 
-    def _await(self, waiter: "_Waiter", timeout: float | None) -> None:
+    def _await(self, waiter: "_Waiter", bell: threading.Event, timeout: float | None) -> None:
         """Sleep until a waiter's wait is over or ``timeout`` seconds are; run inline nodes."""
         deadline = None if timeout is None else time.monotonic() + timeout
         remaining = timeout
         while not self._is_over(waiter) and (remaining is None or remaining > 0):
             if not self._run_inline(sources=True):
                 # Under the lock, so that no worker's call between here and the wait is lost.
-                waiter.over.clear()
+                bell.clear()
                 self._mutex.release()
                 try:
-                    waiter.over.wait(remaining)
+                    bell.wait(remaining)
                 finally:
                     self._mutex.acquire()
             if deadline is not None:
@@ -299,7 +401,7 @@ class ThreadPool:
         with self._mutex:
             while not self._stopping:
                 node = None
-                if not scheduler.error:
+                if not scheduler.error and not self._paused:
                     node = scheduler.pick(crew.heap, sources=self._asked)
                 if node is not None:
                     self._run(node, crew)
@@ -318,6 +420,10 @@ class ThreadPool:
             crew.wake(scheduler.worth_a_thread(crew.heap, sources=self._asked))
         if len(self._crews) > 1:
             self._wake_others(crew)
+        if job.is_async and job.context.timestamp != _DONE:
+            # Whoever runs now is free for the next node while this one is awaited.
+            scheduler.loop.start(scheduler.invoke_async(job), lambda: self._awaited(job, crew))
+            return
         self._mutex.release()
         try:
             scheduler.invoke(job)
@@ -326,14 +432,28 @@ class ThreadPool:
             job.error = error
         finally:
             self._mutex.acquire()
+        self._finish(job, crew)
+
+    def _awaited(self, job: RunNode, crew: "_Crew | None") -> None:
+        """Take what a coroutine did, on the event loop's thread."""
+        with self._mutex:
+            self._finish(job, crew)
+            # Nobody of its crew looks for what became ready: this thread is not one of them.
+            self._wake_all()
+
+    def _finish(self, job: RunNode, crew: "_Crew | None") -> None:
+        scheduler = self._scheduler
         try:
             scheduler.finish(job)
         except Exception as error:
-            # The first counts: others may only follow from it.
-            scheduler.error = scheduler.error or error
+            # The first counts: others may only follow from it. What was cancelled tells nothing.
+            if not scheduler.stopped and not self._paused:
+                scheduler.error = scheduler.error or error
         self._running -= 1
         self._wake_others(crew)
         self._tell()
+        if not self._running:
+            self._quiet.set()
 
     def _wake_others(self, crew: "_Crew | None") -> None:
         """Wake the crews that have something to run, as nobody of this one looks at that."""
@@ -348,7 +468,9 @@ class ThreadPool:
         """
         me = threading.get_ident()
         # A node that feeds its own graph must not run others inside its call.
-        if self._scheduler.error is not None or self._stopping or self.is_inside():
+        if self._scheduler.error is not None or self._stopping or self._paused:
+            return False
+        if self.is_inside():
             return False
         node = self._scheduler.pick(self._inline, sources=sources)
         if node is None:
@@ -379,7 +501,7 @@ class ThreadPool:
         Returns whether that helped.
         """
         scheduler = self._scheduler
-        if scheduler.error is not None or not self._is_idle():
+        if scheduler.error is not None or self._paused or not self._is_idle():
             return False
         full = scheduler.holding(scheduler.held_back())
         if self._will_be_read(full):
@@ -449,8 +571,8 @@ class _Waiter(NamedTuple):
     condition: Callable[[], bool]
     sources: Sources
     room: PacketSource | None
-    thread: threading.Thread
-    over: threading.Event
+    thread: Caller
+    over: threading.Event | LoopBell
 
 
 def _interruption(node: RunNode | None, error: BaseException) -> GraphError:

@@ -30,6 +30,13 @@ class _Call(NamedTuple):
     output_bounds: dict[str, int]  # of the outputs that are connected
 
 
+class _Setting(NamedTuple):
+    """A new value for an option of the calculator."""
+
+    name: str
+    value: Any
+
+
 class _Reply(NamedTuple):
     """What the calculator did: (port, payload, timestamp, whether it is a bound) of each send."""
 
@@ -84,6 +91,11 @@ class RemoteCalculator(Calculator):
             self._free.put(process)
         _replay(reply, context)
 
+    def set_option(self, name: str, value: Any) -> None:
+        """Set it in every copy."""
+        for process in self._processes:
+            process.ask(_Setting(name, value))
+
     def close(self, context: Context) -> None:
         """Close every copy, and end the processes."""
         try:
@@ -121,7 +133,7 @@ class _Process:
         # Else the end of the process would never be seen here.
         theirs.close()
 
-    def ask(self, call: _Call) -> _Reply:
+    def ask(self, call: _Call | _Setting) -> _Reply:
         """Let the calculator work; raises what it raised."""
         try:
             self._pipe.send(call)
@@ -201,16 +213,27 @@ def _serve(pipe: Connection, node: str, packed: bytes) -> None:
     side: Mapping[str, Any] = {}
     while True:
         try:
-            call: _Call = pipe.recv()
+            call: _Call | _Setting = pipe.recv()
         except (EOFError, ConnectionError):
             return
-        side = call.side or side
-        reply = _answer(calculator, node, call, side)
+        if isinstance(call, _Setting):
+            reply = _set(calculator, call)
+        else:
+            side = call.side or side
+            reply = _answer(calculator, node, call, side)
         try:
             pipe.send(reply)
         # An error or a payload that cannot be pickled: say so, rather than end.
         except Exception as problem:
             pipe.send(_failure(GraphError(f"what it sends or raises cannot be pickled: {problem}")))
+
+
+def _set(calculator: Calculator, setting: _Setting) -> _Reply:
+    try:
+        calculator.set_option(setting.name, setting.value)
+    except Exception as error:
+        return _failure(error)
+    return _NOTHING
 
 
 def _answer(calculator: Calculator, node: str, call: _Call, side: Mapping[str, Any]) -> _Reply:
@@ -249,5 +272,8 @@ def _send(stream: _RemoteStream, packet: Packet[Any]) -> tuple[str, Any, int, bo
     return stream.port, payload, int(timestamp), False
 
 
+_NOTHING = _Reply([], {}, {}, 0, 0, finished=False, error=None)
+
+
 def _failure(error: Exception) -> _Reply:
-    return _Reply([], {}, {}, 0, 0, False, error)
+    return _NOTHING._replace(error=error)

@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from handheld.errors import CalculatorError, InputError, TimestampError
+from handheld.graph._event_loop import EventLoop
 from handheld.graph._processes import RemoteCalculator
 from handheld.graph._state import (
     CLOSED,
@@ -37,6 +38,7 @@ _log = logging.getLogger(__name__)
 
 # Plain integers: a Timestamp takes half as long again to compare, and everything here is compared.
 _UNSET = int(Timestamp.UNSET)
+_PRE_STREAM = int(Timestamp.PRE_STREAM)
 _MIN = int(Timestamp.MIN)
 _MAX = int(Timestamp.MAX)
 _POST_STREAM = int(Timestamp.POST_STREAM)
@@ -69,6 +71,8 @@ class Scheduler:
         self.drops_late = drops_late  # rather than raise
         self.grows = grows  # full queues, rather than raise
         self.side = dict(side)
+        self._side_inputs = dict(side)
+        self.loop = EventLoop()
         self.plan = plan
         self.error: Exception | None = None
         self.executors = dict(executors or {})
@@ -161,14 +165,16 @@ class Scheduler:
             node.inputs.append(edge)
         return edge
 
-    def open(self, node: RunNode) -> None:
-        """Call a node's ``open`` and send what it sends."""
+    def open(self, node: RunNode, *, again: bool = False) -> None:
+        """Call a node's ``open`` and send what it sends; or ``reset``, of one that is open."""
         context = node.context
-        # Up to here the context has the names of its side packets: those that a node makes come
-        # when that is opened, before this one.
-        context.side = {port: self._side_packet(node, name) for port, name in context.side.items()}
+        # Only now: those that a node makes come when that is opened, before this one.
+        context.side = {
+            port: self._side_packet(node, name) for port, name in node.side_names.items()
+        }
+        begin = node.calculator.reset if again else node.calculator.open
         try:
-            node.calculator.open(context)
+            self.loop.complete(begin(context))
         except Exception as error:
             node.error = error
         node.opened = node.error is None
@@ -459,11 +465,27 @@ class Scheduler:
             if node.context.timestamp == _DONE:
                 # Before the call: one that raises is not called again by Graph.cancel.
                 node.opened = False
-                node.calculator.close(node.context)
+                self.loop.complete(node.calculator.close(node.context))
             else:
-                node.process(node.context)
+                result = node.process(node.context)
+                if result is not None:  # a coroutine
+                    self.loop.complete(result)
         except Exception as error:
             node.error = error  # raised by finish, under the lock
+        end = self.clock()
+        self.now = end
+        node.calls += 1
+        node.busy_s += end - start
+        node.wait_s += start - node.ready_at
+
+    async def invoke_async(self, node: RunNode) -> None:
+        """Run the coroutine of a node, as :meth:`invoke` does, on the event loop."""
+        start = self.clock()
+        try:
+            await node.process(node.context)
+        # A coroutine that is cancelled ends too.
+        except BaseException as error:
+            node.error = error
         end = self.clock()
         self.now = end
         node.calls += 1
@@ -529,13 +551,57 @@ class Scheduler:
         node.state = CLOSED
         self.unclosed -= 1
         for edge in node.inputs:
-            # One by one, so that sources that a full queue held back go on.
-            while edge.queue:
-                edge.pop()
+            edge.clear()
             # Nobody takes anything from it any more: it must not fill up again.
             edge.stream.edges = [other for other in edge.stream.edges if other is not edge]
         for stream in node.outputs:
             self.set_bound(stream, _DONE)
+
+    def reset(self) -> None:
+        """Let every node start anew, as if nothing had ever come. Nothing runs meanwhile.
+
+        Readers and observers stay; what is under way is lost. Raises as :meth:`open`.
+        """
+        nodes = list(self.by_rank.values())
+        for node in reversed(nodes):
+            if node.opened and not _resets_itself(node):
+                self._close_for_reset(node)
+        self._pending.clear()
+        for heap in self.heaps.values():
+            heap.clear()
+        for stream in self.streams.values():
+            for edge in stream.edges:
+                edge.clear()
+            stream.bound = _PRE_STREAM
+        # First all of them: a node that opens may send to any other.
+        for node in nodes:
+            self._reconnect(node)
+            node.restart()
+        self.side = dict(self._side_inputs)
+        self.error = None
+        self.unclosed = len(nodes)
+        for node in nodes:
+            self.open(node, again=node.opened)
+
+    def _close_for_reset(self, node: RunNode) -> None:
+        node.opened = False
+        node.context.timestamp = Timestamp.DONE
+        try:
+            self.loop.complete(node.calculator.close(node.context))
+        except Exception:
+            # As when a graph is cancelled: what it raises would hide what comes after.
+            _log.exception("node %r failed while the graph was being reset", node.name)
+
+    def _reconnect(self, node: RunNode) -> None:
+        """Let a node that was closed receive packets again."""
+        for edge in node.inputs:
+            edge.clear()
+            if edge not in edge.stream.edges:
+                edge.stream.edges.append(edge)
+
+
+def _resets_itself(node: RunNode) -> bool:
+    return type(node.calculator).reset is not Calculator.reset
 
 
 def _at_end(edges: list[Edge]) -> bool:

@@ -3,11 +3,12 @@
 Plain classes with slots, since every packet passes here. The scheduler alone changes them.
 """
 
-import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from inspect import iscoroutinefunction
 from typing import Any
 
+from handheld.graph._callers import Caller
 from handheld.graph.calculator import Calculator, Context
 from handheld.graph.packet import Packet
 from handheld.graph.policies import InputPolicy, Synchroniser
@@ -69,8 +70,13 @@ class Edge:
         # back once more, since each of them counts the queues that do.
         self.full = False
         self.sources: list[PacketSource] = []
-        self.owner: threading.Thread | None = None  # of a reader: the thread that reads
+        self.owner: Caller | None = None  # of a reader: who reads
         self.synchroniser: Synchroniser | None = None  # that drops what comes to a full queue
+
+    def clear(self) -> None:
+        """Throw away every packet; one by one, so that sources that were held back go on."""
+        while self.queue:
+            self.pop()
 
     def pop(self) -> Packet[Any]:
         """Take the oldest packet, and let the sources go on if this made room."""
@@ -146,6 +152,7 @@ class RunNode:
         "busy_s",
         "calculator",
         "calls",
+        "changes",
         "close_edges",
         "context",
         "error",
@@ -153,6 +160,7 @@ class RunNode:
         "has_back",
         "heap",
         "inputs",
+        "is_async",
         "landed",
         "lanes",
         "lone",
@@ -161,10 +169,13 @@ class RunNode:
         "opened",
         "outputs",
         "owner",
+        "policy",
+        "ports",
         "process",
         "process_bounds",
         "rank",
         "ready_at",
+        "side_names",
         "source",
         "source_layer",
         "state",
@@ -181,7 +192,10 @@ class RunNode:
         self.rank = rank
         self.context = context
         # Looked up once, not for each packet.
-        self.process: Callable[[Context], None] = calculator.process
+        self.process: Callable[[Context], Any] = calculator.process
+        self.is_async = iscoroutinefunction(calculator.process)
+        self.changes: Any = None  # of options, once there was one
+        self.side_names: Mapping[str, str] = context.side  # port -> side packet
         self.offset = calculator.contract.timestamp_offset
         self.process_bounds = calculator.contract.process_bounds
         self.inputs: list[Edge] = []
@@ -232,18 +246,40 @@ class RunNode:
 
     def connect(self, policy: InputPolicy, ports: Sequence[str]) -> None:
         """Put the input edges, once they are all there, into the sync sets of a policy."""
+        self.policy = policy
+        self.ports = ports
+        self.close_edges = [edge for edge in self.inputs if not edge.back]
+        self.has_back = len(self.close_edges) < len(self.inputs)
+        self._synchronise_all()
+
+    def _synchronise_all(self) -> None:
+        policy = self.policy
+        self.sync_sets = []
         by_port = {edge.port: edge for edge in self.inputs}
-        for group in policy.groups(ports):
+        for group in policy.groups(self.ports):
             # Optional ports may be unconnected, and a set of such alone would never be settled.
             edges = [by_port[port] for port in group if port in by_port]
             if edges:
                 self._synchronise(edges, policy.synchroniser(edges))
-        self.close_edges = [edge for edge in self.inputs if not edge.back]
-        self.has_back = len(self.close_edges) < len(self.inputs)
         # With one input there is nothing to wait for, unless bounds without packets count too.
         if len(self.inputs) == 1 and not self.has_back and not self.process_bounds:
             plain = type(self.sync_sets[0]) is Synchroniser
             self.lone = self.inputs[0] if plain else None
+
+    def restart(self) -> None:
+        """Forget everything of the run but the counts; the queues are empty."""
+        self.lanes += self.flying
+        self.flying.clear()
+        for lane in self.lanes:
+            lane.landed = False
+            lane.error = None
+            lane.context.forget()
+        self.context.forget()
+        self.state = OPEN
+        self.timestamp = int(Timestamp.UNSTARTED)
+        self.error = None
+        self.sync_set = None
+        self._synchronise_all()
 
     def _synchronise(self, edges: list[Edge], synchroniser: Synchroniser) -> None:
         self.sync_sets.append(synchroniser)

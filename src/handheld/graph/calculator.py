@@ -1,7 +1,7 @@
 """Calculators: the nodes' code, and the context through which they see packets and send them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from operator import index
 from typing import Any
 
@@ -10,6 +10,9 @@ from handheld.graph.contract import Contract
 from handheld.graph.packet import Packet
 from handheld.graph.timestamp import Timestamp
 from handheld.graph.types import full_type_name, runtime_classes, type_name
+
+MaybeCoroutine = Coroutine[Any, Any, None] | None
+"""What a method gives that may be a plain one or ``async``."""
 
 BOUND = object()
 """Payload that marks an outbox entry as a bound, not a packet."""
@@ -77,6 +80,14 @@ class Context:
     def connected_outputs(self) -> dict[str, int]:
         """Return output port -> bound, of those that are connected."""
         return {port: stream.bound for port, stream in self._ports.items() if stream is not None}
+
+    def forget(self) -> None:
+        """Start anew: nothing was sent, and nothing came."""
+        self.timestamp = Timestamp.UNSTARTED
+        self.inputs = {}
+        self.finished = False
+        self._outbox.clear()
+        self._side_outbox.clear()
 
     def begin_lane(self, node: "Context") -> None:
         """Take over what opening the node made known, with an outbox of its own."""
@@ -205,17 +216,33 @@ class Calculator(ABC):
     options. All state of a run is set in ``open``: each running graph works with a copy of its own
     (``copy.copy``), so that one config can run any number of times, in several threads too, but
     what ``__init__`` puts into a list or dictionary is shared by all copies. A calculator without
-    inputs is a source: ``process`` is called until it says ``context.finish()``.
+    inputs is a source: ``process`` is called until it says ``context.finish()``. Each of the three
+    methods may be ``async def``: it is awaited on an event loop of the graph's own, and on a pool
+    of threads none of these waits for it.
     """
 
     contract: Contract = Contract()
 
-    def open(self, context: Context) -> None:  # noqa: B027  (few have something to do)
+    def open(self, context: Context) -> MaybeCoroutine:  # noqa: B027  (few have something to do)
         """Prepare a run. ``context.side`` is known; packets may be sent."""
 
     @abstractmethod
-    def process(self, context: Context) -> None:
+    def process(self, context: Context) -> MaybeCoroutine:
         """Handle the packets of one timestamp, or produce some."""
+
+    def set_option(self, name: str, value: Any) -> None:
+        """Take a new value of one of the contract's options, between two calls of ``process``.
+
+        By default it becomes the attribute of that name.
+        """
+        setattr(self, name, value)
+
+    def reset(self, context: Context) -> MaybeCoroutine:
+        """Forget the run, for :meth:`Graph.reset`; by default the node is closed and opened anew.
+
+        Override it where opening is slow. As in ``open``, packets may be sent.
+        """
+        raise NotImplementedError  # the graph looks whether a class has one of its own
 
     def source_order(self, context: Context) -> int:
         """Say which of several sources is next: that with the lowest number.
@@ -224,5 +251,5 @@ class Calculator(ABC):
         """
         return min(map(context.output_bound, self.contract.outputs), default=0)
 
-    def close(self, context: Context) -> None:  # noqa: B027  (as open)
+    def close(self, context: Context) -> MaybeCoroutine:  # noqa: B027  (as open)
         """End a run. Packets may still be sent, at timestamps that are not yet settled."""

@@ -25,7 +25,8 @@ class Contract:
     ``timestamp_offset`` promises that every output is at the input's timestamp plus the offset, so
     that streams downstream are settled as soon as the input is; ``None`` promises nothing: the
     bound moves with packets and ``Context.advance`` only. With ``process_bounds`` the calculator is
-    also called, without packets, when inputs are settled further.
+    also called, without packets, when inputs are settled further. ``options`` maps what
+    :meth:`Graph.set` may change while the graph runs to types; see :meth:`Calculator.set_option`.
     """
 
     inputs: Ports = field(default_factory=dict)
@@ -37,12 +38,14 @@ class Contract:
     # As in MediaPipe, most calculators answer at the timestamp that they were asked at.
     timestamp_offset: int | None = 0
     process_bounds: bool = False
+    options: Ports = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_ports("inputs", self.inputs)
         check_ports("outputs", self.outputs)
         check_ports("side_inputs", self.side_inputs)
         check_ports("side_outputs", self.side_outputs)
+        check_ports("options", self.options)
         if self.timestamp_offset is not None:
             # Timestamps are of 64 bits, as MediaPipe's are.
             whole_in_range("timestamp_offset", self.timestamp_offset, low=-_FAR, high=_FAR - 1)

@@ -11,7 +11,7 @@ from handheld.graph._suggest import suggestion
 from handheld.graph.calculator import Calculator
 from handheld.graph.config import BackEdge, Connections, GraphConfig, Node
 from handheld.graph.contract import Contract, Ports
-from handheld.graph.function import FunctionCalculator, is_plain
+from handheld.graph.function import FunctionCalculator, is_generator
 from handheld.graph.policies import InputPolicy
 
 
@@ -226,9 +226,9 @@ def _contract(calculator: Any, name: str) -> Contract:
             f"or a GraphConfig, got {calculator!r}{_did_you_mean(calculator)}"
         )
     # Its call would return at once, with nothing done, and nobody would say a word.
-    if not is_plain(calculator.process):
+    if is_generator(calculator.process):
         raise GraphValidationError(
-            f"node {name!r}: its process() is async or a generator; it must be a plain function"
+            f"node {name!r}: its process() is a generator; it must be a plain function or async"
         )
     if isinstance(calculator, FunctionCalculator) and calculator.missing:
         raise GraphValidationError(

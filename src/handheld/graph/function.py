@@ -5,7 +5,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar, get_type_hints
+from typing import Any, Generic, ParamSpec, Self, TypeVar, get_type_hints
 
 from handheld.errors import GraphValidationError
 from handheld.graph.calculator import Calculator, Context
@@ -23,11 +23,13 @@ class _Signature:
     Attributes:
         inputs: parameter -> type, of those that may stand without their name.
         options: keyword-only parameter -> default (``Parameter.empty`` for none).
+        option_types: keyword-only parameter -> type, of those that are annotated.
         result: type of the result, less ``None``.
     """
 
     inputs: Mapping[str, Any]
     options: Mapping[str, Any]
+    option_types: Mapping[str, Any]
     result: Any
 
     @property
@@ -73,6 +75,7 @@ class FunctionCalculator(Calculator, Generic[P, R]):
         self.contract = Contract(
             inputs={name: without_none(hint) for name, hint in inputs.items()},
             outputs=signature.outputs,
+            options={name: signature.option_types.get(name, object) for name in signature.options},
         )
         self.missing = _missing(signature, self.options)
         self.required = tuple(name for name, hint in inputs.items() if not allows_none(hint))
@@ -85,11 +88,11 @@ class FunctionCalculator(Calculator, Generic[P, R]):
         name = getattr(self.function, "__qualname__", "")
         if isinstance(_look_up(module, name), FunctionCalculator):
             return _look_up_with_options, (module, name, self.options)
-        return FunctionCalculator, (self.function, self.options)
+        return type(self), (self.function, self.options)
 
-    def __copy__(self) -> "FunctionCalculator[P, R]":
+    def __copy__(self) -> Self:
         # Else copying would go the way of pickling, and look for a name.
-        twin: FunctionCalculator[P, R] = object.__new__(FunctionCalculator)
+        twin: Self = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         return twin
 
@@ -97,11 +100,11 @@ class FunctionCalculator(Calculator, Generic[P, R]):
         """Call the plain function."""
         return self.function(*args, **kwargs)
 
-    def with_options(self, **options: Any) -> "FunctionCalculator[P, R]":
+    def with_options(self, **options: Any) -> Self:
         """Return a calculator of the same function with keyword-only arguments set."""
-        return FunctionCalculator(self.function, {**self.options, **options})
+        return type(self)(self.function, {**self.options, **options})
 
-    def process(self, context: Context) -> None:
+    def process(self, context: Context) -> Any:  # an async one returns a coroutine
         """Call the function with the payloads of one timestamp.
 
         Without one that it needs, the timestamp is counted as skipped.
@@ -110,10 +113,17 @@ class FunctionCalculator(Calculator, Generic[P, R]):
         for port in self.required:
             if port not in inputs:
                 context.skips += 1
-                return
+                return None
         result: Any = self.function(*map(context.get, self._ports), **self.options)
-        if result is None:
-            return
+        if result is not None:
+            self._send(context, result)
+        return None
+
+    def set_option(self, name: str, value: Any) -> None:
+        """Call the function with another value of a keyword-only parameter from now on."""
+        self.options = {**self.options, name: value}
+
+    def _send(self, context: Context, result: Any) -> None:
         if not self._fields:
             context.send("out", result)
             return
@@ -122,13 +132,29 @@ class FunctionCalculator(Calculator, Generic[P, R]):
                 context.send(port, value)
 
 
+class AsyncFunctionCalculator(FunctionCalculator[P, R]):
+    """A coroutine function as a calculator; see :func:`calculator`."""
+
+    async def process(self, context: Context) -> None:
+        """Await the function, as a plain one is called."""
+        inputs = context.inputs
+        for port in self.required:
+            if port not in inputs:
+                context.skips += 1
+                return
+        function: Any = self.function
+        result = await function(*map(context.get, self._ports), **self.options)
+        if result is not None:
+            self._send(context, result)
+
+
 def calculator(function: Callable[P, R]) -> FunctionCalculator[P, R]:
     """Make a calculator of a typed function, with ports from its signature.
 
     Each parameter is an input port, each keyword-only parameter an option, and the result goes to
     the port ``out``; a ``NamedTuple`` gives one port for each field. ``None`` as a result or field
     sends nothing. The function is called when every input has a packet; a parameter annotated
-    ``X | None`` may be missing. It can still be called as before.
+    ``X | None`` may be missing. It can still be called as before. An ``async def`` is awaited.
 
     >>> @calculator
     ... def scale(value: float, *, factor: float = 2.0) -> float:
@@ -136,6 +162,9 @@ def calculator(function: Callable[P, R]) -> FunctionCalculator[P, R]:
     >>> scale(1.5), sorted(scale.contract.inputs), scale.with_options(factor=3.0).options
     (3.0, ['value'], {'factor': 3.0})
     """
+    if inspect.iscoroutinefunction(function):
+        asynchronous: Any = function
+        return AsyncFunctionCalculator(asynchronous)
     return FunctionCalculator(function)
 
 
@@ -157,13 +186,9 @@ def _look_up_with_options(
     return decorated.with_options(**options)
 
 
-def is_plain(function: Callable[..., Any]) -> bool:
-    """Whether calling a function runs it to its end, and makes no coroutine or generator."""
-    return not (
-        inspect.iscoroutinefunction(function)
-        or inspect.isgeneratorfunction(function)
-        or inspect.isasyncgenfunction(function)
-    )
+def is_generator(function: Callable[..., Any]) -> bool:
+    """Whether calling a function runs nothing yet, and makes a generator."""
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _name(function: Callable[..., Any]) -> str:
@@ -184,10 +209,10 @@ def _read_signature(function: Callable[..., Any]) -> _Signature:
     Raises :class:`GraphValidationError` where ports cannot be made of it.
     """
     # First, since Iterator[int], the result of a generator, would make a port of iterators.
-    if not is_plain(function):
+    if is_generator(function):
         raise GraphValidationError(
-            f"{_name(function)}() is async or a generator, whose call gives no result at once; "
-            "write a plain function, or a Calculator class that sends several packets"
+            f"{_name(function)}() is a generator, whose call gives no result at once; "
+            "write a plain or async function, or a Calculator class that sends several packets"
         )
     try:
         hints = get_type_hints(function)
@@ -214,6 +239,7 @@ def _read_signature(function: Callable[..., Any]) -> _Signature:
     return _Signature(
         inputs={name: hints[name] for name in inputs},
         options=options,
+        option_types={name: hints[name] for name in options if name in hints},
         result=without_none(hints["return"]),
     )
 

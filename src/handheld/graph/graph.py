@@ -1,5 +1,6 @@
 """A running graph: feed it, read it, watch it."""
 
+import asyncio
 import logging
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any, Literal, Self
 from handheld.errors import GraphError, GraphStuckError, GraphValidationError, InputError
 from handheld.graph._executors import CallingThread, Executor, ThreadPool
 from handheld.graph._inspect import grow, stats, tell_unmet, why_stuck
+from handheld.graph._options import change_option, check_option
 from handheld.graph._scheduler import Scheduler
 from handheld.graph._state import CLOSED, OPEN, PacketSource, RunNode, Stream
 from handheld.graph._suggest import suggestion
@@ -146,6 +148,18 @@ class Graph:
         if failure is not None and failure is not error:
             # The block fails because results are missing: why they are must not be lost.
             error.add_note(f"the graph had failed before: {failure}")
+
+    async def __aenter__(self) -> Self:
+        # Opening may take long: others go on meanwhile, here and when it is closed.
+        return await asyncio.to_thread(self.__enter__)
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.__exit__, error_type, error, trace)
 
     def __del__(self) -> None:
         # A pool's threads hold on to what they work on, so a graph that nobody can reach any more
@@ -410,17 +424,77 @@ class Graph:
             # Those nearest to the output first, as everywhere.
             for node in reversed(self._scheduler.by_rank.values()):
                 if node.opened and node.state != CLOSED:
-                    _close(node)
+                    self._close_node(node)
+            self._scheduler.loop.stop()
             self._ended.set()
         elif me is not self._ender and not self._executor.owns(
             me
         ):  # a node must not wait for its own end
             self._ended.wait()
 
+    def reset(self) -> None:
+        """Let the graph start anew: what is under way is lost, after an error it runs again.
+
+        Readers and observers stay, and every timestamp is allowed again. Nodes are closed and
+        opened, unless their calculators have a ``reset`` of their own, which keeps what is dear:
+        a model that was loaded.
+
+        Raises:
+            CalculatorError: a calculator failed to open; the graph is at its end.
+            GraphError: the graph is closed, or one of its own nodes is calling.
+        """
+        if self._over or not self._open:
+            raise GraphError("only a graph that is open can be reset")
+        with self._executor.lock:
+            self._executor.pause()
+            try:
+                self._scheduler.reset()
+                self._began = self._scheduler.clock()
+            except GraphError as error:
+                self._scheduler.error = error
+                raise
+            finally:
+                self._executor.go_on()
+
+    def set(self, option: str, value: Any, *, at: int | None = None) -> None:
+        """Change an option of a node while the graph runs.
+
+        Args:
+            option: ``"node.option"``, as in ``"detector.threshold"``; of a function, a keyword-only
+                parameter, of a class what its contract lists as ``options``.
+            value: of the option's type.
+            at: the timestamp from which on the node uses it; None: from its next call on.
+
+        Raises:
+            InputError: there is no such node or option, or the value is of another type.
+            GraphError: the graph is not open, or the node handles several timestamps at once.
+        """
+        executor = self._running()
+        name, _, short_name = option.rpartition(".")
+        nodes = {node.name: node for node in self._scheduler.by_rank.values()}
+        if name not in nodes:
+            raise InputError(f"no node {name!r} in this graph{suggestion(name, nodes)}")
+        check_option(nodes[name], short_name, value)
+        timestamp = None if at is None else _timestamp(at)
+        with executor.lock:
+            change_option(nodes[name], short_name, value, timestamp)
+
     def stats(self) -> GraphStats:
         """Return counts, times, queues and waits as of now."""
         with self._executor.lock:
             return stats(self._scheduler)
+
+    def _close_node(self, node: RunNode) -> None:
+        """Close a node of a graph that was stopped.
+
+        What it sends is lost, and its own error must not hide the first one.
+        """
+        node.state = CLOSED
+        node.context.timestamp = Timestamp.DONE
+        try:
+            self._scheduler.loop.complete(node.calculator.close(node.context))
+        except Exception:
+            _log.exception("node %r failed while the graph was being stopped", node.name)
 
     @property
     def _over(self) -> bool:
@@ -458,8 +532,8 @@ class _Observer(Calculator):
     def __init__(self, callback: Callable[[Packet[Any]], None]) -> None:
         self._callback = callback
 
-    def process(self, context: Context) -> None:
-        self._callback(context.inputs["in"])
+    def process(self, context: Context) -> Any:
+        return self._callback(context.inputs["in"])
 
 
 def _timestamp(value: int) -> Timestamp:
@@ -488,16 +562,3 @@ def _check_side(config: GraphConfig, side: Mapping[str, Any]) -> None:
     if unknown := side.keys() - config.side_inputs.keys():
         name = min(unknown)
         raise GraphValidationError(f"no side packet {name!r}{suggestion(name, config.side_inputs)}")
-
-
-def _close(node: RunNode) -> None:
-    """Close a node of a graph that was stopped.
-
-    What it sends is lost, and its own error must not hide the first one.
-    """
-    node.state = CLOSED
-    node.context.timestamp = Timestamp.DONE
-    try:
-        node.calculator.close(node.context)
-    except Exception:
-        _log.exception("node %r failed while the graph was being stopped", node.name)
