@@ -35,7 +35,7 @@ class OptionChanges:
     def add(self, change: OptionChange) -> None:
         """Make a change later: of two at one timestamp, that which was added last counts."""
         with self._lock:
-            insort(self._changes, change, key=lambda each: each.at)
+            insort(self._changes, change, key=lambda later: later.at)
 
     def process(self, context: Context) -> Any:
         """Change what is due at the timestamp of a call, then let the calculator do it."""

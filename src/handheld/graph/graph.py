@@ -107,9 +107,9 @@ class Graph:
         self._began = clock()
         self._executor: Executor = CallingThread(self._scheduler)
         if threads or executors:
-            own = {"": threads} if threads else {}
+            default = {"": threads} if threads else {}
             counts = {name: executor.count for name, executor in executors.items()}
-            self._executor = ThreadPool(self._scheduler, {**own, **counts})
+            self._executor = ThreadPool(self._scheduler, {**default, **counts})
         # What isinstance can tell of a payload: looked up once, since every packet is checked.
         self._classes = {name: runtime_classes(hint) for name, hint in config.inputs.items()}
         self._open = False
