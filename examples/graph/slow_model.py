@@ -33,7 +33,7 @@ def main() -> None:
             Node(model, inputs="admitted", outputs="result"),
         ],
     )
-    # Threads: on the calling thread each add would run the model to its end, and nothing be dropped.
+    # Threads: on the calling thread each add would run the model to its end, and drop nothing.
     with Graph(config, threads=2) as graph:
         results = graph.output("result")
         for frame in range(30):
