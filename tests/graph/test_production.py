@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from graph_parts import Call, Join, Log, Numbers, pairs
+from graph_parts import Call, Join, Keep, Log, Numbers, pairs
 
 from handheld.errors import (
     CalculatorError,
@@ -280,3 +280,25 @@ def test_options_are_checked(option: str) -> None:
     options: dict[str, Any] = {option: "perhaps"}
     with pytest.raises(InputError, match=f"{option}: expected .* got 'perhaps'"):
         Graph(PASS, **options)
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_one_can_know_that_nothing_more_comes_of_a_frame(threads: int) -> None:
+    # mediapipe issue 1357: of a frame without a face some outputs never come.
+    nodes = [
+        Node(Keep(lambda n: n % 2 == 0), inputs="x", outputs="even"),
+        Node(Keep(lambda n: n % 3 == 0), inputs="x", outputs="by_three"),
+    ]
+    config = GraphConfig(inputs={"x": int}, outputs=["even", "by_three"], nodes=nodes)
+    with Graph(config, threads=threads) as graph:
+        readers = {name: graph.output(name) for name in config.outputs}
+        rows = []
+        for number in range(4):
+            graph.add("x", number, 10 * number)
+            graph.wait_settled(10 * number, timeout=20)
+            rows.append([name for name, reader in readers.items() if reader.drain()])
+        assert rows == [["even", "by_three"], [], ["even"], ["by_three"]]
+        with pytest.raises(GraphStuckError, match=r"not settled at timestamp 99: .*'x'"):
+            graph.wait_settled(99, timeout=0.05)
+        with pytest.raises(InputError, match="'od' is no stream"):
+            graph.wait_settled(1, ["od"])

@@ -374,6 +374,44 @@ class Graph:
             if not finished:
                 raise GraphStuckError(f"the graph cannot finish: {why_stuck(scheduler)}")
 
+    def wait_settled(
+        self,
+        timestamp: int,
+        streams: Sequence[str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Run until streams will carry nothing more at a timestamp or before: it is done with.
+
+        Whoever joins several outputs by hand knows then that a packet that is not there does not
+        come.
+
+        Args:
+            timestamp: in microseconds.
+            streams: their names; None for the config's outputs.
+            timeout: seconds.
+
+        Raises :class:`GraphStuckError` if they cannot be settled before more input comes, or are
+        not within ``timeout``, saying which node waits for what.
+        """
+        executor = self._running()
+        names = self.config.outputs if streams is None else streams
+        for name in names:
+            self._check_stream(name)
+        waited_for = [self._scheduler.streams[name] for name in names]
+        last = _timestamp(timestamp)
+
+        def is_settled() -> bool:
+            return all(stream.bound > last for stream in waited_for)
+
+        with executor.lock:
+            settled = executor.wait_for(is_settled, timeout=timeout)
+            self._raise_error()
+            if not settled:
+                raise GraphStuckError(
+                    f"not settled at timestamp {last}: {why_stuck(self._scheduler)}"
+                )
+
     def close(self) -> None:
         """End the sources, handle what is under way, close every node.
 
