@@ -112,6 +112,9 @@ class TextField:
 
 TextValue: TypeAlias = Scalar | TextMessage
 
+NO_MESSAGE = TextMessage()
+"""A message without fields."""
+
 
 def parse_message(text: str, source: str = "") -> TextMessage:
     """Read a message in protobuf's text format.
