@@ -1,0 +1,434 @@
+"""From a graph's description to a graph that runs: names become calculators."""
+
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from handheld.errors import GraphTextError
+from handheld.graph._suggest import suggestion
+from handheld.graph.calculator import Calculator
+from handheld.graph.config import BackEdge, GraphConfig, Node
+from handheld.graph.contract import Contract, DefaultPolicy, InputPolicy, Ports
+from handheld.graph.text.model import (
+    DEFAULT_OUTPUT_HANDLER,
+    GeneratorText,
+    GraphText,
+    HandlerText,
+    NodeText,
+    PortText,
+    canonical_names,
+)
+from handheld.graph.text.policies import input_policy
+from handheld.graph.text.read import read_graph
+from handheld.graph.text.registry import Registry
+from handheld.graph.text.subgraph import canonical_of, with_options, without_inputs
+from handheld.graph.text.tokens import located
+
+MOST_NESTED = 50
+"""Subgraphs in subgraphs."""
+
+MOST_NODES = 100_000
+"""Nodes of a graph, those of its subgraphs among them: ten subgraphs of ten nodes each, ten times
+in each other, would be more than memory is for.
+"""
+
+# Fields that not every version of Node has: what a text says of them is handed on where it has.
+_NODE_FIELDS = frozenset(field.name for field in fields(Node))
+
+
+def load_graph(
+    graph: GraphText | str | os.PathLike[str],
+    registry: Registry,
+    *,
+    left_out: Collection[str] = (),
+) -> GraphConfig:
+    """Make a graph that runs of its description.
+
+    Subgraphs become graphs in nodes, inputs of ``input_stream_info`` with ``back_edge`` become
+    :class:`~handheld.graph.BackEdge`, input stream handlers input policies. What the description
+    says of threads and queues is for :class:`~handheld.graph.Graph`, see :func:`run_settings`.
+
+    >>> from handheld.graph import Graph
+    >>> from handheld.graph.text import LIBRARY, load_graph, parse_graph
+    >>> text = '''
+    ... input_stream: "a"
+    ... node { calculator: "PassThroughCalculator" input_stream: "a" output_stream: "b" }
+    ... '''
+    >>> with Graph(load_graph(parse_graph(text), LIBRARY)) as graph:
+    ...     passed = graph.output("b")
+    ...     graph.add("a", "hello", timestamp=0)
+    ...     next(passed).payload
+    'hello'
+
+    Args:
+        graph: a description, or a file in MediaPipe's text format.
+        registry: calculators and subgraphs by their names.
+        left_out: ports of the graph's own inputs and side inputs (``TAG``, or ``0`` for the first
+            without a tag) that nobody will feed, as MediaPipe allows where the calculators do.
+
+    Raises:
+        GraphTextError: a name is not registered (all of them are named), options, ports or a
+            handler are not those that a calculator takes; says file, line and column.
+        GraphValidationError: a calculator's contract is wrong.
+    """
+    text = graph if isinstance(graph, GraphText) else read_graph(graph)
+    unregistered = list(find_unregistered(text, registry))
+    if unregistered:
+        raise _not_registered(unregistered, registry)
+    _count_nodes(text, registry, (), {})
+    text = without_inputs(text, left_out, left_out)
+    return _config(with_options(text, None), registry)
+
+
+@dataclass(frozen=True)
+class Unregistered:
+    """A name that nobody registered.
+
+    Attributes:
+        name: of a calculator, subgraph or packet generator.
+        source: file or other name of the text.
+        line: where a node has it.
+        column: where a node has it.
+    """
+
+    name: str
+    source: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        if not self.line:
+            return repr(self.name)
+        return f"{self.name!r} ({self.source or 'line'}:{self.line})"
+
+
+def find_unregistered(graph: GraphText, registry: Registry) -> Iterator[Unregistered]:
+    """Yield each name in a graph, and in its subgraphs, that a registry does not have."""
+    seen: set[str] = set()
+    stack = [graph]
+    while stack:
+        text = stack.pop()
+        for name, source, position in _named(text):
+            registered = registry.resolve(name, text.package)
+            if not registered:
+                yield Unregistered(name, source, position.line, position.column)
+            elif registered in registry.subgraphs and registered not in seen:
+                seen.add(registered)
+                stack.append(registry.subgraphs[registered])
+
+
+def _named(graph: GraphText) -> Iterator[tuple[str, str, Any]]:
+    for node in graph.nodes:
+        yield node.calculator, node.source, node.position
+    for generator in graph.generators:
+        yield generator.packet_generator, graph.source, generator.position
+
+
+def _count_nodes(
+    graph: GraphText, registry: Registry, above: tuple[str, ...], counts: dict[str, int]
+) -> int:
+    """Return the number of nodes of a graph.
+
+    Raises :class:`GraphTextError` for a subgraph in itself, and for more than a graph may have.
+
+    Args:
+        graph: whose names are all registered.
+        registry: with its subgraphs.
+        above: types of the subgraphs around it.
+        counts: type -> nodes, of subgraphs that were counted: each is counted once.
+    """
+    count = len(graph.generators)
+    for node in graph.nodes:
+        name = registry.resolve(node.calculator, graph.package)
+        if name in registry.calculators:
+            count += 1
+        elif name in above or len(above) > MOST_NESTED:
+            chain = " in ".join([name, *reversed(above)])
+            reason = f"subgraphs in each other without end, or more than {MOST_NESTED}: {chain}"
+            raise located(reason, node.source, node.position)
+        else:
+            if name not in counts:
+                inner = registry.subgraphs[name]
+                counts[name] = _count_nodes(inner, registry, (*above, name), counts)
+            count += counts[name]
+        if count > MOST_NODES:
+            reason = f"expected a graph of at most {MOST_NODES:,} nodes"
+            raise located(reason, node.source, node.position)
+    return count
+
+
+def _not_registered(names: list[Unregistered], registry: Registry) -> GraphTextError:
+    listed = "; ".join(map(str, names))
+    first = names[0]
+    hint = ""
+    if len(names) == 1 and registry:
+        hint = suggestion(first.name, registry)
+    return GraphTextError(
+        f"{len(names)} not registered: {listed}{hint}",
+        source=first.source,
+        line=first.line,
+        column=first.column,
+    )
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a graph's text says of how it runs.
+
+    Attributes:
+        threads: for :class:`~handheld.graph.Graph`.
+        max_queue_size: for :class:`~handheld.graph.Graph`.
+    """
+
+    threads: int
+    max_queue_size: int
+
+
+_DEFAULT_QUEUE = 100
+_NO_LIMIT = 2**31
+
+
+def run_settings(graph: GraphText) -> RunSettings:
+    """Return what a graph's text says of threads and queues, as :class:`~handheld.graph.Graph`
+    takes them.
+    """
+    size = graph.max_queue_size
+    if size < 0:
+        size = _NO_LIMIT
+    return RunSettings(max(0, graph.num_threads), size or _DEFAULT_QUEUE)
+
+
+def _config(graph: GraphText, registry: Registry) -> GraphConfig:
+    if graph.output_stream_handler is not None:
+        _require_in_order(graph.output_stream_handler, graph.source)
+    names = _node_names(graph)
+    nodes: list[Node] = []
+    for name, node in zip(names, _all_nodes(graph), strict=True):
+        nodes.append(_Builder(node, graph, registry).node(name))
+    return GraphConfig(
+        nodes=nodes,
+        inputs=_open_ports(graph.inputs),
+        outputs=[port.name for port in graph.outputs],
+        side_inputs=_open_ports(graph.side_inputs),
+        side_outputs=[port.name for port in graph.side_outputs],
+        name=graph.type or Path(graph.source).stem or "graph",
+    )
+
+
+def _open_ports(ports: tuple[PortText, ...]) -> dict[str, Any]:
+    # Of any type: the text does not say which, and the calculators behind check it.
+    return {port.name: object for port in ports}
+
+
+def _all_nodes(graph: GraphText) -> list[NodeText]:
+    """Return the nodes, and the packet generators as nodes with side packets alone."""
+    generators = [_generator_node(generator, graph.source) for generator in graph.generators]
+    return [*generators, *graph.nodes]
+
+
+def _generator_node(generator: GeneratorText, source: str) -> NodeText:
+    return NodeText(
+        calculator=generator.packet_generator,
+        side_inputs=generator.side_inputs,
+        side_outputs=generator.side_outputs,
+        options=generator.options,
+        source=source,
+        position=generator.position,
+    )
+
+
+def _node_names(graph: GraphText) -> list[str]:
+    """Name each node: as its text says, or after its calculator; with a number where it is taken.
+
+    In MediaPipe several nodes may have one name.
+    """
+    names: list[str] = []
+    numbers: dict[str, int] = {}
+    for node in _all_nodes(graph):
+        base = node.name or _snake_case(node.calculator)
+        name = base
+        while name in numbers:
+            numbers[base] += 1
+            name = f"{base}_{numbers[base]}"
+        numbers[name] = 1
+        names.append(name)
+    return names
+
+
+def _snake_case(calculator: str) -> str:
+    name = re.split(r"[.:]", calculator.removesuffix("Calculator"))[-1] or calculator
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+@dataclass(frozen=True)
+class _Builder:
+    """Makes the node of a graph of its text."""
+
+    text: NodeText
+    graph: GraphText
+    registry: Registry
+
+    def node(self, name: str) -> Node:
+        registered = self.registry.resolve(self.text.calculator, self.graph.package)
+        if registered in self.registry.calculators:
+            return self._calculator(name, registered)
+        return self._subgraph(name, self.registry.subgraphs[registered])
+
+    def _calculator(self, name: str, registered: str) -> Node:
+        text = self.text
+        entry = self.registry.calculators[registered]
+        calculator = entry.make(text)
+        contract = calculator.contract
+        inputs = self._connected("input stream", text.inputs, contract.inputs, entry.ports)
+        return Node(
+            calculator,
+            inputs=self._with_back_edges(inputs),
+            outputs=_stream_by_port(
+                self._connected("output stream", text.outputs, contract.outputs, entry.ports)
+            ),
+            side_inputs=_stream_by_port(
+                self._connected(
+                    "input side packet", text.side_inputs, contract.side_inputs, entry.ports
+                )
+            ),
+            side_outputs=_stream_by_port(
+                self._connected(
+                    "output side packet", text.side_outputs, contract.side_outputs, entry.ports
+                )
+            ),
+            name=name,
+            policy=self._policy(calculator, entry.ports),
+            **self._placement(),
+        )
+
+    def _subgraph(self, name: str, graph: GraphText) -> Node:
+        text = self.text
+        open_inputs = set(canonical_names(graph.inputs)) - set(canonical_names(text.inputs))
+        open_sides = set(canonical_names(graph.side_inputs)) - set(
+            canonical_names(text.side_inputs)
+        )
+        graph = with_options(without_inputs(graph, open_inputs, open_sides), text)
+        config = _config(graph, self.registry)
+        inputs = self._connected("input stream", text.inputs, _by_port(graph.inputs), {})
+        outputs = self._connected("output stream", text.outputs, _by_port(graph.outputs), {})
+        sides = _by_port(graph.side_inputs)
+        side_inputs = self._connected("input side packet", text.side_inputs, sides, {})
+        sides = _by_port(graph.side_outputs)
+        side_outputs = self._connected("output side packet", text.side_outputs, sides, {})
+        return Node(
+            config,
+            inputs=_renamed(self._with_back_edges(inputs), graph.inputs),
+            outputs=_renamed(_stream_by_port(outputs), graph.outputs),
+            side_inputs=_renamed(_stream_by_port(side_inputs), graph.side_inputs),
+            side_outputs=_renamed(_stream_by_port(side_outputs), graph.side_outputs),
+            name=name,
+        )
+
+    def _connected(
+        self, term: str, ports: tuple[PortText, ...], declared: Ports, renamed: Mapping[str, str]
+    ) -> list["_Connected"]:
+        """Return the port of the calculator for each port of the text."""
+        connected: list[_Connected] = []
+        for canonical, port in zip(canonical_names(ports), ports, strict=True):
+            name = port_name(canonical, list(declared), renamed)
+            if name is None:
+                reason = (
+                    f"{self.text.title} has no {term} {canonical}"
+                    f"{suggestion(canonical, map(str.upper, declared))}"
+                )
+                raise located(reason, self.text.source, port.position)
+            connected.append(_Connected(canonical, name, port.name))
+        return connected
+
+    def _with_back_edges(self, inputs: list["_Connected"]) -> dict[str, str]:
+        back = {canonical_of(info) for info in self.text.stream_info if info.back_edge}
+        streams: dict[str, str] = {}
+        for entry in inputs:
+            stream = entry.stream
+            streams[entry.port] = BackEdge(stream) if entry.canonical in back else stream
+        return streams
+
+    def _policy(self, calculator: Calculator, renamed: Mapping[str, str]) -> InputPolicy | None:
+        """Return the policy that the text says; None leaves the calculator its own."""
+        if self.text.output_stream_handler is not None:
+            _require_in_order(self.text.output_stream_handler, self.text.source)
+        handler = self.text.input_stream_handler
+        if handler is None:
+            handler = self.graph.input_stream_handler
+            # A calculator with a policy of its own cannot do with that of all others.
+            if handler is None or not isinstance(calculator.contract.policy, DefaultPolicy):
+                return None
+        return input_policy(handler, self._port_of(calculator.contract, renamed), self.text.source)
+
+    def _port_of(self, contract: Contract, renamed: Mapping[str, str]) -> Any:
+        def port_of(canonical: str) -> str:
+            name = port_name(canonical, list(contract.inputs), renamed)
+            if name is None:
+                reason = f"{self.text.title} has no input stream {canonical}"
+                raise located(reason, self.text.source, self.text.position)
+            return name
+
+        return port_of
+
+    def _placement(self) -> dict[str, Any]:
+        """Return on which executor it runs and how often at once, where nodes know of that."""
+        placement: dict[str, Any] = {}
+        if self.text.executor and "executor" in _NODE_FIELDS:
+            placement["executor"] = self.text.executor
+        if self.text.max_in_flight and "max_in_flight" in _NODE_FIELDS:
+            placement["max_in_flight"] = self.text.max_in_flight
+        return placement
+
+
+@dataclass(frozen=True)
+class _Connected:
+    """A port in the text, the same of the calculator, and what is connected to it."""
+
+    canonical: str
+    port: str
+    stream: str
+
+
+def _stream_by_port(connected: list[_Connected]) -> dict[str, str]:
+    return {entry.port: entry.stream for entry in connected}
+
+
+def _by_port(ports: tuple[PortText, ...]) -> dict[str, Any]:
+    return dict.fromkeys(canonical_names(ports), object)
+
+
+def _renamed(streams: Mapping[str, str], inner: tuple[PortText, ...]) -> dict[str, str]:
+    """Return name inside of a subgraph -> name outside."""
+    names = dict(zip(canonical_names(inner), inner, strict=True))
+    return {names[port].name: stream for port, stream in streams.items()}
+
+
+def port_name(canonical: str, declared: list[str], renamed: Mapping[str, str]) -> str | None:
+    """Return the port of a calculator that a port of a text means; None if it has no such port.
+
+    >>> port_name("IN:1", ["in0", "in1"], {}), port_name("0", ["image"], {})
+    ('in1', 'image')
+
+    Args:
+        canonical: port in a text, ``TAG``, ``TAG:1``, or ``0`` for the first without a tag.
+        declared: ports of the calculator.
+        renamed: port in a text -> port of the calculator, where the names do not tell.
+    """
+    if canonical in renamed:
+        return renamed[canonical]
+    lower = canonical.lower().replace(":", "")
+    for candidate in (canonical, lower, f"{lower}0"):
+        if candidate in declared:
+            return candidate
+    if canonical.isdigit() and int(canonical) < len(declared):
+        return declared[int(canonical)]
+    return None
+
+
+def _require_in_order(handler: HandlerText, source: str) -> None:
+    if handler.type != DEFAULT_OUTPUT_HANDLER:
+        reason = f"no output stream handler {handler.type!r}; there is {DEFAULT_OUTPUT_HANDLER!r}"
+        raise located(reason, source, handler.position)
