@@ -265,12 +265,12 @@ class OptionReader:
         return self._converted(entry, text, "a text")
 
     def _whole(self, entry: TextField, low: int | None, high: int | None) -> int:
-        whole = entry.value if isinstance(entry.value, int) else None
-        whole = self._converted(entry, whole, "a whole number")
+        number = entry.value if isinstance(entry.value, int) else None
+        value = self._converted(entry, number, "a whole number")
         self._check(
-            entry, lambda: whole_in_range(f"option {entry.name}", whole, low=low, high=high)
+            entry, lambda: whole_in_range(f"option {entry.name}", value, low=low, high=high)
         )
-        return whole
+        return value
 
     def _number(self, entry: TextField, low: float | None, high: float | None) -> float:
         number = self._converted(entry, as_number(entry.value), "a number")

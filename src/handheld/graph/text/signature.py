@@ -85,6 +85,9 @@ def _parameters(callee: Any, *, keyword_only: bool) -> dict[str, inspect.Paramet
 
 def _value(options: OptionReader, name: str, hint: Any) -> Any:
     hint = without_none(without_notes(hint))
+    if is_union(hint):
+        # A text does not tell which it means: the first, as the simplest.
+        hint = get_args(hint)[0]
     if hint in _SINGLE:
         return _SINGLE[hint](options, name)
     origin = get_origin(hint)
@@ -94,10 +97,8 @@ def _value(options: OptionReader, name: str, hint: Any) -> Any:
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint[options.choice(name, list(hint.__members__), "")]
     entry = next(iter(get_args(hint)), None)
-    if (origin in _LISTS) and entry in _SEVERAL:
+    if origin in _LISTS and entry in _SEVERAL:
         values = _SEVERAL[entry](options, name)
         return list(values) if origin is list else values
     reason = f"option {name!r} is of type {hint}, which no text can say: register a factory"
-    if is_union(hint):
-        reason += " (a text does not tell which of the types it means)"
     raise options.located(name, reason)
