@@ -166,7 +166,7 @@ def limiter(options, *, sides=(), streams=("a",)):
     node {{ calculator: "FlowLimiterCalculator" {inputs} input_stream: "FINISHED:done" {side}
       input_stream_info {{ tag_index: "FINISHED" back_edge: true }}
       {outputs} output_stream: "ALLOW:allowed"
-      node_options {{ [type.googleapis.com/mediapipe.FlowLimiterCalculatorOptions] {{ {options} }} }}
+      options {{ [mediapipe.FlowLimiterCalculatorOptions.ext] {{ {options} }} }}
     }}"""
 
 

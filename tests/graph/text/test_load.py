@@ -165,7 +165,8 @@ node {{
 
 
 def test_an_error_of_a_constructor_names_the_node():
-    text = "input_stream: 'a'\nnode { calculator: 'Merge' name: 'm' options { [a.b.ext] { inputs: 0 }}}"
+    options = "options { [a.b.ext] { inputs: 0 } }"
+    text = f"input_stream: 'a'\nnode {{ calculator: 'Merge' name: 'm' {options} }}"
     with pytest.raises(GraphTextError, match=r"my.pbtxt:2:6: Merge 'm': .*") as caught:
         load_graph(parse_graph(text, "my.pbtxt"), LIBRARY)
     assert "inputs" in str(caught.value)
@@ -195,7 +196,7 @@ def test_a_port_that_a_calculator_does_not_have_is_an_error_at_the_port():
     assert str(caught.value) == reason
     for field in ("output_stream", "input_side_packet", "output_side_packet"):
         text = f"node {{ calculator: 'Scale' {field}: 'X:x' }}"
-        with pytest.raises(GraphTextError, match="Scale has no .* X"):
+        with pytest.raises(GraphTextError, match=r"Scale has no .* X"):
             load_graph(parse_graph(text), REGISTRY)
 
 
