@@ -10,16 +10,21 @@ from run_texts import run_text
 from handheld.errors import CalculatorError, GraphTextError, GraphValidationError
 from handheld.graph import (
     BackEdge,
+    BarrierPolicy,
     Calculator,
     Context,
     Contract,
     DefaultPolicy,
+    EarlyClosePolicy,
+    FixedSizePolicy,
     Graph,
     GraphConfig,
     ImmediatePolicy,
+    MuxPolicy,
     Node,
     PassThrough,
     SyncSetPolicy,
+    TimestampAlignPolicy,
     calculator,
 )
 from handheld.graph.text import (
@@ -327,6 +332,26 @@ def test_handlers_become_policies():
     sets = "sync_set { tag_index: 'IN:1' } sync_set { tag_index: 'IN' }"
     policy = policy_of(handler_of("SyncSetInputStreamHandler", sets))
     assert policy == SyncSetPolicy((("in1",), ("in0",)))
+    policy = policy_of(handler_of("DefaultInputStreamHandler", "batch_size: 3"))
+    assert policy == DefaultPolicy(batch_size=3)
+    sizes = "trigger_queue_size: 5 target_queue_size: 2 fixed_min_size: true"
+    policy = policy_of(handler_of("FixedSizeInputStreamHandler", sizes))
+    assert policy == FixedSizePolicy(5, 2, True)
+    assert policy_of(handler_of("FixedSizeInputStreamHandler")) == FixedSizePolicy()
+    assert policy_of(handler_of("BarrierInputStreamHandler")) == BarrierPolicy()
+    assert policy_of(handler_of("EarlyCloseInputStreamHandler")) == EarlyClosePolicy()
+    base = "timestamp_base_tag_index: 'IN:1'"
+    policy = policy_of(handler_of("TimestampAlignInputStreamHandler", base))
+    assert policy == TimestampAlignPolicy("in1")
+
+
+def test_the_mux_handler_goes_by_the_select_input():
+    handler = handler_of("MuxInputStreamHandler")
+    text = f"""input_stream: "a" input_stream: "s"
+    node {{ calculator: "MuxCalculator" input_stream: "INPUT:a" input_stream: "SELECT:s"
+           output_stream: "OUTPUT:b" {handler} }}"""
+    (node,) = load_graph(parse_graph(text), LIBRARY).nodes
+    assert node.policy == MuxPolicy("select")
 
 
 def test_the_handler_of_a_graph_is_for_nodes_without_a_policy_of_their_own():
@@ -351,22 +376,15 @@ def test_the_handler_of_a_graph_is_for_nodes_without_a_policy_of_their_own():
         (handler_of("SyncSetInputStreamHandler", "sync_set { tag_index: 'x' }"), "expected TAG"),
         (handler_of("SyncSetInputStreamHandler", "sync_sett {}"), "did you mean 'sync_set'?"),
         (handler_of("ImmediateInputStreamHandler", "x: 1"), "no option 'x'"),
+        (handler_of("FixedSizeInputStreamHandler", "target_queue_size: 5"), "target_queue_size"),
+        (handler_of("DefaultInputStreamHandler", "batch_size: 0"), "option batch_size"),
+        (handler_of("MuxInputStreamHandler"), "no input stream SELECT"),
     ],
 )
 def test_a_handler_that_there_is_not_is_an_error(handler, reason):
     with pytest.raises(GraphTextError) as caught:
         policy_of(handler)
     assert reason in str(caught.value)
-
-
-def test_a_policy_that_is_not_there_is_named(monkeypatch):
-    import handheld.graph.contract as contracts
-
-    monkeypatch.delattr(contracts, "BarrierPolicy", raising=False)
-    with pytest.raises(GraphTextError, match="BarrierInputStreamHandler: there is no input policy"):
-        policy_of(handler_of("BarrierInputStreamHandler"))
-    monkeypatch.setattr(contracts, "BarrierPolicy", ImmediatePolicy, raising=False)
-    assert policy_of(handler_of("BarrierInputStreamHandler")) == ImmediatePolicy()
 
 
 def test_output_handlers_other_than_in_order_are_refused():
@@ -493,21 +511,21 @@ def test_a_calculator_may_have_ports_by_their_canonical_names():
 def test_how_a_graph_runs_is_for_whoever_runs_it():
     settings = run_settings(parse_graph("num_threads: 4 max_queue_size: 8"))
     assert (settings.threads, settings.max_queue_size) == (4, 8)
+    assert settings.on_deadlock == "grow"
+    assert run_settings(parse_graph("report_deadlock: true")).on_deadlock == "raise"
     settings = run_settings(parse_graph(""))
     assert (settings.threads, settings.max_queue_size) == (0, 100)
     assert run_settings(parse_graph("max_queue_size: -1")).max_queue_size > 10**9
     assert run_settings(parse_graph("num_threads: -2")).threads == 0
 
 
-def test_executors_and_calls_at_once_are_handed_on_where_nodes_know_of_them():
-    text = "node { calculator: 'PassThrough' executor: 'slow' max_in_flight: 3 }"
-    (made,) = load_graph(parse_graph(text), LIBRARY).nodes
-    fields = Node.__dataclass_fields__
-    if "executor" in fields:
-        assert made.executor == "slow"
-    if "max_in_flight" in fields:
-        assert made.max_in_flight == 3
-    assert isinstance(made.calculator, PassThrough)
+def test_executors_layers_and_calls_at_once_are_handed_on_where_nodes_know_of_them():
+    text = "node { calculator: 'PassThrough' executor: 'x' max_in_flight: 3 source_layer: 2 }"
+    plain, loaded = load_graph(parse_graph("node { calculator: 'Gate' }" + text), LIBRARY).nodes
+    assert (loaded.max_in_flight, loaded.source_layer) == (3, 2)
+    assert (plain.max_in_flight, plain.source_layer) == (1, 0)
+    if "executor" in Node.__dataclass_fields__:
+        assert loaded.executor == "x"
 
 
 def test_a_file_is_loaded_and_gives_its_name(tmp_path):

@@ -5,13 +5,14 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from handheld.errors import GraphTextError
 from handheld.graph._suggest import suggestion
 from handheld.graph.calculator import Calculator
 from handheld.graph.config import BackEdge, GraphConfig, Node
-from handheld.graph.contract import Contract, DefaultPolicy, InputPolicy, Ports
+from handheld.graph.contract import Contract, Ports
+from handheld.graph.policies import DefaultPolicy, InputPolicy
 from handheld.graph.text.model import (
     DEFAULT_OUTPUT_HANDLER,
     GeneratorText,
@@ -179,12 +180,14 @@ class RunSettings:
     """What a graph's text says of how it runs.
 
     Attributes:
-        threads: for :class:`~handheld.graph.Graph`.
+        threads: for :class:`~handheld.graph.Graph`; 0 where the text leaves it open.
         max_queue_size: for :class:`~handheld.graph.Graph`.
+        on_deadlock: for :class:`~handheld.graph.Graph`.
     """
 
     threads: int
     max_queue_size: int
+    on_deadlock: Literal["grow", "raise"]
 
 
 _DEFAULT_QUEUE = 100
@@ -198,7 +201,11 @@ def run_settings(graph: GraphText) -> RunSettings:
     size = graph.max_queue_size
     if size < 0:
         size = _NO_LIMIT
-    return RunSettings(max(0, graph.num_threads), size or _DEFAULT_QUEUE)
+    return RunSettings(
+        threads=max(0, graph.num_threads),
+        max_queue_size=size or _DEFAULT_QUEUE,
+        on_deadlock="raise" if graph.report_deadlock else "grow",
+    )
 
 
 def _config(graph: GraphText, registry: Registry) -> GraphConfig:
@@ -374,12 +381,14 @@ class _Builder:
         return port_of
 
     def _placement(self) -> dict[str, Any]:
-        """Return on which executor it runs and how often at once, where nodes know of that."""
+        """Return where and when it runs."""
+        text = self.text
         placement: dict[str, Any] = {}
-        if self.text.executor and "executor" in _NODE_FIELDS:
-            placement["executor"] = self.text.executor
-        if self.text.max_in_flight and "max_in_flight" in _NODE_FIELDS:
-            placement["max_in_flight"] = self.text.max_in_flight
+        # What MediaPipe takes for the default, it leaves out or writes as 0.
+        placement["max_in_flight"] = max(1, text.max_in_flight)
+        placement["source_layer"] = max(0, text.source_layer)
+        if text.executor and "executor" in _NODE_FIELDS:
+            placement["executor"] = text.executor
         return placement
 
 
