@@ -205,6 +205,15 @@ def test_a_port_that_a_calculator_does_not_have_is_an_error_at_the_port():
             load_graph(parse_graph(text), REGISTRY)
 
 
+def test_a_port_that_is_not_connected_or_twice_is_an_error():
+    text = "input_stream: 'x'\nnode { calculator: 'Add' input_stream: 'A:x' }"
+    with pytest.raises(GraphTextError, match=r"2:6: Add: input stream B is not connected"):
+        load_graph(parse_graph(text, "my.pbtxt"), REGISTRY)
+    text = "input_stream: 'x'\nnode { calculator: 'Add' input_stream: 'A:x' input_stream: 'x' }"
+    with pytest.raises(GraphTextError, match=r"2:60: Add: input stream 0 is the same port as A"):
+        load_graph(parse_graph(text, "my.pbtxt"), REGISTRY)
+
+
 SUBGRAPH = """
 type: "PlusTwo"
 input_stream: "IN:number"
@@ -293,6 +302,17 @@ def test_what_nobody_feeds_is_left_out():
     fed = run_text(text, {"x": {0: 1}}, side={"plus": 5}, registry=REGISTRY)
     assert fed == {"y": {0: 6}}
     open_side = run_text(text, {"x": {0: 1}}, registry=REGISTRY, left_out=["PLUS"])
+    assert open_side == {"y": {0: 1}}
+
+
+def test_side_packets_that_nobody_declares_come_from_outside():
+    text = """
+    input_stream: "x" output_stream: "y"
+    node { calculator: "PlusSide" input_stream: "x" input_side_packet: "plus" output_stream: "y" }
+    """
+    fed = run_text(text, {"x": {0: 1}}, side={"plus": 5}, registry=REGISTRY)
+    assert fed == {"y": {0: 6}}
+    open_side = run_text(text, {"x": {0: 1}}, registry=REGISTRY, left_out=["plus"])
     assert open_side == {"y": {0: 1}}
 
 
@@ -389,16 +409,17 @@ def test_a_handler_that_there_is_not_is_an_error(handler, reason):
 
 def test_output_handlers_other_than_in_order_are_refused():
     for text in ("{h}", "node {{ calculator: 'PassThrough' {h} }}"):
-        handler = "output_stream_handler { output_stream_handler: 'X' }"
+        handler = "input_stream: 'a' output_stream_handler { output_stream_handler: 'X' }"
         with pytest.raises(GraphTextError, match="no output stream handler 'X'"):
             load_graph(parse_graph(text.format(h=handler).replace("{{", "{")), LIBRARY)
 
 
 def test_nodes_are_called_after_their_calculators():
     text = (
-        "node { calculator: 'a.b.PassThroughCalculator' }"
-        "node { calculator: 'PassThrough' } node { calculator: 'PassThrough' name: 'x' }"
-        "node { calculator: 'PassThrough' name: 'x' }"
+        "node { calculator: 'a.b.PassThroughCalculator' input_stream: 'a' }"
+        "node { calculator: 'PassThrough' input_stream: 'a' }"
+        "node { calculator: 'PassThrough' name: 'x' input_stream: 'a' }"
+        "node { calculator: 'PassThrough' name: 'x' input_stream: 'a' }"
     )
     registry = LIBRARY.add("a.b.PassThroughCalculator", PassThrough)
     config = load_graph(parse_graph(text), registry)
@@ -521,7 +542,9 @@ def test_how_a_graph_runs_is_for_whoever_runs_it():
 
 def test_executors_layers_and_calls_at_once_are_handed_on_where_nodes_know_of_them():
     text = "node { calculator: 'PassThrough' executor: 'x' max_in_flight: 3 source_layer: 2 }"
-    plain, loaded = load_graph(parse_graph("node { calculator: 'Gate' }" + text), LIBRARY).nodes
+    text = text.replace("}", "input_stream: 'a' }")
+    more = "input_stream: 'a' node { calculator: 'PassThrough' input_stream: 'a' }"
+    plain, loaded = load_graph(parse_graph(more + text), LIBRARY).nodes
     assert (loaded.max_in_flight, loaded.source_layer) == (3, 2)
     assert (plain.max_in_flight, plain.source_layer) == (1, 0)
     if "executor" in Node.__dataclass_fields__:

@@ -3,19 +3,19 @@
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from handheld.errors import GraphTextError
+from handheld.errors import GraphTextError, HandheldError
 from handheld.graph._suggest import suggestion
 from handheld.graph.calculator import Calculator
 from handheld.graph.config import BackEdge, GraphConfig, Node
 from handheld.graph.contract import Contract, Ports
 from handheld.graph.policies import DefaultPolicy, InputPolicy
+from handheld.graph.text.files import read_graph_file
 from handheld.graph.text.model import (
     DEFAULT_OUTPUT_HANDLER,
-    GeneratorText,
     GraphText,
     HandlerText,
     NodeText,
@@ -23,10 +23,10 @@ from handheld.graph.text.model import (
     canonical_names,
 )
 from handheld.graph.text.policies import input_policy
-from handheld.graph.text.read import read_graph
 from handheld.graph.text.registry import Registry
-from handheld.graph.text.subgraph import canonical_of, with_options, without_inputs
+from handheld.graph.text.subgraph import with_options, without_inputs
 from handheld.graph.text.tokens import located
+from handheld.graph.text.wiring import all_nodes, canonical_of, unique_names, wiring
 
 MOST_NESTED = 50
 """Subgraphs in subgraphs."""
@@ -65,22 +65,22 @@ def load_graph(
     'hello'
 
     Args:
-        graph: a description, or a file in MediaPipe's text format.
+        graph: a description, or a file: in MediaPipe's text format, ``.json`` or ``.toml``.
         registry: calculators and subgraphs by their names.
-        left_out: ports of the graph's own inputs and side inputs (``TAG``, or ``0`` for the first
-            without a tag) that nobody will feed, as MediaPipe allows where the calculators do.
+        left_out: the graph's own inputs and side inputs that nobody will feed, by port (``TAG``) or
+            name, as MediaPipe allows where the calculators do.
 
     Raises:
         GraphTextError: a name is not registered (all of them are named), options, ports or a
             handler are not those that a calculator takes; says file, line and column.
         GraphValidationError: a calculator's contract is wrong.
     """
-    text = graph if isinstance(graph, GraphText) else read_graph(graph)
+    text = graph if isinstance(graph, GraphText) else read_graph_file(graph)
     unregistered = list(find_unregistered(text, registry))
     if unregistered:
         raise _not_registered(unregistered, registry)
     _count_nodes(text, registry, (), {})
-    text = without_inputs(text, left_out, left_out)
+    text = without_inputs(_with_side_inputs(text), left_out, left_out)
     return _config(with_options(text, None), registry)
 
 
@@ -208,61 +208,66 @@ def run_settings(graph: GraphText) -> RunSettings:
     )
 
 
+def _with_side_inputs(graph: GraphText) -> GraphText:
+    """Return a graph that declares every side packet which none of its nodes makes.
+
+    As MediaPipe's, the text of a graph that runs by itself may leave them out.
+    """
+    sides = wiring(graph).sides
+    missing: dict[str, PortText] = {}
+    for use in sides.taken:
+        name = use.port.name
+        if name not in sides.sent:
+            missing[name] = PortText(name=name, position=use.port.position)
+    return replace(graph, side_inputs=(*graph.side_inputs, *missing.values()))
+
+
+def problems_of_nodes(graph: GraphText, registry: Registry) -> Iterator[GraphTextError]:
+    """Yield what is wrong with options, ports and handlers of the nodes that are registered.
+
+    Args:
+        graph: of which other nodes may not be registered.
+        registry: calculators and subgraphs by their names.
+    """
+    for node in all_nodes(with_options(graph, None)):
+        builder = _Builder(node, graph, registry)
+        registered = registry.resolve(node.calculator, graph.package)
+        try:
+            if registered in registry.subgraphs:
+                builder.subgraph_wires(registry.subgraphs[registered])
+            elif registered:
+                builder.node("")
+        except GraphTextError as error:
+            yield error
+        except HandheldError as error:
+            yield located(f"{node.title}: {error}", node.source, node.position)
+
+
 def _config(graph: GraphText, registry: Registry) -> GraphConfig:
     if graph.output_stream_handler is not None:
         _require_in_order(graph.output_stream_handler, graph.source)
     names = _node_names(graph)
     nodes: list[Node] = []
-    for name, node in zip(names, _all_nodes(graph), strict=True):
+    for name, node in zip(names, all_nodes(graph), strict=True):
         nodes.append(_Builder(node, graph, registry).node(name))
     return GraphConfig(
         nodes=nodes,
-        inputs=_open_ports(graph.inputs),
+        inputs=_types(graph.inputs),
         outputs=[port.name for port in graph.outputs],
-        side_inputs=_open_ports(graph.side_inputs),
+        side_inputs=_types(graph.side_inputs),
         side_outputs=[port.name for port in graph.side_outputs],
         name=graph.type or Path(graph.source).stem or "graph",
     )
 
 
-def _open_ports(ports: tuple[PortText, ...]) -> dict[str, Any]:
+def _types(ports: tuple[PortText, ...]) -> dict[str, Any]:
     # Of any type: the text does not say which, and the calculators behind check it.
     return {port.name: object for port in ports}
 
 
-def _all_nodes(graph: GraphText) -> list[NodeText]:
-    """Return the nodes, and the packet generators as nodes with side packets alone."""
-    generators = [_generator_node(generator, graph.source) for generator in graph.generators]
-    return [*generators, *graph.nodes]
-
-
-def _generator_node(generator: GeneratorText, source: str) -> NodeText:
-    return NodeText(
-        calculator=generator.packet_generator,
-        side_inputs=generator.side_inputs,
-        side_outputs=generator.side_outputs,
-        options=generator.options,
-        source=source,
-        position=generator.position,
-    )
-
-
 def _node_names(graph: GraphText) -> list[str]:
-    """Name each node: as its text says, or after its calculator; with a number where it is taken.
-
-    In MediaPipe several nodes may have one name.
-    """
-    names: list[str] = []
-    numbers: dict[str, int] = {}
-    for node in _all_nodes(graph):
-        base = node.name or _snake_case(node.calculator)
-        name = base
-        while name in numbers:
-            numbers[base] += 1
-            name = f"{base}_{numbers[base]}"
-        numbers[name] = 1
-        names.append(name)
-    return names
+    """Name each node: as its text says, or after its calculator."""
+    return unique_names([node.name or _snake_case(node.calculator) for node in all_nodes(graph)])
 
 
 def _snake_case(calculator: str) -> str:
@@ -285,27 +290,16 @@ class _Builder:
         return self._subgraph(name, self.registry.subgraphs[registered])
 
     def _calculator(self, name: str, registered: str) -> Node:
-        text = self.text
         entry = self.registry.calculators[registered]
-        calculator = entry.make(text)
+        calculator = entry.make(self.text)
         contract = calculator.contract
-        inputs = self._connected("input stream", text.inputs, contract.inputs, entry.ports)
+        wires = self._wires(contract, entry.ports)
         return Node(
             calculator,
-            inputs=self._with_back_edges(inputs),
-            outputs=_stream_by_port(
-                self._connected("output stream", text.outputs, contract.outputs, entry.ports)
-            ),
-            side_inputs=_stream_by_port(
-                self._connected(
-                    "input side packet", text.side_inputs, contract.side_inputs, entry.ports
-                )
-            ),
-            side_outputs=_stream_by_port(
-                self._connected(
-                    "output side packet", text.side_outputs, contract.side_outputs, entry.ports
-                )
-            ),
+            inputs=self._with_back_edges(wires.inputs),
+            outputs=_stream_by_port(wires.outputs),
+            side_inputs=_stream_by_port(wires.side_inputs),
+            side_outputs=_stream_by_port(wires.side_outputs),
             name=name,
             policy=self._policy(calculator, entry.ports),
             **self._placement(),
@@ -313,32 +307,53 @@ class _Builder:
 
     def _subgraph(self, name: str, graph: GraphText) -> Node:
         text = self.text
-        open_inputs = set(canonical_names(graph.inputs)) - set(canonical_names(text.inputs))
-        open_sides = set(canonical_names(graph.side_inputs)) - set(
-            canonical_names(text.side_inputs)
-        )
+        open_inputs = _open_ports(graph.inputs, text.inputs)
+        open_sides = _open_ports(graph.side_inputs, text.side_inputs)
         graph = with_options(without_inputs(graph, open_inputs, open_sides), text)
-        config = _config(graph, self.registry)
-        inputs = self._connected("input stream", text.inputs, _by_port(graph.inputs), {})
-        outputs = self._connected("output stream", text.outputs, _by_port(graph.outputs), {})
-        sides = _by_port(graph.side_inputs)
-        side_inputs = self._connected("input side packet", text.side_inputs, sides, {})
-        sides = _by_port(graph.side_outputs)
-        side_outputs = self._connected("output side packet", text.side_outputs, sides, {})
+        wires = self.subgraph_wires(graph)
         return Node(
-            config,
-            inputs=_renamed(self._with_back_edges(inputs), graph.inputs),
-            outputs=_renamed(_stream_by_port(outputs), graph.outputs),
-            side_inputs=_renamed(_stream_by_port(side_inputs), graph.side_inputs),
-            side_outputs=_renamed(_stream_by_port(side_outputs), graph.side_outputs),
+            _config(graph, self.registry),
+            inputs=_renamed(self._with_back_edges(wires.inputs), graph.inputs),
+            outputs=_renamed(_stream_by_port(wires.outputs), graph.outputs),
+            side_inputs=_renamed(_stream_by_port(wires.side_inputs), graph.side_inputs),
+            side_outputs=_renamed(_stream_by_port(wires.side_outputs), graph.side_outputs),
             name=name,
         )
+
+    def subgraph_wires(self, graph: GraphText) -> "_NodeWires":
+        """Return what is connected to the ports of a subgraph. Raises :class:`GraphTextError`."""
+        contract = Contract(
+            inputs=_by_port(graph.inputs),
+            outputs=_by_port(graph.outputs),
+            side_inputs=_by_port(graph.side_inputs),
+            side_outputs=_by_port(graph.side_outputs),
+            # What nobody feeds is left out of it.
+            optional=frozenset(canonical_names(graph.inputs))
+            | frozenset(canonical_names(graph.side_inputs)),
+        )
+        return self._wires(contract, {})
+
+    def _wires(self, contract: Contract, renamed: Mapping[str, str]) -> "_NodeWires":
+        text = self.text
+        wires = _NodeWires(
+            inputs=self._connected("input stream", text.inputs, contract.inputs, renamed),
+            outputs=self._connected("output stream", text.outputs, contract.outputs, renamed),
+            side_inputs=self._connected(
+                "input side packet", text.side_inputs, contract.side_inputs, renamed
+            ),
+            side_outputs=self._connected(
+                "output side packet", text.side_outputs, contract.side_outputs, renamed
+            ),
+        )
+        self._require("input stream", contract, contract.inputs, wires.inputs)
+        self._require("input side packet", contract, contract.side_inputs, wires.side_inputs)
+        return wires
 
     def _connected(
         self, term: str, ports: tuple[PortText, ...], declared: Ports, renamed: Mapping[str, str]
     ) -> list["_Connected"]:
         """Return the port of the calculator for each port of the text."""
-        connected: list[_Connected] = []
+        connected: dict[str, _Connected] = {}
         for canonical, port in zip(canonical_names(ports), ports, strict=True):
             name = port_name(canonical, list(declared), renamed)
             if name is None:
@@ -347,8 +362,23 @@ class _Builder:
                     f"{suggestion(canonical, map(str.upper, declared))}"
                 )
                 raise located(reason, self.text.source, port.position)
-            connected.append(_Connected(canonical, name, port.name))
-        return connected
+            if name in connected:
+                reason = (
+                    f"{self.text.title}: {term} {canonical} is the same port as "
+                    f"{connected[name].canonical}"
+                )
+                raise located(reason, self.text.source, port.position)
+            connected[name] = _Connected(canonical, name, port.name)
+        return list(connected.values())
+
+    def _require(
+        self, term: str, contract: Contract, declared: Ports, connected: list["_Connected"]
+    ) -> None:
+        names = {entry.port for entry in connected}
+        for port in declared:
+            if port not in names and port not in contract.optional:
+                reason = f"{self.text.title}: {term} {port.upper()} is not connected"
+                raise located(reason, self.text.source, self.text.position)
 
     def _with_back_edges(self, inputs: list["_Connected"]) -> dict[str, str]:
         back = {canonical_of(info) for info in self.text.stream_info if info.back_edge}
@@ -393,6 +423,14 @@ class _Builder:
 
 
 @dataclass(frozen=True)
+class _NodeWires:
+    inputs: list["_Connected"]
+    outputs: list["_Connected"]
+    side_inputs: list["_Connected"]
+    side_outputs: list["_Connected"]
+
+
+@dataclass(frozen=True)
 class _Connected:
     """A port in the text, the same of the calculator, and what is connected to it."""
 
@@ -403,6 +441,10 @@ class _Connected:
 
 def _stream_by_port(connected: list[_Connected]) -> dict[str, str]:
     return {entry.port: entry.stream for entry in connected}
+
+
+def _open_ports(declared: tuple[PortText, ...], connected: tuple[PortText, ...]) -> set[str]:
+    return set(canonical_names(declared)) - set(canonical_names(connected))
 
 
 def _by_port(ports: tuple[PortText, ...]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 from handheld.errors import GraphTextError, GraphValidationError, HandheldError
 from handheld.graph.calculator import Calculator
 from handheld.graph.function import FunctionCalculator
+from handheld.graph.text.files import read_graph_file
 from handheld.graph.text.model import GraphText, NodeText
-from handheld.graph.text.read import read_graph
 from handheld.graph.text.signature import Factory, class_factory, function_factory
 from handheld.graph.text.tokens import located
 
@@ -106,7 +106,7 @@ class Registry:
         """
         subgraphs = dict(self.subgraphs)
         for entry in graphs:
-            graph = entry if isinstance(entry, GraphText) else read_graph(entry)
+            graph = entry if isinstance(entry, GraphText) else read_graph_file(entry)
             if not graph.type:
                 raise GraphTextError(
                     "a subgraph needs a type, by which others name it", source=graph.source

@@ -12,6 +12,7 @@ from handheld.graph.text.model import (
     canonical_names,
 )
 from handheld.graph.text.options import OWN_TYPE, option_fields, option_type
+from handheld.graph.text.wiring import canonical_of
 
 _GRAPH_OPTIONS = "options"
 _NODE_OPTIONS = "OPTIONS"
@@ -26,7 +27,7 @@ def without_inputs(
 
     Args:
         graph: a graph.
-        inputs: ports of streams to leave out, as ``TAG`` or ``TAG:1``.
+        inputs: ports of streams to leave out, as ``TAG`` or ``TAG:1``, or names of streams.
         side_inputs: the same of side packets.
     """
     streams = _names(graph.inputs, inputs)
@@ -48,7 +49,7 @@ def without_inputs(
 
 def _names(ports: tuple[PortText, ...], left_out: Collection[str]) -> set[str]:
     named = zip(canonical_names(ports), ports, strict=True)
-    return {port.name for name, port in named if name in left_out}
+    return {port.name for name, port in named if name in left_out or port.name in left_out}
 
 
 def _without(ports: Iterable[PortText], names: Collection[str]) -> tuple[PortText, ...]:
@@ -74,14 +75,6 @@ def _kept_info(node: NodeText, inputs: Collection[PortText]) -> Iterator[StreamI
         name = moved.get(canonical_of(info))
         if name is not None:
             yield replace(info, tag_index=f":{name}" if name.isdigit() else name)
-
-
-def canonical_of(info: StreamInfoText) -> str:
-    """Return the port that a note on an input is about, as ``TAG``, ``TAG:1`` or ``0``."""
-    tag, _, index = info.tag_index.partition(":")
-    if not tag:
-        return index or "0"
-    return f"{tag}:{index}" if index not in ("", "0") else tag
 
 
 def with_options(graph: GraphText, user: NodeText | None) -> GraphText:
