@@ -5,11 +5,15 @@ So a graph can be fed from a file, and what it sends be written into one, by any
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from heapq import merge
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from handheld.errors import InputError
+from handheld.graph.graph import Graph
 from handheld.graph.packet import Packet
 from handheld.untrusted import read_json, require_file
 
@@ -82,9 +86,9 @@ def packet_line(packet: Packet[Any]) -> str:
     try:
         return json.dumps(table, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
     except (TypeError, ValueError, RecursionError) as error:
+        type_name = type(packet.payload).__qualname__
         raise InputError(
-            f"a payload of type {type(packet.payload).__qualname__} at {packet.timestamp} cannot be "
-            f"written as JSON: {error}"
+            f"a payload of type {type_name} at {packet.timestamp} has no form in JSON: {error}"
         ) from error
 
 
@@ -92,6 +96,34 @@ def _plain(value: Any) -> Any:
     """Return what JSON has a form for: of arrays and numbers of numpy, their lists and numbers."""
     if hasattr(value, "tolist"):
         return value.tolist()
-    if hasattr(value, "_asdict"):
-        return value._asdict()
-    raise TypeError(f"{type(value).__qualname__} has no form in JSON")
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    raise TypeError(f"{type(value).__qualname__} is none of its types")
+
+
+def feed(graph: Graph, inputs: Mapping[str, Iterable[Packet[Any]]]) -> None:
+    """Put the packets of several inputs into a graph, in the order of their timestamps.
+
+    An input without a packet at a timestamp is settled there, so that nothing waits for it.
+
+    Args:
+        graph: open.
+        inputs: stream -> packets, with timestamps that increase.
+
+    Raises:
+        CalculatorError: a calculator failed.
+    """
+    tagged = [_tagged(stream, packets) for stream, packets in inputs.items()]
+    merged = merge(*tagged, key=lambda entry: entry[1].timestamp)
+    for timestamp, entries in groupby(merged, key=lambda entry: entry[1].timestamp):
+        behind = set(inputs)
+        for stream, packet in entries:
+            graph.add(stream, packet.payload, timestamp)
+            behind.discard(stream)
+        for stream in sorted(behind):
+            graph.set_bound(stream, timestamp + 1)
+
+
+def _tagged(stream: str, packets: Iterable[Packet[Any]]) -> Iterator[tuple[str, Packet[Any]]]:
+    for packet in packets:
+        yield stream, packet
