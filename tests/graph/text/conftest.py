@@ -12,6 +12,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 GRAPHS = Path(os.environ.get("HANDHELD_DATA", "")) / "graphs"
 
 
+@pytest.fixture
+def mediapipe_graphs() -> list[Path]:
+    """Return the files of all of MediaPipe's graphs."""
+    return sorted(GRAPHS.rglob("*.pbtxt"))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test with ``mediapipe_graph`` for each of MediaPipe's graphs, where they are."""
     if "mediapipe_graph" not in metafunc.fixturenames:

@@ -34,8 +34,8 @@ _SEVERAL: Mapping[Any, Callable[[OptionReader, str], tuple[Any, ...]]] = {
 def class_factory(calculator: type[Calculator]) -> Factory:
     """Return what makes a calculator of a class, with options as the arguments of ``__init__``.
 
-    An argument of type bool, int, float, str, ``Literal`` or an enum of texts, or a tuple or list
-    of these, may stand in a text.
+    An argument of type bool, int, float, str, ``Literal`` or an enum, or a tuple or list of the
+    first four, may stand in a text; one of type :class:`NodeText` is the node itself.
     """
 
     def make(node: NodeText) -> Calculator:
@@ -68,10 +68,12 @@ def _arguments(
     arguments: dict[str, Any] = {}
     with read_options(node) as options:
         for name, parameter in _parameters(callee, keyword_only=keyword_only).items():
-            if options.has(name):
+            if hints.get(name) is NodeText:
+                arguments[name] = node
+            elif options.has(name):
                 arguments[name] = _value(options, name, hints.get(name))
             elif parameter.default is _EMPTY and not keyword_only:
-                raise options.located(name, f"option {name!r} is missing ({node.title})")
+                raise options.located(name, f"option {name!r} is missing")
     return arguments
 
 
