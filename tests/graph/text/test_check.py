@@ -168,6 +168,22 @@ def test_each_cycle_is_told_once_and_long_chains_are_none():
     assert list(cycles(wiring(parse_graph(chain)))) == []
 
 
+def test_a_check_of_a_very_large_graph_comes_to_an_end():
+    def node(sends, *takes):
+        inputs = " ".join(f"input_stream: '{name}'" for name in takes)
+        return f"node {{ calculator: 'A' {inputs} output_stream: '{sends}' }}"
+
+    # Each stream but the first is taken by the one before too, and each has a name misspelt.
+    nodes = [node(f"s{n}", f"s{n - 1}", f"s{n + 1}", f"x{n}") for n in range(15_000)]
+    check = check_text("\n".join(nodes), LIBRARY)
+    reasons = [finding.reason for finding in check.findings]
+    assert sum(reason.startswith("unknown stream") for reason in reasons) == 15_002
+    assert sum(reason.startswith("a cycle") for reason in reasons) == 100
+    around = "".join(node(f"s{n}", f"s{n - 1}") for n in range(1, 50)) + node("s0", "s49")
+    (cycle,) = check_text(around, LIBRARY).findings
+    assert cycle.reason.startswith("a cycle: A -> A -> A -> A -> A -> A -> 39 more -> A -> A")
+
+
 def test_names_are_made_unique():
     assert unique_names(["a", "a", "a_2", "a", "b"]) == ["a", "a_3", "a_2", "a_4", "b"]
 

@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from handheld.errors import GraphTextError
@@ -19,6 +20,11 @@ from handheld.graph.text.wiring import Cycle, GraphWiring, PortUse, Wires, cycle
 
 # As MediaPipe's validate_name.cc has it.
 _MEDIAPIPE_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+# More would be a page for each, and a text of a hostile graph could have a million.
+_MOST_CYCLES = 100
+_MOST_NAMED = 12  # nodes of a cycle
+# Names among which one is looked for that was misspelt: it takes 20 microseconds for each.
+_MOST_KNOWN = 1_000
 # Executors that MediaPipe makes itself.
 _MADE_EXECUTORS = ("", "gpu")
 
@@ -174,7 +180,7 @@ def _unknown_names(graph: GraphText, wires: GraphWiring) -> Iterator[GraphFindin
         if use.port.name not in wires.streams.sent:
             reason = (
                 f"unknown stream {use.port.name!r} ({_title(wires, use)})"
-                f"{suggestion(use.port.name, wires.streams.sent)}"
+                f"{_hint(use.port.name, wires.streams.sent)}"
             )
             yield _at(graph, "error", reason, use.port.position)
     for use in wires.sides.taken:
@@ -187,6 +193,10 @@ def _unknown_names(graph: GraphText, wires: GraphWiring) -> Iterator[GraphFindin
             yield _at(graph, "note", reason, use.port.position)
 
 
+def _hint(name: str, known: Collection[str]) -> str:
+    return suggestion(name, known) if len(known) <= _MOST_KNOWN else ""
+
+
 def _unused_names(graph: GraphText, wires: GraphWiring) -> Iterator[GraphFinding]:
     for family in (wires.streams, wires.sides):
         taken = {use.port.name for use in family.taken}
@@ -197,13 +207,16 @@ def _unused_names(graph: GraphText, wires: GraphWiring) -> Iterator[GraphFinding
 
 
 def _cycles(graph: GraphText, wires: GraphWiring) -> Iterator[GraphFinding]:
-    for cycle in cycles(wires):
+    for cycle in islice(cycles(wires), _MOST_CYCLES):
         yield _at(graph, "error", _cycle(wires, cycle), cycle.closing.port.position)
 
 
 def _cycle(wires: GraphWiring, cycle: Cycle) -> str:
-    around = [*cycle.nodes, cycle.nodes[0]]
-    names = " -> ".join(wires.nodes[number].title for number in around)
+    around = [wires.nodes[number].title for number in (*cycle.nodes, cycle.nodes[0])]
+    if len(around) > _MOST_NAMED:
+        half = _MOST_NAMED // 2
+        around = [*around[:half], f"{len(around) - 2 * half} more", *around[-half:]]
+    names = " -> ".join(around)
     canonical = cycle.closing.canonical
     tag_index = f":{canonical}" if canonical.isdigit() else canonical
     return (
