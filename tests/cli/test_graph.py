@@ -179,7 +179,7 @@ def test_mistakes_are_told(graph, unknown, tmp_path):
         ([graph, "--input", f"a={a}.txt", "--input", f"b={a}"], "expected a file that ends in"),
         ([graph, "--input", f"a={tmp_path}/no.jsonl", "--input", f"b={a}"], "no.jsonl cannot be"),
         ([graph, "--input", f"a={a}", "--side", "none=1"], "no side packet 'none'"),
-        ([unknown], "2 not registered: 'Mine'"),
+        ([unknown], "1 not registered: 'Mine' (line 4, line 5)"),
         ([graph, "--input", f"a={a}", "--output", f"out={a}"], "a.jsonl"),
         ([graph, "--registry", "handheld.graph:Gate"], "expected a function that returns"),
         ([graph, "--registry", "builtins:dict"], "expected a function that returns a Registry"),

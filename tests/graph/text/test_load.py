@@ -188,12 +188,21 @@ def test_what_is_not_registered_is_named_all_at_once_with_its_line():
     )
     with pytest.raises(GraphTextError) as caught:
         load_graph(parse_graph(text, "my.pbtxt"), REGISTRY.with_subgraphs(inner))
-    message = (
-        "my.pbtxt:3:6: 3 not registered: 'B' (my.pbtxt:3); 'C' (sub.pbtxt:3); 'G' (sub.pbtxt:4)"
-    )
+    message = "my.pbtxt:3:6: 3 not registered: 'B' (line 3); 'C' (sub.pbtxt:3); 'G' (sub.pbtxt:4)"
     assert str(caught.value) == message
-    with pytest.raises(GraphTextError, match=r"'Scal' \(line:1\); did you mean 'Scale'\?"):
+    with pytest.raises(GraphTextError, match=r"'Scal' \(line 1\); did you mean 'Scale'\?"):
         load_graph(parse_graph("node { calculator: 'Scal' }"), REGISTRY)
+
+
+def test_a_name_that_is_not_registered_is_told_once_with_its_lines():
+    text = "node { calculator: 'A' }\nnode { calculator: 'B' }\nnode { calculator: 'A' }"
+    with pytest.raises(
+        GraphTextError, match=r"2 not registered: 'A' \(line 1, line 3\); 'B' \(line 2\)$"
+    ):
+        load_graph(parse_graph(text, "x"), REGISTRY)
+    many = "".join(f"node {{ calculator: 'A{number}' }}" for number in range(150))
+    with pytest.raises(GraphTextError, match=r"150 not registered: .*; 50 more$"):
+        load_graph(parse_graph(many), REGISTRY)
 
 
 def test_a_port_that_a_calculator_does_not_have_is_an_error_at_the_port():

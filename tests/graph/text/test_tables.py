@@ -127,6 +127,11 @@ def test_what_is_no_graph_is_refused_with_its_path(text, reason):
         ("a = ", "my.toml: no TOML: "),
         ("a = " + "[" * 10**5, "my.toml: no TOML: "),
         ("day = 1979-05-27", r"\$.day: expected a text, a number or a table"),
+        ("a." * 101 + "b = 1", "a key of more than 100 names"),
+        ("'a' . \"b\"." * 60 + "c = 1", "a key of more than 100 names"),
+        ("[" + "a." * 10**6 + "b]", "a key of more than 100 names"),
+        ("a = '" + "b" * 10**6, "no TOML"),
+        ("a" * 10**6, "no TOML"),
         ("nod = 1", r"my.toml: \$.nod: no field 'nod'"),
     ],
 )

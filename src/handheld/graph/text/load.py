@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +36,8 @@ MOST_NODES = 100_000
 """Nodes of a graph, those of its subgraphs among them: ten subgraphs of ten nodes each, ten times
 in each other, would be more than memory is for.
 """
+
+_MOST_LISTED = 100  # of what is not registered
 
 # Fields that not every version of Node has: what a text says of them is handed on where it has.
 _NODE_FIELDS = frozenset(field.name for field in fields(Node))
@@ -100,11 +103,6 @@ class Unregistered:
     line: int
     column: int
 
-    def __str__(self) -> str:
-        if not self.line:
-            return repr(self.name)
-        return f"{self.name!r} ({self.source or 'line'}:{self.line})"
-
 
 def find_unregistered(graph: GraphText, registry: Registry) -> Iterator[Unregistered]:
     """Yield each name in a graph, and in its subgraphs, that a registry does not have."""
@@ -161,18 +159,34 @@ def _count_nodes(
     return count
 
 
-def _not_registered(names: list[Unregistered], registry: Registry) -> GraphTextError:
-    listed = "; ".join(map(str, names))
-    first = names[0]
+def _not_registered(entries: list[Unregistered], registry: Registry) -> GraphTextError:
+    """Return an error that names each name once, with the lines in which it stands."""
+    first = entries[0]
+    lines: dict[str, list[str]] = {}
+    for entry in entries:
+        line = f"line {entry.line}"
+        if entry.source != first.source:
+            line = f"{entry.source}:{entry.line}"
+        lines.setdefault(entry.name, []).append(line)
+    listed = [f"{name!r} ({_shortened(numbers)})" for name, numbers in lines.items()]
+    close = get_close_matches(first.name, list(registry), n=1)
     hint = ""
-    if len(names) == 1 and registry:
-        hint = suggestion(first.name, registry)
+    if len(lines) == 1 and close:
+        hint = f"; did you mean {close[0]!r}?"
     return GraphTextError(
-        f"{len(names)} not registered: {listed}{hint}",
+        f"{len(lines)} not registered: {_shortened(listed, joint='; ')}{hint}",
         source=first.source,
         line=first.line,
         column=first.column,
     )
+
+
+def _shortened(texts: list[str], joint: str = ", ") -> str:
+    """Return a list in words, which may be long but no page."""
+    listed = texts[:_MOST_LISTED]
+    if len(texts) > _MOST_LISTED:
+        listed.append(f"{len(texts) - _MOST_LISTED} more")
+    return joint.join(listed)
 
 
 @dataclass(frozen=True)

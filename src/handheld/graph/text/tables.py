@@ -41,6 +41,12 @@ _NUMBER = "$number"
 
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\[[A-Za-z0-9_./-]+\]")
 _VALUE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|-(?:inf|infinity|nan)", re.IGNORECASE)
+# Python's reader keeps all beginnings of such a key: a million names would take all memory.
+_LONG_KEY = re.compile(
+    r"""(?<![\w"'-]) (?: (?: [\w-]++ | "[^"\n]*+" | '[^'\n]*+' ) [ \t]*+ \. [ \t]*+ )"""
+    f"{{{MOST_DEPTH + 1}}}",
+    re.VERBOSE,
+)
 _INFINITE = {"inf": math.inf, "-inf": -math.inf}
 
 
@@ -106,6 +112,9 @@ def from_toml(text: str, source: str = "") -> GraphText:
             ``$.node[0].name``.
     """
     _require_short(text, source)
+    if _LONG_KEY.search(text):
+        reason = f"no TOML of a graph: a key of more than {MOST_DEPTH} names"
+        raise GraphTextError(reason, source=source)
     try:
         table = tomllib.loads(text)
     except RecursionError as error:
