@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 from graph_texts import GRAPHS, LOOP
-from hypothesis import given
+from hypothesis import given, settings
 
 from handheld.errors import GraphTextError
 from handheld.graph.text import LIBRARY, parse_graph, print_graph
@@ -227,6 +227,7 @@ def test_a_graph_too_large_to_draw_is_refused():
         text_to_svg(graph)
 
 
+@settings(deadline=None)
 @given(GRAPHS)
 def test_any_graph_is_drawn_and_checked(graph):
     check = check_text(print_graph(graph), LIBRARY)

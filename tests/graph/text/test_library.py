@@ -78,6 +78,7 @@ def test_a_gate_without_control_goes_by_its_options(options, passed):
     ("initial", "changes"),
     [
         ("GATE_UNINITIALIZED", {1: True, 3: False}),
+        ("2", {0: False, 1: True, 3: False}),
         ("GATE_ALLOW", {0: False, 1: True, 3: False}),
         ("GATE_DISALLOW", {1: True, 3: False}),
     ],

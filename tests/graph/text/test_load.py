@@ -258,6 +258,19 @@ def test_subgraphs_become_graphs_in_nodes():
     assert run_text(text, {"x": {0: 1}}, registry=WITH_SUBGRAPH) == {"y": {0: 17}}
 
 
+def test_two_ports_of_a_subgraph_that_are_one_stream_inside_are_refused():
+    inner = parse_graph(
+        "type: 'S' input_stream: 'IN:a' output_stream: 'X:b' output_stream: 'Y:b' "
+        "node { calculator: 'PassThrough' input_stream: 'a' output_stream: 'b' }"
+    )
+    text = (
+        "input_stream: 'a' node { calculator: 'S' input_stream: 'IN:a' "
+        "output_stream: 'X:x' output_stream: 'Y:y' }"
+    )
+    with pytest.raises(GraphTextError, match="'S': two of its ports are 'b' inside"):
+        load_graph(parse_graph(text), LIBRARY.with_subgraphs(inner))
+
+
 def test_a_subgraph_in_itself_is_refused():
     inner = parse_graph("type: 'A' node { calculator: 'B' }", "a.pbtxt")
     other = parse_graph("type: 'B' node { calculator: 'A' }", "b.pbtxt")

@@ -4,7 +4,7 @@ import math
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handheld.errors import GraphTextError, GraphValidationError
@@ -220,6 +220,7 @@ MESSAGES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(MESSAGES)
 def test_what_is_printed_is_read_as_it_was(message):
     read = parse_message(print_message(message))
@@ -228,6 +229,7 @@ def test_what_is_printed_is_read_as_it_was(message):
     assert [entry.name for entry in read] == [entry.name for entry in message]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text):
     try:
@@ -240,6 +242,7 @@ def test_any_text_is_read_or_refused(text):
 TOKENS = ["a", "1", "-1", "'x'", "[a.b]", *"{}<>[]:,;#./-"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(TOKENS), max_size=12))
 def test_any_tokens_are_read_or_refused(tokens):
     test_any_text_is_read_or_refused.hypothesis.inner_test(" ".join(tokens))

@@ -56,6 +56,14 @@ def test_each_type_is_read():
         assert "origin" in options.names()
 
 
+def test_the_number_of_a_name_is_read_where_it_is_known():
+    text = of_node("x: 2 y: 2 z: [A, 2]")
+    assert reader(text).choice("x", {"A": 1, "B": 2}, "A") == "B"
+    assert reader(text).choices("z", {"A": 1, "B": 2}) == ("A", "B")
+    with pytest.raises(GraphTextError, match="expected one of A, B, got 2"):
+        reader(text).choice("y", ["A", "B"], "A")
+
+
 def test_what_is_not_said_has_its_default():
     with reader("node { calculator: 'A' }") as options:
         assert options.flag("loud") is False

@@ -2,7 +2,7 @@
 
 import pytest
 from graph_texts import GRAPHS, LOOP
-from hypothesis import given
+from hypothesis import given, settings
 
 from handheld.errors import GraphTextError, InputError
 from handheld.graph.text.message import MOST_LETTERS, NO_MESSAGE, parse_message
@@ -183,6 +183,7 @@ def test_what_is_no_file_is_refused(tmp_path):
             read_graph(path)
 
 
+@settings(deadline=None)
 @given(GRAPHS)
 def test_what_is_printed_is_read_as_it_was(graph):
     assert parse_graph(print_graph(graph)) == graph

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from graph_texts import GRAPHS, LOOP
-from hypothesis import given
+from hypothesis import given, settings
 
 from handheld.errors import GraphTextError, MissingDependencyError
 from handheld.graph.text.message import MOST_LETTERS
@@ -22,11 +22,13 @@ from handheld.graph.text.tables import (
 pytest.importorskip("tomli_w")
 
 
+@settings(deadline=None)
 @given(GRAPHS)
 def test_json_holds_the_same_graph(graph):
     assert from_json(to_json(graph)) == graph
 
 
+@settings(deadline=None)
 @given(GRAPHS)
 def test_toml_holds_the_same_graph(graph):
     assert from_toml(to_toml(graph)) == graph

@@ -13,12 +13,8 @@ from handheld.graph.text.registry import Registry
 from handheld.graph.text.tokens import located
 
 _CONTROLS = ("ALLOW", "DISALLOW")  # of a gate
-_GATE_STATES: Mapping[str, bool | None] = {
-    "UNSPECIFIED": None,
-    "GATE_UNINITIALIZED": None,
-    "GATE_ALLOW": True,
-    "GATE_DISALLOW": False,
-}
+_GATE_STATES = {"UNSPECIFIED": 0, "GATE_UNINITIALIZED": 1, "GATE_ALLOW": 2, "GATE_DISALLOW": 3}
+_IS_OPEN: Mapping[str, bool] = {"GATE_ALLOW": True, "GATE_DISALLOW": False}
 
 
 def stream_pairs(node: NodeText, tag: str = "") -> dict[str, str]:
@@ -76,7 +72,7 @@ def _gate(node: NodeText) -> Gate:
         if options.flag("empty_packets_as_allow"):
             empty = "open"
         allow = options.flag("allow")
-        initial = options.choice("initial_gate_state", list(_GATE_STATES), "GATE_UNINITIALIZED")
+        initial = options.choice("initial_gate_state", _GATE_STATES, "GATE_UNINITIALIZED")
     control, inverted = _gate_control(node)
     return Gate(
         open_at_first=allow,
@@ -84,7 +80,7 @@ def _gate(node: NodeText) -> Gate:
         control=control,
         inverted=inverted,
         empty=empty,
-        initial=_GATE_STATES[initial],
+        initial=_IS_OPEN.get(initial),
     )
 
 

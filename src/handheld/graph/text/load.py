@@ -327,10 +327,10 @@ class _Builder:
         wires = self.subgraph_wires(graph)
         return Node(
             _config(graph, self.registry),
-            inputs=_renamed(self._with_back_edges(wires.inputs), graph.inputs),
-            outputs=_renamed(_stream_by_port(wires.outputs), graph.outputs),
-            side_inputs=_renamed(_stream_by_port(wires.side_inputs), graph.side_inputs),
-            side_outputs=_renamed(_stream_by_port(wires.side_outputs), graph.side_outputs),
+            inputs=_renamed(self._with_back_edges(wires.inputs), graph, graph.inputs),
+            outputs=_renamed(_stream_by_port(wires.outputs), graph, graph.outputs),
+            side_inputs=_renamed(_stream_by_port(wires.side_inputs), graph, graph.side_inputs),
+            side_outputs=_renamed(_stream_by_port(wires.side_outputs), graph, graph.side_outputs),
             name=name,
         )
 
@@ -465,10 +465,22 @@ def _by_port(ports: tuple[PortText, ...]) -> dict[str, Any]:
     return dict.fromkeys(canonical_names(ports), object)
 
 
-def _renamed(streams: Mapping[str, str], inner: tuple[PortText, ...]) -> dict[str, str]:
-    """Return name inside of a subgraph -> name outside."""
-    names = dict(zip(canonical_names(inner), inner, strict=True))
-    return {names[port].name: stream for port, stream in streams.items()}
+def _renamed(
+    streams: Mapping[str, str], graph: GraphText, inner: tuple[PortText, ...]
+) -> dict[str, str]:
+    """Return name inside of a subgraph -> name outside. Raises :class:`GraphTextError`."""
+    ports = dict(zip(canonical_names(inner), inner, strict=True))
+    renamed: dict[str, str] = {}
+    for canonical, stream in streams.items():
+        port = ports[canonical]
+        if port.name in renamed:
+            reason = (
+                f"subgraph {graph.type!r}: two of its ports are {port.name!r} inside; put a "
+                "PassThrough between one of them and it"
+            )
+            raise located(reason, graph.source, port.position)
+        renamed[port.name] = stream
+    return renamed
 
 
 def port_name(canonical: str, declared: list[str], renamed: Mapping[str, str]) -> str | None:

@@ -1,6 +1,6 @@
 """Options of nodes: read field by field, each as the type that a calculator expects."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from types import TracebackType
 from typing import Self, TypeVar
@@ -14,6 +14,9 @@ from handheld.graph.text.tokens import TextPosition, located
 from handheld.ranges import in_range, whole_in_range
 
 Value = TypeVar("Value")
+
+Choices = Sequence[str] | Mapping[str, int]
+"""Names of an enum's values, with their numbers or without."""
 
 OWN_TYPE = "handheld.GraphOptions"
 """The type of options that a graph hands on to a node that has none of its own."""
@@ -178,8 +181,8 @@ class OptionReader:
         entry = self._single(name)
         return default if entry is None else self._text(entry)
 
-    def choice(self, name: str, choices: Sequence[str], default: str) -> str:
-        """Return one of several names, as an enum's."""
+    def choice(self, name: str, choices: Choices, default: str) -> str:
+        """Return one of several names, as an enum's; with their numbers, these may stand too."""
         entry = self._single(name)
         return default if entry is None else self._choice(entry, choices)
 
@@ -203,7 +206,7 @@ class OptionReader:
         """Return the texts of a field that may stand several times."""
         return tuple(map(self._text, self._entries(name)))
 
-    def choices(self, name: str, choices: Sequence[str]) -> tuple[str, ...]:
+    def choices(self, name: str, choices: Choices) -> tuple[str, ...]:
         """Return the names of a field that may stand several times."""
         return tuple(self._choice(entry, choices) for entry in self._entries(name))
 
@@ -278,10 +281,14 @@ class OptionReader:
             self._check(entry, lambda: in_range(f"option {entry.name}", number, low=low, high=high))
         return number
 
-    def _choice(self, entry: TextField, choices: Sequence[str]) -> str:
+    def _choice(self, entry: TextField, choices: Choices) -> str:
         value = entry.value
         if isinstance(value, str) and value in choices:
             return value
+        numbers = choices if isinstance(choices, Mapping) else {}
+        for choice, number in numbers.items():
+            if type(value) is int and value == number:
+                return choice
         expected = ", ".join(choices)
         return self._converted(entry, None, f"one of {expected}")
 
