@@ -95,6 +95,17 @@ def test_two_producers_are_told_with_both_lines():
     assert told(text) == [("error", 3, 16, reason)]
 
 
+def test_executors_that_we_do_not_have_are_told():
+    text = """executor { name: "x" type: "GpuExecutor" }
+node { calculator: "A" executor: "gpu" }
+node { calculator: "A" executor: "x" }
+node { calculator: "A" executor: "inline" }
+"""
+    ((severity, line, column, reason),) = told(text)
+    assert (severity, line, column) == ("warning", 1, 10)
+    assert reason.startswith("no executor of type 'GpuExecutor'")
+
+
 def test_options_and_ports_of_registered_calculators_are_checked():
     text = """input_stream: "a"
 output_stream: "b"

@@ -21,9 +21,10 @@ from handheld.graph import (
     GraphConfig,
     ImmediatePolicy,
     MuxPolicy,
-    Node,
     PassThrough,
+    ProcessExecutor,
     SyncSetPolicy,
+    ThreadExecutor,
     TimestampAlignPolicy,
     calculator,
 )
@@ -554,26 +555,78 @@ def test_a_calculator_may_have_ports_by_their_canonical_names():
     assert run_text(text, feed, registry=registry) == {"y": {0: [2, 1, 3]}}
 
 
+def settings_of(text):
+    return run_settings(parse_graph(text, "my.pbtxt"))
+
+
 def test_how_a_graph_runs_is_for_whoever_runs_it():
-    settings = run_settings(parse_graph("num_threads: 4 max_queue_size: 8"))
-    assert (settings.threads, settings.max_queue_size) == (4, 8)
-    assert settings.on_deadlock == "grow"
-    assert run_settings(parse_graph("report_deadlock: true")).on_deadlock == "raise"
-    settings = run_settings(parse_graph(""))
+    settings = settings_of("num_threads: 4 max_queue_size: 8 report_deadlock: true")
+    assert vars(settings) == {
+        "threads": 4,
+        "max_queue_size": 8,
+        "on_deadlock": "raise",
+        "executors": {},
+    }
+    settings = settings_of("")
     assert (settings.threads, settings.max_queue_size) == (0, 100)
-    assert run_settings(parse_graph("max_queue_size: -1")).max_queue_size > 10**9
-    assert run_settings(parse_graph("num_threads: -2")).threads == 0
+    assert settings.on_deadlock == "grow"
+    assert settings_of("max_queue_size: -1").max_queue_size > 10**9
+    assert settings_of("num_threads: -2").threads == 0
 
 
-def test_executors_layers_and_calls_at_once_are_handed_on_where_nodes_know_of_them():
+def executor(name, type_, options=""):
+    return (
+        f"executor {{ name: '{name}' type: '{type_}' "
+        f"options {{ [mediapipe.{type_ or 'Any'}Options.ext] {{ {options} }} }} }}"
+    )
+
+
+def test_executors_are_those_of_a_graph():
+    text = executor("slow", "ThreadPoolExecutor", "num_threads: 3 thread_name_prefix: 'x'")
+    text += executor("one", "ThreadPoolExecutor") + executor("far", "ProcessExecutor", "count: 2")
+    assert settings_of(text).executors == {
+        "slow": ThreadExecutor(3),
+        "one": ThreadExecutor(1),
+        "far": ProcessExecutor(2),
+    }
+    assert settings_of(executor("", "", "num_threads: 5")).threads == 5
+    assert settings_of("num_threads: 2 " + executor("", "ApplicationThreadExecutor")).threads == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (executor("x", "ThreadPool"), "1:10: no executor of type 'ThreadPool'; did you mean"),
+        (executor("x", ""), "1:10: executor 'x' has no type: it has to be given to the graph"),
+        (executor("x", "ThreadPoolExecutor", "num_threads: 0"), "option num_threads"),
+        (executor("x", "ThreadPoolExecutor") * 2, "two executors are called 'x'"),
+    ],
+)
+def test_an_executor_that_there_is_not_is_an_error(text, reason):
+    with pytest.raises(GraphTextError) as caught:
+        settings_of(text)
+    assert reason in str(caught.value)
+
+
+def test_a_graph_runs_on_its_executors():
+    text = """
+    input_stream: "x" output_stream: "y"
+    node { calculator: "Scale" input_stream: "x" output_stream: "y" executor: "slow" }
+    """ + executor("slow", "ThreadPoolExecutor", "num_threads: 2")
+    config = load_graph(parse_graph(text), REGISTRY)
+    with Graph(config, **vars(settings_of(text))) as graph:
+        doubled = graph.output("y")
+        graph.add("x", 4.0, timestamp=0)
+        assert next(doubled).payload == 8.0
+
+
+def test_executors_layers_and_calls_at_once_are_handed_on():
     text = "node { calculator: 'PassThrough' executor: 'x' max_in_flight: 3 source_layer: 2 }"
     text = text.replace("}", "input_stream: 'a' }")
     more = "input_stream: 'a' node { calculator: 'PassThrough' input_stream: 'a' }"
     plain, loaded = load_graph(parse_graph(more + text), LIBRARY).nodes
-    assert (loaded.max_in_flight, loaded.source_layer) == (3, 2)
-    assert (plain.max_in_flight, plain.source_layer) == (1, 0)
-    if "executor" in Node.__dataclass_fields__:
-        assert loaded.executor == "x"
+    assert (loaded.max_in_flight, loaded.source_layer, loaded.executor) == (3, 2, "x")
+    assert (plain.max_in_flight, plain.source_layer, plain.executor) == (1, 0, "")
 
 
 def test_a_file_is_loaded_and_gives_its_name(tmp_path):

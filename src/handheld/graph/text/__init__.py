@@ -17,7 +17,7 @@ from handheld.graph.text.drawing import text_to_mermaid, text_to_svg
 from handheld.graph.text.files import read_graph_file
 from handheld.graph.text.library import LIBRARY
 from handheld.graph.text.lines import feed, packet_line, read_packets
-from handheld.graph.text.load import RunSettings, load_graph, run_settings
+from handheld.graph.text.load import load_graph
 from handheld.graph.text.message import TextField, TextMessage, parse_message, print_message
 from handheld.graph.text.model import (
     ExecutorText,
@@ -33,6 +33,7 @@ from handheld.graph.text.model import (
 from handheld.graph.text.options import OptionReader, read_options
 from handheld.graph.text.read import node_of_message, parse_graph, read_graph
 from handheld.graph.text.registry import RegisteredCalculator, Registry
+from handheld.graph.text.settings import RunSettings, run_settings
 from handheld.graph.text.tables import from_json, from_table, from_toml, to_json, to_table, to_toml
 from handheld.graph.text.write import print_graph
 

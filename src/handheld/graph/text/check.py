@@ -3,18 +3,20 @@
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
 from handheld.errors import GraphTextError
 from handheld.graph._suggest import suggestion
+from handheld.graph.executors import INLINE
 from handheld.graph.text.files import is_table, read_graph_file
 from handheld.graph.text.load import problems_of_nodes
 from handheld.graph.text.message import parse_message
 from handheld.graph.text.model import GraphText, PortText
 from handheld.graph.text.read import inspect_graph, read_text
 from handheld.graph.text.registry import Registry
+from handheld.graph.text.settings import run_settings
 from handheld.graph.text.tokens import TextPosition
 from handheld.graph.text.wiring import Cycle, GraphWiring, PortUse, Wires, cycles, wiring
 
@@ -25,8 +27,8 @@ _MOST_CYCLES = 100
 _MOST_NAMED = 12  # nodes of a cycle
 # Names among which one is looked for that was misspelt: it takes 20 microseconds for each.
 _MOST_KNOWN = 1_000
-# Executors that MediaPipe makes itself.
-_MADE_EXECUTORS = ("", "gpu")
+# Executors that nobody declares: MediaPipe makes one for the GPU, and we the other.
+_MADE_EXECUTORS = ("", "gpu", INLINE)
 
 
 Severity = Literal["error", "warning", "note"]
@@ -275,6 +277,11 @@ def _ports(family: Wires) -> Iterator[PortText]:
 
 
 def _executors(graph: GraphText, wires: GraphWiring) -> Iterator[GraphFinding]:
+    try:
+        run_settings(graph)
+    except GraphTextError as error:
+        # MediaPipe has more types of them, and programs their own.
+        yield replace(_error(error), severity="warning")
     names = [executor.name for executor in graph.executors]
     for node in graph.nodes:
         if node.executor not in (*names, *_MADE_EXECUTORS):

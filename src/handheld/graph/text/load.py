@@ -3,10 +3,10 @@
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from handheld.errors import GraphTextError, HandheldError
 from handheld.graph._suggest import suggestion
@@ -39,9 +39,6 @@ in each other, would be more than memory is for.
 
 _MOST_LISTED = 100  # of what is not registered
 
-# Fields that not every version of Node has: what a text says of them is handed on where it has.
-_NODE_FIELDS = frozenset(field.name for field in fields(Node))
-
 
 def load_graph(
     graph: GraphText | str | os.PathLike[str],
@@ -53,7 +50,8 @@ def load_graph(
 
     Subgraphs become graphs in nodes, inputs of ``input_stream_info`` with ``back_edge`` become
     :class:`~handheld.graph.BackEdge`, input stream handlers input policies. What the description
-    says of threads and queues is for :class:`~handheld.graph.Graph`, see :func:`run_settings`.
+    says of threads, queues and executors is for :class:`~handheld.graph.Graph`, see
+    :func:`~handheld.graph.text.run_settings`.
 
     >>> from handheld.graph import Graph
     >>> from handheld.graph.text import LIBRARY, load_graph, parse_graph
@@ -187,39 +185,6 @@ def _shortened(texts: list[str], joint: str = ", ") -> str:
     if len(texts) > _MOST_LISTED:
         listed.append(f"{len(texts) - _MOST_LISTED} more")
     return joint.join(listed)
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """What a graph's text says of how it runs.
-
-    Attributes:
-        threads: for :class:`~handheld.graph.Graph`; 0 where the text leaves it open.
-        max_queue_size: for :class:`~handheld.graph.Graph`.
-        on_deadlock: for :class:`~handheld.graph.Graph`.
-    """
-
-    threads: int
-    max_queue_size: int
-    on_deadlock: Literal["grow", "raise"]
-
-
-_DEFAULT_QUEUE = 100
-_NO_LIMIT = 2**31
-
-
-def run_settings(graph: GraphText) -> RunSettings:
-    """Return what a graph's text says of threads and queues, as :class:`~handheld.graph.Graph`
-    takes them.
-    """
-    size = graph.max_queue_size
-    if size < 0:
-        size = _NO_LIMIT
-    return RunSettings(
-        threads=max(0, graph.num_threads),
-        max_queue_size=size or _DEFAULT_QUEUE,
-        on_deadlock="raise" if graph.report_deadlock else "grow",
-    )
 
 
 def _with_side_inputs(graph: GraphText) -> GraphText:
@@ -427,13 +392,12 @@ class _Builder:
     def _placement(self) -> dict[str, Any]:
         """Return where and when it runs."""
         text = self.text
-        placement: dict[str, Any] = {}
-        # What MediaPipe takes for the default, it leaves out or writes as 0.
-        placement["max_in_flight"] = max(1, text.max_in_flight)
-        placement["source_layer"] = max(0, text.source_layer)
-        if text.executor and "executor" in _NODE_FIELDS:
-            placement["executor"] = text.executor
-        return placement
+        return {
+            # What is the default, MediaPipe leaves out or writes as 0.
+            "max_in_flight": max(1, text.max_in_flight),
+            "source_layer": max(0, text.source_layer),
+            "executor": text.executor,
+        }
 
 
 @dataclass(frozen=True)

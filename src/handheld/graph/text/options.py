@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 from handheld.errors import GraphTextError, InputError
 from handheld.graph._suggest import suggestion
 from handheld.graph.text.message import TextField, TextMessage
-from handheld.graph.text.model import GeneratorText, HandlerText, NodeText
+from handheld.graph.text.model import ExecutorText, HandlerText, NodeText
 from handheld.graph.text.schema import as_flag, as_number, as_text
 from handheld.graph.text.tokens import TextPosition, located
 from handheld.ranges import in_range, whole_in_range
@@ -63,16 +63,17 @@ def read_options(node: NodeText, *types: str) -> "OptionReader":
     return _reader(option_fields(node.options, node.node_options), types, node)
 
 
-def read_generator_options(generator: GeneratorText, *types: str) -> "OptionReader":
-    """Return the options of a packet generator, see :func:`read_options`."""
-    node = NodeText(calculator=generator.packet_generator, position=generator.position)
-    return _reader(option_fields(generator.options), types, node)
-
-
 def read_handler_options(handler: HandlerText, source: str, *types: str) -> "OptionReader":
     """Return the options of a handler, see :func:`read_options`."""
     node = NodeText(calculator=handler.type, source=source, position=handler.position)
     return _reader(option_fields(handler.options), types, node)
+
+
+def read_executor_options(executor: ExecutorText, source: str) -> "OptionReader":
+    """Return the options of an executor, see :func:`read_options`."""
+    title = executor.type or "the executor"
+    node = NodeText(calculator=title, source=source, position=executor.position)
+    return _reader(option_fields(executor.options), (), node)
 
 
 def _reader(fields: Sequence[TextField], types: Sequence[str], node: NodeText) -> "OptionReader":
