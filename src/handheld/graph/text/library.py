@@ -68,6 +68,7 @@ def _pass_through(node: NodeText) -> PassThrough:
 
 def _gate(node: NodeText) -> Gate:
     with read_options(node, "GateCalculatorOptions") as options:
+        # MediaPipe's gate forgets what was said before; ours by its own name remembers.
         empty: Literal["open", "closed"] = "closed"
         if options.flag("empty_packets_as_allow"):
             empty = "open"
@@ -98,6 +99,7 @@ def _gate_control(node: NodeText) -> tuple[Literal["stream", "side", "none"], bo
 
 
 def _merge(node: NodeText) -> Merge:
+    # By their numbers, whatever their tags: MediaPipe asks for no names.
     read_options(node).finish()
     return Merge(_some(node, ordered_ports(node.inputs)))
 
@@ -132,6 +134,7 @@ def _packet_cloner(node: NodeText) -> PacketCloner:
 
 
 def _flow_limiter(node: NodeText) -> FlowLimiter:
+    # MediaPipe's defaults, which are not ours: it lets none wait.
     with read_options(node, "FlowLimiterCalculatorOptions") as options:
         in_flight = options.whole("max_in_flight", 1, low=1)
         in_queue = options.whole("max_in_queue", 0, low=0)

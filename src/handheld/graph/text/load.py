@@ -80,6 +80,7 @@ def load_graph(
     unregistered = list(find_unregistered(text, registry))
     if unregistered:
         raise _not_registered(unregistered, registry)
+    # Before any is made: a few small files, each in the next, make more nodes than memory holds.
     _count_nodes(text, registry, (), {})
     text = without_inputs(_with_side_inputs(text), left_out, left_out)
     return _config(with_options(text, None), registry)
@@ -461,6 +462,7 @@ def port_name(canonical: str, declared: list[str], renamed: Mapping[str, str]) -
     if canonical in renamed:
         return renamed[canonical]
     lower = canonical.lower().replace(":", "")
+    # in0 for IN: our numbered ports begin at 0, MediaPipe's tag of index 0 has no number.
     for candidate in (canonical, lower, f"{lower}0"):
         if candidate in declared:
             return candidate

@@ -234,8 +234,10 @@ class _Parser:
     def _list(self, name: TextToken) -> None:
         """Read a list, behind its bracket: it is the same as its entries one by one."""
         if self._accept("]"):
+            # An empty list is no field at all.
             self._separator()
         elif self._token.type == SYMBOL and self._token.text in _CLOSING:
+            # Its entries come by way of the stack, as any message: a list may hold deep ones.
             self._begin(name, in_list=True)
         else:
             self._scalar(name)
@@ -299,6 +301,7 @@ class _Parser:
     def _is(self, symbol: str) -> bool:
         return self._token.type == SYMBOL and self._token.text == symbol
 
+    # One token is looked ahead, which the format never needs more of.
     def _accept(self, symbol: str) -> bool:
         if not self._is(symbol):
             return False

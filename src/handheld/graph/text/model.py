@@ -14,6 +14,7 @@ from handheld.graph.text.tokens import NOWHERE, TextPosition
 from handheld.ranges import whole_in_range
 
 _TAG = re.compile(r"[A-Z_][A-Z0-9_]*")
+# MediaPipe takes [a-z_][a-z0-9_]* alone. Streams of ours may be called otherwise; a check warns.
 _NAME = re.compile(r"[^\s:\"'%@\0]+")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,4}")
 MOST_INDEX = 10_000

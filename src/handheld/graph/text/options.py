@@ -1,6 +1,7 @@
 """Options of nodes: read field by field, each as the type that a calculator expects."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from types import TracebackType
 from typing import Self, TypeVar
@@ -155,15 +156,13 @@ class OptionReader:
 
     def flag(self, name: str, default: bool = False) -> bool:
         """Return true or false."""
-        entry = self._single(name)
-        return default if entry is None else self._flag(entry)
+        return self._or_default(name, default, self._flag)
 
     def whole(
         self, name: str, default: int = 0, *, low: int | None = None, high: int | None = None
     ) -> int:
         """Return a whole number within a range."""
-        entry = self._single(name)
-        return default if entry is None else self._whole(entry, low, high)
+        return self._or_default(name, default, partial(self._whole, low=low, high=high))
 
     def number(
         self,
@@ -174,18 +173,15 @@ class OptionReader:
         high: float | None = None,
     ) -> float:
         """Return a number within a range, both ends included."""
-        entry = self._single(name)
-        return default if entry is None else self._number(entry, low, high)
+        return self._or_default(name, default, partial(self._number, low=low, high=high))
 
     def text(self, name: str, default: str = "") -> str:
         """Return a text."""
-        entry = self._single(name)
-        return default if entry is None else self._text(entry)
+        return self._or_default(name, default, self._text)
 
     def choice(self, name: str, choices: Choices, default: str) -> str:
         """Return one of several names, as an enum's; with their numbers, these may stand too."""
-        entry = self._single(name)
-        return default if entry is None else self._choice(entry, choices)
+        return self._or_default(name, default, partial(self._choice, choices=choices))
 
     def flags(self, name: str) -> tuple[bool, ...]:
         """Return each true or false of a field that may stand several times."""
@@ -248,8 +244,18 @@ class OptionReader:
             entries += message.named(name)
         return entries
 
+    def _or_default(
+        self, name: str, default: Value, convert: Callable[[TextField], Value]
+    ) -> Value:
+        entry = self._single(name)
+        if entry is None:
+            return default
+        return convert(entry)
+
     def _single(self, name: str) -> TextField | None:
         self._known.add(name)
+        # Within a message it may stand once; of several messages, as of a graph's own options and
+        # those of the node that uses it, the last one has the last word, as where protobuf merges.
         single: TextField | None = None
         for message in self._messages:
             entries = message.named(name)
@@ -269,6 +275,7 @@ class OptionReader:
         return self._converted(entry, text, "a text")
 
     def _whole(self, entry: TextField, low: int | None, high: int | None) -> int:
+        # 1.0 is no whole number in a text: protobuf refuses it for a field of integers.
         number = entry.value if isinstance(entry.value, int) else None
         value = self._converted(entry, number, "a whole number")
         self._check(
@@ -286,6 +293,7 @@ class OptionReader:
         value = entry.value
         if isinstance(value, str) and value in choices:
             return value
+        # The number of an enum's value may stand for its name, where it is known.
         numbers = choices if isinstance(choices, Mapping) else {}
         for choice, number in numbers.items():
             if type(value) is int and value == number:

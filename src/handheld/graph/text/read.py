@@ -77,6 +77,7 @@ def node_of_message(message: TextMessage, source: str = "") -> NodeText:
 
     Raises :class:`GraphTextError`.
     """
+    # Whoever asks for it has its options' schema; of the node itself we have it.
     reader = _Reader(source, list(problems(message, NODE, source)))
     node = reader.node(message)
     if reader.wrong:
