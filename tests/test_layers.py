@@ -36,7 +36,7 @@ ITS_FILES = {
         "handheld.federated.secagg.snapshot",
         "handheld.federated.wire.messages",
     ),
-    "tomllib": ("handheld.config",),
+    "tomllib": ("handheld.config", "handheld.graph.text.tables"),
 }
 TORCH_ROOMS = ("compile", "compress", "federated", "networks", "training")
 TORCH_FOLDER = "training"

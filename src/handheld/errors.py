@@ -18,6 +18,7 @@ Whoever catches the first of them catches all::
     ├── DeviceError              a device that cannot be reached, or that does not do what is asked
     └── GraphError
         ├── GraphValidationError a graph that is wired wrongly, found before it runs
+        │   └── GraphTextError   a graph's text that says so, with file, line and column
         ├── TimestampError       a packet or bound that goes back in time, or may not be sent
         ├── CalculatorError      a calculator raised; names the node, the cause is chained
         └── GraphStuckError      a graph that cannot make progress; names who waits for what
@@ -105,6 +106,35 @@ class GraphError(HandheldError):
 
 class GraphValidationError(GraphError):
     """A graph is wired wrongly; found before it runs."""
+
+
+class GraphTextError(GraphValidationError):
+    """A graph's text cannot be read, or says what no graph can be.
+
+    Attributes:
+        reason: what was expected, and what stands there.
+        source: file, or another name of the text; may be empty.
+        line: from 1; 0 where the text has none.
+        column: of the letter, from 1; 0 where the text has none.
+    """
+
+    def __init__(self, reason: str, *, source: str = "", line: int = 0, column: int = 0) -> None:
+        location = ""
+        if source and line:
+            location = f"{source}:{line}:{column}: "
+        elif line:
+            location = f"line {line}, column {column}: "
+        elif source:
+            location = f"{source}: "
+        super().__init__(location + reason)
+        self.reason = reason
+        self.source = source
+        self.line = line
+        self.column = column
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By its state: the message alone is not what this class takes.
+        return _restored, (type(self), self.args, self.__dict__)
 
 
 class TimestampError(GraphError, ValueError):

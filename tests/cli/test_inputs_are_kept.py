@@ -12,7 +12,7 @@ from handheld.cli.app import app
 from handheld.errors import InputError
 
 RUNNER = CliRunner()
-OUTPUTS = ("json", "out")
+OUTPUTS = ("json", "out", "svg")
 # Folders that hold what a command makes; their files are looked at in tests of their own.
 MADE = {
     ("bench run", "logs"),
@@ -34,6 +34,7 @@ ALSO_READ = {
     "hands detect": ("pack", "gestures"),
     "hands pseudo-label": ("teacher",),
     "hands teach-gesture": ("pack",),
+    "graph draw": ("name",),
 }
 # Read by a test of its own, with a family in it.
 OPENED_FIRST = {("compress pick", "family")}

@@ -6,7 +6,10 @@ from graph_parts import Call, Join, Keep, Log
 from handheld.errors import GraphValidationError
 from handheld.graph import (
     BackEdge,
+    Calculator,
+    Context,
     Contract,
+    Graph,
     GraphConfig,
     Node,
     PassThrough,
@@ -347,3 +350,46 @@ def test_a_contract_of_other_types_is_refused(side: str) -> None:
 )
 def test_every_form_of_a_type_may_stand_in_a_contract(hint: Any) -> None:
     assert Contract(inputs={"x": hint}).inputs == {"x": hint}
+
+
+class _Two(Calculator):
+    """Makes the side packet 2."""
+
+    contract = Contract(side_outputs={"two": int})
+
+    def open(self, context: Context) -> None:
+        context.send_side("two", 2)
+
+    def process(self, context: Context) -> None:
+        context.finish()
+
+
+class _PlusSide(Calculator):
+    """Adds a side packet."""
+
+    contract = Contract(inputs={"in": int}, outputs={"out": int}, side_inputs={"plus": int})
+
+    def process(self, context: Context) -> None:
+        context.send("out", context.get("in") + context.side["plus"])
+
+
+def test_side_packets_leave_a_subgraph() -> None:
+    inner = GraphConfig(nodes=[Node(_Two(), side_outputs="two")], side_outputs="two", name="inner")
+    config = GraphConfig(
+        inputs={"x": int},
+        nodes=[
+            Node(_PlusSide(), inputs="x", outputs="y", side_inputs="second"),
+            Node(inner, side_outputs={"two": "second"}),
+        ],
+    )
+    with Graph(config) as graph:
+        sums = graph.output("y")
+        graph.add("x", 40, timestamp=0)
+        assert next(sums).payload == 42
+
+
+def test_a_side_packet_that_no_node_of_a_subgraph_makes_cannot_leave_it() -> None:
+    inner = GraphConfig(nodes=[Node(_Two(), side_outputs="two")], side_outputs=["three"], name="in")
+    message = "subgraph 'in': no node of it makes its side output 'three'"
+    with pytest.raises(GraphValidationError, match=message):
+        plan(GraphConfig(nodes=[Node(inner, side_outputs="three")]))

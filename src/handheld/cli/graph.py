@@ -1,12 +1,40 @@
-"""``handheld graph``: graphs as pictures."""
+"""``handheld graph``: graphs drawn, checked and run."""
 
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-app = typer.Typer(help="Look at graphs.", no_args_is_help=True)
+from handheld.cli._output import Json, Output, Quiet
+
+if TYPE_CHECKING:
+    from handheld.files import LineWriter
+    from handheld.graph import GraphConfig, Packet
+    from handheld.graph.text import GraphCheck, GraphText
+
+app = typer.Typer(help="Draw, check and run graphs.", no_args_is_help=True)
+
+GraphFile = Annotated[
+    Path, typer.Argument(help="A graph: MediaPipe's .pbtxt, or the same as .json or .toml.")
+]
+Registries = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--registry",
+        help="More calculators: package.module:function that returns a Registry.",
+    ),
+]
+Subgraphs = Annotated[
+    list[Path] | None,
+    typer.Option("--subgraph", help="A file of a graph that others use by its type."),
+]
+
+# Graphs that the package ships, by name and not from a file.
+_SHIPPED = ("hands", "palms")
 
 
 class DrawingFormat(StrEnum):
@@ -17,44 +45,248 @@ class DrawingFormat(StrEnum):
     svg = "svg"
 
 
-# With one command typer would leave its name out: the callback keeps "graph draw".
-@app.callback()
-def _graph() -> None:
-    pass
+class _Drawings(NamedTuple):
+    """How one graph is drawn, in each form, when it is asked for."""
+
+    mermaid: Callable[[], str]
+    svg: Callable[[], str]
 
 
 @app.command()
 def draw(
-    name: Annotated[str, typer.Argument(help="hands, or palms for palm-only mode.")] = "hands",
+    name: Annotated[
+        str, typer.Argument(help="hands, palms (palm-only mode), or a file of a graph.")
+    ] = "hands",
     drawing_format: Annotated[
         DrawingFormat, typer.Option("--format", help="What to print.")
-    ] = DrawingFormat.both,
+    ] = DrawingFormat.mermaid,
+    mermaid: Annotated[
+        bool, typer.Option("--mermaid", help="Print Mermaid, as by default.")
+    ] = False,
+    svg: Annotated[Path | None, typer.Option(help="Write SVG to this file instead.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write to this file (.svg or .mmd) instead.")
     ] = None,
-    max_hands: Annotated[int, typer.Option(help="Hands at most.")] = 2,
+    max_hands: Annotated[int, typer.Option(help="Hands at most, of the graph hands.")] = 2,
 ) -> None:
-    """Print a solution's graph as Mermaid and SVG."""
+    """Print a graph as Mermaid, or draw it as SVG. Of a file nothing has to be registered."""
     from handheld.errors import InputError
-    from handheld.files import atomic_path
-    from handheld.graph import to_mermaid, to_svg
-    from handheld.hands import HandOptions, hand_graph
 
-    # by name, and not from a file: these are the graphs that the package ships
-    if name not in ("hands", "palms"):
-        raise InputError(f"no graph {name!r}; there are: hands, palms")
-    config = hand_graph(HandOptions(max_hands=max_hands, palms_only=name == "palms"))
-    if out is not None:
+    if svg is not None and (mermaid or out is not None):
+        raise InputError("--svg: it is the one form; leave out --mermaid and --out")
+    Output(out=[path for path in (svg, out) if path is not None]).reads(_file_of(name))
+    drawings = _drawings(name, max_hands)
+    if svg is not None:
+        _write(svg, drawings.svg())
+    elif out is not None:
         suffix = out.suffix.lower()
         if suffix not in (".svg", ".mmd"):
             raise InputError(f"{out}: expected a file that ends in .svg or .mmd")
-        write = to_svg if suffix == ".svg" else to_mermaid
-        with atomic_path(out) as temporary:
-            temporary.write_text(write(config), "utf-8")
-        return
-    drawings = []
+        _write(out, drawings.svg() if suffix == ".svg" else drawings.mermaid())
+    else:
+        _print(drawings, DrawingFormat.mermaid if mermaid else drawing_format)
+
+
+def _print(drawings: _Drawings, drawing_format: DrawingFormat) -> None:
+    texts: list[str] = []
     if drawing_format != DrawingFormat.svg:
-        drawings.append(to_mermaid(config))
+        texts.append(drawings.mermaid())
     if drawing_format != DrawingFormat.mermaid:
-        drawings.append(to_svg(config))
-    typer.echo("\n".join(drawings), nl=False)
+        texts.append(drawings.svg())
+    typer.echo("\n".join(texts), nl=False)
+
+
+def _write(path: Path, text: str) -> None:
+    from handheld.files import atomic_path
+
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def _file_of(name: str) -> Path | None:
+    """Return the file that a name means; None for a graph that the package ships."""
+    return None if name in _SHIPPED else Path(name)
+
+
+def _drawings(name: str, max_hands: int) -> _Drawings:
+    path = _file_of(name)
+    if path is None:
+        return _shipped_drawings(name, max_hands)
+    from handheld.errors import InputError
+    from handheld.graph.text import read_graph_file, text_to_mermaid, text_to_svg
+
+    if not path.suffix and not path.exists():
+        shipped = ", ".join(_SHIPPED)
+        raise InputError(f"no graph {name!r}; there are: {shipped}; or name a file")
+    graph = read_graph_file(path)
+    return _Drawings(lambda: text_to_mermaid(graph), lambda: text_to_svg(graph))
+
+
+def _shipped_drawings(name: str, max_hands: int) -> _Drawings:
+    from handheld.graph import to_mermaid, to_svg
+    from handheld.hands import HandOptions, hand_graph
+
+    config = hand_graph(HandOptions(max_hands=max_hands, palms_only=name == "palms"))
+    return _Drawings(lambda: to_mermaid(config), lambda: to_svg(config))
+
+
+@app.command()
+def check(
+    files: Annotated[
+        list[Path], typer.Argument(help="Graphs; those with a type are subgraphs of the others.")
+    ],
+    registry: Registries = None,
+    strict: Annotated[
+        bool, typer.Option(help="A calculator that is not registered is an error too.")
+    ] = False,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Tell all that is wrong with graphs, and which calculators are not registered."""
+    from handheld.graph.text import check_file
+
+    output = Output(json=json, quiet=quiet)
+    output.reads(*files)
+    known = _with_types(files, registry)
+    checks = {str(path): check_file(path, known) for path in files}
+    words = "\n".join(_check_words(name, entry) for name, entry in checks.items())
+    output.result(words, [_check_table(name, entry) for name, entry in checks.items()])
+    has_failed = any(not entry.ok or (strict and entry.unregistered) for entry in checks.values())
+    if has_failed:
+        raise typer.Exit(1)
+
+
+def _with_types(files: Sequence[Path], registry: Sequence[str] | None) -> Any:
+    """Return the registry with those of the files that are subgraphs."""
+    from handheld.cli._graph_files import registry_of
+    from handheld.errors import GraphTextError
+    from handheld.graph.text import read_graph_file
+
+    graphs: list[GraphText] = []
+    for path in files:
+        try:
+            graphs.append(read_graph_file(path))
+        except GraphTextError:
+            continue  # the check itself tells
+    known = registry_of(registry or (), ())
+    return known.with_subgraphs(*(graph for graph in graphs if graph.type))
+
+
+def _check_words(name: str, entry: "GraphCheck") -> str:
+    unregistered = Counter(node.calculator for node in entry.unregistered)
+    registered = len(entry.nodes) - len(entry.unregistered)
+    lines = [str(finding) for finding in entry.findings]
+    lines.append(f"{name}: {len(entry.nodes)} nodes, {registered} registered")
+    for calculator in sorted(unregistered):
+        numbers = [str(n.line) for n in entry.unregistered if n.calculator == calculator]
+        lines.append(f"  not registered: {calculator} (line {', '.join(numbers)})")
+    return "\n".join(lines)
+
+
+def _check_table(name: str, entry: "GraphCheck") -> dict[str, Any]:
+    return {
+        "file": name,
+        "ok": entry.ok,
+        "findings": [vars(finding) for finding in entry.findings],
+        "nodes": [vars(node) for node in entry.nodes],
+    }
+
+
+@app.command()
+def run(
+    file: GraphFile,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input", help="stream=file.jsonl, with lines {'timestamp': ..., 'payload': ...}."
+        ),
+    ] = None,
+    side: Annotated[
+        list[str] | None, typer.Option(help="name=value of a side packet; JSON, or a text.")
+    ] = None,
+    outputs: Annotated[
+        list[str] | None, typer.Option("--output", help="stream=file.jsonl; - prints the lines.")
+    ] = None,
+    registry: Registries = None,
+    subgraph: Subgraphs = None,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run a graph from a file on packets from files, until they end.
+
+    Inputs and side packets that are not named stay open, where the calculators allow it.
+    """
+    from handheld.cli._graph_files import pairs_of, registry_of, side_value
+    from handheld.graph.text import load_graph, read_graph_file, run_settings
+
+    sources = pairs_of("--input", inputs or ())
+    sides = {name: side_value(text) for name, text in pairs_of("--side", side or ()).items()}
+    targets = pairs_of("--output", outputs or ())
+    output = Output(json=json, quiet=quiet, out=list(map(Path, targets.values())), streams=True)
+    output.reads(file, *sources.values(), *(subgraph or ()))
+    text = read_graph_file(file)
+    sources = _by_stream("--input", sources, text.inputs)
+    targets = _by_stream("--output", targets, text.outputs, or_any=True)
+    sides = _by_stream("--side", sides, text.side_inputs, or_any=True)
+    left_out = [port.name for port in text.inputs if port.name not in sources]
+    left_out += [port.name for port in text.side_inputs if port.name not in sides]
+    config = load_graph(text, registry_of(registry or (), subgraph or ()), left_out=left_out)
+    settings = run_settings(text)
+    with output.stoppable():
+        counts = _run(config, vars(settings) | {"side": sides}, sources, targets)
+    words = "\n".join(f"{name}: {count} packets" for name, count in counts.items())
+    output.result(words, {"outputs": counts})
+
+
+def _by_stream(
+    option: str, values: Mapping[str, Any], ports: Sequence[Any], *, or_any: bool = False
+) -> dict[str, Any]:
+    """Return the values by the names of streams, of which tags may stand in their place."""
+    from handheld.errors import InputError
+    from handheld.graph.text import canonical_names
+
+    by_tag = {name: port.name for name, port in zip(canonical_names(ports), ports, strict=True)}
+    names = {port.name for port in ports}
+    by_stream: dict[str, Any] = {}
+    for name, value in values.items():
+        stream = name if name in names else by_tag.get(name, name)
+        if stream not in names and not or_any:
+            expected = ", ".join(sorted(names)) or "none"
+            raise InputError(f"{option}: {name!r} is none of the graph; there are: {expected}")
+        by_stream[stream] = value
+    return by_stream
+
+
+def _run(
+    config: "GraphConfig",
+    settings: Mapping[str, Any],
+    sources: Mapping[str, str],
+    targets: Mapping[str, str],
+) -> dict[str, int]:
+    """Run a graph; return how many packets each output had."""
+    from handheld.cli._graph_files import open_outputs, packets_of
+    from handheld.graph import Graph
+    from handheld.graph.text import feed
+
+    counts = dict.fromkeys(targets, 0)
+    with ExitStack() as stack:
+        writers = open_outputs(stack, targets)
+        with Graph(config, **settings) as graph:
+            for stream, writer in writers.items():
+                graph.observe(stream, _writing(stream, writer, counts))
+            feed(graph, {stream: packets_of(Path(path)) for stream, path in sources.items()})
+            graph.wait()
+    return counts
+
+
+def _writing(
+    stream: str, writer: "LineWriter", counts: dict[str, int]
+) -> "Callable[[Packet[Any]], None]":
+    from handheld.graph.text import packet_line
+
+    def write(packet: "Packet[Any]") -> None:
+        writer.write(packet_line(packet))
+        # One node alone, this observer, counts for this stream.
+        counts[stream] += 1
+
+    return write

@@ -31,8 +31,8 @@ class GraphConfig:
     It may also stand as a subgraph inside a :class:`Node`.
 
     ``inputs`` and ``side_inputs`` map the names of streams and side packets that come from outside
-    to their types. ``outputs`` names the streams that leave (as a subgraph; a running graph lets
-    one see any stream).
+    to their types. ``outputs`` names the streams that leave, ``side_outputs`` the side packets (as
+    a subgraph; a running graph lets one see any stream).
     """
 
     nodes: Sequence["Node"]
@@ -40,6 +40,7 @@ class GraphConfig:
     outputs: Sequence[str] = ()
     side_inputs: Ports = field(default_factory=dict)
     name: str = "graph"
+    side_outputs: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         check_ports("inputs", self.inputs)
@@ -47,6 +48,10 @@ class GraphConfig:
         # A string is a sequence as well, but means one stream.
         outputs = [self.outputs] if isinstance(self.outputs, str) else self.outputs
         object.__setattr__(self, "outputs", tuple(outputs))
+        sides = self.side_outputs
+        object.__setattr__(
+            self, "side_outputs", (sides,) if isinstance(sides, str) else tuple(sides)
+        )
         # A generator could be walked once only, but one config runs any number of times.
         nodes = tuple(self.nodes) if isinstance(self.nodes, Iterable) else (self.nodes,)
         object.__setattr__(self, "nodes", nodes)

@@ -2,10 +2,18 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 
 from handheld.graph._layout import BOX_HEIGHT, GraphLayout, Point, lay_out
+from handheld.graph._picture import (
+    Arrow,
+    Picture,
+    input_box,
+    is_end,
+    label,
+    output_box,
+    picture,
+)
 from handheld.graph.config import BackEdge, GraphConfig
 from handheld.graph.plan import GraphPlan, plan
 
@@ -21,24 +29,11 @@ _LANE = 26  # between two back edges at the side
 _BEND = 34  # how far a back edge swings out of its box ...
 _TURN = 26  # ... and how far it has come back where it is upright in its lane
 
-# Before the name of a graph's input or output, whose box must not be taken for that of a node or of
-# the other end with the same name. Characters that no name has.
-_INPUT = "\0"
-_OUTPUT = "\1"
-
 # Controls, halves of surrogate pairs and what is no character: XML forbids them.
 _UNSEEN = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 _NODE_STYLE = ("#eef2fb", 6.0)  # fill, and radius of the corners
 _END_STYLE = ("#eef6ee", BOX_HEIGHT / 2)
-
-
-@dataclass(frozen=True)
-class _Arrow:
-    source: str
-    target: str
-    stream: str
-    back: bool
 
 
 def to_mermaid(config: GraphConfig) -> str:
@@ -48,23 +43,7 @@ def to_mermaid(config: GraphConfig) -> str:
 
     Raises :class:`~handheld.errors.GraphValidationError` for a graph that could not run.
     """
-    graph = plan(config)
-    arrows = _arrows(graph)
-    lines = ["flowchart TD"]
-    # Mermaid's own names are letters and digits only: numbers stand for ours.
-    ids: dict[str, str] = {}
-    for number, name in enumerate(_boxes(graph, arrows)):
-        ids[name] = f"n{number}"
-        label = f"[{_quoted(_label(name))}]"
-        if _is_end(name):
-            label = f"({label})"
-        lines.append(f"    {ids[name]}{label}")
-    for arrow in arrows:
-        start, tip = ("-.", ".->") if arrow.back else ("--", "-->")
-        source = ids[arrow.source]
-        target = ids[arrow.target]
-        lines.append(f"    {source} {start} {_quoted(arrow.stream)} {tip} {target}")
-    return "\n".join(lines) + "\n"
+    return mermaid_of(picture_of(config))
 
 
 def to_svg(config: GraphConfig) -> str:
@@ -74,20 +53,65 @@ def to_svg(config: GraphConfig) -> str:
 
     Raises :class:`~handheld.errors.GraphValidationError` for a graph that could not run.
     """
+    return svg_of(picture_of(config))
+
+
+def picture_of(config: GraphConfig) -> Picture:
+    """Return what is drawn of a graph.
+
+    Raises :class:`~handheld.errors.GraphValidationError` for a graph that could not run.
+    """
     graph = plan(config)
-    arrows = _arrows(graph)
-    forward: list[_Arrow] = []
-    backward: list[_Arrow] = []
-    for arrow in arrows:
+    arrows: list[Arrow] = []
+    for node in graph.nodes:
+        for stream in node.inputs.values():
+            back = isinstance(stream, BackEdge)
+            arrows.append(Arrow(_sender(graph, stream), node.name, stream, back))
+    outputs = [
+        Arrow(_sender(graph, stream), output_box(stream), stream, back=False)
+        for stream in config.outputs
+    ]
+    names = [node.name for node in graph.nodes]
+    return picture(config.inputs, names, arrows + outputs)
+
+
+def _sender(graph: GraphPlan, stream: str) -> str:
+    return graph.streams[stream].node or input_box(stream)
+
+
+def mermaid_of(drawn: Picture) -> str:
+    """Return a picture as a Mermaid flowchart, see :func:`to_mermaid`."""
+    lines = ["flowchart TD"]
+    # Mermaid's own names are letters and digits only: numbers stand for ours.
+    ids: dict[str, str] = {}
+    for number, box in enumerate(drawn.boxes):
+        ids[box] = f"n{number}"
+        shape = f"[{_quoted(label(box))}]"
+        if is_end(box):
+            shape = f"({shape})"
+        lines.append(f"    {ids[box]}{shape}")
+    for arrow in drawn.arrows:
+        start, tip = ("-.", ".->") if arrow.back else ("--", "-->")
+        source = ids[arrow.source]
+        target = ids[arrow.target]
+        lines.append(f"    {source} {start} {_quoted(arrow.stream)} {tip} {target}")
+    return "\n".join(lines) + "\n"
+
+
+def svg_of(drawn: Picture) -> str:
+    """Return a picture as an SVG drawing, see :func:`to_svg`."""
+    forward: list[Arrow] = []
+    backward: list[Arrow] = []
+    for arrow in drawn.arrows:
         direction = backward if arrow.back else forward
         direction.append(arrow)
-    widths = {name: _box_width(name) for name in _boxes(graph, arrows)}
+    widths = {box: _box_width(box) for box in drawn.boxes}
     layout = lay_out(widths, [(arrow.source, arrow.target) for arrow in forward])
     elements = [
         *_svg_forward(forward, layout),
         *_svg_backward(backward, layout),
         # Last, so that they lie above the lines.
-        *(_svg_box(name, layout.centres[name], width) for name, width in widths.items()),
+        *(_svg_box(box, layout.centres[box], width) for box, width in widths.items()),
     ]
     # The names of back edges stand to the right of the last lane.
     longest = max((len(arrow.stream) for arrow in backward), default=0)
@@ -95,55 +119,17 @@ def to_svg(config: GraphConfig) -> str:
     return _svg(elements, layout.width + side + 2 * _MARGIN, layout.height + 2 * _MARGIN)
 
 
-def _arrows(graph: GraphPlan) -> list[_Arrow]:
-    arrows = []
-    for node in graph.nodes:
-        for stream in node.inputs.values():
-            back = isinstance(stream, BackEdge)
-            arrows.append(_Arrow(_sender(graph, stream), node.name, stream, back))
-    outputs = [
-        _Arrow(_sender(graph, stream), _OUTPUT + stream, stream, back=False)
-        for stream in graph.config.outputs
-    ]
-    return arrows + outputs
-
-
-def _sender(graph: GraphPlan, stream: str) -> str:
-    return graph.streams[stream].node or _INPUT + stream
-
-
-def _boxes(graph: GraphPlan, arrows: list[_Arrow]) -> list[str]:
-    """Name every box: graph inputs, nodes in the order of the plan, graph outputs."""
-    names: dict[str, None] = {}  # an ordered set
-    for stream in graph.config.inputs:
-        names[_INPUT + stream] = None
-    for node in graph.nodes:
-        names[node.name] = None
-    # Only the outputs are new here.
-    for arrow in arrows:
-        names[arrow.target] = None
-    return list(names)
-
-
-def _is_end(name: str) -> bool:
-    return name.startswith((_INPUT, _OUTPUT))
-
-
-def _label(name: str) -> str:
-    return name.lstrip(_INPUT + _OUTPUT)
-
-
-def _seen(label: str) -> str:
+def _seen(name: str) -> str:
     """Return a label in one line, of letters that a file can hold and XML allows."""
-    return _UNSEEN.sub("\ufffd", " ".join(label.split()))
+    return _UNSEEN.sub("\ufffd", " ".join(name.split()))
 
 
-def _quoted(label: str) -> str:
-    return '"' + _seen(label).replace('"', "#quot;") + '"'
+def _quoted(name: str) -> str:
+    return '"' + _seen(name).replace('"', "#quot;") + '"'
 
 
-def _escaped(label: str) -> str:
-    return escape(_seen(label))
+def _escaped(name: str) -> str:
+    return escape(_seen(name))
 
 
 def _box_width(name: str) -> float:
@@ -165,18 +151,18 @@ def _svg(elements: Sequence[str], width: float, height: float) -> str:
     return begin + "\n".join([*elements, "</svg>\n"])
 
 
-def _svg_forward(arrows: Sequence[_Arrow], layout: GraphLayout) -> list[str]:
+def _svg_forward(arrows: Sequence[Arrow], layout: GraphLayout) -> list[str]:
     elements = []
     labelled: set[str] = set()
     for arrow, route in zip(arrows, layout.routes, strict=True):
         # A stream that goes to several nodes is named once.
-        label = "" if arrow.stream in labelled else arrow.stream
+        name = "" if arrow.stream in labelled else arrow.stream
         labelled.add(arrow.stream)
-        elements.append(_svg_route(route, label))
+        elements.append(_svg_route(route, name))
     return elements
 
 
-def _svg_backward(arrows: Sequence[_Arrow], layout: GraphLayout) -> list[str]:
+def _svg_backward(arrows: Sequence[Arrow], layout: GraphLayout) -> list[str]:
     elements = []
     for number, arrow in enumerate(arrows, start=1):
         source = layout.centres[arrow.source]
@@ -186,7 +172,7 @@ def _svg_backward(arrows: Sequence[_Arrow], layout: GraphLayout) -> list[str]:
     return elements
 
 
-def _svg_route(route: Sequence[Point], label: str) -> str:
+def _svg_route(route: Sequence[Point], name: str) -> str:
     """Draw a smooth line from below the first box, through waypoints, to above the last."""
     points = list(route)
     first_x, first_y = points[0]
@@ -205,10 +191,10 @@ def _svg_route(route: Sequence[Point], label: str) -> str:
     second_x, second_y = route[1]
     label_x = (first_x + 2 * second_x) / 3 + 5
     label_y = second_y - BOX_HEIGHT / 2 - 14
-    return _svg_line(path, label, label_x, label_y)
+    return _svg_line(path, name, label_x, label_y)
 
 
-def _svg_back(source: Point, target: Point, lane: float, label: str) -> str:
+def _svg_back(source: Point, target: Point, lane: float, name: str) -> str:
     """Draw a dashed line out of the bottom of one box, up along a lane, into the top of another."""
     x0, y0 = source
     x1, y1 = target
@@ -222,29 +208,27 @@ def _svg_back(source: Point, target: Point, lane: float, label: str) -> str:
         f"V{top + _TURN:.0f}"
         f"C{lane:.0f} {above:.0f} {x1:.0f} {above:.0f} {x1:.0f} {top:.0f}"
     )
-    return _svg_line(path, label, lane + 5, bottom - 30, dashed=True)
+    return _svg_line(path, name, lane + 5, bottom - 30, dashed=True)
 
 
-def _svg_line(path: str, label: str, x: float, y: float, *, dashed: bool = False) -> str:
+def _svg_line(path: str, name: str, x: float, y: float, *, dashed: bool = False) -> str:
     dash = ' stroke-dasharray="5 4"' if dashed else ""
     line = (
         f'<path d="{path}" fill="none" stroke="#567" stroke-width="1.4" '
         f'marker-end="url(#tip)"{dash}/>'
     )
-    if not label:
+    if not name:
         return line
-    return (
-        f'{line}<text x="{x:.0f}" y="{y:.0f}" fill="#678" font-size="11">{_escaped(label)}</text>'
-    )
+    return f'{line}<text x="{x:.0f}" y="{y:.0f}" fill="#678" font-size="11">{_escaped(name)}</text>'
 
 
 def _svg_box(name: str, centre: Point, width: float) -> str:
     x, y = centre
-    fill, radius = _END_STYLE if _is_end(name) else _NODE_STYLE
+    fill, radius = _END_STYLE if is_end(name) else _NODE_STYLE
     return (
         f'<rect x="{x - width / 2:.0f}" y="{y - BOX_HEIGHT / 2:.0f}" '
         f'width="{width:.0f}" height="{BOX_HEIGHT:.0f}" '
         f'rx="{radius:.0f}" fill="{fill}" stroke="#9ab"/>'
         f'<text x="{x:.0f}" y="{y + 4:.0f}" text-anchor="middle" fill="#123">'
-        f"{_escaped(_label(name))}</text>"
+        f"{_escaped(label(name))}</text>"
     )

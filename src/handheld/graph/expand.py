@@ -156,6 +156,12 @@ def _expand_subgraph(config: GraphConfig, name: str, wiring: _Wiring) -> FlatGra
                 f"subgraph {name!r}: no node of it makes its output {output!r}"
                 f"{advice if output in config.inputs else ''}"
             )
+    sides: set[str] = set().union(*(node.side_outputs.values() for node in flat.nodes))
+    for output in config.side_outputs:
+        if scope.side(output) not in sides:
+            raise GraphValidationError(
+                f"subgraph {name!r}: no node of it makes its side output {output!r}"
+            )
     return flat
 
 
@@ -219,6 +225,7 @@ def _contract(calculator: Any, name: str) -> Contract:
             # Of any type: its nodes check what they send themselves.
             outputs=dict.fromkeys(calculator.outputs, object),
             side_inputs=calculator.side_inputs,
+            side_outputs=dict.fromkeys(calculator.side_outputs, object),
         )
     if not isinstance(calculator, Calculator):
         raise GraphValidationError(

@@ -101,3 +101,41 @@ def test_a_mux_does_not_take_a_number_out_of_range(select: int) -> None:
 def test_at_least_one_input(make: Any) -> None:
     with pytest.raises(InputError, match="inputs: expected a whole number of 1 or more, got 0"):
         make(0)
+
+
+def test_a_gate_of_several_streams_is_closed_by_its_inverted_control() -> None:
+    gate = Gate(streams={"a": "x", "b": "y"}, inverted=True, empty="open")
+    config = GraphConfig(
+        inputs={"a": str, "b": str, "no": bool},
+        nodes=[
+            Node(
+                gate,
+                inputs={"a": "a", "b": "b", "disallow": "no"},
+                outputs={"x": "x", "y": "y", "state_change": "change"},
+            )
+        ],
+    )
+    with Graph(config) as graph:
+        readers = [graph.output(name) for name in ("x", "y", "change")]
+        for timestamp in range(3):
+            graph.add("a", "a", timestamp)
+            graph.add("b", "b", timestamp)
+        graph.add("no", True, timestamp=1)
+        graph.close_input()
+        sent = [[packet.timestamp for packet in reader] for reader in readers]
+        # Dropped at 1 on both streams; closed there, open again at 2.
+        assert sent == [[0, 2], [0, 2], [1, 2]]
+        assert graph.stats().drops == 2
+
+
+def test_a_side_packet_opens_a_gate_each_run() -> None:
+    config = GraphConfig(
+        inputs={"a": str},
+        side_inputs={"ok": bool},
+        nodes=[Node(Gate(control="side"), inputs="a", outputs="x", side_inputs="ok")],
+    )
+    for ok, passed in ((True, ["a"]), (False, [])):
+        with Graph(config, side={"ok": ok}) as graph:
+            reader = graph.output("x")
+            graph.add("a", "a", timestamp=0)
+            assert [packet.payload for packet in reader.drain()] == passed

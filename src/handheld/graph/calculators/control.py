@@ -1,56 +1,123 @@
 """Calculators that let packets through, hold them back or choose among them."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from handheld.errors import InputError
 from handheld.graph.calculator import Calculator, Context
 from handheld.graph.contract import Contract
 from handheld.ranges import whole_in_range
 
+# The one stream of a calculator that could have several: input port -> output port.
+_ONE_STREAM = {"in": "out"}
+
 
 class PassThrough(Calculator):
-    """Sends what comes."""
+    """Sends what comes.
+
+    Args:
+        streams: input port -> output port, for several streams.
+    """
 
     contract = Contract(inputs={"in": object}, outputs={"out": object})
 
+    def __init__(self, streams: Mapping[str, str] | None = None) -> None:
+        self._streams = dict(streams or _ONE_STREAM)
+        # Of one stream, which is usual, every call has its packet: a loop takes 0.15 microseconds.
+        self._is_plain = self._streams == _ONE_STREAM
+        self.contract = Contract(
+            inputs=dict.fromkeys(self._streams, object),
+            outputs=dict.fromkeys(self._streams.values(), object),
+        )
+
     def process(self, context: Context) -> None:
-        """Send the packet on."""
-        context.send("out", context.inputs["in"].payload)
+        """Send the packets on."""
+        if self._is_plain:
+            context.send("out", context.inputs["in"].payload)
+            return
+        for port, packet in context.inputs.items():
+            context.send(self._streams[port], packet.payload)
 
 
 class Gate(Calculator):
     """Sends what comes on ``in`` where ``allow`` at the same timestamp is true.
 
     Without a packet there, as the last one said. What does not pass is counted as dropped.
+    ``state_change`` tells at which timestamps the gate opens (true) and closes (false).
+    Source: ``mediapipe/calculators/core/gate_calculator.cc``, whose gate does not remember: see
+    ``empty``.
 
     Args:
-        open_at_first: whether packets pass before the first packet on ``allow``.
+        open_at_first: whether packets pass before the first packet on ``allow``, or always where
+            nothing controls the gate.
+        streams: input port -> output port, for several streams.
+        control: what says whether packets pass: the input ``allow``, the side input ``allow``, or
+            nothing.
+        inverted: the control is called ``disallow``, and true there closes the gate.
+        empty: what a timestamp without a packet on ``allow`` means: as the last packet said, open
+            or closed.
+        initial: state before the first timestamp, for ``state_change``; None tells of no change at
+            the first.
     """
 
     contract = Contract(
         inputs={"in": object, "allow": bool},
-        outputs={"out": object},
+        outputs={"out": object, "state_change": bool},
     )
 
-    def __init__(self, *, open_at_first: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        open_at_first: bool = False,
+        streams: Mapping[str, str] | None = None,
+        control: Literal["stream", "side", "none"] = "stream",
+        inverted: bool = False,
+        empty: Literal["last", "open", "closed"] = "last",
+        initial: bool | None = None,
+    ) -> None:
         self._open_at_first = open_at_first
-        self._allowed = open_at_first
+        self._streams = dict(streams or _ONE_STREAM)
+        self._control = "disallow" if inverted else "allow"
+        self._by_side = control == "side"
+        self._inverted = inverted
+        # None leaves it as it was.
+        self._empty = {"last": None, "open": True, "closed": False}[empty]
+        if control != "stream":
+            self._empty = None
+        self._initial = initial
+        controls: dict[str, Any] = {}
+        if control == "stream":
+            controls = {self._control: bool}
+        self.contract = Contract(
+            inputs={**dict.fromkeys(self._streams, object), **controls},
+            outputs={**dict.fromkeys(self._streams.values(), object), "state_change": bool},
+            side_inputs={self._control: bool} if self._by_side else {},
+        )
 
     def open(self, context: Context) -> None:
         """Start as told."""
         self._allowed = self._open_at_first
+        if self._by_side:
+            self._allowed = bool(context.side[self._control]) != self._inverted
+        self._told = self._initial
 
     def process(self, context: Context) -> None:
         """Send or swallow."""
         # First, since what is said at a timestamp holds for the packet at that timestamp.
-        if "allow" in context.inputs:
-            self._allowed = bool(context.get("allow"))
-        if "in" not in context.inputs:
-            return
-        if self._allowed:
-            context.send("out", context.get("in"))
-        else:
-            context.drop()
+        if self._control in context.inputs:
+            self._allowed = bool(context.get(self._control)) != self._inverted
+        elif self._empty is not None:
+            self._allowed = self._empty
+        if self._told is not None and self._told != self._allowed:
+            context.send("state_change", self._allowed)
+        self._told = self._allowed
+        for port, output in self._streams.items():
+            if port not in context.inputs:
+                continue
+            if self._allowed:
+                context.send(output, context.get(port))
+            else:
+                context.drop()
 
 
 class Merge(Calculator):
@@ -59,10 +126,10 @@ class Merge(Calculator):
     Those of the others are counted as dropped.
 
     Args:
-        inputs: number of input ports, named ``in0``, ``in1``, ...
+        inputs: number of input ports, named ``in0``, ``in1``, ..., or their names.
     """
 
-    def __init__(self, inputs: int = 2) -> None:
+    def __init__(self, inputs: int | Sequence[str] = 2) -> None:
         self._ports = _numbered(inputs)
         self.contract = Contract(
             inputs=dict.fromkeys(self._ports, object),
@@ -84,19 +151,24 @@ class Mux(Calculator):
     of range is an error.
 
     Args:
-        inputs: number of input ports, named ``in0``, ``in1``, ...
+        inputs: number of input ports, named ``in0``, ``in1``, ..., or their names.
+        by_side: ``select`` is a side input, the same for all timestamps.
     """
 
-    def __init__(self, inputs: int = 2) -> None:
+    def __init__(self, inputs: int | Sequence[str] = 2, *, by_side: bool = False) -> None:
         self._ports = _numbered(inputs)
+        self._by_side = by_side
+        data = dict.fromkeys(self._ports, object)
+        select = {"select": int}
         self.contract = Contract(
-            inputs={"select": int, **dict.fromkeys(self._ports, object)},
+            inputs=data if by_side else {**select, **data},
             outputs={"out": object},
+            side_inputs=select if by_side else {},
         )
 
     def process(self, context: Context) -> None:
         """Send the selected."""
-        select = context.get("select")
+        select = context.side["select"] if self._by_side else context.get("select")
         selected = None
         if select is not None:
             # Asked before the list is, which would take -1 for its last.
@@ -116,6 +188,12 @@ class PacketCloner(Calculator):
     """At each packet on ``tick`` sends the latest packet of ``in`` again, at the tick's timestamp.
 
     Before the first there is nothing to send.
+    Source: ``mediapipe/calculators/core/packet_cloner_calculator.cc``.
+
+    Args:
+        streams: input port -> output port, for several streams.
+        tick: name of the port ``tick``.
+        wait_for_all: whether nothing is sent before each of several streams had a packet.
     """
 
     contract = Contract(
@@ -123,21 +201,40 @@ class PacketCloner(Calculator):
         outputs={"out": object},
     )
 
+    def __init__(
+        self,
+        streams: Mapping[str, str] | None = None,
+        *,
+        tick: str = "tick",
+        wait_for_all: bool = False,
+    ) -> None:
+        self._streams = dict(streams or _ONE_STREAM)
+        self._tick = tick
+        self._wait_for_all = wait_for_all
+        self.contract = Contract(
+            inputs={**dict.fromkeys(self._streams, object), tick: object},
+            outputs=dict.fromkeys(self._streams.values(), object),
+        )
+
     def open(self, context: Context) -> None:
         """Forget the last run."""
-        self._latest: Any = None
-        # Apart, since None is a payload like any other.
-        self._has_latest = False
+        # A port that had no packet is absent, since None is a payload like any other.
+        self._latest: dict[str, Any] = {}
 
     def process(self, context: Context) -> None:
         """Remember, repeat."""
-        if "in" in context.inputs:
-            self._latest = context.get("in")
-            self._has_latest = True
-        if "tick" in context.inputs and self._has_latest:
-            context.send("out", self._latest)
+        for port in self._streams:
+            if port in context.inputs:
+                self._latest[port] = context.get(port)
+        is_early = self._wait_for_all and len(self._latest) < len(self._streams)
+        if self._tick not in context.inputs or is_early:
+            return
+        for port, payload in self._latest.items():
+            context.send(self._streams[port], payload)
 
 
-def _numbered(inputs: int) -> list[str]:
+def _numbered(inputs: int | Sequence[str]) -> list[str]:
+    if isinstance(inputs, Sequence):
+        return list(inputs)
     whole_in_range("inputs", inputs, low=1)
     return [f"in{number}" for number in range(inputs)]

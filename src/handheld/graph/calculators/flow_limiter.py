@@ -4,12 +4,15 @@ It drops what the graph cannot handle in time.
 """
 
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from handheld.graph.calculator import Calculator, Context
 from handheld.graph.contract import Contract
 from handheld.graph.packet import Packet
 from handheld.graph.policies import ImmediatePolicy
+from handheld.graph.timestamp import Timestamp
 from handheld.ranges import whole_in_range
 
 
@@ -22,13 +25,20 @@ class FlowLimiter(Calculator):
     Source: ``mediapipe/calculators/core/flow_limiter_calculator.cc``.
 
     Args:
-        max_in_flight: packets between this node and ``finished``.
+        max_in_flight: packets between this node and ``finished``; the side input ``max_in_flight``
+            (optional) says otherwise.
         max_in_queue: packets that wait here for one to finish.
+        in_flight_timeout: microseconds of the packets' own time after which one under way is given
+            up; 0 for never.
+        streams: input port -> output port, for several streams. Of the first it is decided what
+            passes; of the others what has the same timestamps does.
     """
 
     contract = Contract(
         inputs={"in": object, "finished": object},
         outputs={"out": object, "allow": bool},
+        side_inputs={"max_in_flight": int},
+        optional=frozenset({"max_in_flight"}),
         # Not the default: that would let a packet wait for what finishes at its own timestamp.
         policy=ImmediatePolicy(),
         # What waits is sent later, at its own timestamp, so nothing can be promised of the present.
@@ -37,29 +47,59 @@ class FlowLimiter(Calculator):
         process_bounds=True,
     )
 
-    def __init__(self, *, max_in_flight: int = 1, max_in_queue: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        max_in_flight: int = 1,
+        max_in_queue: int = 1,
+        in_flight_timeout: int = 0,
+        streams: Mapping[str, str] | None = None,
+    ) -> None:
         whole_in_range("max_in_flight", max_in_flight, low=1)
         whole_in_range("max_in_queue", max_in_queue, low=0)
+        whole_in_range("in_flight_timeout", in_flight_timeout, low=0)
         self._max_in_flight = max_in_flight
         self._max_in_queue = max_in_queue
+        self._timeout = in_flight_timeout
+        streams = dict(streams or {"in": "out"})
+        self._main, *others = streams.items()
+        self._others = dict(others)
+        self.contract = replace(
+            type(self).contract,
+            inputs={**dict.fromkeys(streams, object), "finished": object},
+            outputs={**dict.fromkeys(streams.values(), object), "allow": bool},
+        )
 
     def open(self, context: Context) -> None:
         """Start with nothing under way."""
+        self._limit = self._max_in_flight
+        if "max_in_flight" in context.side:
+            self._limit = context.side["max_in_flight"]
+            whole_in_range("side packet max_in_flight", self._limit, low=1)
         self._in_flight: deque[int] = deque()
         self._queue: deque[Packet[Any]] = deque()
+        self._waiting: dict[str, deque[Packet[Any]]] = {port: deque() for port in self._others}
+        # Timestamps that were let through, as long as another stream may have a packet there.
+        self._passed: deque[int] = deque()
 
     def process(self, context: Context) -> None:
         """Take note of what finished, let packets through, drop the oldest of those that wait."""
         done = context.bound("finished")
         while self._in_flight and self._in_flight[0] < done:
             self._in_flight.popleft()
-        if "in" in context.inputs:
-            self._queue.append(context.inputs["in"])
+        main, _ = self._main
+        if main in context.inputs:
+            packet = context.inputs[main]
+            self._queue.append(packet)
+            self._give_up(packet.timestamp)
+        for port, waiting in self._waiting.items():
+            if port in context.inputs:
+                waiting.append(context.inputs[port])
         # Before any is dropped: what there is room for need not wait.
-        while self._queue and len(self._in_flight) < self._max_in_flight:
+        while self._queue and len(self._in_flight) < self._limit:
             packet = self._queue.popleft()
             self._in_flight.append(packet.timestamp)
-            _let_through(context, packet)
+            self._let_through(context, packet)
         # The oldest: of a live stream, the newest is worth most.
         while len(self._queue) > self._max_in_queue:
             packet = self._queue.popleft()
@@ -69,18 +109,48 @@ class FlowLimiter(Calculator):
 
     def close(self, context: Context) -> None:
         """Let through what still waits: there is no newer packet to make room for."""
-        for packet in self._queue:
-            _let_through(context, packet)
+        while self._queue:
+            self._let_through(context, self._queue.popleft())
+        for port in self._others:
+            self._follow(context, port, Timestamp.DONE)
+
+    def _give_up(self, now: int) -> None:
+        """Forget what has been under way for too long."""
+        while self._timeout and self._in_flight and now - self._in_flight[0] > self._timeout:
+            self._in_flight.popleft()
+
+    def _let_through(self, context: Context, packet: Packet[Any]) -> None:
+        _, output = self._main
+        context.send(output, packet.payload, packet.timestamp)
+        context.send("allow", True, packet.timestamp)
+        if self._others:
+            self._passed.append(packet.timestamp)
 
     def _settle(self, context: Context) -> None:
         """Promise that nothing comes before the packet that waits longest."""
-        settled: int = context.bound("in")
+        main, output = self._main
+        settled: int = context.bound(main)
         if self._queue:
             settled = self._queue[0].timestamp
-        context.advance("out", settled)
+        context.advance(output, settled)
         context.advance("allow", settled)
+        for port in self._others:
+            self._follow(context, port, settled)
+        bounds = [context.bound(port) for port in self._others]
+        while self._passed and self._passed[0] < min(bounds):
+            self._passed.popleft()
 
-
-def _let_through(context: Context, packet: Packet[Any]) -> None:
-    context.send("out", packet.payload, packet.timestamp)
-    context.send("allow", True, packet.timestamp)
+    def _follow(self, context: Context, port: str, settled: int) -> None:
+        """Send of another stream what has the timestamps that passed, as far as that is decided."""
+        waiting = self._waiting[port]
+        while waiting and waiting[0].timestamp < settled:
+            packet = waiting.popleft()
+            if packet.timestamp in self._passed:
+                context.send(self._others[port], packet.payload, packet.timestamp)
+            else:
+                context.drop()
+        if settled < Timestamp.DONE:
+            bound: int = context.bound(port)
+            if waiting:
+                bound = waiting[0].timestamp
+            context.advance(self._others[port], min(bound, settled))

@@ -1,7 +1,7 @@
 """A subgraph that runs once for each item of a list."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from handheld.errors import InputError
@@ -31,19 +31,37 @@ class BeginLoop(Calculator):
     """Sends the items of each list on ``items`` one by one on ``item``.
 
     They are at timestamps of the loop's own: 1, 2, 3, ... seconds. ``clone`` (optional) is sent
-    beside each item as ``cloned``. Connect ``batch_end`` to the :class:`EndLoop`. Source:
+    beside each item as ``cloned``. Connect ``batch_end`` to the :class:`EndLoop`. A packet on
+    ``tick`` (optional) does nothing but come. Source:
     ``mediapipe/calculators/core/begin_loop_calculator.h``.
+
+    Args:
+        clones: input port -> output port of what is sent beside each item.
     """
 
     contract = Contract(
-        inputs={"items": Sequence, "clone": object},
+        inputs={"items": Sequence, "clone": object, "tick": object},
         outputs={"item": object, "cloned": object, "batch_end": BatchEnd},
-        optional=frozenset({"clone"}),
+        optional=frozenset({"clone", "tick"}),
         # The loop has a time of its own.
         timestamp_offset=None,
         # So that EndLoop hears of timestamps without a list, and settles them outside the loop.
         process_bounds=True,
     )
+
+    def __init__(self, clones: Mapping[str, str] | None = None) -> None:
+        if clones is None:
+            clones = {"clone": "cloned"}
+        self._clones = dict(clones)
+        contract = type(self).contract
+        inputs = {"items": Sequence, **dict.fromkeys(self._clones, object), "tick": object}
+        cloned = dict.fromkeys(self._clones.values(), object)
+        self.contract = replace(
+            contract,
+            inputs=inputs,
+            outputs={"item": object, **cloned, "batch_end": BatchEnd},
+            optional=frozenset({*self._clones, "tick"}),
+        )
 
     def open(self, context: Context) -> None:
         """Start the loop's own time."""
@@ -62,15 +80,16 @@ class BeginLoop(Calculator):
             if number:
                 self._next += _STEP
             context.send("item", item, self._next)
-            if "clone" in context.inputs:
-                context.send("cloned", context.get("clone"), self._next)
+            for port, output in self._clones.items():
+                if port in context.inputs:
+                    context.send(output, context.get(port), self._next)
         self._end(context, BatchEnd(context.timestamp))
 
     def _end(self, context: Context, end: BatchEnd) -> None:
         context.send("batch_end", end, self._next)
         self._next += 1
         # Else EndLoop would wait for an item at the timestamp of the end of an empty list.
-        for port in ("item", "cloned"):
+        for port in ("item", *self._clones.values()):
             context.advance(port, self._next)
 
 

@@ -1,0 +1,54 @@
+"""Graphs drawn of their texts alone: nothing has to be registered, and nothing has to fit."""
+
+from handheld.errors import GraphTextError
+from handheld.graph._picture import Arrow, Picture, input_box, output_box, picture
+from handheld.graph.draw import mermaid_of, svg_of
+from handheld.graph.text.model import GraphText
+from handheld.graph.text.wiring import GraphWiring, PortUse, cycles, unique_names, wiring
+
+MOST_DRAWN = 5_000
+"""Arrows of a drawing: more would take minutes to place, and nobody could follow them."""
+
+
+def text_to_mermaid(graph: GraphText) -> str:
+    """Return a graph as a Mermaid flowchart.
+
+    Boxes are nodes, rounded ends inputs, outputs and streams that nobody sends, dotted arrows back
+    edges, marked as such or closing a cycle.
+
+    Raises:
+        GraphTextError: it has more than 5,000 nodes or connections.
+    """
+    return mermaid_of(picture_of_text(graph))
+
+
+def text_to_svg(graph: GraphText) -> str:
+    """Return a graph as an SVG drawing, see :func:`text_to_mermaid`."""
+    return svg_of(picture_of_text(graph))
+
+
+def picture_of_text(graph: GraphText) -> Picture:
+    """Return what is drawn of a graph, see :func:`text_to_mermaid`."""
+    wires = wiring(graph)
+    if max(len(wires.nodes), len(wires.streams.taken)) > MOST_DRAWN:
+        raise GraphTextError(
+            f"expected at most {MOST_DRAWN:,} nodes and connections to draw", source=graph.source
+        )
+    names = unique_names([node.name or node.calculator for node in wires.nodes], joint=" ")
+    # By identity: a port of a node may be as that of another.
+    closing = {id(cycle.closing) for cycle in cycles(wires)}
+    arrows: list[Arrow] = []
+    for use in wires.streams.taken:
+        stream = use.port.name
+        back = id(use) in closing or (use.node, use.canonical) in wires.back
+        target = output_box(stream) if use.node is None else names[use.node]
+        arrows.append(Arrow(_source(wires, use, names), target, stream, back))
+    return picture([port.name for port in graph.inputs], names, arrows)
+
+
+def _source(wires: GraphWiring, use: PortUse, names: list[str]) -> str:
+    # Of two that send it, the first; the other is an error, which a check tells.
+    for sender in wires.streams.sent.get(use.port.name, ()):
+        if sender.node is not None:
+            return names[sender.node]
+    return input_box(use.port.name)
