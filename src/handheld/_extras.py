@@ -33,6 +33,7 @@ EXTRAS = {
     "pyarrow": ("pyarrow", "graphs"),
     "python_multipart": ("python-multipart", "server"),
     "ray": ("ray", "cluster"),
+    "rerun": ("rerun-sdk", "rerun"),
     "safetensors": ("safetensors", "torch"),
     "scipy": ("scipy", "graphs"),
     "sklearn": ("scikit-learn", "demo"),

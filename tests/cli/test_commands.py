@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from handheld.graph import Graph, GraphConfig, Node, PassThrough
 from handheld.media import VideoWriter, open_video, write_image
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -174,6 +175,26 @@ def test_graph_draw(tmp_path):
     )
     assert handheld("graph", "draw", "--out", tmp_path / "g.svg").returncode == 0
     assert (tmp_path / "g.svg").read_text().startswith("<svg")
+
+
+def test_graph_view(tmp_path):
+    trace = tmp_path / "run.json"
+    nodes = [Node(PassThrough(), inputs="in", outputs="out", name="passes_on")]
+    with Graph(GraphConfig(inputs={"in": int}, nodes=nodes), trace=trace) as graph:
+        graph.add("in", 1, 0)
+    done = handheld("graph", "view", trace)
+    assert done.returncode == 0, done.stderr
+    assert "run.html" in done.stdout
+    assert "passes_on" in (tmp_path / "run.html").read_text("utf-8")
+    assert handheld("graph", "view", trace, "--out", tmp_path / "page.html").returncode == 0
+    assert (tmp_path / "page.html").exists()
+    for words, message in [
+        ((tmp_path / "nosuch.json",), "cannot be read"),
+        ((trace, "--out", trace), "is the trace itself"),
+    ]:
+        done = handheld("graph", "view", *words)
+        assert done.returncode == 1
+        assert message in done.stderr
 
 
 def test_models_list(tmp_path):

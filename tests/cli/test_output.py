@@ -36,6 +36,7 @@ WITHOUT_RESULTS = {
     "compress serve",
     "federated serve",
     "graph draw",
+    "graph view",
     "hands label",
     "hands synth",
     "reply chat",

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from random_graphs import Recipe, recipes
 
 from handheld.graph import ProcessExecutor, ThreadExecutor
+from handheld.graph.trace import MemoryTracer
 
 
 @pytest.mark.usefixtures("many_switches")
@@ -54,6 +55,30 @@ def test_nodes_on_executors_of_their_own_change_nothing(recipe: Recipe, seed: in
     for threads in (0, 2):
         for _ in range(3):
             assert recipe.run(threads, place, executors=executors) == expected
+
+
+@pytest.mark.usefixtures("many_switches")
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(recipe=recipes)
+def test_a_trace_changes_nothing_and_misses_nothing(recipe: Recipe) -> None:
+    expected = recipe.run(threads=0)
+    for threads in (0, 2, 4):
+        tracer = MemoryTracer()
+        assert recipe.run(threads, trace=tracer) == expected
+        trace = tracer.trace()
+        assert trace.lost == 0
+        # Whoever saw a packet has an arrow to the call in which it did.
+        seen = sum(len(packets) for packets in expected.values())
+        observed = [a for a in trace.arrows if trace.calls[a.taker].node.startswith("observer")]
+        assert len(observed) == seen
+        assert all(
+            trace.calls[arrow.sender].start_us <= trace.calls[arrow.taker].start_us
+            for arrow in trace.arrows
+        )
 
 
 @settings(max_examples=4, deadline=None)

@@ -215,3 +215,37 @@ def test_inputs_that_met_once_or_had_no_packets_are_no_mistake(
 
 def test_a_graph_without_packets_is_no_mistake() -> None:
     assert closed({}).nodes["added"].skips == 0
+
+
+def test_statistics_are_printed_as_tables() -> None:
+    clock = Clock()
+    nodes = [
+        Node(
+            Call(lambda c: (clock.sleep(0.002), c.drop(), c.send("out", 1))),
+            inputs="in",
+            outputs="out",
+            name="slow",
+        ),
+        Node(Merge(), inputs=["out", "other"], outputs="merged"),
+    ]
+    config = GraphConfig(inputs={"in": int, "other": int}, nodes=nodes)
+    with Graph(config, clock=clock, max_queue_size=2) as graph:
+        graph.add("in", 1, 0)
+        graph.add("in", 1, 10)
+        stats = graph.stats()
+    assert str(stats).split("\n") == [
+        "node   calls  mean ms  busy s  wait s  drops  skips  queues",
+        "slow       2    2.000   0.004   0.000      2      0  in 0 (peak 1 of 2)",
+        "merge      0            0.000   0.000      0      0  "
+        "in0 2 (peak 2 of 2), in1 0 (peak 0 of 2)",
+        "",
+        "stream  packets  settled below  from",
+        "in            2             11  (input)",
+        "other         0      PreStream  (input)",
+        "out           2             11  slow",
+        "merged        0      PreStream  merge",
+        "",
+        "'in' was held back once, 0.000 s",
+        "",
+        *map(str, stats.waiting),
+    ]

@@ -290,3 +290,21 @@ def _writing(
         counts[stream] += 1
 
     return write
+
+
+@app.command()
+def view(
+    trace: Annotated[Path, typer.Argument(help="A trace that Graph(config, trace=...) wrote.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the page here; by default beside the trace.")
+    ] = None,
+) -> None:
+    """Make a page of a trace: a time line and the graph, in one file that needs no network."""
+    from handheld.errors import InputError
+    from handheld.graph.trace import read_trace
+
+    page = trace.with_suffix(".html") if out is None else out
+    if page.resolve() == trace.resolve():
+        raise InputError(f"{page} is the trace itself: name another file by --out")
+    read_trace(trace).write_page(page)
+    typer.echo(f"wrote {page}")

@@ -16,6 +16,13 @@ from handheld.graph.config import BackEdge, GraphConfig, Node
 from handheld.graph.contract import Contract
 from handheld.graph.draw import to_mermaid, to_svg
 from handheld.graph.executors import ProcessExecutor, ThreadExecutor
+from handheld.graph.explanation import (
+    GraphExplanation,
+    InputState,
+    NodeState,
+    StreamTimes,
+    UnmetInputs,
+)
 from handheld.graph.function import FunctionCalculator, calculator
 from handheld.graph.graph import Graph
 from handheld.graph.packet import Packet
@@ -60,15 +67,18 @@ __all__ = [
     "Gate",
     "Graph",
     "GraphConfig",
+    "GraphExplanation",
     "GraphStats",
     "GraphWarning",
     "ImmediatePolicy",
     "InputPolicy",
     "InputQueue",
+    "InputState",
     "Merge",
     "Mux",
     "MuxPolicy",
     "Node",
+    "NodeState",
     "NodeStats",
     "Packet",
     "PacketCloner",
@@ -79,11 +89,13 @@ __all__ = [
     "QueueStats",
     "SourceStats",
     "StreamStats",
+    "StreamTimes",
     "SyncSetPolicy",
     "Synchroniser",
     "ThreadExecutor",
     "Timestamp",
     "TimestampAlignPolicy",
+    "UnmetInputs",
     "Waiting",
     "calculator",
     "stream_names",

@@ -3,12 +3,15 @@
 That is statistics, who waits for what, and queues that have to grow.
 """
 
+import logging
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from handheld.errors import GraphStuckError
+from handheld.graph._explain import explain, unmet_inputs, waits_of
 from handheld.graph._scheduler import Scheduler
 from handheld.graph._state import CLOSED, OPEN, Edge, PacketSource, RunNode, Stream
+from handheld.graph.explanation import GraphExplanation, UnmetInputs, microseconds
 from handheld.graph.function import FunctionCalculator
 from handheld.graph.stats import (
     GraphStats,
@@ -20,14 +23,18 @@ from handheld.graph.stats import (
 )
 from handheld.graph.timestamp import Timestamp
 
+_log = logging.getLogger(__name__)
+
 # About as many frames as lie between a warning here and the user's call of the graph.
 _STACK_LEVEL = 4
+
+_NEVER_RAN = "never ran"
 
 
 class GraphWarning(UserWarning):
     """A graph goes on, but not as it was meant to.
 
-    A queue had to grow, or a function's inputs never met.
+    A queue had to grow, or the inputs of a node never met.
     """
 
 
@@ -52,16 +59,29 @@ def waiting(scheduler: Scheduler) -> tuple[Waiting, ...]:
     waits: list[Waiting] = []
     for node in scheduler.by_rank.values():
         if node.state == OPEN:
-            waits += _waiting(node)
+            waits += waits_of(node)
     return tuple(waits)
 
 
 def why_stuck(scheduler: Scheduler) -> str:
-    """Say in one line who waits for what."""
+    """Say in one line who waits for what; the log has the state of every node."""
+    explanation = explain(scheduler)
+    # Once as a warning: a program may go on asking for packets that do not come.
+    level = logging.DEBUG if scheduler.told_stuck else logging.WARNING
+    scheduler.told_stuck = True
+    _log.log(level, "the graph stands still\n%s", explanation)
+    return _in_short(scheduler, explanation)
+
+
+def _in_short(scheduler: Scheduler, explanation: GraphExplanation) -> str:
     waits = waiting(scheduler)
     # Packets that wait say what went wrong; a node without input may only be behind such a one.
     with_packet = [wait for wait in waits if wait.timestamp is not None]
-    return "; ".join(map(str, with_packet or waits)) or "nothing waits"
+    words = list(map(str, with_packet or waits)) or ["nothing waits"]
+    # Only where that may be why nothing comes: some calculators join what never meets.
+    fruitless = {node.name for node in scheduler.by_rank.values() if _outcome(node)}
+    unmet = [str(pair) for pair in explanation.unmet if pair.node in fruitless]
+    return "; ".join([*words, *unmet])
 
 
 def grow(scheduler: Scheduler, queues: Iterable[Edge]) -> None:
@@ -88,57 +108,68 @@ def grow(scheduler: Scheduler, queues: Iterable[Edge]) -> None:
 
 
 def tell_unmet(scheduler: Scheduler) -> None:
-    """Warn of each function that never ran though packets came on each input that it needs.
+    """Warn of each node that gave nothing since its inputs had no timestamp in common.
 
-    For a graph that has ended: before, they may still meet.
+    That is a function that never ran, or a calculator that joins inputs and sent nothing, though
+    packets came on each input that it needs. For a graph that has ended: before, they may still
+    meet.
     """
     for node in scheduler.by_rank.values():
-        if inputs := _unmet(node):
-            ports = [f"{edge.port!r} (stream {edge.stream.name!r})" for edge in inputs]
+        outcome = _outcome(node)
+        pairs = unmet_inputs(node)
+        if outcome == _NEVER_RAN or (outcome and pairs):
             warnings.warn(
-                f"node {node.name!r} never ran: its inputs {' and '.join(ports)} "
-                "had no timestamp in common; packets that belong together need the same timestamp, "
-                "or annotate an input 'X | None' if it may be missing",
+                f"node {node.name!r} {outcome}: {_without_common(node, pairs)}",
                 GraphWarning,
                 stacklevel=_STACK_LEVEL,
             )
 
 
-def _unmet(node: RunNode) -> list[Edge]:
-    """Return the inputs that a closed node needs, if each had packets and none made it run."""
+def _outcome(node: RunNode) -> str:
+    """Say in two words if a node gave nothing; nothing if it did."""
+    if isinstance(node.calculator, FunctionCalculator):
+        return _NEVER_RAN if _never_ran(node) else ""
+    return "sent nothing" if _sent_nothing(node) else ""
+
+
+def _never_ran(node: RunNode) -> bool:
+    """Whether a function was called for no packet, though each input that it needs had some."""
+    # All calls were skipped, but for the last one, which closes the node.
+    if not node.context.skips or node.context.skips + (node.state == CLOSED) < node.calls:
+        return False
+    return all(edge.stream.packets for edge in _needed(node))
+
+
+def _sent_nothing(node: RunNode) -> bool:
+    """Whether a calculator sent nothing to anybody, and dropped nothing on purpose.
+
+    One without outputs may have done its work all the same, and one in a loop waits for itself.
+    """
+    if node.has_back or node.drops or not node.outputs:
+        return False
+    return not any(stream.packets for stream in node.outputs)
+
+
+def _needed(node: RunNode) -> list[Edge]:
     calculator = node.calculator
     if not isinstance(calculator, FunctionCalculator):
-        return []
-    # All calls but one were skipped: the last one closes the node.
-    if not node.context.skips or node.context.skips + 1 < node.calls:
-        return []
-    needed = [edge for edge in node.inputs if edge.port in calculator.required]
-    if not all(edge.stream.packets for edge in needed):
-        return []
-    return needed
+        return node.inputs
+    return [edge for edge in node.inputs if edge.port in calculator.required]
 
 
-def _waiting(node: RunNode) -> Iterator[Waiting]:
-    edges = {edge.port: edge for edge in node.inputs}
-    for sync_set in node.sync_sets:
-        packet, _ = sync_set.next()
-        has_packet = packet != Timestamp.DONE
-        for edge in [edges[queue.port] for queue in sync_set.queues]:
-            stream = edge.stream
-            # Settled up to the packet, or at its end, an input is not what the node waits for.
-            if edge.queue or stream.bound > min(packet, Timestamp.POST_STREAM):
-                continue
-            # Nothing comes around a loop into which nothing went.
-            if edge.back and not has_packet:
-                continue
-            yield Waiting(
-                node=node.name,
-                port=edge.port,
-                stream=stream.name,
-                producer=stream.producer,
-                timestamp=Timestamp(packet) if has_packet else None,
-                bound=Timestamp(stream.bound),
-            )
+def _without_common(node: RunNode, pairs: list[UnmetInputs]) -> str:
+    ports = [f"{edge.port!r} (stream {edge.stream.name!r})" for edge in _needed(node)]
+    advice = ""
+    if isinstance(node.calculator, FunctionCalculator):
+        advice = ", or annotate an input 'X | None' if it may be missing"
+    nearest = ""
+    if pairs:
+        distance = min(pair.nearest for pair in pairs)
+        nearest = f"; the nearest are off by {microseconds(distance)}"
+    return (
+        f"its inputs {' and '.join(ports)} had no timestamp in common; "
+        f"packets that belong together need the same timestamp{advice}{nearest}"
+    )
 
 
 def _node_stats(node: RunNode) -> NodeStats:
@@ -146,7 +177,7 @@ def _node_stats(node: RunNode) -> NodeStats:
         calls=node.calls,
         busy_s=node.busy_s,
         wait_s=node.wait_s,
-        drops=node.context.drops + sum(sync_set.dropped for sync_set in node.sync_sets),
+        drops=node.drops,
         closed=node.state == CLOSED,
         queues={edge.port: _queue_stats(edge) for edge in node.inputs},
         skips=node.context.skips,

@@ -10,7 +10,7 @@ _OUTPUT = "\1"
 
 
 @dataclass(frozen=True)
-class Arrow:
+class StreamArrow:
     """A stream from one box to another.
 
     Attributes:
@@ -36,10 +36,10 @@ class Picture:
     """
 
     boxes: Sequence[str]
-    arrows: Sequence[Arrow]
+    arrows: Sequence[StreamArrow]
 
 
-def picture(inputs: Iterable[str], nodes: Iterable[str], arrows: Sequence[Arrow]) -> Picture:
+def picture(inputs: Iterable[str], nodes: Iterable[str], arrows: Sequence[StreamArrow]) -> Picture:
     """Return what is drawn of a graph.
 
     Args:

@@ -86,6 +86,7 @@ class Scheduler:
         self.now = clock()
         self.unclosed = 0
         self.stopped = False
+        self.told_stuck = False  # in the log, which says it once
         # Nodes whose input changed. A list rather than recursion, which a long chain would exhaust.
         self._pending: list[RunNode] = []
         self.streams: dict[str, Stream] = {}
@@ -97,7 +98,7 @@ class Scheduler:
         for name, producer in plan.streams.items():
             self.streams[name] = Stream(name, producer.node)
             if producer.node == INPUT:
-                self.inputs[name] = PacketSource(clock)
+                self.inputs[name] = self.make_source(name)
                 self._sources[name] = [self.inputs[name]]
         # In the order of the plan, so that what feeds a node is known when it is connected.
         for flat in plan.nodes:
@@ -124,9 +125,10 @@ class Scheduler:
         if flat.max_in_flight > 1:
             node.make_lanes([copy(context) for _ in range(flat.max_in_flight)])
         node.connect(flat.policy, list(flat.contract.inputs))
+        _remember_joined(node)
         node.outputs = [stream for stream in ports.values() if stream is not None]
         if not node.inputs:
-            node.source = PacketSource(self.clock)
+            node.source = self.make_source(flat.name)
             node.source_layer = flat.source_layer
             self.source_nodes.append(node)
         self._trace(node)
@@ -145,6 +147,10 @@ class Scheduler:
             self._sources[stream.name] = list(feeding)
             if looped:
                 self.looped.add(stream.name)
+
+    def make_source(self, name: str) -> PacketSource:
+        """Return what holds back a graph input or a node without inputs, of this name."""
+        return PacketSource(self.clock)
 
     def add_node(self, name: str, calculator: Calculator, context: Context) -> RunNode:
         """Add a node that comes before all others in turn."""
@@ -207,6 +213,12 @@ class Scheduler:
         if (timestamp < stream.bound or timestamp > _MAX) and not self._admits(stream, timestamp):
             return
         stream.packets += 1
+        stream.last = timestamp
+        recent = stream.recent
+        if recent is not None:
+            if not recent:
+                stream.first = timestamp
+            recent.append(timestamp)
         for edge in stream.edges:
             queue = edge.queue
             queue.append(packet)
@@ -224,6 +236,9 @@ class Scheduler:
             stream.bound = 1 + timestamp
         else:
             stream.bound = bound_after(timestamp)
+
+    # A packet from outside: a name of its own, so that whoever watches the graph can tell.
+    feed = deliver
 
     def _admits(self, stream: Stream, timestamp: int) -> bool:
         """Whether a packet of an unusual timestamp may be delivered; raises where it is wrong."""
@@ -461,6 +476,7 @@ class Scheduler:
         The only step that may run on several threads at once, each with another node.
         """
         start = self.clock()
+        node.started_at = start
         try:
             if node.context.timestamp == _DONE:
                 # Before the call: one that raises is not called again by Graph.cancel.
@@ -481,6 +497,7 @@ class Scheduler:
     async def invoke_async(self, node: RunNode) -> None:
         """Run the coroutine of a node, as :meth:`invoke` does, on the event loop."""
         start = self.clock()
+        node.started_at = start
         try:
             await node.process(node.context)
         # A coroutine that is cancelled ends too.
@@ -491,6 +508,24 @@ class Scheduler:
         node.calls += 1
         node.busy_s += end - start
         node.wait_s += start - node.ready_at
+
+    def close_stopped(self, node: RunNode) -> None:
+        """Close a node of a graph that was stopped.
+
+        What it sends is lost, and its own error must not hide the first one.
+        """
+        node.state = CLOSED
+        node.context.timestamp = Timestamp.DONE
+        try:
+            self.loop.complete(node.calculator.close(node.context))
+        except Exception:
+            _log.exception("node %r failed while the graph was being stopped", node.name)
+
+    def started(self) -> None:
+        """Take note that the graph is about to open its nodes; for those that watch it."""
+
+    def ended(self) -> None:
+        """Take note that every node is closed; for those that watch the graph."""
 
     def finish(self, node: RunNode) -> None:
         """Deliver what a node sent, and find out who can run now."""
@@ -572,7 +607,7 @@ class Scheduler:
         for stream in self.streams.values():
             for edge in stream.edges:
                 edge.clear()
-            stream.bound = _PRE_STREAM
+            stream.restart()
         # First all of them: a node that opens may send to any other.
         for node in nodes:
             self._reconnect(node)
@@ -602,6 +637,14 @@ class Scheduler:
 
 def _resets_itself(node: RunNode) -> bool:
     return type(node.calculator).reset is not Calculator.reset
+
+
+def _remember_joined(node: RunNode) -> None:
+    """Let streams that are joined remember when their packets were: to tell why they never meet."""
+    joined = {queue.port for sync_set in node.joins() for queue in sync_set.queues}
+    for edge in node.inputs:
+        if edge.port in joined:
+            edge.stream.remember()
 
 
 def _at_end(edges: list[Edge]) -> bool:

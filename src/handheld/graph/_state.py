@@ -18,13 +18,32 @@ from handheld.graph.timestamp import Timestamp
 OPEN, QUEUED, RUNNING, CLOSED = range(4)
 """A node waits for input, waits for its turn, runs, or is closed."""
 
+RECENT = 64
+"""Timestamps that a joined stream remembers: two seconds of a camera, to find the nearest pair."""
+
+_UNSET = int(Timestamp.UNSET)
 _PRE_STREAM = int(Timestamp.PRE_STREAM)
 
 
 class Stream:
-    """One stream: every timestamp below ``bound`` is settled."""
+    """One stream: every timestamp below ``bound`` is settled.
 
-    __slots__ = ("bound", "edges", "header", "late", "name", "packets", "producer")
+    ``last`` is the timestamp of its latest packet. Only of a stream that is joined with others are
+    ``first`` and ``recent`` kept, the timestamps of its first packet and of the last few.
+    """
+
+    __slots__ = (
+        "bound",
+        "edges",
+        "first",
+        "header",
+        "last",
+        "late",
+        "name",
+        "packets",
+        "producer",
+        "recent",
+    )
 
     def __init__(self, name: str, producer: str) -> None:
         self.name = name
@@ -34,6 +53,20 @@ class Stream:
         self.late = 0  # packets that were dropped, as they came below the bound
         self.header: Any = None
         self.edges: list[Edge] = []
+        self.first = _UNSET
+        self.last = _UNSET
+        self.recent: deque[int] | None = None
+
+    def restart(self) -> None:
+        """Let timestamps begin anew."""
+        self.bound = _PRE_STREAM
+        if self.recent is not None:
+            self.recent.clear()
+
+    def remember(self) -> None:
+        """Keep the timestamps of the last few packets from now on."""
+        if self.recent is None:
+            self.recent = deque(maxlen=RECENT)
 
 
 class Edge:
@@ -178,6 +211,7 @@ class RunNode:
         "side_names",
         "source",
         "source_layer",
+        "started_at",
         "state",
         "sync_set",
         "sync_sets",
@@ -221,6 +255,12 @@ class RunNode:
         self.busy_s = 0.0
         self.wait_s = 0.0
         self.ready_at = 0.0
+        self.started_at = 0.0  # of the call that runs, or of the last
+
+    @property
+    def drops(self) -> int:
+        """Packets that the calculator dropped on purpose, or its input policy."""
+        return self.context.drops + sum(sync_set.dropped for sync_set in self.sync_sets)
 
     def make_lanes(self, contexts: Sequence[Context]) -> None:
         """Let the node handle as many timestamps at once as there are contexts."""
@@ -280,6 +320,10 @@ class RunNode:
         self.error = None
         self.sync_set = None
         self._synchronise_all()
+
+    def joins(self) -> list[Synchroniser]:
+        """Return the sets in which packets of one timestamp of several inputs come together."""
+        return [one for one in self.sync_sets if one.matches_timestamps and len(one.queues) > 1]
 
     def _synchronise(self, edges: list[Edge], synchroniser: Synchroniser) -> None:
         self.sync_sets.append(synchroniser)

@@ -6,7 +6,7 @@ from html import escape
 
 from handheld.graph._layout import BOX_HEIGHT, GraphLayout, Point, lay_out
 from handheld.graph._picture import (
-    Arrow,
+    StreamArrow,
     Picture,
     input_box,
     is_end,
@@ -62,13 +62,13 @@ def picture_of(config: GraphConfig) -> Picture:
     Raises :class:`~handheld.errors.GraphValidationError` for a graph that could not run.
     """
     graph = plan(config)
-    arrows: list[Arrow] = []
+    arrows: list[StreamArrow] = []
     for node in graph.nodes:
         for stream in node.inputs.values():
             back = isinstance(stream, BackEdge)
-            arrows.append(Arrow(_sender(graph, stream), node.name, stream, back))
+            arrows.append(StreamArrow(_sender(graph, stream), node.name, stream, back))
     outputs = [
-        Arrow(_sender(graph, stream), output_box(stream), stream, back=False)
+        StreamArrow(_sender(graph, stream), output_box(stream), stream, back=False)
         for stream in config.outputs
     ]
     names = [node.name for node in graph.nodes]
@@ -100,8 +100,8 @@ def mermaid_of(drawn: Picture) -> str:
 
 def svg_of(drawn: Picture) -> str:
     """Return a picture as an SVG drawing, see :func:`to_svg`."""
-    forward: list[Arrow] = []
-    backward: list[Arrow] = []
+    forward: list[StreamArrow] = []
+    backward: list[StreamArrow] = []
     for arrow in drawn.arrows:
         direction = backward if arrow.back else forward
         direction.append(arrow)
@@ -151,7 +151,7 @@ def _svg(elements: Sequence[str], width: float, height: float) -> str:
     return begin + "\n".join([*elements, "</svg>\n"])
 
 
-def _svg_forward(arrows: Sequence[Arrow], layout: GraphLayout) -> list[str]:
+def _svg_forward(arrows: Sequence[StreamArrow], layout: GraphLayout) -> list[str]:
     elements = []
     labelled: set[str] = set()
     for arrow, route in zip(arrows, layout.routes, strict=True):
@@ -162,7 +162,7 @@ def _svg_forward(arrows: Sequence[Arrow], layout: GraphLayout) -> list[str]:
     return elements
 
 
-def _svg_backward(arrows: Sequence[Arrow], layout: GraphLayout) -> list[str]:
+def _svg_backward(arrows: Sequence[StreamArrow], layout: GraphLayout) -> list[str]:
     elements = []
     for number, arrow in enumerate(arrows, start=1):
         source = layout.centres[arrow.source]

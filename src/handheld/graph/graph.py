@@ -1,35 +1,39 @@
 """A running graph: feed it, read it, watch it."""
 
 import asyncio
-import logging
 import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import index
+from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from handheld.errors import GraphError, GraphStuckError, GraphValidationError, InputError
 from handheld.graph._executors import CallingThread, Executor, ThreadPool
+from handheld.graph._explain import explain
 from handheld.graph._inspect import grow, stats, tell_unmet, why_stuck
 from handheld.graph._options import change_option, check_option
 from handheld.graph._scheduler import Scheduler
-from handheld.graph._state import CLOSED, OPEN, PacketSource, RunNode, Stream
+from handheld.graph._state import CLOSED, OPEN, PacketSource, Stream
 from handheld.graph._suggest import suggestion
 from handheld.graph.calculator import Calculator, Context
 from handheld.graph.config import GraphConfig
 from handheld.graph.contract import Contract
 from handheld.graph.executors import NodeExecutor, check_executors
+from handheld.graph.explanation import GraphExplanation
 from handheld.graph.packet import Packet
 from handheld.graph.plan import plan
 from handheld.graph.reader import PacketReader
 from handheld.graph.stats import GraphStats
 from handheld.graph.timestamp import Timestamp
+from handheld.graph.trace.chrome import tracer_of
+from handheld.graph.trace.instrument import TracedScheduler
+from handheld.graph.trace.records import Tracer
 from handheld.graph.types import full_type_name, runtime_classes, type_name
 from handheld.ranges import one_of, whole_in_range
-
-_log = logging.getLogger(__name__)
 
 
 class Graph:
@@ -51,7 +55,10 @@ class Graph:
             :class:`GraphWarning`, or the graph ends with a :class:`GraphStuckError` (``"raise"``).
         on_late: a packet below what is settled on its stream is an ``"error"``, or it is logged,
             counted and left out (``"drop"``).
-        clock: seconds, for :meth:`stats` and for packets that are added without a timestamp.
+        clock: seconds, for :meth:`stats`, traces and packets that are added without a timestamp.
+        trace: where to write what every node does and when: a file (Chrome's JSON, which
+            ``handheld graph view`` and Perfetto show), or a
+            :class:`~handheld.graph.trace.records.Tracer`.
 
     >>> from handheld.graph import GraphConfig, Node, calculator
     >>> @calculator
@@ -78,6 +85,7 @@ class Graph:
         on_deadlock: Literal["grow", "raise"] = "grow",
         on_late: Literal["error", "drop"] = "error",
         clock: Callable[[], float] = time.perf_counter,
+        trace: Tracer | str | PathLike[str] | None = None,
     ) -> None:
         whole_in_range("threads", threads, low=0)
         whole_in_range("max_queue_size", max_queue_size, low=1)
@@ -90,7 +98,11 @@ class Graph:
         check_executors(executors, graph_plan.nodes)
         _check_side(config, side)
         self.config = config
-        self._scheduler = Scheduler(
+        # A class of its own where it is traced, so that other graphs do not even ask.
+        make: Callable[..., Scheduler] = Scheduler
+        if trace is not None:
+            make = partial(TracedScheduler, tracer=tracer_of(trace))
+        self._scheduler = make(
             graph_plan,
             side,
             max_queue_size=max_queue_size,
@@ -124,6 +136,7 @@ class Graph:
                 "a graph runs once; make another Graph of the same config to run it again"
             )
         try:
+            self._scheduler.started()
             # Without the lock: no worker runs before the first packet or question.
             self._began = self._scheduler.clock()
             for node in self._scheduler.by_rank.values():
@@ -236,7 +249,7 @@ class Graph:
             for stream in streams:
                 scheduler.require_in_time(stream, at)
             for stream, payload in zip(streams, payloads.values(), strict=True):
-                scheduler.deliver(stream, Packet(payload, at))
+                scheduler.feed(stream, Packet(payload, at))
             self._go_on(executor)
 
     def try_add(self, stream: str, payload: Any, timestamp: int | None = None) -> bool:
@@ -269,7 +282,7 @@ class Graph:
             scheduler.now = scheduler.clock()
             late = stream.late
             packet = Packet(payload, self._stamp([stream]) if at is None else at)
-            scheduler.deliver(stream, packet)
+            scheduler.feed(stream, packet)
             self._go_on(executor)
             return stream.late == late
 
@@ -462,8 +475,9 @@ class Graph:
             # Those nearest to the output first, as everywhere.
             for node in reversed(self._scheduler.by_rank.values()):
                 if node.opened and node.state != CLOSED:
-                    self._close_node(node)
+                    self._scheduler.close_stopped(node)
             self._scheduler.loop.stop()
+            self._scheduler.ended()
             self._ended.set()
         elif me is not self._ender and not self._executor.owns(
             me
@@ -522,17 +536,13 @@ class Graph:
         with self._executor.lock:
             return stats(self._scheduler)
 
-    def _close_node(self, node: RunNode) -> None:
-        """Close a node of a graph that was stopped.
+    def explain(self) -> GraphExplanation:
+        """Return for each node whether it runs or for what it waits; printed, it reads as lines.
 
-        What it sends is lost, and its own error must not hide the first one.
+        It may be called at any time, from any thread, and after the end.
         """
-        node.state = CLOSED
-        node.context.timestamp = Timestamp.DONE
-        try:
-            self._scheduler.loop.complete(node.calculator.close(node.context))
-        except Exception:
-            _log.exception("node %r failed while the graph was being stopped", node.name)
+        with self._executor.lock:
+            return explain(self._scheduler)
 
     @property
     def _over(self) -> bool:

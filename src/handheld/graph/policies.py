@@ -59,6 +59,9 @@ class Synchroniser:
     drops_on_arrival = 0
     """Packets in a queue at which ``trim`` is called, rather than the sources be held back."""
 
+    matches_timestamps = True
+    """Whether what comes in one call has one timestamp; else none is missed where they differ."""
+
     def __init__(self, queues: Sequence[InputQueue]) -> None:
         self.queues = queues
         self.seen = _PRE_STREAM  # the bound up to which the node has been told
@@ -301,6 +304,8 @@ class BarrierPolicy(InputPolicy):
 
 
 class _Barrier(Synchroniser):
+    matches_timestamps = False
+
     def next(self) -> tuple[int, int]:
         if any(map(_has_ended, self.queues)):
             return _DONE, _END
@@ -336,6 +341,8 @@ class MuxPolicy(InputPolicy):
 
 
 class _Mux(Synchroniser):
+    matches_timestamps = False
+
     def __init__(self, queues: Sequence[InputQueue], select: str) -> None:
         super().__init__(queues)
         self._control = next(edge for edge in queues if edge.port == select)
@@ -392,6 +399,8 @@ class TimestampAlignPolicy(InputPolicy):
 
 
 class _TimestampAlign(Synchroniser):
+    matches_timestamps = False
+
     def __init__(self, queues: Sequence[InputQueue], base: str) -> None:
         super().__init__(queues)
         self._base = next(edge for edge in queues if edge.port == base)

@@ -1,6 +1,6 @@
 """What a running graph tells about itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from handheld.graph.timestamp import Timestamp
@@ -113,7 +113,7 @@ class SourceStats:
 
 @dataclass(frozen=True)
 class GraphStats:
-    """The whole graph at one moment.
+    """The whole graph at one moment; printed, it is a table.
 
     Attributes:
         nodes: name -> node, observers among them.
@@ -131,3 +131,59 @@ class GraphStats:
     def drops(self) -> int:
         """Packets dropped by all nodes."""
         return sum(node.drops for node in self.nodes.values())
+
+    def __str__(self) -> str:
+        nodes = [_NODE_HEADER, *(_node_row(*item) for item in self.nodes.items())]
+        streams = [_STREAM_HEADER, *(_stream_row(*item) for item in self.streams.items())]
+        tables = [_table(nodes), _table(streams)]
+        throttled = []
+        for name, source in self.sources.items():
+            if source.throttled:
+                times = "once" if source.throttled == 1 else f"{source.throttled} times"
+                throttled.append(f"{name!r} was held back {times}, {source.throttled_s:.3f} s")
+        waits = list(map(str, self.waiting))
+        blocks = [*tables, "\n".join(throttled), "\n".join(waits)]
+        return "\n\n".join(filter(None, blocks))
+
+
+_Row = tuple[str, ...]
+
+_NODE_HEADER = ("node", "calls", "mean ms", "busy s", "wait s", "drops", "skips", "queues")
+_STREAM_HEADER = ("stream", "packets", "settled below", "from")
+
+
+def _node_row(name: str, node: NodeStats) -> _Row:
+    mean = f"{1000 * node.busy_s / node.calls:.3f}" if node.calls else ""
+    queues = ", ".join(
+        f"{port} {queue.length} (peak {queue.peak} of {queue.limit})"
+        for port, queue in node.queues.items()
+    )
+    return (
+        f"{name} (closed)" if node.closed else name,
+        str(node.calls),
+        mean,
+        f"{node.busy_s:.3f}",
+        f"{node.wait_s:.3f}",
+        str(node.drops),
+        str(node.skips),
+        queues,
+    )
+
+
+def _stream_row(name: str, stream: StreamStats) -> _Row:
+    return (name, str(stream.packets), str(stream.bound), stream.producer or "(input)")
+
+
+def _table(rows: Sequence[_Row]) -> str:
+    """Set rows in columns: numbers to the right, the first and last column to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(_cells(row, widths)).rstrip() for row in rows)
+
+
+def _cells(row: _Row, widths: Sequence[int]) -> Iterator[str]:
+    last = len(row) - 1
+    for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
+        if number in (0, last):
+            yield cell.ljust(width)
+        else:
+            yield cell.rjust(width)

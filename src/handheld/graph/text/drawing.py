@@ -1,7 +1,7 @@
 """Graphs drawn of their texts alone: nothing has to be registered, and nothing has to fit."""
 
 from handheld.errors import GraphTextError
-from handheld.graph._picture import Arrow, Picture, input_box, output_box, picture
+from handheld.graph._picture import StreamArrow, Picture, input_box, output_box, picture
 from handheld.graph.draw import mermaid_of, svg_of
 from handheld.graph.text.model import GraphText
 from handheld.graph.text.wiring import GraphWiring, PortUse, cycles, unique_names, wiring
@@ -37,12 +37,12 @@ def picture_of_text(graph: GraphText) -> Picture:
     names = unique_names([node.name or node.calculator for node in wires.nodes], joint=" ")
     # By identity: a port of a node may be as that of another.
     closing = {id(cycle.closing) for cycle in cycles(wires)}
-    arrows: list[Arrow] = []
+    arrows: list[StreamArrow] = []
     for use in wires.streams.taken:
         stream = use.port.name
         back = id(use) in closing or (use.node, use.canonical) in wires.back
         target = output_box(stream) if use.node is None else names[use.node]
-        arrows.append(Arrow(_source(wires, use, names), target, stream, back))
+        arrows.append(StreamArrow(_source(wires, use, names), target, stream, back))
     return picture([port.name for port in graph.inputs], names, arrows)
 
 
