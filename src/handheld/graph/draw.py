@@ -6,8 +6,8 @@ from html import escape
 
 from handheld.graph._layout import BOX_HEIGHT, GraphLayout, Point, lay_out
 from handheld.graph._picture import (
-    StreamArrow,
     Picture,
+    StreamArrow,
     input_box,
     is_end,
     label,

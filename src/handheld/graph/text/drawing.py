@@ -1,7 +1,7 @@
 """Graphs drawn of their texts alone: nothing has to be registered, and nothing has to fit."""
 
 from handheld.errors import GraphTextError
-from handheld.graph._picture import StreamArrow, Picture, input_box, output_box, picture
+from handheld.graph._picture import Picture, StreamArrow, input_box, output_box, picture
 from handheld.graph.draw import mermaid_of, svg_of
 from handheld.graph.text.model import GraphText
 from handheld.graph.text.wiring import GraphWiring, PortUse, cycles, unique_names, wiring
