@@ -157,6 +157,10 @@ class CalculatorError(GraphError):
         return _restored, (type(self), self.args, self.__dict__)
 
 
+class GraphRecordError(GraphError):
+    """A recording of a graph cannot be read, or a value cannot be recorded."""
+
+
 class GraphStuckError(GraphError):
     """A graph cannot make progress; the message names each waiting node, its stream and the
     timestamp.

@@ -5,6 +5,7 @@ That is statistics, who waits for what, and queues that have to grow.
 
 import logging
 import warnings
+from collections import deque
 from collections.abc import Iterable
 
 from handheld.errors import GraphStuckError
@@ -185,7 +186,8 @@ def _node_stats(node: RunNode) -> NodeStats:
 
 
 def _stream_stats(stream: Stream) -> StreamStats:
-    readers = [edge for edge in stream.edges if edge.node is None]
+    # A recorder is none: what stands for its queue is always empty.
+    readers = [e for e in stream.edges if e.node is None and isinstance(e.queue, deque)]
     return StreamStats(
         packets=stream.packets,
         bound=Timestamp(stream.bound),

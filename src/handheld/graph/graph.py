@@ -1,6 +1,7 @@
 """A running graph: feed it, read it, watch it."""
 
 import asyncio
+import os
 import threading
 import time
 import warnings
@@ -27,13 +28,15 @@ from handheld.graph.explanation import GraphExplanation
 from handheld.graph.packet import Packet
 from handheld.graph.plan import plan
 from handheld.graph.reader import PacketReader
+from handheld.graph.record.codecs import Codecs
+from handheld.graph.record.recorder import Recorder
 from handheld.graph.stats import GraphStats
 from handheld.graph.timestamp import Timestamp
 from handheld.graph.trace.chrome import tracer_of
 from handheld.graph.trace.instrument import TracedScheduler
 from handheld.graph.trace.records import Tracer
 from handheld.graph.types import full_type_name, runtime_classes, type_name
-from handheld.ranges import one_of, whole_in_range
+from handheld.ranges import in_range, one_of, whole_in_range
 
 
 class Graph:
@@ -124,6 +127,7 @@ class Graph:
             self._executor = ThreadPool(self._scheduler, {**default, **counts})
         # What isinstance can tell of a payload: looked up once, since every packet is checked.
         self._classes = {name: runtime_classes(hint) for name, hint in config.inputs.items()}
+        self._recorders: list[Recorder] = []
         self._open = False
         self._ender: threading.Thread | None = None  # who cancels or closes it, or did
         self._ended = threading.Event()
@@ -372,6 +376,47 @@ class Graph:
             node.connect(observer.contract.policy, ["in"])
             scheduler.open(node)
 
+    def record(
+        self,
+        path: str | os.PathLike[str],
+        streams: Sequence[str],
+        *,
+        codecs: Codecs | None = None,
+        flush_s: float = 1.0,
+        skips_unknown: bool = False,
+    ) -> Recorder:
+        """Write what streams carry from now on to a file, until the graph ends.
+
+        Record the graph's inputs to be able to feed them again, see
+        :func:`~handheld.graph.record.replay`.
+
+        Args:
+            path: of the file; one that is there is replaced.
+            streams: their names.
+            codecs: for values that are not plain.
+            flush_s: seconds between two flushes: so much a process that is killed loses.
+            skips_unknown: leave out values that have no codec, rather than raise.
+
+        Raises:
+            FileError: the file cannot be written.
+            InputError: there is no such stream.
+            GraphRecordError: later, where a value has no codec.
+        """
+        executor = self._running()
+        in_range("flush_s", flush_s, low=0.0)
+        for name in streams:
+            self._check_stream(name)
+        with executor.lock:
+            recorder = Recorder(
+                path,
+                [self._scheduler.streams[name] for name in streams],
+                codecs=codecs or Codecs(),
+                flush_s=flush_s,
+                skips_unknown=skips_unknown,
+            )
+            self._recorders.append(recorder)
+        return recorder
+
     def wait(self, timeout: float | None = None) -> None:
         """Close the graph inputs and run until every source has ended and every packet is handled.
 
@@ -477,6 +522,8 @@ class Graph:
                 if node.opened and node.state != CLOSED:
                     self._scheduler.close_stopped(node)
             self._scheduler.loop.stop()
+            for recorder in self._recorders:
+                recorder.close()
             self._scheduler.ended()
             self._ended.set()
         elif me is not self._ender and not self._executor.owns(
@@ -500,6 +547,8 @@ class Graph:
         with self._executor.lock:
             self._executor.pause()
             try:
+                for recorder in self._recorders:
+                    recorder.reset()
                 self._scheduler.reset()
                 self._began = self._scheduler.clock()
             except GraphError as error:
