@@ -18,7 +18,7 @@ from handheld.graph.contract import Contract
 from handheld.graph.graph import Graph
 from handheld.graph.packet import Packet
 from handheld.graph.policies import InputPolicy
-from handheld.graph.record.recording import Recording
+from handheld.graph.record.recording import GraphRecording
 from handheld.graph.timestamp import Timestamp
 from handheld.ranges import in_range, whole_in_range
 
@@ -232,7 +232,7 @@ class SimulatedClock:
         self._changed.notify_all()
 
 
-def first_difference(ours: Recording, theirs: Recording) -> str:
+def first_difference(ours: GraphRecording, theirs: GraphRecording) -> str:
     """Say where two recordings differ first, stream by stream; empty where they are the same.
 
     What was settled when is not compared, nor how the streams alternate, as both may depend on
@@ -243,14 +243,14 @@ def first_difference(ours: Recording, theirs: Recording) -> str:
     for stream in ours.streams:
         # Their bytes, as values such as arrays cannot say whether they are equal.
         pairs = zip_longest(ours.encoded(stream), theirs.encoded(stream))
-        for number, (left, right) in enumerate(pairs):
-            if left != right:
+        for number, (our_packet, their_packet) in enumerate(pairs):
+            if our_packet != their_packet:
                 words = [_words(recording, stream, number) for recording in (ours, theirs)]
                 return f"stream {stream!r}, packet {number}: {' and '.join(words)}"
     return ""
 
 
-def _words(recording: Recording, stream: str, number: int) -> str:
+def _words(recording: GraphRecording, stream: str, number: int) -> str:
     packets = recording.packets(stream)
     if number >= len(packets):
         return "nothing"

@@ -32,7 +32,7 @@ from handheld.graph import (
     Timestamp,
     calculator,
 )
-from handheld.graph.record import RecordedBound, RecordedPacket, Recording, replay, tape
+from handheld.graph.record import GraphRecording, RecordedBound, RecordedPacket, replay, tape
 from handheld.graph.testing import first_difference
 
 
@@ -57,7 +57,7 @@ SUMS = GraphConfig(
 )
 
 
-def events(recording: Recording) -> list[tuple[str, Any, int | None]]:
+def events(recording: GraphRecording) -> list[tuple[str, Any, int | None]]:
     """Return (stream, payload, timestamp) of packets and (stream, bound, None) of bounds."""
     rows: list[tuple[str, Any, int | None]] = []
     for event in recording:
@@ -82,7 +82,7 @@ def record_sums(path: Path, threads: int = 0) -> None:
 def test_packets_bounds_and_headers_come_back(tmp_path: Path, threads: int) -> None:
     path = tmp_path / "run.rec"
     record_sums(path, threads)
-    recording = Recording(path)
+    recording = GraphRecording(path)
     assert recording.streams == ["a", "b", "out"]
     assert pairs(recording.packets("a")) == [(1, 0), (3, 40)]
     assert pairs(recording.packets("out")) == [(3, 0), (6, 40), (10, 60)]
@@ -124,9 +124,9 @@ def test_what_was_recorded_of_a_random_graph_gives_the_same_again(
         graph.wait()
     with Graph(recipe.config(), threads=2) as graph:
         graph.record(second, streams)
-        replay(graph, Recording(first))
+        replay(graph, GraphRecording(first))
         graph.wait()
-    assert first_difference(Recording(first), Recording(second)) == ""
+    assert first_difference(GraphRecording(first), GraphRecording(second)) == ""
 
 
 @pytest.mark.parametrize("threads", [0, 2])
@@ -146,7 +146,7 @@ def test_a_failure_is_recorded_and_replayed(tmp_path: Path, threads: int) -> Non
             pytest.raises(CalculatorError, match="at timestamp 60: ValueError: too much: 103"),
             Graph(SUMS, threads=again) as graph,
         ):
-            replay(graph, Recording(path))
+            replay(graph, GraphRecording(path))
             graph.wait()
 
 
@@ -157,10 +157,10 @@ def test_a_reset_is_recorded_too(tmp_path: Path) -> None:
         graph.add_all({"a": 1, "b": 2}, 100)
         graph.reset()
         graph.add_all({"a": 3, "b": 4}, 0)
-    assert pairs(Recording(path).packets("out")) == [(3, 100), (7, 0)]
+    assert pairs(GraphRecording(path).packets("out")) == [(3, 100), (7, 0)]
     with Graph(SUMS) as graph:
         out = graph.output("out")
-        assert replay(graph, Recording(path)) == 4
+        assert replay(graph, GraphRecording(path)) == 4
         assert pairs(out.drain()) == [(7, 0)]  # what came before the reset is lost by it
 
 
@@ -178,7 +178,7 @@ def test_a_loop_and_streams_inside_are_recorded(tmp_path: Path) -> None:
         graph.record(path, ["before", "sum"])
         for timestamp in range(3):
             graph.add("x", 1, timestamp)
-    assert pairs(Recording(path).packets("before")) == [(1, 1), (2, 2)]
+    assert pairs(GraphRecording(path).packets("before")) == [(1, 1), (2, 2)]
 
 
 def test_values_without_a_codec(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_values_without_a_codec(tmp_path: Path) -> None:
         graph.add("x", {1, 2}, 0)
         graph.add("x", 3, 1)
     assert recorder.skipped == 1
-    assert pairs(Recording(tmp_path / "a.rec").packets("x")) == [(3, 1)]
+    assert pairs(GraphRecording(tmp_path / "a.rec").packets("x")) == [(3, 1)]
     with Graph(config) as graph:
         graph.record(tmp_path / "b.rec", ["x"])
         with pytest.raises(GraphRecordError, match=r"recording stream 'x': no codec for .*set"):
@@ -238,7 +238,7 @@ def test_a_process_that_is_killed_leaves_what_was_flushed(tmp_path: Path) -> Non
     script = f"import sys; sys.path += {tests!r}\n" + KILLED.format(tests=tests[0])
     done = subprocess.run([sys.executable, "-c", script, path], check=False, timeout=60)
     assert done.returncode == -signal.SIGKILL
-    recording = Recording(path)
+    recording = GraphRecording(path)
     assert len(recording.packets("a")) == 501
     assert "no end" in recording.damage
     with Graph(SUMS) as graph:
@@ -251,22 +251,22 @@ def test_a_quiet_stream_is_flushed_in_time(tmp_path: Path) -> None:
         graph.record(path, ["a"], flush_s=0.01)
         graph.add("a", 1, 0)
         for _ in range(1000):
-            if Recording(path).packets("a"):
+            if GraphRecording(path).packets("a"):
                 break
             threading.Event().wait(0.01)
-        assert pairs(Recording(path).packets("a")) == [(1, 0)]
+        assert pairs(GraphRecording(path).packets("a")) == [(1, 0)]
 
 
 def test_a_cut_file_gives_what_is_before_the_cut(tmp_path: Path) -> None:
     whole = tmp_path / "whole.rec"
     record_sums(whole)
     data = whole.read_bytes()
-    everything = events(Recording(whole))
+    everything = events(GraphRecording(whole))
     cut = tmp_path / "cut.rec"
     for length in range(len(data)):
         cut.write_bytes(data[:length])
         try:
-            recording = Recording(cut)
+            recording = GraphRecording(cut)
         except GraphRecordError:
             continue
         rows = events(recording)
@@ -288,7 +288,7 @@ def test_a_changed_file_is_told_and_never_more_than_an_error(tmp_path: Path, see
     changed = tmp_path / "changed.rec"
     changed.write_bytes(data)
     with contextlib.suppress(GraphRecordError):
-        recording = Recording(changed)
+        recording = GraphRecording(changed)
         list(recording)
         assert recording.damage
 
@@ -311,7 +311,7 @@ def test_what_is_no_recording_says_so(tmp_path: Path, data: bytes, message: str)
     path = tmp_path / "x.rec"
     path.write_bytes(data)
     with pytest.raises(GraphRecordError, match=message):
-        Recording(path)
+        GraphRecording(path)
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_entries_that_no_stream_can_carry(
     path = tmp_path / "x.rec"
     blocks = [tape.entry_block(mark, stream, at, b"N") for mark, stream, at in entries]
     path.write_bytes(tape.MAGIC + tape.first_block(["a"], []) + b"".join(blocks))
-    recording = Recording(path)
+    recording = GraphRecording(path)
     list(recording)
     assert damage in recording.damage
 
@@ -339,9 +339,9 @@ def test_a_recording_of_another_graph_is_refused(tmp_path: Path) -> None:
     record_sums(tmp_path / "a.rec")
     config = GraphConfig(inputs={"x": int}, nodes=[Node(Call(print), inputs="x")])
     with Graph(config) as graph, pytest.raises(GraphRecordError, match="none of the graph's inp"):
-        replay(graph, Recording(tmp_path / "a.rec"))
+        replay(graph, GraphRecording(tmp_path / "a.rec"))
     with pytest.raises(FileError, match="cannot be read"):
-        Recording(tmp_path / "b.rec")
+        GraphRecording(tmp_path / "b.rec")
 
 
 def test_readers_and_stats_do_not_see_the_recorder(tmp_path: Path) -> None:
@@ -356,6 +356,6 @@ def test_the_first_difference(tmp_path: Path) -> None:
         graph.record(tmp_path / "b.rec", ["a", "b", "out"])
         graph.add_all({"a": 1, "b": 2}, 0)
         graph.add("a", 4, 40)
-    first, second = Recording(tmp_path / "a.rec"), Recording(tmp_path / "b.rec")
+    first, second = GraphRecording(tmp_path / "a.rec"), GraphRecording(tmp_path / "b.rec")
     assert first_difference(first, second) == "stream 'a', packet 1: 3 at 40 and 4 at 40"
     assert first_difference(first, first) == ""

@@ -239,11 +239,11 @@ class _Reader:
         length: int = _LENGTH.unpack(self._take(_LENGTH.size))[0]
         return length
 
-    def _count(self, least: int) -> int:
+    def _count(self, bytes_of_one: int) -> int:
         count = self._length()
-        if count * least > len(self._data) - self.at:
-            rest = len(self._data) - self.at
-            raise GraphRecordError(f"{count} items, where {rest} bytes are left")
+        if count * bytes_of_one > len(self._data) - self.at:
+            remaining = len(self._data) - self.at
+            raise GraphRecordError(f"{count} items, where {remaining} bytes are left")
         return count
 
     def _take(self, length: int) -> memoryview:

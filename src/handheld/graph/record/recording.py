@@ -37,7 +37,7 @@ class RecordedReset:
 RecordedEvent = RecordedPacket | RecordedBound | RecordedReset
 
 
-class Recording:
+class GraphRecording:
     """The streams of a file; iterating it reads events one by one, in the order of the run.
 
     Only what is asked for is in memory. A file whose end is missing, as of a process that was

@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 from handheld.errors import GraphRecordError
-from handheld.graph.record.recording import RecordedBound, RecordedReset, Recording
+from handheld.graph.record.recording import GraphRecording, RecordedBound, RecordedReset
 
 if TYPE_CHECKING:
     from handheld.graph.graph import Graph
 
 
-def replay(graph: "Graph", recording: Recording) -> int:
+def replay(graph: "Graph", recording: GraphRecording) -> int:
     """Feed the inputs of a graph as they were fed when they were recorded.
 
     With the same timestamps and bounds, in the same order, and as fast as the graph takes them; for
