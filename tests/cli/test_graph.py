@@ -238,3 +238,29 @@ def test_words_of_the_command_line_become_values():
     texts = ["2", "true", "[1]", "hello", '"2"', "[" * 10**6]
     assert [side_value(text) for text in texts[:5]] == [2, True, [1], "hello", "2"]
     assert side_value(texts[5]) == texts[5]
+
+
+def test_a_recording_is_told(tmp_path):
+    from handheld.graph import Graph, GraphConfig, Node, PassThrough
+
+    path = tmp_path / "run.rec"
+    config = GraphConfig(inputs={"x": int}, nodes=[Node(PassThrough(), inputs="x", outputs="y")])
+    with Graph(config) as graph:
+        graph.record(path, ["x", "y"])
+        graph.add("x", 1, 20)
+        graph.add("x", 2, 40)
+    done = RUNNER.invoke(app, ["graph", "recording", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "x: 2 packets, 20 to 40" in done.output
+    assert "damaged" not in done.output
+    path.write_bytes(path.read_bytes()[:-3])
+    done = RUNNER.invoke(app, ["graph", "recording", str(path), "--json", "-"])
+    document = json.loads(done.stdout)
+    assert document["streams"][0] == {
+        "stream": "x",
+        "packets": 2,
+        "first": 20,
+        "last": 40,
+        "size": 12,
+    }
+    assert "middle of a block" in document["damage"]

@@ -6,14 +6,17 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).parents[2] / "docs" / "write-a-graph.md"
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "write-a-graph.md"
 
 # A comment that says what a line prints: behind a print, or where a node prints while packets come.
 EXPECTED = re.compile(r"(?:print\(.*\)|graph\.add_all\(.*\)|graph\.set_bound\(.*\))  # (.+)$")
 
 
-def blocks() -> list[str]:
-    return [block.partition("```")[0] for block in PAGE.read_text().split("```python\n")[1:]]
+def blocks(page: Path) -> list[str]:
+    return [block.partition("```")[0] for block in page.read_text().split("```python\n")[1:]]
 
 
 def expected_of(block: str) -> list[str]:
@@ -21,10 +24,14 @@ def expected_of(block: str) -> list[str]:
     return [match.group(1) for match in matches if match is not None]
 
 
-def test_each_block_prints_what_it_says() -> None:
+@pytest.mark.parametrize(("name", "least"), [("write-a-graph.md", 13), ("graph-recording.md", 3)])
+def test_each_block_prints_what_it_says(
+    name: str, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "guide"}
     told = 0
-    for number, block in enumerate(blocks(), start=1):
+    for number, block in enumerate(blocks(DOCS / name), start=1):
         out = io.StringIO()
         with redirect_stdout(out):
             exec(compile(block, f"block {number}", "exec"), names)
@@ -35,7 +42,7 @@ def test_each_block_prints_what_it_says() -> None:
             expected *= len(lines) // len(expected)
         assert lines == expected, f"block {number}"
         told += len(lines)
-    assert told >= 13
+    assert told >= least
 
 
 def test_the_guide_shows_what_readers_were_stuck_at() -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -300,11 +301,37 @@ def view(
     ] = None,
 ) -> None:
     """Make a page of a trace: a time line and the graph, in one file that needs no network."""
-    from handheld.errors import InputError
+    from handheld.files import ensure_apart
     from handheld.graph.trace import read_trace
 
     page = trace.with_suffix(".html") if out is None else out
-    if page.resolve() == trace.resolve():
-        raise InputError(f"{page} is the trace itself: name another file by --out")
+    ensure_apart([page], [trace])
     read_trace(trace).write_page(page)
     typer.echo(f"wrote {page}")
+
+
+@app.command()
+def recording(
+    file: Annotated[Path, typer.Argument(help="A file that Graph.record wrote.")],
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Tell what a recording holds of each stream, and whether it is whole."""
+    from handheld.graph.record import GraphRecording
+
+    output = Output(json=json, quiet=quiet)
+    output.reads(file)
+    record = GraphRecording(file)
+    rows = []
+    lines = []
+    for name, stream in record.check().items():
+        times = "none"
+        if stream.packets:
+            times = f"{stream.first} to {stream.last}"
+        lines.append(f"{name}: {stream.packets} packets, {times}, {stream.size} bytes")
+        rows.append({"stream": name, **asdict(stream)})
+    lines.append(f"codecs: {', '.join(record.codecs) or 'none'}")
+    if record.damage:
+        lines.append(f"damaged: {record.damage}")
+    document = {"streams": rows, "codecs": record.codecs, "damage": record.damage}
+    output.result("\n".join(lines), document)

@@ -1,8 +1,8 @@
 """Streams of a running graph to a file and back, so that a live failure becomes a test.
 
-``graph.record(path, streams)`` writes, :class:`GraphRecording` reads, :func:`replay` feeds another graph
-with what was recorded. Values become bytes by :class:`Codecs`, to which rooms add those of their
-own. The format is in docs/graph-recording.md.
+``graph.record(path, streams)`` writes, :class:`GraphRecording` reads, :func:`replay` feeds another
+graph with what was recorded. Values become bytes by :class:`Codecs`, to which rooms add those of
+their own. The format is in docs/graph-recording.md.
 """
 
 from handheld.graph.record.codecs import Codecs, ValueCodec, dataclass_codec, tuple_codec

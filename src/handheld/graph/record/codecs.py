@@ -132,7 +132,7 @@ class _Writer:
         if codec is not None:
             name = codec.name.encode()
             self._out += b"X" + bytes([len(name)]) + name
-            self.write(codec.to_plain(value), depth + 1)
+            self.write(_plain_of(value, codec), depth + 1)
             return
         write = _WRITERS.get(cls)
         if write is None:
@@ -163,6 +163,14 @@ class _Writer:
 
     def put_short(self, data: bytes) -> None:
         self._out += data
+
+
+def _plain_of(value: Any, codec: ValueCodec) -> Plain:
+    try:
+        return codec.to_plain(value)
+    # Whatever a codec makes of what it does not know.
+    except Exception as error:
+        raise GraphRecordError(f"what {codec.name} cannot record: {error}") from error
 
 
 def _whole_bytes(number: int) -> bytes:
