@@ -26,8 +26,9 @@ def test_there_are_examples_of_what_people_ask_for() -> None:
     asked = {
         "detector_and_tracker.py",
         "late_packet.py",
+        "replayed_failure.py",
         "slow_model.py",
         "two_cameras.py",
     }
     assert asked <= set(NAMES)
-    assert len(NAMES) >= 8
+    assert len(NAMES) >= 10
