@@ -42,7 +42,8 @@ class PacketReader:
         edge = self._edge
         with self._executor.lock:
             edge.owner = threading.current_thread()
-            if not self._has_news():
+            # Asked here first, since a packet that is there already is the usual case.
+            if not edge.queue and not self._ended():
                 sources = self._sources()
                 self._executor.wait_for(self._has_news, sources=sources, timeout=self._timeout)
             return self._take(StopIteration)
