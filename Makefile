@@ -14,13 +14,21 @@ DEMO := $(VENV)/.demo-$(subst $(comma),-,$(EXTRAS))
 DEV := $(VENV)/.dev
 DOCS := $(VENV)/.docs
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test test-free-threaded check docs bench clean
 
 demo: $(DEMO)
 	$(BIN)/python -m handheld.demo --out $(OUT) $(if $(VIDEO),--video "$(VIDEO)")
 
 test: $(DEV)
 	$(BIN)/python -m pytest
+
+# The graph's tests on an interpreter without the global lock: make test-free-threaded PYTHON=python3.13t
+# That room needs no package but its tests' own; the browser's test of the trace's page is left to `make test`.
+test-free-threaded:
+	$(PYTHON) -c "import sys; sys.exit(sys._is_gil_enabled() and 'this Python has the lock')"
+	$(PYTHON) -m venv .venv-free-threaded
+	.venv-free-threaded/bin/python -m pip install --quiet --disable-pip-version-check pytest pytest-timeout "hypothesis<6.140"
+	PYTHONPATH=src .venv-free-threaded/bin/python -m pytest -p no:cacheprovider tests/graph --ignore=tests/graph/trace/test_page.py
 
 check: $(DEV)
 	$(BIN)/ruff check .
