@@ -116,8 +116,9 @@ def _best_rows(logits: Floats, threshold: float) -> NDArray[np.intp]:
 
 def _in_picture(points: NDArray[Any], view: Rect) -> NDArray[Any]:
     """Return rows of points in 0 to 1 of a square in pixels of the picture."""
-    scale = np.array([view.width, view.height], dtype=np.float32)
-    corner = np.array([view.x - view.width / 2, view.y - view.height / 2], dtype=np.float32)
+    # In float64, as for landmarks.
+    scale = np.array([view.width, view.height])
+    corner = np.array([view.x - view.width / 2, view.y - view.height / 2])
     points = points * scale
     points[:, 0] += corner
     points[:, 2:] += corner
@@ -125,7 +126,10 @@ def _in_picture(points: NDArray[Any], view: Rect) -> NDArray[Any]:
 
 
 def _palm(row: NDArray[Any], score: float) -> Palm:
-    """Return a row of a centre, a size and keypoints as a palm."""
+    """Return a row of a centre, a size and keypoints as a palm.
+
+    Its keypoints are rounded to float32 by :func:`merge_palms`, once.
+    """
     return Palm(Rect(*map(float, row[:2].ravel())), row[2:], score)
 
 
@@ -144,8 +148,6 @@ def merge_palms(palms: list[Palm], *, min_overlap: float = 0.3) -> list[Palm]:
 
 
 def _average(palms: list[Palm]) -> Palm:
-    if len(palms) == 1:
-        return palms[0]
     weights = np.array([palm.score for palm in palms])
     weights /= weights.sum()
     boxes = np.array([_box(palm.rect) for palm in palms])
