@@ -1,6 +1,6 @@
 """Anchors of single-shot detectors, as MediaPipe's ``SsdAnchorsCalculator`` lays them out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, product
@@ -246,7 +246,7 @@ def _pyramid(options: OptionReader) -> PyramidAnchors:
     )
 
 
-def _positive(options: OptionReader, name: str) -> Sequence[float]:
+def _positive(options: OptionReader, name: str) -> tuple[float, ...]:
     values = options.numbers(name)
     if any(value <= 0 for value in values):
         raise options.located(name, f"{name}: expected numbers above 0, got {values}")

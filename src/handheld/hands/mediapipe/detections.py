@@ -26,8 +26,8 @@ from handheld.hands.mediapipe.resources import (
     ClassLabel,
     LabelMap,
     Resources,
-    label_file,
     label_items,
+    opened_labels,
 )
 from handheld.hands.mediapipe.values import Detection, ImageSize, NormalizedRect, Padding
 
@@ -537,13 +537,12 @@ def detection_labels_calculator(node: NodeText, *, files: Resources) -> Calculat
         labels = labels or label_items(options)
         path = options.text("label_map_path")
         keep = options.flag("keep_label_id")
-    if path:
-        labels = label_file(files, path)
     return converter(
         node,
-        partial(with_labels, labels=labels, keep_label_id=keep),
+        partial(with_labels, keep_label_id=keep),
         inputs={"0": list},
         outputs={"0": list},
+        opened=partial(opened_labels, files=files, path=path, labels=labels),
     )
 
 

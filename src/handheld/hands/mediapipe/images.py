@@ -250,27 +250,28 @@ def turned_picture(
     return np.ascontiguousarray(image)
 
 
+_TURNS = {"ROTATION_DEGREES": int, "FLIP_HORIZONTALLY": bool, "FLIP_VERTICALLY": bool}
+
+
 class ImageTransformation(Calculator):
     """Turns and mirrors pictures, as streams, side packets and options say, in this order."""
-
-    _TYPES = {"ROTATION_DEGREES": int, "FLIP_HORIZONTALLY": bool, "FLIP_VERTICALLY": bool}
 
     def __init__(self, node: NodeText, image: str, turning: Turning) -> None:
         self._image = image
         self._turning = turning
         self.contract = Contract(
-            inputs={image: object, **connected(node.inputs, self._TYPES)},
+            inputs={image: object, **connected(node.inputs, _TURNS)},
             outputs={image: np.ndarray, "LETTERBOX_PADDING": tuple},
-            side_inputs=connected(node.side_inputs, self._TYPES),
+            side_inputs=connected(node.side_inputs, _TURNS),
         )
 
     def open(self, context: Context) -> None:
         """Take what the side packets say."""
-        self._said = {port: context.side.get(port) for port in self._TYPES}
+        self._said = {port: context.side.get(port) for port in _TURNS}
 
     def process(self, context: Context) -> None:
         """Turn; what a stream said once holds until it says something else."""
-        for port in self._TYPES:
+        for port in _TURNS:
             if port in context.inputs:
                 self._said[port] = context.get(port)
         if self._image in context.inputs:

@@ -79,15 +79,17 @@ class Inference(Calculator):
     Args:
         node: which side packets are connected is in its text.
         options: how the model is run.
-        file: the model, where the options name it; None takes it from ``MODEL``.
+        files: those that graphs may name.
+        path: of the model, where the options name it; empty takes it from ``MODEL``.
     """
 
     def __init__(
-        self, node: NodeText, options: InferenceOptions, file: ResourceFile | None
+        self, node: NodeText, options: InferenceOptions, *, files: Resources, path: str
     ) -> None:
         self._options = options
-        self._file = file
-        sides: dict[str, Any] = {} if file else {"MODEL": ResourceFile | Model}
+        self._files = files
+        self._path = path
+        sides: dict[str, Any] = {} if path else {"MODEL": ResourceFile | Model}
         self.contract = Contract(
             inputs={"TENSORS": Sequence},
             outputs={"TENSORS": list},
@@ -96,7 +98,7 @@ class Inference(Calculator):
 
     def open(self, context: Context) -> None:
         """Open the model, unless it comes open."""
-        model = self._file or context.side["MODEL"]
+        model = resource(self._files, self._path) if self._path else context.side["MODEL"]
         self._is_ours = isinstance(model, ResourceFile)
         if isinstance(model, ResourceFile):
             model = Model.load(model.content, path=model.path, threads=self._options.threads)
@@ -153,7 +155,7 @@ def inference_calculator(node: NodeText, *, files: Resources) -> Calculator:
     if bool(path) == any(port.tag == "MODEL" for port in node.side_inputs):
         raise wrong(node, "expected a model, as the option model_path or the side packet MODEL")
     chosen = InferenceOptions(threads if threads > 0 else 1, inputs, outputs)
-    return Inference(node, chosen, resource(files, path) if path else None)
+    return Inference(node, chosen, files=files, path=path)
 
 
 def _delegate_threads(delegate: OptionReader, threads: int) -> int:

@@ -19,6 +19,7 @@ class Converter(Calculator):
         contract: of the node, with connected ports alone.
         inputs: ports in the order of the arguments.
         sides: side inputs, behind them.
+        opened: gives arguments by name that are made when the graph opens, such as from files.
     """
 
     def __init__(
@@ -28,13 +29,19 @@ class Converter(Calculator):
         *,
         inputs: Iterable[str],
         sides: Iterable[str] = (),
+        opened: Callable[[], Mapping[str, Any]] | None = None,
     ) -> None:
         self.contract = contract
+        self._opened = opened
         self._function = function
         self._inputs = tuple(inputs)
         self._connected = tuple(contract.inputs)
         self._sides = tuple(sides)
         self._outputs = tuple(contract.outputs)
+
+    def open(self, context: Context) -> None:
+        """Make what the function needs."""
+        self._arguments = self._opened() if self._opened else {}
 
     def process(self, context: Context) -> None:
         """Convert; send nothing where a packet is missing, as MediaPipe's calculators do."""
@@ -43,7 +50,7 @@ class Converter(Calculator):
             return
         arguments = [packets[p].payload if p in packets else None for p in self._inputs]
         arguments += [context.side.get(port) for port in self._sides]
-        results = self._function(*arguments)
+        results = self._function(*arguments, **self._arguments)
         if len(self._outputs) == 1:
             results = (results,)
         for port, payload in zip(self._outputs, results, strict=True):
@@ -60,6 +67,7 @@ def converter(  # noqa: PLR0913  # one argument for each sort of port
     optional: Ports | None = None,
     sides: Ports | None = None,
     optional_sides: Ports | None = None,
+    opened: Callable[[], Mapping[str, Any]] | None = None,
 ) -> Converter:
     """Return a :class:`Converter` of a node.
 
@@ -72,6 +80,7 @@ def converter(  # noqa: PLR0913  # one argument for each sort of port
         optional: of streams that need not be.
         sides: side inputs that must be connected.
         optional_sides: side inputs that need not be.
+        opened: see :class:`Converter`.
     """
     optional = optional or {}
     sides = sides or {}
@@ -82,7 +91,11 @@ def converter(  # noqa: PLR0913  # one argument for each sort of port
         side_inputs={**sides, **connected(node.side_inputs, optional_sides)},
     )
     return Converter(
-        function, contract, inputs=[*inputs, *optional], sides=[*sides, *optional_sides]
+        function,
+        contract,
+        inputs=[*inputs, *optional],
+        sides=[*sides, *optional_sides],
+        opened=opened,
     )
 
 

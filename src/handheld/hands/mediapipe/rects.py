@@ -1,16 +1,16 @@
 """Rectangles: around landmarks, transformed, and those that are not another's."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import radians
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
 from handheld.graph import Calculator, Context, Contract
-from handheld.graph.text import NodeText, canonical_names, read_options
+from handheld.graph.text import NodeText, OptionReader, canonical_names, read_options
 from handheld.graph.text.library import ordered_ports
 from handheld.hands.geometry import (
     LANDMARK_RULE,
@@ -48,27 +48,33 @@ def rect_transformation_calculator(node: NodeText) -> Calculator:
             if options.has(first) and options.has(second):
                 raise options.located(second, f"expected one of {first} and {second}")
         rotation = options.number("rotation") + radians(options.number("rotation_degrees"))
-        long = options.flag("square_long")
-        short = options.flag("square_short")
         transform = RectTransform(
             scale_x=options.number("scale_x", 1.0),
             scale_y=options.number("scale_y", 1.0),
             shift_x=options.number("shift_x"),
             shift_y=options.number("shift_y"),
             rotation=rotation,
-            square="long" if long else "short" if short else "",
+            square=_square(options),
         )
     source = one_of(node, node.inputs, "NORM_RECT", "NORM_RECTS", "RECT", "RECTS")
-    function, hint, result = {
+    choices: dict[str, tuple[Callable[..., Any], Any, Any]] = {
         "NORM_RECT": (partial(transformed, transform=transform), NormalizedRect, NormalizedRect),
         "NORM_RECTS": (partial(_transformed_rects, transform=transform), list, list),
         "RECT": (partial(transform_rect, rule=transform), Rect, Rect),
         "RECTS": (partial(_transform_pixels, transform=transform), list, list),
-    }[source]
+    }
+    function, hint, result = choices[source]
     inputs: dict[str, Any] = {source: hint}
     if source.startswith("NORM"):
         inputs["IMAGE_SIZE"] = tuple
     return converter(node, function, inputs=inputs, outputs={"0": result})
+
+
+def _square(options: OptionReader) -> Literal["", "long", "short"]:
+    short = options.flag("square_short")
+    if options.flag("square_long"):
+        return "long"
+    return "short" if short else ""
 
 
 def rect_of_landmarks(landmarks: NDArray[Any], size: ImageSize) -> NormalizedRect:

@@ -138,6 +138,11 @@ def label_file(files: Resources, path: str) -> LabelMap:
     return {number: ClassLabel(line) for number, line in enumerate(text.splitlines())}
 
 
+def opened_labels(files: Resources, path: str, labels: LabelMap) -> dict[str, LabelMap]:
+    """Return the argument ``labels``: of a file where a path is given, else those given."""
+    return {"labels": label_file(files, path) if path else labels}
+
+
 def label_items(options: OptionReader) -> LabelMap:
     """Return the classes of the option ``label_items``, a map from numbers to names.
 

@@ -1,7 +1,7 @@
 """Tensors as numbers, classes and flags."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,8 +17,8 @@ from handheld.hands.mediapipe.resources import (
     ClassLabel,
     LabelMap,
     Resources,
-    label_file,
     label_items,
+    opened_labels,
 )
 from handheld.hands.mediapipe.values import Classification
 
@@ -120,7 +120,6 @@ class ClassificationOptions:
         binary_classification: the one number is that of class 0, what is missing to 1 of class 1.
         classes: numbers of the classes that are looked at, or that are not.
         allowed: whether those in ``classes`` are the ones that are looked at.
-        labels: of the classes; empty for none.
     """
 
     top_k: int = 0
@@ -129,17 +128,17 @@ class ClassificationOptions:
     binary_classification: bool = False
     classes: frozenset[int] = frozenset()
     allowed: bool = False
-    labels: LabelMap = field(default_factory=dict)
 
 
 def tensors_to_classification(
-    tensors: Sequence[NDArray[Any]], options: ClassificationOptions
+    tensors: Sequence[NDArray[Any]], options: ClassificationOptions, labels: LabelMap
 ) -> list[Classification]:
     """Return the classes that a tensor of scores names.
 
     Args:
         tensors: one, with a score for each class.
         options: which.
+        labels: of the classes; empty for none.
 
     Raises:
         InputError: there are more tensors, or another number of labels than of scores.
@@ -151,10 +150,10 @@ def tensors_to_classification(
         if len(scores) != 1:
             raise InputError(f"binary_classification: expected one score, got {len(scores)}")
         scores = [scores[0], 1 - scores[0]]
-    if options.labels and len(options.labels) != len(scores):
-        raise InputError(f"expected {len(options.labels)} scores, one a label, got {len(scores)}")
+    if labels and len(labels) != len(scores):
+        raise InputError(f"expected {len(labels)} scores, one a label, got {len(scores)}")
     classes = [
-        _classification(index, score, options.labels)
+        _classification(index, score, labels)
         for index, score in enumerate(scores)
         if options.binary_classification or _is_seen(index, score, options)
     ]
@@ -196,23 +195,24 @@ def tensors_to_classification_calculator(node: NodeText, *, files: Resources) ->
             binary_classification=binary,
             classes=frozenset(allow or ignore),
             allowed=bool(allow),
-            labels=_labels(options, files),
         )
+        path = options.text("label_map_path")
+        labels = _labels(options)
     return converter(
         node,
         partial(tensors_to_classification, options=chosen),
         inputs={"TENSORS": Sequence},
         outputs={"CLASSIFICATIONS": list},
+        opened=partial(opened_labels, files=files, path=path, labels=labels),
     )
 
 
-def _labels(options: OptionReader, files: Resources) -> LabelMap:
-    """Return the labels of the first of three options that stands, as MediaPipe does."""
-    path = options.text("label_map_path")
+def _labels(options: OptionReader) -> LabelMap:
+    """Return the labels of the first of two options that stands, as MediaPipe does."""
     items = label_items(options)
     older: dict[int, ClassLabel] = {}
     with options.message("label_map") as label_map:
         for entry in label_map.messages("entries"):
             with entry:
                 older[entry.whole("id")] = ClassLabel(entry.text("label"))
-    return label_file(files, path) if path else items or older
+    return items or older
