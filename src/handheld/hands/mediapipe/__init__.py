@@ -5,7 +5,11 @@ maths is that of the tracker; models and label maps come from files that the reg
 never from wherever a graph says. All run on the CPU, whatever delegate a graph asks for.
 """
 
-from handheld.hands.mediapipe.registry import MEDIAPIPE_CALCULATORS, mediapipe_calculators
+from handheld.hands.mediapipe.registry import (
+    MEDIAPIPE_CALCULATORS,
+    calculators_of_files,
+    mediapipe_calculators,
+)
 from handheld.hands.mediapipe.resources import (
     MEDIAPIPE_FILES,
     BundleFiles,
@@ -29,5 +33,6 @@ __all__ = [
     "NormalizedRect",
     "ResourceFile",
     "Resources",
+    "calculators_of_files",
     "mediapipe_calculators",
 ]

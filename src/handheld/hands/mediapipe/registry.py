@@ -29,7 +29,7 @@ def mediapipe_calculators(files: Resources = MEDIAPIPE_FILES) -> Registry:
         files: path -> content, of what graphs may name: models and label maps. By default those of
             MediaPipe's hand models; :class:`FolderFiles` takes them from a folder.
     """
-    return _with_files(files) | _PLAIN
+    return calculators_of_files(files) | _PLAIN
 
 
 _PLAIN = (
@@ -73,8 +73,8 @@ _PLAIN = (
 )
 
 
-def _with_files(files: Resources) -> Registry:
-    """Return those that read files."""
+def calculators_of_files(files: Resources) -> Registry:
+    """Return those of :func:`mediapipe_calculators` that read files, to be joined with others."""
     return (
         Registry()
         .add("InferenceCalculator", partial(inference.inference_calculator, files=files))
