@@ -182,17 +182,20 @@ def landmark_letterbox_removal_calculator(node: NodeText) -> Calculator:
     return LandmarkLetterboxRemoval(stream_pairs(node, "LANDMARKS"))
 
 
-def projected_landmarks(landmarks: Landmarks, matrix: NDArray[Any]) -> Landmarks:
-    """Return landmarks moved by a map of the plane; z is scaled as x is.
+def projected_landmarks(
+    landmarks: Landmarks, matrix: NDArray[Any], *, depth: float | None = None
+) -> Landmarks:
+    """Return landmarks moved by a map of the plane.
 
     Args:
         landmarks: (n, 3 or more).
         matrix: (4, 4).
+        depth: by which z is multiplied; None for the length that the map gives to 1 along x.
     """
     moved = landmarks.astype(np.float64)
     affine = np.asarray(matrix, dtype=np.float64).reshape(4, 4)[:2, [0, 1, 3]]
     project_points(landmarks[:, 0], landmarks[:, 1], affine, out=moved)
-    moved[:, 2] *= np.hypot(affine[0, 0], affine[1, 0])
+    moved[:, 2] *= np.hypot(affine[0, 0], affine[1, 0]) if depth is None else depth
     return moved
 
 
@@ -241,18 +244,23 @@ class LandmarkProjection(Calculator):
         """Move."""
         if not all(port in context.inputs for port in self._maps):
             return
-        matrix = self._matrix(context)
+        matrix, depth = self._map(context)
         for port, output in self._streams.items():
             if port in context.inputs:
-                context.send(output, projected_landmarks(context.get(port), matrix))
+                moved = projected_landmarks(context.get(port), matrix, depth=depth)
+                context.send(output, moved)
 
-    def _matrix(self, context: Context) -> NDArray[Any]:
+    def _map(self, context: Context) -> tuple[NDArray[Any], float | None]:
+        """Return the map, and what z is multiplied by where the map does not tell."""
         if "NORM_RECT" not in self._maps:
-            matrix: NDArray[Any] = context.get("PROJECTION_MATRIX")
-            return matrix
-        size = context.get("IMAGE_DIMENSIONS") if "IMAGE_DIMENSIONS" in self._maps else None
+            return context.get("PROJECTION_MATRIX"), None
         rect = context.get("NORM_RECT")
-        return rect_matrix(rect, size, ignore_rotation=self._ignore_rotation)
+        upright = self._ignore_rotation
+        if "IMAGE_DIMENSIONS" in self._maps:
+            size = context.get("IMAGE_DIMENSIONS")
+            return rect_matrix(rect, size, ignore_rotation=upright), None
+        # In widths of the picture, whatever the rotation.
+        return rect_matrix(rect, None, ignore_rotation=upright), rect.width
 
 
 def landmark_projection_calculator(node: NodeText) -> Calculator:
