@@ -272,6 +272,8 @@ def _by_stream(
     by_stream: dict[str, Any] = {}
     for name, value in values.items():
         stream = name if name in names else by_tag.get(name, name)
+        if stream in by_stream:
+            raise InputError(f"{option}: {name} stands twice, by its tag and by its name")
         if stream not in names and not or_any:
             expected = ", ".join(sorted(names)) or "none"
             raise InputError(f"{option}: {name!r} is none of the graph; there are: {expected}")

@@ -36,7 +36,9 @@ def from_text(frames, pack, num_hands, threads=0):
         sent = {packet.timestamp: packet.payload for packet in packets.drain()}
         nodes = graph.stats().nodes
     hands = [in_pixels(sent.get(one.t_us, []), one.image) for one in frames]
-    return hands, (nodes["palms/inference"].calls, nodes["landmarks/inference"].calls)
+    # Less the call that closes each.
+    names = ("palms/inference", "landmarks/inference")
+    return hands, tuple(nodes[name].calls - 1 for name in names)
 
 
 def in_pixels(hands, image):
