@@ -33,7 +33,7 @@ _MISSING_NAMED = 4
 
 def registry_of_tree(files: list[Path]) -> Registry:
     """Return our calculators, with the types of all graphs; of one type twice, the first."""
-    registry = LIBRARY | MEDIAPIPE_CALCULATORS
+    registry = MEDIAPIPE_CALCULATORS | LIBRARY
     for path in files:
         graph = read_graph_file(path)
         if graph.type and graph.type not in registry.subgraphs:

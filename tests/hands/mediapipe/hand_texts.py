@@ -306,5 +306,5 @@ def hand_graph_text():
 def registry_of_pack(pack):
     """Return what the graph needs, with the models of a pack."""
     files = {"palm.tflite": pack.palm.read_bytes(), "landmark.tflite": pack.landmark.read_bytes()}
-    registry = LIBRARY | mediapipe_calculators(files | LABELS)
+    registry = mediapipe_calculators(files | LABELS) | LIBRARY
     return registry.with_subgraphs(*(parse_graph(text) for text in subgraph_texts(pack)))

@@ -116,7 +116,7 @@ def test_all_values_of_the_graph_can_be_recorded(tiny_pack, tmp_path):
 
 
 def mediapipe_registry():
-    registry = LIBRARY | MEDIAPIPE_CALCULATORS
+    registry = MEDIAPIPE_CALCULATORS | LIBRARY
     for folder in ("hand_landmark", "palm_detection"):
         registry = registry.with_subgraphs(*sorted((GRAPHS / folder).glob("*.pbtxt")))
     return registry
@@ -160,7 +160,7 @@ def test_all_of_mediapipes_hand_graphs_can_be_made(name):
 def test_a_graph_without_its_subgraphs_names_them():
     path = GRAPHS / "hand_landmark" / "hand_landmark_tracking_cpu.pbtxt"
     with pytest.raises(GraphTextError, match=r"4 not registered: 'PalmDetectionCpu' \(line"):
-        load_graph(path, LIBRARY | MEDIAPIPE_CALCULATORS)
+        load_graph(path, MEDIAPIPE_CALCULATORS | LIBRARY)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """MediaPipe's own calculators, under their names and with their options, for graphs from texts.
 
-``LIBRARY | MEDIAPIPE_CALCULATORS`` runs ``hand_landmark_tracking_cpu.pbtxt`` as it stands. The
+``MEDIAPIPE_CALCULATORS | LIBRARY`` runs ``hand_landmark_tracking_cpu.pbtxt`` as it stands. The
 maths is that of the tracker; models and label maps come from files that the registry is given,
 never from wherever a graph says. All run on the CPU, whatever delegate a graph asks for.
 """

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby, product
+from itertools import chain, groupby, product
 from math import ceil, sqrt
 from typing import Any
 
@@ -85,7 +85,7 @@ def ssd_anchors(options: SsdAnchors) -> Anchors:
     grids: list[Anchors] = []
     for _, same in groupby(layers, key=options.strides.__getitem__):
         numbers = list(same)
-        sizes = np.array([size for layer in numbers for size in _sizes(options, layer)])
+        sizes = np.array([*chain.from_iterable(_sizes(options, layer) for layer in numbers)])
         if not len(sizes):
             continue
         columns, rows = _cells(options, numbers[0])
@@ -181,9 +181,9 @@ def _anchors(options: OptionReader) -> Anchors:
     ssd = _ssd(options)
     layers = layers or options.whole("num_layers", 0, low=0)
     options.whole("num_layers", 0, low=0)
-    for name, given in (("strides", ssd.strides), ("feature_map_width", ssd.maps)):
-        if given and len(given) != layers:
-            reason = f"{name}: expected one for each of {layers} layers, got {len(given)}"
+    for name, values in (("strides", ssd.strides), ("feature_map_width", ssd.maps)):
+        if values and len(values) != layers:
+            reason = f"{name}: expected one for each of {layers} layers, got {len(values)}"
             raise options.located(name, reason)
     if not ssd.strides and not ssd.maps:
         raise options.located("strides", "expected strides, or feature_map_width and _height")

@@ -83,14 +83,14 @@ def image_to_tensor(
 
 def padded(region: Rect, shape: tuple[int, int]) -> tuple[Rect, Padding]:
     """Return a rectangle grown to the shape of a tensor, and what was added, as shares of it."""
-    wanted = shape[0] / shape[1]
+    target_ratio = shape[0] / shape[1]
     ratio = region.height / region.width
-    if wanted > ratio:
-        down = (1 - ratio / wanted) / 2
-        grown = Rect(region.x, region.y, region.width, region.width * wanted, region.angle)
+    if target_ratio > ratio:
+        down = (1 - ratio / target_ratio) / 2
+        grown = Rect(region.x, region.y, region.width, region.width * target_ratio, region.angle)
         return grown, (0.0, down, 0.0, down)
-    across = (1 - wanted / ratio) / 2
-    grown = Rect(region.x, region.y, region.height / wanted, region.height, region.angle)
+    across = (1 - target_ratio / ratio) / 2
+    grown = Rect(region.x, region.y, region.height / target_ratio, region.height, region.angle)
     return grown, (across, 0.0, across, 0.0)
 
 

@@ -226,8 +226,8 @@ def _resources(
     paths: Sequence[str],
     outputs: Sequence[str],
 ) -> dict[str, ResourceFile]:
-    wanted = [*paths, *(side[port] for port in inputs)]
-    contents = [resource(files, path) for path in wanted]
+    all_paths = [*paths, *(side[port] for port in inputs)]
+    contents = [resource(files, path) for path in all_paths]
     return dict(zip(outputs, contents, strict=True))
 
 

@@ -64,14 +64,14 @@ def tensors_to_landmarks(
         InputError: the tensor is too small.
     """
     values = float_tensor(tensors, "landmarks").ravel()
-    each = len(values) // layout.num_landmarks
-    if not each:
+    dimensions = len(values) // layout.num_landmarks
+    if not dimensions:
         raise InputError(f"expected {layout.num_landmarks} landmarks, got {len(values)} values")
-    rows = values[: each * layout.num_landmarks].reshape(layout.num_landmarks, each)
+    rows = values[: dimensions * layout.num_landmarks].reshape(layout.num_landmarks, dimensions)
     # At least x, y and z: what a model does not give is 0.
-    columns = min(max(each, 3), _MOST_VALUES)
+    columns = min(max(dimensions, 3), _MOST_VALUES)
     landmarks = np.zeros((layout.num_landmarks, columns))
-    landmarks[:, : min(each, columns)] = rows[:, :columns]
+    landmarks[:, : min(dimensions, columns)] = rows[:, :columns]
     width, height = layout.size
     if layout.flip_horizontally if horizontally is None else horizontally:
         landmarks[:, 0] = width - landmarks[:, 0]
@@ -149,11 +149,11 @@ class FlippableLandmarks(Calculator):
 
 def without_padding(landmarks: Landmarks, padding: Padding) -> Landmarks:
     """Return landmarks relative to the picture, not to the letterboxed one; z stays."""
-    left, top, right, bottom = padding
+    left_edge, top, right, bottom = padding
     if not any(padding):
         return landmarks
     moved = landmarks.copy()
-    moved[:, 0] = (landmarks[:, 0] - left) / (1 - (left + right))
+    moved[:, 0] = (landmarks[:, 0] - left_edge) / (1 - (left_edge + right))
     moved[:, 1] = (landmarks[:, 1] - top) / (1 - (top + bottom))
     return moved
 

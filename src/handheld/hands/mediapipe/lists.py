@@ -1,8 +1,9 @@
 """Lists: split, cut short, counted; and constants and switches of side packets."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -35,27 +36,27 @@ class Split:
     combine: bool = False
 
 
-def split(items: Any, how: Split) -> Any:
+def split(items: Any, rule: Split) -> Any:
     """Return the pieces of a list or of an array's rows.
 
     Args:
         items: a list, or an array of rows.
-        how: they are cut.
+        rule: how they are cut.
 
     Raises:
         InputError: the list is too short.
     """
-    longest = max(end for _, end in how.ranges)
+    longest = max(end for _, end in rule.ranges)
     if len(items) < longest:
         raise InputError(f"expected {longest} items or more, got {len(items)}")
-    if how.element_only:
-        pieces = [items[begin] for begin, _ in how.ranges]
+    if rule.element_only:
+        pieces = [items[begin] for begin, _ in rule.ranges]
     else:
-        pieces = [items[begin:end] for begin, end in how.ranges]
-    if how.combine:
+        pieces = [items[begin:end] for begin, end in rule.ranges]
+    if rule.combine:
         if isinstance(items, np.ndarray):
             return np.concatenate(pieces)
-        return [item for piece in pieces for item in piece]
+        return list(chain.from_iterable(pieces))
     return pieces[0] if len(pieces) == 1 else tuple(pieces)
 
 
@@ -67,15 +68,15 @@ def split_calculator(node: NodeText) -> Calculator:
             with entry:
                 begin = entry.whole("begin", 0, low=0)
                 ranges.append((begin, entry.whole("end", 0, low=begin + 1)))
-        how = Split(tuple(ranges), options.flag("element_only"), options.flag("combine_outputs"))
+        rule = Split(tuple(ranges), options.flag("element_only"), options.flag("combine_outputs"))
     outputs = ordered_ports(node.outputs)
-    if how.element_only and (how.combine or any(e - b != 1 for b, e in how.ranges)):
+    if rule.element_only and (rule.combine or any(e - b != 1 for b, e in rule.ranges)):
         raise wrong(node, "element_only: expected ranges of one item, and no combine_outputs")
-    if not ranges or len(outputs) != (1 if how.combine else len(ranges)):
+    if not ranges or len(outputs) != (1 if rule.combine else len(ranges)):
         raise wrong(node, f"expected an output for each of {len(ranges)} ranges")
     return converter(
         node,
-        partial(split, how=how),
+        partial(split, rule=rule),
         inputs={ordered_ports(node.inputs)[0]: object},
         outputs=dict.fromkeys(outputs, object),
     )
@@ -84,38 +85,38 @@ def split_calculator(node: NodeText) -> Calculator:
 def clip_size_calculator(node: NodeText) -> Calculator:
     """Make a ``Clip...VectorSizeCalculator``."""
     with read_options(node, "ClipVectorSizeCalculatorOptions") as options:
-        most = options.whole("max_vec_size", 1, low=1)
+        max_size = options.whole("max_vec_size", 1, low=1)
     return converter(
         node,
-        partial(_clipped, default=most),
+        partial(_clipped, default=max_size),
         inputs={"0": Sequence},
         outputs={"0": Sequence},
         optional_sides={"0": int},
     )
 
 
-def _clipped(items: Sequence[Any], most: int | None, *, default: int) -> Sequence[Any]:
-    most = default if most is None else most
-    if most < 1:
-        raise InputError(f"expected a length of 1 or more, got {most}")
-    return items[:most]
+def _clipped(items: Sequence[Any], max_size: int | None, *, default: int) -> Sequence[Any]:
+    max_size = default if max_size is None else max_size
+    if max_size < 1:
+        raise InputError(f"expected a length of 1 or more, got {max_size}")
+    return items[:max_size]
 
 
 def has_min_size_calculator(node: NodeText) -> Calculator:
     """Make a ``...HasMinSizeCalculator``."""
     with read_options(node, "CollectionHasMinSizeCalculatorOptions") as options:
-        least = options.whole("min_size", 0, low=0)
+        min_size = options.whole("min_size", 0, low=0)
     return converter(
         node,
-        partial(_has_size, default=least),
+        partial(_has_size, default=min_size),
         inputs={"ITERABLE": Sequence},
         outputs={"0": bool},
         optional_sides={"0": int},
     )
 
 
-def _has_size(items: Sequence[Any], least: int | None, *, default: int) -> bool:
-    return len(items) >= (default if least is None else least)
+def _has_size(items: Sequence[Any], min_size: int | None, *, default: int) -> bool:
+    return len(items) >= (default if min_size is None else min_size)
 
 
 _CONSTANTS: Mapping[str, Callable[[OptionReader, str], Any]] = {
@@ -197,8 +198,6 @@ def switch_calculator(
 
 def _wired(inner: NodeText, container: NodeText) -> NodeText:
     """Return a node with the ports of the container that it stands in."""
-    from dataclasses import replace
-
     sides = tuple(port for port in container.side_inputs if port.tag not in _SELECTORS)
     return replace(inner, side_inputs=sides, side_outputs=container.side_outputs)
 

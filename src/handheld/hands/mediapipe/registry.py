@@ -5,12 +5,14 @@ from functools import partial
 from handheld.graph.text import Registry
 from handheld.hands.mediapipe import (
     anchors,
+    decoding,
     detections,
     images,
     inference,
     landmarks,
     lists,
     rects,
+    suppression,
     tensors,
 )
 from handheld.hands.mediapipe.resources import MEDIAPIPE_FILES, Resources
@@ -21,7 +23,7 @@ def mediapipe_calculators(files: Resources = MEDIAPIPE_FILES) -> Registry:
 
     >>> from handheld.graph.text import LIBRARY
     >>> from handheld.hands.mediapipe import mediapipe_calculators
-    >>> registry = LIBRARY | mediapipe_calculators({"my/model.tflite": b"..."})
+    >>> registry = mediapipe_calculators({"my/model.tflite": b"..."}) | LIBRARY
     >>> "InferenceCalculator" in list(registry)
     True
 
@@ -42,8 +44,8 @@ _PLAIN = (
     .add("SsdAnchorsCalculator", anchors.ssd_anchors_calculator)
     .add("TfLiteModelCalculator", inference.tflite_model_calculator)
     .add("TfLiteCustomOpResolverCalculator", inference.op_resolver_calculator)
-    .add("TensorsToDetectionsCalculator", detections.tensors_to_detections_calculator)
-    .add("NonMaxSuppressionCalculator", detections.non_max_suppression_calculator)
+    .add("TensorsToDetectionsCalculator", decoding.tensors_to_detections_calculator)
+    .add("NonMaxSuppressionCalculator", suppression.non_max_suppression_calculator)
     .add("DetectionLetterboxRemovalCalculator", detections.detection_letterbox_removal_calculator)
     .add("DetectionProjectionCalculator", detections.detection_projection_calculator)
     .add("DetectionsToRectsCalculator", detections.detections_to_rects_calculator)

@@ -158,7 +158,7 @@ def tensors_to_classification(
         if options.binary_classification or _is_seen(index, score, options)
     ]
     if options.top_k > 0 or options.sort_by_descending_score:
-        classes.sort(key=lambda found: -found.score)
+        classes.sort(key=lambda entry: -entry.score)
     return classes[: options.top_k] if options.top_k > 0 else classes
 
 
@@ -185,12 +185,12 @@ def tensors_to_classification_calculator(node: NodeText, *, files: Resources) ->
         if bool(allow) + bool(ignore) + binary > 1:
             reason = "expected one of allow_classes, ignore_classes and binary_classification"
             raise options.located("allow_classes" if allow else "ignore_classes", reason)
-        least = None
+        threshold = None
         if options.has("min_score_threshold"):
-            least = options.number("min_score_threshold")
+            threshold = options.number("min_score_threshold")
         chosen = ClassificationOptions(
             top_k=max(0, options.whole("top_k")),
-            min_score_threshold=least,
+            min_score_threshold=threshold,
             sort_by_descending_score=options.flag("sort_by_descending_score"),
             binary_classification=binary,
             classes=frozenset(allow or ignore),

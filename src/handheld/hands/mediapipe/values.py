@@ -57,6 +57,10 @@ class Detection:
         )
 
 
+Detections = list[Detection]
+"""Those of one picture."""
+
+
 @dataclass(frozen=True)
 class NormalizedRect:
     """A rotated rectangle, relative to the picture.
