@@ -18,6 +18,7 @@ NEEDS = {
     "graph_overhead.py": None,
     "privacy_audit.py": None,
     "hands_conformance.py": "hands/video/asl_hand.25fps.mp4",
+    "mediapipe_graph.py": "graphs",
     "gestures.py": "hands/photos/digits",
     "hands_redetection.py": "hands/video/book.mkv",
     "hands_vs_mediapipe.py": None,

@@ -215,6 +215,94 @@ def test_a_subgraph_is_named_by_its_file(tmp_path):
     assert called("run", outer, *words).stdout == '{"timestamp": 0, "payload": 7}\n'
 
 
+INNER = "input_stream: 'A:a' output_stream: 'OUT:b' node {{ calculator: '{}' input_stream: 'a' "
+INNER += "output_stream: 'b' }}"
+PASSING = INNER.format("PassThroughCalculator")
+
+
+def test_a_folder_has_the_subgraphs_that_a_graph_names(tmp_path):
+    folder = tmp_path / "graphs"
+    (folder / "deep").mkdir(parents=True)
+    # Of two files with one type that which is named after it is meant.
+    (folder / "a.pbtxt").write_text("type: 'InnerOne' " + INNER.format("NobodysCalculator"))
+    (folder / "inner_one.pbtxt").write_text("type: 'InnerOne' " + PASSING)
+    (folder / "template.pbtxt").write_text("template: % this is no graph %")
+    graph = tmp_path / "g.pbtxt"
+    text = "input_stream: 'x' node { calculator: 'OuterOne' input_stream: 'A:x' output_stream: "
+    graph.write_text(text + "'OUT:y' }")
+    inner = "node { calculator: 'InnerOne' input_stream: 'A:a' output_stream: 'OUT:b' }"
+    ports = "type: 'OuterOne' input_stream: 'A:a' output_stream: 'OUT:b' "
+    (folder / "deep" / "outer_one.pbtxt").write_text(ports + inner)
+    a = lines(tmp_path / "a.jsonl", {0: 7})
+    words = [graph, "--include", folder]
+    done = called("run", *words, "--input", f"x={a}", "--output", "y=-")
+    assert done.stdout == '{"timestamp": 0, "payload": 7}\n'
+    assert called("check", *words, "--strict").exit_code == 0
+    assert called("check", graph, "--strict").exit_code == 1
+    (folder / "inner_one.pbtxt").rename(folder / "b.pbtxt")
+    done = called("run", *words, "--input", f"x={a}")
+    assert "several files are of type 'InnerOne'" in str(done.exception)
+    done = called("run", graph, "--include", a, "--input", f"x={a}")
+    assert "is no folder" in str(done.exception)
+
+
+SIZES = """
+input_stream: "IMAGE:image"
+output_stream: "SIZE:size"
+node { calculator: "ImagePropertiesCalculator" input_stream: "IMAGE:image"
+       output_stream: "SIZE:size" }
+"""
+
+
+def test_a_film_is_an_input_and_its_frames_are_counted(tmp_path):
+    from importlib import resources
+
+    film = str(resources.files("handheld.hands").joinpath("assets", "demo.mp4"))
+    graph = tmp_path / "sizes.pbtxt"
+    graph.write_text(SIZES)
+    out = tmp_path / "out.jsonl"
+    done = called("run", graph, "--input", f"image={film}", "--output", f"SIZE={out}")
+    assert done.exit_code == 0, done.exception
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert f"image 100%  {len(rows)} packets" in done.stderr
+    assert len({tuple(row["payload"]) for row in rows}) == 1
+    assert rows[0]["timestamp"] == 0
+    assert rows[1]["timestamp"] > 0
+    quiet = called("run", graph, "--input", f"IMAGE={film}", "--quiet")
+    assert quiet.stderr == ""
+
+
+LABELS = """
+input_stream: "t"
+output_stream: "c"
+node { calculator: "TensorsToClassificationCalculator" input_stream: "TENSORS:t"
+  output_stream: "CLASSIFICATIONS:c"
+  options { [mediapipe.TensorsToClassificationCalculatorOptions.ext] {
+    label_map_path: "deep/labels.txt" } } }
+"""
+
+
+def test_files_that_a_graph_names_come_from_a_folder(tmp_path):
+    graph = tmp_path / "labels.pbtxt"
+    graph.write_text(LABELS)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "labels.txt").write_text("cat\n")
+    a = lines(tmp_path / "a.jsonl", {})
+    done = called("run", graph, "--input", f"t={a}")
+    assert "no file 'deep/labels.txt' among those that graphs may name" in str(done.exception)
+    words = ["--input", f"t={a}", "--resources", tmp_path / "models"]
+    assert called("run", graph, *words).exit_code == 0
+    done = called("run", graph, "--input", f"t={a}", "--resources", a)
+    assert "expected a folder with the files" in str(done.exception)
+
+
+def test_a_stream_is_named_once_by_tag_or_name(graph, tmp_path):
+    a = lines(tmp_path / "a.jsonl", {0: 1})
+    words = ["--input", f"a={a}", "--input", f"b={a}", "--output", "OUT=-"]
+    done = called("run", graph, *words, "--output", f"out={tmp_path}/o.jsonl")
+    assert "--output: out stands twice, by its tag and by its name" in str(done.exception)
+
+
 def test_a_payload_without_a_form_in_json_is_told(tmp_path, monkeypatch):
     module = "from handheld.graph import calculator\nfrom handheld.graph.text import Registry\n"
     module += "@calculator\ndef made(x: object) -> object:\n    return object()\n"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -32,6 +33,11 @@ Registries = Annotated[
 Subgraphs = Annotated[
     list[Path] | None,
     typer.Option("--subgraph", help="A file of a graph that others use by its type."),
+]
+
+Include = Annotated[
+    Path | None,
+    typer.Option(help="A folder whose .pbtxt files are the graphs that others use by their types."),
 ]
 
 # Graphs that the package ships, by name and not from a file.
@@ -137,6 +143,7 @@ def check(
         list[Path], typer.Argument(help="Graphs; those with a type are subgraphs of the others.")
     ],
     registry: Registries = None,
+    include: Include = None,
     strict: Annotated[
         bool, typer.Option(help="A calculator that is not registered is an error too.")
     ] = False,
@@ -148,7 +155,7 @@ def check(
 
     output = Output(json=json, quiet=quiet)
     output.reads(*files)
-    known = _with_types(files, registry)
+    known = _with_types(files, registry, include)
     checks = {str(path): check_file(path, known) for path in files}
     words = "\n".join(_check_words(name, entry) for name, entry in checks.items())
     output.result(words, [_check_table(name, entry) for name, entry in checks.items()])
@@ -157,9 +164,9 @@ def check(
         raise typer.Exit(1)
 
 
-def _with_types(files: Sequence[Path], registry: Sequence[str] | None) -> Any:
-    """Return the registry with those of the files that are subgraphs."""
-    from handheld.cli._graph_files import registry_of
+def _with_types(files: Sequence[Path], registry: Sequence[str] | None, include: Path | None) -> Any:
+    """Return the registry with those of the files that are subgraphs, and those of a folder."""
+    from handheld.cli._graph_files import registry_of, with_folder
     from handheld.errors import GraphTextError
     from handheld.graph.text import read_graph_file
 
@@ -170,7 +177,8 @@ def _with_types(files: Sequence[Path], registry: Sequence[str] | None) -> Any:
         except GraphTextError:
             continue  # the check itself tells
     known = registry_of(registry or (), ())
-    return known.with_subgraphs(*(graph for graph in graphs if graph.type))
+    known = known.with_subgraphs(*(graph for graph in graphs if graph.type))
+    return known if include is None else with_folder(known, graphs, include)
 
 
 def _check_words(name: str, entry: "GraphCheck") -> str:
@@ -199,7 +207,9 @@ def run(
     inputs: Annotated[
         list[str] | None,
         typer.Option(
-            "--input", help="stream=file.jsonl, with lines {'timestamp': ..., 'payload': ...}."
+            "--input",
+            help="stream=file: .jsonl with lines {'timestamp': ..., 'payload': ...}, or a film "
+            "or picture.",
         ),
     ] = None,
     side: Annotated[
@@ -210,6 +220,14 @@ def run(
     ] = None,
     registry: Registries = None,
     subgraph: Subgraphs = None,
+    include: Include = None,
+    resources: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder with the models and label maps that the graph names; by default "
+            "MediaPipe's hand models, which 'handheld models fetch' brings."
+        ),
+    ] = None,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
@@ -217,24 +235,27 @@ def run(
 
     Inputs and side packets that are not named stay open, where the calculators allow it.
     """
-    from handheld.cli._graph_files import pairs_of, registry_of, side_value
+    from handheld.cli._graph_files import pairs_of, registry_of, side_value, with_folder
     from handheld.graph.text import load_graph, read_graph_file, run_settings
 
     sources = pairs_of("--input", inputs or ())
     sides = {name: side_value(text) for name, text in pairs_of("--side", side or ()).items()}
     targets = pairs_of("--output", outputs or ())
     output = Output(json=json, quiet=quiet, out=list(map(Path, targets.values())), streams=True)
-    output.reads(file, *sources.values(), *(subgraph or ()))
+    output.reads(file, *sources.values(), *(subgraph or ()), include, resources)
     text = read_graph_file(file)
     sources = _by_stream("--input", sources, text.inputs)
     targets = _by_stream("--output", targets, text.outputs, or_any=True)
     sides = _by_stream("--side", sides, text.side_inputs, or_any=True)
     left_out = [port.name for port in text.inputs if port.name not in sources]
     left_out += [port.name for port in text.side_inputs if port.name not in sides]
-    config = load_graph(text, registry_of(registry or (), subgraph or ()), left_out=left_out)
+    known = registry_of(registry or (), subgraph or (), resources=resources)
+    if include is not None:
+        known = with_folder(known, [text], include)
+    config = load_graph(text, known, left_out=left_out)
     settings = run_settings(text)
     with output.stoppable():
-        counts = _run(config, vars(settings) | {"side": sides}, sources, targets)
+        counts = _run(output, config, vars(settings) | {"side": sides}, sources, targets)
     words = "\n".join(f"{name}: {count} packets" for name, count in counts.items())
     output.result(words, {"outputs": counts})
 
@@ -251,6 +272,8 @@ def _by_stream(
     by_stream: dict[str, Any] = {}
     for name, value in values.items():
         stream = name if name in names else by_tag.get(name, name)
+        if stream in by_stream:
+            raise InputError(f"{option}: {name} stands twice, by its tag and by its name")
         if stream not in names and not or_any:
             expected = ", ".join(sorted(names)) or "none"
             raise InputError(f"{option}: {name!r} is none of the graph; there are: {expected}")
@@ -259,23 +282,30 @@ def _by_stream(
 
 
 def _run(
+    output: Output,
     config: "GraphConfig",
     settings: Mapping[str, Any],
     sources: Mapping[str, str],
     targets: Mapping[str, str],
 ) -> dict[str, int]:
     """Run a graph; return how many packets each output had."""
-    from handheld.cli._graph_files import open_outputs, packets_of
+    from handheld.cli._bars import stage_bars
+    from handheld.cli._graph_files import counted, length_of, open_outputs, packets_of
     from handheld.graph import Graph
     from handheld.graph.text import feed
 
     counts = dict.fromkeys(targets, 0)
     with ExitStack() as stack:
         writers = open_outputs(stack, targets)
+        show = stack.enter_context(stage_bars(output.console))
         with Graph(config, **settings) as graph:
             for stream, writer in writers.items():
                 graph.observe(stream, _writing(stream, writer, counts))
-            feed(graph, {stream: packets_of(Path(path)) for stream, path in sources.items()})
+            packets = {}
+            for stream, path in sources.items():
+                total = length_of(Path(path))
+                packets[stream] = counted(packets_of(Path(path)), total, partial(show, stream))
+            feed(graph, packets)
             graph.wait()
     return counts
 

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from math import cos, sin
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handheld.hands.result import Points
 from handheld.media import Rect
@@ -57,23 +59,50 @@ def project_landmarks(raw: Points, region: Rect, geometry: LandmarkGeometry) -> 
     Their z is relative to the wrist.
     """
     x, y, z = raw.reshape(21, 3).T
-    to_picture = region.matrix / (geometry.size, geometry.size, 1.0)
-    (a, b, left_edge), (c, d, top_edge) = to_picture.tolist()
     landmarks = np.empty((21, 3), dtype=np.float32)
-    # Without a matrix product: BLAS costs more to enter than this to do.
-    landmarks[:, 0] = a * x + b * y + left_edge
-    landmarks[:, 1] = c * x + d * y + top_edge
+    project_points(x, y, region.matrix / (geometry.size, geometry.size, 1.0), out=landmarks)
     # The model's depth is in the scale of its own x.
     landmarks[:, 2] = (z - z[0]) * (region.width / geometry.size / geometry.depth_scale)
     return landmarks
 
 
+def project_points(
+    x: NDArray[Any], y: NDArray[Any], matrix: NDArray[Any], *, out: NDArray[Any]
+) -> None:
+    """Write what an affine map makes of points into the first two columns of an array.
+
+    Args:
+        x: (n,).
+        y: (n,).
+        matrix: (2, 3).
+        out: (n, 2 or more).
+    """
+    (a, b, left_edge), (c, d, top_edge) = matrix.tolist()
+    # Rounded once, at the end: in float32 each step costs a ten-thousandth of a pixel, by which
+    # whoever computes the same in another order would follow a hand along another path.
+    x = x.astype(np.float64)
+    y = y.astype(np.float64)
+    # Without a matrix product: BLAS costs more to enter than this to do.
+    out[:, 0] = a * x + b * y + left_edge
+    out[:, 1] = c * x + d * y + top_edge
+
+
 def project_world(raw: Points, region: Rect) -> Points:
     """Return (21, 3) landmarks in metres, turned into the picture's axes, from (63,) raw output."""
-    x, y, z = raw.reshape(21, 3).T
     # The model sees each hand upright.
-    c = cos(region.angle)
-    s = sin(region.angle)
+    return turn_points(raw.reshape(21, 3), region.angle)
+
+
+def turn_points(points: NDArray[Any], angle: float) -> NDArray[Any]:
+    """Return (n, 3) points turned around the origin in the plane of x and y.
+
+    Args:
+        points: (n, 3).
+        angle: radians, clockwise where y points down.
+    """
+    x, y, z = points.T
+    c = cos(angle)
+    s = sin(angle)
     return np.stack([c * x - s * y, s * x + c * y, z], axis=1)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.hands.geometry import overlap
+from handheld.hands.boxes import BoxLayout, decode_boxes, grid_centres, overlapping_groups
 from handheld.hands.result import Palm
 from handheld.media import Rect
 from handheld.ranges import in_range, whole_in_range
@@ -58,6 +58,12 @@ class PalmGeometry:
         """Number of values in a row: the box's centre and size, and the keypoints."""
         return 4 + 2 * self.keypoints
 
+    @property
+    def layout(self) -> BoxLayout:
+        """Where the numbers stand in a row."""
+        side = float(self.size)
+        return BoxLayout(keypoints=self.keypoints, scale=(side, side, side, side))
+
 
 def _is_grid(pair: object) -> bool:
     if not isinstance(pair, tuple) or len(pair) != 2:
@@ -68,13 +74,7 @@ def _is_grid(pair: object) -> bool:
 
 def anchor_centres(geometry: PalmGeometry) -> Floats:
     """Return the (anchors, 2) centres of the anchors, x and y in 0 to 1."""
-    centres = []
-    for cells, count in geometry.grids:
-        ticks = (np.arange(cells, dtype=np.float32) + 0.5) / cells
-        grid = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
-        # The anchors of one cell are neighbours in the output.
-        centres.append(np.repeat(grid, count, axis=0))
-    return np.concatenate(centres)
+    return np.concatenate([grid_centres(cells, cells, count) for cells, count in geometry.grids])
 
 
 def decode_palms(
@@ -101,10 +101,7 @@ def decode_palms(
     in_range("threshold", threshold, low=0, high=1, low_open=True, high_open=True)
     rows = _best_rows(logits, threshold)
     scores = 1 / (1 + np.exp(-np.clip(logits[rows], -100, 100)))
-    points = raw[rows].reshape(len(rows), 2 + geometry.keypoints, 2) / geometry.size
-    # (rows, centre, size and keypoints, 2): the size has no position.
-    points[:, 2:] += anchors[rows, None]
-    points[:, 0] += anchors[rows]
+    points = decode_boxes(raw[rows], anchors[rows], geometry.layout)
     in_picture = _in_picture(points, view)
     return [_palm(row, float(score)) for row, score in zip(in_picture, scores, strict=True)]
 
@@ -119,8 +116,9 @@ def _best_rows(logits: Floats, threshold: float) -> NDArray[np.intp]:
 
 def _in_picture(points: NDArray[Any], view: Rect) -> NDArray[Any]:
     """Return rows of points in 0 to 1 of a square in pixels of the picture."""
-    scale = np.array([view.width, view.height], dtype=np.float32)
-    corner = np.array([view.x - view.width / 2, view.y - view.height / 2], dtype=np.float32)
+    # In float64, as for landmarks.
+    scale = np.array([view.width, view.height])
+    corner = np.array([view.x - view.width / 2, view.y - view.height / 2])
     points = points * scale
     points[:, 0] += corner
     points[:, 2:] += corner
@@ -128,7 +126,10 @@ def _in_picture(points: NDArray[Any], view: Rect) -> NDArray[Any]:
 
 
 def _palm(row: NDArray[Any], score: float) -> Palm:
-    """Return a row of a centre, a size and keypoints as a palm."""
+    """Return a row of a centre, a size and keypoints as a palm.
+
+    Its keypoints are rounded to float32 by :func:`merge_palms`, once.
+    """
     return Palm(Rect(*map(float, row[:2].ravel())), row[2:], score)
 
 
@@ -142,21 +143,8 @@ def merge_palms(palms: list[Palm], *, min_overlap: float = 0.3) -> list[Palm]:
     Returns:
         The palms, best first.
     """
-    remaining = palms
-    merged: list[Palm] = []
-    while remaining:
-        best = remaining[0]
-        together: list[Palm] = []
-        apart: list[Palm] = []
-        for palm in remaining:
-            if overlap(best.rect, palm.rect) > min_overlap:
-                together.append(palm)
-            else:
-                apart.append(palm)
-        # A box without an area does not overlap even itself.
-        merged.append(_average(together) if together else best)
-        remaining = [palm for palm in apart if palm is not best]
-    return merged
+    groups = overlapping_groups([palm.rect for palm in palms], min_overlap)
+    return [_average([palms[number] for number in group]) for group in groups]
 
 
 def _average(palms: list[Palm]) -> Palm:

@@ -7,7 +7,8 @@ from graph_texts import GRAPHS, LOOP
 from hypothesis import given, settings
 
 from handheld.errors import GraphTextError
-from handheld.graph.text import LIBRARY, parse_graph, print_graph
+from handheld.graph import PassThrough
+from handheld.graph.text import LIBRARY, Registry, parse_graph, print_graph, read_options
 from handheld.graph.text.check import GraphFinding, check_file, check_text
 from handheld.graph.text.drawing import text_to_mermaid, text_to_svg
 from handheld.graph.text.wiring import cycles, unique_names, wiring
@@ -257,3 +258,20 @@ def test_each_graph_of_mediapipe_is_drawn_and_checked(mediapipe_graph):
     mermaid = text_to_mermaid(check.graph)
     for node in check.nodes:
         assert node.calculator in mermaid or any(n.name for n in check.graph.nodes)
+
+
+def test_options_that_a_subgraph_is_given_are_not_looked_for_in_it():
+    def sized(node):
+        with read_options(node) as options:
+            if not options.has("size"):
+                raise options.located("size", "size is missing")
+            options.whole("size")
+        return PassThrough()
+
+    registry = LIBRARY | Registry().add("Sized", sized)
+    node = "input_stream: 'a' node { calculator: 'Sized' input_stream: 'a' output_stream: 'b' %s }"
+    taken = node % "option_value: 'size:size'"
+    assert check_text(f"type: 'Inner' {taken}", registry).ok
+    # A graph that runs by itself has its options.
+    assert not check_text(taken, registry).ok
+    assert not check_text(f"type: 'Inner' {node % ''}", registry).ok

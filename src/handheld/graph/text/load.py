@@ -210,6 +210,9 @@ def problems_of_nodes(graph: GraphText, registry: Registry) -> Iterator[GraphTex
         registry: calculators and subgraphs by their names.
     """
     for node in all_nodes(with_options(graph, None)):
+        if graph.type and node.option_values:
+            # Whoever uses the graph says what its options are.
+            continue
         builder = _Builder(node, graph, registry)
         registered = registry.resolve(node.calculator, graph.package)
         try:
