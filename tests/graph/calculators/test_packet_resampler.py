@@ -81,9 +81,7 @@ times = st.sets(st.integers(0, 3 * SECOND), max_size=25).map(numbered)
 )
 def test_the_grid_is_that_of_the_whole_list(packets, rate, flush, start, end, rounds, base):
     margin = int(SECOND / rate) // 2 if rounds else 0
-    expected = grid_of(
-        packets, rate, base=base, flush=flush, limits=(start, end), margin=margin
-    )
+    expected = grid_of(packets, rate, base=base, flush=flush, limits=(start, end), margin=margin)
     resampler = PacketResampler(
         frame_rate=rate,
         flush_last_packet=flush,
@@ -141,7 +139,10 @@ def test_limits_and_bases(options, times):
 def test_nothing_comes_of_nothing(feed, threads):
     for options in ({}, {"jitter": 0.5}, {"reproducible_sampling": True}):
         resampler = PacketResampler(frame_rate=10, **options)
-        assert run_node(resampler, {"in": feed}, threads=threads) == ({"out": [], "video_header": []}, 0)
+        assert run_node(resampler, {"in": feed}, threads=threads) == (
+            {"out": [], "video_header": []},
+            0,
+        )
 
 
 @pytest.mark.parametrize("timestamp", [PRE, POST])

@@ -40,9 +40,7 @@ def test_async_keeps_back_a_period_after_each_packet(packets, period, start, end
 
 
 @settings(deadline=None)
-@given(
-    packets=packets, period=st.integers(1, 30), start=starts, end=ends, middles=st.booleans()
-)
+@given(packets=packets, period=st.integers(1, 30), start=starts, end=ends, middles=st.booleans())
 def test_sync_sends_what_is_nearest_to_the_middle_of_each_period(
     packets, period, start, end, middles
 ):
