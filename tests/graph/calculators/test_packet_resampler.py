@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from random import Random
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -121,7 +121,10 @@ def test_thirds_of_a_second_do_not_add_up_their_rounding():
     [
         ({"start_time": 200_000, "end_time": 400_000}, [200_000, 300_000]),
         ({"start_time": 240_000, "end_time": 440_000}, [300_000, 400_000]),
-        ({"start_time": 240_000, "end_time": 440_000, "round_limits": True}, [200_000, 300_000, 400_000]),
+        (
+            {"start_time": 240_000, "end_time": 440_000, "round_limits": True},
+            [200_000, 300_000, 400_000],
+        ),
         ({"frame_rate": 100.0, "max_frame_rate": 5.0}, [0, 200_000, 400_000]),
         ({"base_timestamp": 30_000}, [30_000, 130_000, 230_000, 330_000, 430_000, 530_000]),
     ],
@@ -181,7 +184,7 @@ def test_random_points_keep_to_their_law(packets, options, seed):
         assert len({(point - first) // period for point in points}) == len(points)
     else:
         jitter = options["jitter"]
-        for earlier, later in zip(points, points[1:], strict=False):
+        for earlier, later in pairwise(points):
             assert (1 - jitter) * period - 1 <= later - earlier <= (1 + jitter) * period + 1
 
 
@@ -216,12 +219,12 @@ def test_a_seed_may_be_a_side_packet():
 
 def test_a_short_stream_gives_one_of_its_packets_as_often_as_another():
     """Ten packets, a period a hundred times as long: each is chosen by about a tenth of seeds."""
-    packets = numbered(range(0, 10))
+    packets = numbered(range(10))
     counts = [0] * 10
     for seed in range(300):
         resampler = PacketResampler(frame_rate=100, jitter=0.5, seed=seed)
         sent = run_node(resampler, {"in": packets})[0]["out"]
-        for payload, timestamp in sent:
+        for payload, _ in sent:
             assert payload in packets.values()
             counts[payload] += 1
     assert sum(counts) >= 299

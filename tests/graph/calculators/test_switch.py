@@ -114,9 +114,7 @@ def test_a_container_gives_what_the_selected_choice_makes_of_each_packet(
     for time in sorted(packets):
         number = packets[time]
         channel = selected_at(select, time, first)
-        if channel == 0:
-            expected.append((number, time))
-        elif channel == 1 and number % 2 == 0:
+        if channel == 0 or (channel == 1 and number % 2 == 0):
             expected.append((number, time))
         elif channel == 2:
             expected.append((10 - number, time))

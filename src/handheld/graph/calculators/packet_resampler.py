@@ -1,6 +1,7 @@
 """The packet resampler: any stream at a frame rate."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from random import Random
 from typing import Any, Literal
 
@@ -60,6 +61,7 @@ class PacketResampler(Calculator):
         use_input_frame_rate: the rate is that of the header on ``video_header``, once there is one.
         header: of ``out``: "none", "pass" that of ``in``, or "update" its ``frame_rate``.
         seed: of what is random.
+        ports: names of the input and the output port.
     """
 
     contract = Contract(
@@ -87,6 +89,7 @@ class PacketResampler(Calculator):
         use_input_frame_rate: bool = False,
         header: Literal["none", "pass", "update"] = "none",
         seed: int | str = 0,
+        ports: tuple[str, str] = ("in", "out"),
     ) -> None:
         in_range("frame_rate", frame_rate, low=0, high=SECOND, low_open=True)
         in_range("jitter", jitter, low=0, high=1)
@@ -113,6 +116,12 @@ class PacketResampler(Calculator):
         self._uses_input_rate = use_input_frame_rate
         self._header = header
         self._seed = seed
+        self._in, self._out = ports
+        self.contract = replace(
+            type(self).contract,
+            inputs={self._in: object, "video_header": object},
+            outputs={self._out: object, "video_header": object},
+        )
 
     def open(self, context: Context) -> None:
         """Start anew, with the same random numbers."""
@@ -120,17 +129,17 @@ class PacketResampler(Calculator):
         self._begin(self._frame_rate)
         self._video_header: Any = None
         self._header_sent = False
-        header = context.header("in")
+        header = context.header(self._in)
         if header is not None and self._header != "none":
             if self._header == "update":
                 header = with_frame_rate(header, self._rate)
-            context.set_header("out", header)
+            context.set_header(self._out, header)
 
     def process(self, context: Context) -> None:
         """Send what is known by now."""
         if "video_header" in context.inputs:
             self._take_header(context)
-        if "in" not in context.inputs:
+        if self._in not in context.inputs:
             return
         if not Timestamp.MIN <= context.timestamp <= Timestamp.MAX:
             raise InputError(
@@ -138,8 +147,8 @@ class PacketResampler(Calculator):
                 f"got one at {context.timestamp!r}"
             )
         self._send_header(context)
-        self._send(context, self._sampling.take(context.inputs["in"]))
-        context.advance("out", self._sampling.bound)
+        self._send(context, self._sampling.take(context.inputs[self._in]))
+        context.advance(self._out, self._sampling.bound)
 
     def close(self, context: Context) -> None:
         """Send what the end of the stream leaves."""
@@ -188,4 +197,4 @@ class PacketResampler(Calculator):
             is_early = self._start is not None and packet.timestamp < self._start - margin
             is_late = self._end is not None and packet.timestamp >= self._end + margin
             if not (is_early or is_late):
-                context.send("out", packet.payload, packet.timestamp)
+                context.send(self._out, packet.payload, packet.timestamp)

@@ -21,6 +21,7 @@ class ImmediateMux(Calculator):
 
     Args:
         inputs: number of input ports, named ``in0``, ``in1``, ..., or their names.
+        outputs: names of the output ports, of the packets and of what has finished.
         immediate: packets do not wait for those of the other inputs; else the input policy is the
             default one, and nothing comes too late.
         process_timestamp_bounds: a settled timestamp of one input without a packet counts as one
@@ -31,16 +32,18 @@ class ImmediateMux(Calculator):
         self,
         inputs: int | Sequence[str] = 2,
         *,
+        outputs: tuple[str, str] = ("out", "finished"),
         immediate: bool = True,
         process_timestamp_bounds: bool = False,
     ) -> None:
         self._ports = numbered("inputs", inputs, "in")
+        self._out, self._finished = outputs
         policy: InputPolicy = DefaultPolicy()
         if immediate:
             policy = ImmediatePolicy()
         self.contract = Contract(
             inputs=dict.fromkeys(self._ports, object),
-            outputs={"out": object, "finished": bool},
+            outputs={self._out: object, self._finished: bool},
             policy=policy,
             process_bounds=process_timestamp_bounds,
         )
@@ -59,18 +62,18 @@ class ImmediateMux(Calculator):
                 self._take(context, port)
         if not context.inputs and context.timestamp < Timestamp.POST_STREAM:
             self._bound = max(self._bound, bound_after(context.timestamp))
-            context.advance("out", self._bound)
+            context.advance(self._out, self._bound)
 
     def _take(self, context: Context, port: str) -> None:
         timestamp = context.timestamp
         if timestamp >= self._bound:
-            context.send("out", context.get(port))
+            context.send(self._out, context.get(port))
             self._bound = bound_after(timestamp)
         else:
             context.drop()
         finished = max(timestamp, self._finished_bound)
         if finished <= Timestamp.POST_STREAM:
-            context.send("finished", True, finished)
+            context.send(self._finished, True, finished)
             self._finished_bound = bound_after(finished)
 
 

@@ -149,8 +149,15 @@ def _immediate_mux(node: NodeText) -> ImmediateMux:
     with read_options(node, "ImmediateMuxCalculatorOptions") as options:
         bounds = options.flag("process_timestamp_bounds")
     ports = some(node, ordered_ports(node.inputs))
-    # Its input policy is the default one, where the text names no other.
-    return ImmediateMux(ports, immediate=False, process_timestamp_bounds=bounds)
+    # Of the outputs, whatever their tags, the second tells what has finished.
+    out, finished = [*ordered_ports(node.outputs), "out", "finished"][:2]
+    return ImmediateMux(
+        ports,
+        outputs=(out, finished),
+        # Its input policy is the default one, where the text names no other.
+        immediate=False,
+        process_timestamp_bounds=bounds,
+    )
 
 
 def _round_robin_demux(node: NodeText) -> RoundRobinDemux:
@@ -188,7 +195,7 @@ LIBRARY = (
     .add("GateCalculator", _gate)
     .add("MergeCalculator", _merge)
     .add("MuxCalculator", _mux, ports={"OUTPUT": "out"})
-    .add("ImmediateMuxCalculator", _immediate_mux, ports={"1": "finished"})
+    .add("ImmediateMuxCalculator", _immediate_mux)
     .add("RoundRobinDemuxCalculator", _round_robin_demux, ports={"SELECT": "select"})
     .add("PacketInnerJoinCalculator", _inner_join)
     .add("PacketClonerCalculator", _packet_cloner)

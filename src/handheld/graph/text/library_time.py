@@ -5,7 +5,7 @@ from typing import Any, Literal
 from handheld.graph.calculators.packet_resampler import PacketResampler
 from handheld.graph.calculators.packet_thinner import PacketThinner
 from handheld.graph.calculators.sequence import SequenceShift
-from handheld.graph.text.model import NodeText
+from handheld.graph.text.model import NodeText, PortText, canonical_names
 from handheld.graph.text.options import OptionReader, read_options
 
 _HEADERS = {"NONE": 0, "PASS_HEADER": 1, "UPDATE_VIDEO_HEADER": 2}
@@ -42,8 +42,18 @@ def packet_resampler(node: NodeText) -> PacketResampler:
             start_time=_time(options, "start_time"),
             end_time=_time(options, "end_time"),
             header=_HEADER[header],
+            ports=(_data(node.inputs, "in"), _data(node.outputs, "out")),
             **flags,
         )
+
+
+def _data(ports: tuple[PortText, ...], otherwise: str) -> str:
+    """Return the port of the packets: DATA, or the only one without a tag."""
+    names = canonical_names(ports)
+    for name in ("DATA", "0"):
+        if name in names:
+            return name
+    return otherwise
 
 
 def packet_thinner(node: NodeText) -> PacketThinner:
