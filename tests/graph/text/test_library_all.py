@@ -5,7 +5,7 @@ from run_texts import run_text
 
 from handheld.errors import GraphTextError
 from handheld.graph import Timestamp
-from handheld.graph.text import LIBRARY, Registry, check_text, load_graph, parse_graph
+from handheld.graph.text import LIBRARY, Registry, check_text, load_graph, parse_graph, read_graph
 
 
 def node_of(calculator, fields, options=""):
@@ -343,6 +343,10 @@ def test_what_a_switch_contains_has_to_be_registered():
         load_graph(parse_graph(text), LIBRARY)
     with pytest.raises(GraphTextError, match="1 not registered: 'SwitchContainer'"):
         load_graph(parse_graph(text), Registry())
+    assert [node.calculator for node in check_text(text, LIBRARY).unregistered] == [
+        "UnheardOfCalculator",
+        "UnheardOfCalculator",
+    ]
     [finding] = [
         entry
         for entry in check_text(switch_of("").replace("period: 20", "period: 0"), LIBRARY).findings
@@ -417,6 +421,35 @@ def test_what_is_wrong_is_said_with_its_place(text, reason):
         load_graph(parse_graph(text, "my.pbtxt"), LIBRARY)
     assert reason in str(caught.value)
     assert caught.value.line
+
+
+def test_the_general_calculators_of_mediapipe_s_graphs_are_registered(mediapipe_graphs):
+    """Of the 55 files: all that is neither a subgraph nor about pictures, models or landmarks."""
+    names = set()
+    for path in mediapipe_graphs:
+        names.update(node.calculator for node in read_graph(path).nodes)
+    assert sorted(name for name in names if LIBRARY.resolve(name)) == [
+        "BeginLoopDetectionCalculator",
+        "BeginLoopNormalizedLandmarkListVectorCalculator",
+        "BeginLoopNormalizedRectCalculator",
+        "ClassificationListVectorHasMinSizeCalculator",
+        "ClipDetectionVectorSizeCalculator",
+        "ConstantSidePacketCalculator",
+        "EndLoopClassificationListCalculator",
+        "EndLoopLandmarkListVectorCalculator",
+        "EndLoopNormalizedLandmarkListVectorCalculator",
+        "EndLoopNormalizedRectCalculator",
+        "EndLoopRenderDataCalculator",
+        "FlowLimiterCalculator",
+        "GateCalculator",
+        "NormalizedRectVectorHasMinSizeCalculator",
+        "PacketThinnerCalculator",
+        "PassThroughCalculator",
+        "PreviousLoopbackCalculator",
+        "SplitClassificationListVectorCalculator",
+        "SplitTensorVectorCalculator",
+        "SwitchContainer",
+    ]
 
 
 def limiter(calculator, more=""):

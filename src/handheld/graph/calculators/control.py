@@ -53,12 +53,12 @@ class PassThrough(Calculator):
 
     def process(self, context: Context) -> None:
         """Send the packets on."""
+        if self._is_plain:
+            context.send("out", context.inputs["in"].payload)
+            return
         if not self._streams:
             # Of side packets alone: without inputs it counts as a source, which is done.
             context.finish()
-            return
-        if self._is_plain:
-            context.send("out", context.inputs["in"].payload)
             return
         for port, packet in context.inputs.items():
             context.send(self._streams[port], packet.payload)

@@ -3,9 +3,10 @@ multiplexer.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from handheld.errors import GraphTextError
 from handheld.graph.calculator import Calculator
 from handheld.graph.calculators.switch import Control, SwitchDemux, SwitchMux
 from handheld.graph.text.model import GraphText, NodeText, PortText, canonical_names
@@ -48,6 +49,25 @@ def with_switches(graph: GraphText, registry: Registry) -> GraphText:
         else:
             nodes.append(node)
     return replace(graph, nodes=tuple(nodes))
+
+
+def contained_nodes(graph: GraphText, registry: Registry) -> Iterator[NodeText]:
+    """Yield the nodes in the switch containers of a graph, and in those that they contain.
+
+    Those of a switch that cannot be read are left out.
+    """
+    nodes = list(graph.nodes)
+    while nodes:
+        node = nodes.pop()
+        if not _is_switch(node, graph, registry):
+            continue
+        try:
+            messages = read_options(node, _OPTIONS).raw("contained_node")
+            inner = [node_of_message(message, node.source) for message in messages]
+        except GraphTextError:
+            continue
+        yield from inner
+        nodes += inner
 
 
 def registry_with_switches(registry: Registry) -> Registry:
