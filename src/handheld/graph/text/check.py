@@ -153,9 +153,11 @@ def _checked(graph: GraphText, wrong: Sequence[GraphTextError], registry: Regist
     for node in wiring(graph).nodes:
         registered = registry.resolve(node.calculator, graph.package)
         nodes.append(ListedNode(node.calculator, registered, *node.position))
-    for node in contained_nodes(graph, registry):
-        if not registry.resolve(node.calculator, graph.package):
-            nodes.append(ListedNode(node.calculator, "", *node.position))
+    nodes += [
+        ListedNode(node.calculator, "", *node.position)
+        for node in contained_nodes(graph, registry)
+        if not registry.resolve(node.calculator, graph.package)
+    ]
     return GraphCheck(findings, nodes, graph)
 
 
