@@ -13,19 +13,30 @@ from hypothesis import strategies as st
 from handheld.graph import (
     BackEdge,
     BeginLoop,
+    ConcatenateVector,
+    Counter,
+    DefaultValue,
     EndLoop,
     Gate,
     Graph,
     GraphConfig,
     GraphWarning,
+    ImmediateMux,
     Merge,
     Mux,
     Node,
     PacketCloner,
+    PacketInnerJoin,
+    PacketPresence,
+    PacketResampler,
+    PacketThinner,
     PassThrough,
     PreviousLoopback,
+    RoundRobinDemux,
+    SequenceShift,
     calculator,
     stream_names,
+    switch_container,
 )
 
 Trace = dict[str, list[tuple[Any, int]]]
@@ -266,6 +277,64 @@ def _lanes(name: str, x: int, y: int, streams: list[str]) -> Made:
     ]
 
 
+def _switch(name: str, x: int, y: int, streams: list[str]) -> Made:
+    select = name + "_select"
+    choices = [PassThrough(), Keep(Residue(2 + x % 3, {y % 2})), Shift(y)]
+    return [
+        Node(pick_of_two, inputs=streams[0], outputs=select),
+        Node(
+            switch_container(choices[: 2 + x % 2], initial=y % 2),
+            inputs={"select": select, "in": streams[1]},
+            outputs=name,
+            name=f"switch_{name}",
+        ),
+    ], [name]
+
+
+def _shared(name: str, x: int, y: int, streams: list[str]) -> Made:
+    select, *parts = (f"{name}_{part}" for part in ("select", "a", "b", "a2", "b2"))
+    first, second, first_done, second_done = parts
+    return [
+        Node(RoundRobinDemux(2), inputs=streams[0], outputs=[first, second, select]),
+        Node(PassThrough(), inputs=first, outputs=first_done),
+        Node(Keep(Residue(2 + x % 3, {y % 2})), inputs=second, outputs=second_done),
+        Node(Mux(), inputs=[select, first_done, second_done], outputs=name),
+    ], [name, first, second]
+
+
+def _inner_join(name: str, x: int, y: int, streams: list[str]) -> Made:
+    outputs = [name + "a", name + "b"]
+    return [Node(PacketInnerJoin(2), inputs=streams[:2], outputs=outputs)], outputs
+
+
+def _concatenated(name: str, x: int, y: int, streams: list[str]) -> Made:
+    both = name + "_both"
+    return [
+        Node(
+            ConcatenateVector(2, only_emit_if_all_present=bool(x % 2)),
+            inputs=streams[:2],
+            outputs=both,
+        ),
+        Node(total, inputs=both, outputs=name),
+    ], [name]
+
+
+def _resampler(x: int, y: int) -> PacketResampler:
+    # Periods of a few microseconds, as far apart as the packets here.
+    rate = 1_000_000 / (x + 2)
+    if y < 5:
+        return PacketResampler(frame_rate=rate, flush_last_packet=bool(y % 2))
+    return PacketResampler(frame_rate=rate, jitter=0.5, jitter_with_reflection=y > 7, seed=y)
+
+
+def _thinner(x: int, y: int) -> PacketThinner:
+    if y % 2:
+        return PacketThinner(period=x + 1)
+    return PacketThinner(
+        thinner_type="sync", period=x + 1, start_time=-100, sync_output_timestamps=y > 5
+    )
+
+
 KINDS: dict[str, Callable[[str, int, int, list[str]], Made]] = {
     "pass": _one(lambda x, y: PassThrough()),
     "many": _many_at_once,
@@ -278,6 +347,17 @@ KINDS: dict[str, Callable[[str, int, int, list[str]], Made]] = {
     "merge": _one(lambda x, y: Merge(), 2),
     "cloner": _one(lambda x, y: PacketCloner(), 2),
     "gate": _gate,
+    "resample": _one(_resampler),
+    "thin": _one(_thinner),
+    "sequence": _one(lambda x, y: SequenceShift(x % 5 - 2)),
+    "count": _one(lambda x, y: Counter(start=y)),
+    "presence": _one(lambda x, y: PacketPresence(ticks=True), 2),
+    "default": _one(lambda x, y: DefaultValue(x), 2),
+    "merged": _one(lambda x, y: ImmediateMux(2, immediate=False), 2),
+    "inner_join": _inner_join,
+    "concatenated": _concatenated,
+    "shared": _shared,
+    "switch": _switch,
     "mux": _mux,
     "previous": _previous,
     "echo": _echo,

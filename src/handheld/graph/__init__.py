@@ -11,7 +11,27 @@ from handheld.graph.calculator import Calculator, Context
 from handheld.graph.calculators.control import Gate, Merge, Mux, PacketCloner, PassThrough
 from handheld.graph.calculators.flow_limiter import FlowLimiter
 from handheld.graph.calculators.loop import BeginLoop, EndLoop
+from handheld.graph.calculators.packet_resampler import PacketResampler
+from handheld.graph.calculators.packet_thinner import PacketThinner
+from handheld.graph.calculators.presence import DefaultValue, PacketPresence
 from handheld.graph.calculators.previous_loopback import PreviousLoopback
+from handheld.graph.calculators.routing import ImmediateMux, PacketInnerJoin, RoundRobinDemux
+from handheld.graph.calculators.sequence import Counter, CountingSource, SequenceShift
+from handheld.graph.calculators.side_packets import (
+    ConstantSidePacket,
+    DefaultSidePacket,
+    SidePacketToStream,
+)
+from handheld.graph.calculators.switch import SwitchDemux, SwitchMux, switch_container
+from handheld.graph.calculators.throttle import RealTimeThrottle
+from handheld.graph.calculators.vectors import (
+    ClipVectorSize,
+    ConcatenateVector,
+    GetVectorItem,
+    SplitVector,
+    VectorHasMinSize,
+    VectorSize,
+)
 from handheld.graph.config import BackEdge, GraphConfig, Node
 from handheld.graph.contract import Contract
 from handheld.graph.draw import to_mermaid, to_svg
@@ -56,20 +76,29 @@ __all__ = [
     "BarrierPolicy",
     "BeginLoop",
     "Calculator",
+    "ClipVectorSize",
+    "ConcatenateVector",
+    "ConstantSidePacket",
     "Context",
     "Contract",
+    "Counter",
+    "CountingSource",
     "DefaultPolicy",
+    "DefaultSidePacket",
+    "DefaultValue",
     "EarlyClosePolicy",
     "EndLoop",
     "FixedSizePolicy",
     "FlowLimiter",
     "FunctionCalculator",
     "Gate",
+    "GetVectorItem",
     "Graph",
     "GraphConfig",
     "GraphExplanation",
     "GraphStats",
     "GraphWarning",
+    "ImmediateMux",
     "ImmediatePolicy",
     "InputPolicy",
     "InputQueue",
@@ -82,23 +111,37 @@ __all__ = [
     "NodeStats",
     "Packet",
     "PacketCloner",
+    "PacketInnerJoin",
+    "PacketPresence",
     "PacketReader",
+    "PacketResampler",
+    "PacketThinner",
     "PassThrough",
     "PreviousLoopback",
     "ProcessExecutor",
     "QueueStats",
+    "RealTimeThrottle",
+    "RoundRobinDemux",
+    "SequenceShift",
+    "SidePacketToStream",
     "SourceStats",
+    "SplitVector",
     "StreamStats",
     "StreamTimes",
+    "SwitchDemux",
+    "SwitchMux",
     "SyncSetPolicy",
     "Synchroniser",
     "ThreadExecutor",
     "Timestamp",
     "TimestampAlignPolicy",
     "UnmetInputs",
+    "VectorHasMinSize",
+    "VectorSize",
     "Waiting",
     "calculator",
     "stream_names",
+    "switch_container",
     "to_mermaid",
     "to_svg",
 ]

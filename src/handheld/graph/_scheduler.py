@@ -154,6 +154,7 @@ class Scheduler:
 
     def add_node(self, name: str, calculator: Calculator, context: Context) -> RunNode:
         """Add a node that comes before all others in turn."""
+        context._clock = self.clock
         node = RunNode(name, calculator, -len(self.by_rank), context)
         node.heap = self.heaps[""]
         self.by_rank[node.rank] = node

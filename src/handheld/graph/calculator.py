@@ -1,7 +1,8 @@
 """Calculators: the nodes' code, and the context through which they see packets and send them."""
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from operator import index
 from typing import Any
 
@@ -33,6 +34,7 @@ class Context:
 
     __slots__ = (
         "_classes",
+        "_clock",
         "_contract",
         "_edges",
         "_node",
@@ -63,6 +65,9 @@ class Context:
         self._node = node
         self._ports = ports
         self._contract = contract
+        # The scheduler puts that of the graph in its place. A test's clock cannot follow a
+        # calculator into a process of its own, where this one stays.
+        self._clock: Callable[[], float] = time.perf_counter
         # What isinstance can tell of a payload: looked up once, since every packet is checked.
         self._classes = {port: runtime_classes(hint) for port, hint in contract.outputs.items()}
         # Set by the scheduler once the node is connected; until then every input is at its end.
@@ -152,6 +157,14 @@ class Context:
         if edge.queue:
             bound = min(bound, edge.queue[0].timestamp)
         return Timestamp(bound)
+
+    def now(self) -> float:
+        """Return the time in seconds by the graph's clock, ``Graph(clock=...)``.
+
+        Only differences mean anything. What depends on it depends on the run, unless a test says
+        what time it is. On a :class:`~handheld.graph.ProcessExecutor` it is ``time.perf_counter``.
+        """
+        return self._clock()
 
     def output_bound(self, port: str) -> Timestamp:
         """Return the lowest timestamp at which a packet may still be sent on an output.

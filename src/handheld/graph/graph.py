@@ -58,7 +58,8 @@ class Graph:
             :class:`GraphWarning`, or the graph ends with a :class:`GraphStuckError` (``"raise"``).
         on_late: a packet below what is settled on its stream is an ``"error"``, or it is logged,
             counted and left out (``"drop"``).
-        clock: seconds, for :meth:`stats`, traces and packets that are added without a timestamp.
+        clock: seconds, for :meth:`stats`, traces, packets that are added without a timestamp and
+            :meth:`Context.now`.
         trace: where to write what every node does and when: a file (Chrome's JSON, which
             ``handheld graph view`` and Perfetto show), or a
             :class:`~handheld.graph.trace.records.Tracer`.

@@ -351,6 +351,9 @@ class _Mux(Synchroniser):
     def next(self) -> tuple[int, int]:
         timestamp = _first_or_bound(self._control)
         if not self._control.queue:
+            if timestamp >= _END:
+                # Nothing will be selected any more: counted as dropped rather than forgotten.
+                self._drop_data(_DONE)
             return _DONE, timestamp
         self._drop_data(timestamp)
         selected = self._selected()

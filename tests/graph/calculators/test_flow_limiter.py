@@ -33,7 +33,7 @@ class Slow(Calculator):
         context.send("out", context.get("in"))
 
 
-def limited(work: Calculator, **options: int) -> GraphConfig:
+def limited(work: Calculator, **options: Any) -> GraphConfig:
     return GraphConfig(
         inputs={"in": int},
         nodes=[
@@ -129,6 +129,47 @@ def test_bounds_pass_a_limiter_that_holds_nothing() -> None:
         ]
         graph.close_input()
         assert graph.stats().streams["out"].bound == Timestamp.DONE
+
+
+def test_a_frame_under_way_too_long_by_the_graph_s_clock_is_given_up() -> None:
+    """Timestamps stand nearly still, as those of a camera that counts frames."""
+    seconds = [10.0]
+    work = Hole()
+    config = limited(work, max_in_queue=0, in_flight_timeout=2_000_000, clock="graph")
+    with Graph(config, clock=lambda: seconds[0]) as graph:
+        admitted = graph.output("admitted")
+        for timestamp, now in enumerate([10.0, 11.0, 12.0, 12.1, 14.0, 14.2]):
+            seconds[0] = now
+            graph.add("in", timestamp, timestamp)
+        # Let through at 10.0; given up by 12.1; the next is, by 14.2.
+        assert [packet.timestamp for packet in admitted.drain()] == [0, 3, 5]
+        assert graph.stats().drops == 3
+
+
+def test_by_their_own_time_frames_are_given_up_when_a_later_one_comes() -> None:
+    config = limited(Hole(), max_in_queue=0, in_flight_timeout=20)
+    with Graph(config, clock=lambda: 0.0) as graph:
+        admitted = graph.output("admitted")
+        for timestamp in (0, 10, 20, 21, 30, 42):
+            graph.add("in", timestamp, timestamp)
+        assert [packet.timestamp for packet in admitted.drain()] == [0, 21, 42]
+
+
+def test_a_header_passes_a_limiter() -> None:
+    seen: list[Any] = []
+
+    class Reader(Slow):
+        def open(self, context: Context) -> None:
+            seen.append(context.header("in"))
+
+    with Graph(limited(Reader()), headers={"in": "30 fps"}):
+        pass
+    assert seen == ["30 fps"]
+
+
+def test_there_are_two_clocks() -> None:
+    with pytest.raises(InputError, match="clock: expected packets or graph, got 'wall'"):
+        FlowLimiter(clock="wall")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("options", [{"max_in_flight": 0}, {"max_in_queue": -1}])

@@ -677,7 +677,8 @@ def test_each_graph_of_mediapipe_runs_with_stand_ins(mediapipe_graph, mediapipe_
     if "in" in [port.name for node in text.nodes for port in node.inputs] and not text.inputs:
         pytest.skip("a test of MediaPipe's parser, with a stream that nobody sends")
     config = load_graph(text, registry)
-    with Graph(config, side=dict.fromkeys(config.side_inputs, True)) as graph:
+    # Numbers of hands and models, and true: a list as long as any is split.
+    with Graph(config, side=dict.fromkeys(config.side_inputs, 1)) as graph:
         for timestamp in range(3):
             for stream in config.inputs:
-                graph.add(stream, [], timestamp)
+                graph.add(stream, [0, 0], timestamp)

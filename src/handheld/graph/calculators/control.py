@@ -5,7 +5,9 @@ from typing import Any, Literal
 
 from handheld.errors import InputError
 from handheld.graph.calculator import Calculator, Context
+from handheld.graph.calculators.headers import pass_headers
 from handheld.graph.contract import Contract
+from handheld.graph.policies import ImmediatePolicy, MuxPolicy
 from handheld.ranges import whole_in_range
 
 # The one stream of a calculator that could have several: input port -> output port.
@@ -13,27 +15,50 @@ _ONE_STREAM = {"in": "out"}
 
 
 class PassThrough(Calculator):
-    """Sends what comes.
+    """Sends what comes, headers too.
+
+    Source: ``mediapipe/calculators/core/pass_through_calculator.cc``.
 
     Args:
         streams: input port -> output port, for several streams.
+        sides: side input -> side output, for side packets that pass too.
     """
 
     contract = Contract(inputs={"in": object}, outputs={"out": object})
 
-    def __init__(self, streams: Mapping[str, str] | None = None) -> None:
-        self._streams = dict(streams or _ONE_STREAM)
+    def __init__(
+        self,
+        streams: Mapping[str, str] | None = None,
+        *,
+        sides: Mapping[str, str] | None = None,
+    ) -> None:
+        self._streams = dict(_ONE_STREAM)
+        if streams is not None:
+            self._streams = dict(streams)
+        self._sides = dict(sides or {})
         # Of one stream, which is usual, every call has its packet: a loop takes 0.15 microseconds.
         self._is_plain = self._streams == _ONE_STREAM
         self.contract = Contract(
             inputs=dict.fromkeys(self._streams, object),
             outputs=dict.fromkeys(self._streams.values(), object),
+            side_inputs=dict.fromkeys(self._sides, object),
+            side_outputs=dict.fromkeys(self._sides.values(), object),
         )
+
+    def open(self, context: Context) -> None:
+        """Hand the headers and side packets on."""
+        pass_headers(context, self._streams)
+        for side, output in self._sides.items():
+            context.send_side(output, context.side[side])
 
     def process(self, context: Context) -> None:
         """Send the packets on."""
         if self._is_plain:
             context.send("out", context.inputs["in"].payload)
+            return
+        if not self._streams:
+            # Of side packets alone: without inputs it counts as a source, which is done.
+            context.finish()
             return
         for port, packet in context.inputs.items():
             context.send(self._streams[port], packet.payload)
@@ -96,6 +121,7 @@ class Gate(Calculator):
 
     def open(self, context: Context) -> None:
         """Start as told."""
+        pass_headers(context, self._streams)
         self._allowed = self._open_at_first
         if self._by_side:
             self._allowed = bool(context.side[self._control]) != self._inverted
@@ -130,7 +156,7 @@ class Merge(Calculator):
     """
 
     def __init__(self, inputs: int | Sequence[str] = 2) -> None:
-        self._ports = _numbered(inputs)
+        self._ports = numbered("inputs", inputs, "in")
         self.contract = Contract(
             inputs=dict.fromkeys(self._ports, object),
             outputs={"out": object},
@@ -147,8 +173,10 @@ class Merge(Calculator):
 class Mux(Calculator):
     """At each timestamp sends the packet of the input whose number is on ``select``.
 
-    Those of the others are counted as dropped. Without a packet on ``select`` all are; a number out
-    of range is an error.
+    It waits for that input alone, see :class:`~handheld.graph.MuxPolicy`, and closes when
+    ``select`` has ended. What the others have is counted as dropped. Without a packet on
+    ``select`` all are; a number out of range is an error.
+    Source: ``mediapipe/calculators/core/mux_calculator.cc``.
 
     Args:
         inputs: number of input ports, named ``in0``, ``in1``, ..., or their names.
@@ -156,32 +184,54 @@ class Mux(Calculator):
     """
 
     def __init__(self, inputs: int | Sequence[str] = 2, *, by_side: bool = False) -> None:
-        self._ports = _numbered(inputs)
+        self._ports = numbered("inputs", inputs, "in")
         self._by_side = by_side
         data = dict.fromkeys(self._ports, object)
-        select = {"select": int}
-        self.contract = Contract(
-            inputs=data if by_side else {**select, **data},
-            outputs={"out": object},
-            side_inputs=select if by_side else {},
-        )
+        if by_side:
+            self.contract = Contract(
+                inputs=data,
+                outputs={"out": object},
+                side_inputs={"select": int},
+                # A policy does not see side packets: what is settled, the calculator says.
+                policy=ImmediatePolicy(),
+                timestamp_offset=None,
+                process_bounds=True,
+            )
+        else:
+            self.contract = Contract(
+                inputs={"select": int, **data},
+                outputs={"out": object},
+                policy=MuxPolicy("select"),
+            )
+
+    def open(self, context: Context) -> None:
+        """Look which input is selected for good, if one is."""
+        self._selected: str | None = None
+        if self._by_side:
+            self._selected = self._port(context.side["select"])
+            pass_headers(context, {self._selected: "out"})
 
     def process(self, context: Context) -> None:
         """Send the selected."""
-        select = context.side["select"] if self._by_side else context.get("select")
-        selected = None
-        if select is not None:
-            # Asked before the list is, which would take -1 for its last.
-            if not 0 <= select < len(self._ports):
-                raise InputError(f"select must be 0 to {len(self._ports) - 1}, got {select}")
-            selected = self._ports[select]
+        if not self._by_side:
+            # None is not asked for: with another policy than MuxPolicy, select may be absent.
+            select = context.get("select")
+            self._selected = None if select is None else self._port(select)
         for port in self._ports:
             if port not in context.inputs:
                 continue
-            if port == selected:
+            if port == self._selected:
                 context.send("out", context.get(port))
             else:
                 context.drop()
+        if self._by_side and self._selected is not None:
+            context.advance("out", context.bound(self._selected))
+
+    def _port(self, select: int) -> str:
+        # Asked before the list is, which would take -1 for its last.
+        if not 0 <= select < len(self._ports):
+            raise InputError(f"select must be 0 to {len(self._ports) - 1}, got {select}")
+        return self._ports[select]
 
 
 class PacketCloner(Calculator):
@@ -218,6 +268,7 @@ class PacketCloner(Calculator):
 
     def open(self, context: Context) -> None:
         """Forget the last run."""
+        pass_headers(context, self._streams)
         # A port that had no packet is absent, since None is a payload like any other.
         self._latest: dict[str, Any] = {}
 
@@ -233,8 +284,15 @@ class PacketCloner(Calculator):
             context.send(self._streams[port], payload)
 
 
-def _numbered(inputs: int | Sequence[str]) -> list[str]:
-    if isinstance(inputs, Sequence):
-        return list(inputs)
-    whole_in_range("inputs", inputs, low=1)
-    return [f"in{number}" for number in range(inputs)]
+def numbered(name: str, ports: int | Sequence[str], prefix: str) -> list[str]:
+    """Return the names of ports of which only the number may be known.
+
+    Args:
+        name: of the argument, for messages.
+        ports: their names, or how many there are, at least 1.
+        prefix: of names that are made: ``in`` for ``in0``, ``in1``, ...
+    """
+    if isinstance(ports, Sequence):
+        return list(ports)
+    whole_in_range(name, ports, low=1)
+    return [f"{prefix}{number}" for number in range(ports)]

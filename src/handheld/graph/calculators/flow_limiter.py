@@ -6,14 +6,29 @@ It drops what the graph cannot handle in time.
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from handheld.graph.calculator import Calculator, Context
+from handheld.graph.calculators.headers import pass_headers
 from handheld.graph.contract import Contract
 from handheld.graph.packet import Packet
 from handheld.graph.policies import ImmediatePolicy
 from handheld.graph.timestamp import Timestamp
-from handheld.ranges import whole_in_range
+from handheld.ranges import one_of, whole_in_range
+
+_SECOND = 1_000_000  # microseconds
+
+
+class _UnderWay(NamedTuple):
+    """A packet that was let through and is not done with.
+
+    Attributes:
+        timestamp: its own.
+        since: microseconds of the clock by which it is given up.
+    """
+
+    timestamp: int
+    since: float
 
 
 class FlowLimiter(Calculator):
@@ -28,8 +43,10 @@ class FlowLimiter(Calculator):
         max_in_flight: packets between this node and ``finished``; the side input ``max_in_flight``
             (optional) says otherwise.
         max_in_queue: packets that wait here for one to finish.
-        in_flight_timeout: microseconds of the packets' own time after which one under way is given
-            up; 0 for never.
+        in_flight_timeout: microseconds after which a packet under way is given up; 0 for never.
+        clock: of the timeout: "packets" for their own time, as in MediaPipe, when a packet comes
+            that is so much later; "graph" for the graph's clock, since the packet was let through,
+            looked at when anything comes.
         streams: input port -> output port, for several streams. Of the first it is decided what
             passes; of the others what has the same timestamps does.
     """
@@ -53,6 +70,7 @@ class FlowLimiter(Calculator):
         max_in_flight: int = 1,
         max_in_queue: int = 1,
         in_flight_timeout: int = 0,
+        clock: Literal["packets", "graph"] = "packets",
         streams: Mapping[str, str] | None = None,
     ) -> None:
         whole_in_range("max_in_flight", max_in_flight, low=1)
@@ -60,7 +78,9 @@ class FlowLimiter(Calculator):
         whole_in_range("in_flight_timeout", in_flight_timeout, low=0)
         self._max_in_flight = max_in_flight
         self._max_in_queue = max_in_queue
+        one_of("clock", clock, ("packets", "graph"))
         self._timeout = in_flight_timeout
+        self._by_graph = clock == "graph"
         streams = dict(streams or {"in": "out"})
         self._main, *others = streams.items()
         self._others = dict(others)
@@ -76,29 +96,36 @@ class FlowLimiter(Calculator):
         if "max_in_flight" in context.side:
             self._limit = context.side["max_in_flight"]
             whole_in_range("side packet max_in_flight", self._limit, low=1)
-        self._in_flight: deque[int] = deque()
+        self._in_flight: deque[_UnderWay] = deque()
         self._queue: deque[Packet[Any]] = deque()
         self._waiting: dict[str, deque[Packet[Any]]] = {port: deque() for port in self._others}
         # Timestamps that were let through, as long as another stream may have a packet there.
         self._passed: deque[int] = deque()
+        pass_headers(context, dict([self._main]) | self._others)
 
     def process(self, context: Context) -> None:
         """Take note of what finished, let packets through, drop the oldest of those that wait."""
         done = context.bound("finished")
-        while self._in_flight and self._in_flight[0] < done:
+        while self._in_flight and self._in_flight[0].timestamp < done:
             self._in_flight.popleft()
         main, _ = self._main
         if main in context.inputs:
             packet = context.inputs[main]
             self._queue.append(packet)
-            self._give_up(packet.timestamp)
+            if not self._by_graph:
+                self._give_up(packet.timestamp)
+        if self._by_graph and self._timeout:
+            self._give_up(context.now() * _SECOND)
         for port, waiting in self._waiting.items():
             if port in context.inputs:
                 waiting.append(context.inputs[port])
         # Before any is dropped: what there is room for need not wait.
         while self._queue and len(self._in_flight) < self._limit:
             packet = self._queue.popleft()
-            self._in_flight.append(packet.timestamp)
+            since: float = packet.timestamp
+            if self._by_graph:
+                since = context.now() * _SECOND
+            self._in_flight.append(_UnderWay(packet.timestamp, since))
             self._let_through(context, packet)
         # The oldest: of a live stream, the newest is worth most.
         while len(self._queue) > self._max_in_queue:
@@ -114,9 +141,9 @@ class FlowLimiter(Calculator):
         for port in self._others:
             self._follow(context, port, Timestamp.DONE)
 
-    def _give_up(self, now: int) -> None:
+    def _give_up(self, now: float) -> None:
         """Forget what has been under way for too long."""
-        while self._timeout and self._in_flight and now - self._in_flight[0] > self._timeout:
+        while self._timeout and self._in_flight and now - self._in_flight[0].since > self._timeout:
             self._in_flight.popleft()
 
     def _let_through(self, context: Context, packet: Packet[Any]) -> None:

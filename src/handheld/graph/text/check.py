@@ -17,6 +17,7 @@ from handheld.graph.text.model import GraphText, PortText
 from handheld.graph.text.read import inspect_graph, read_text
 from handheld.graph.text.registry import Registry
 from handheld.graph.text.settings import run_settings
+from handheld.graph.text.switches import contained_nodes
 from handheld.graph.text.tokens import TextPosition
 from handheld.graph.text.wiring import Cycle, GraphWiring, PortUse, Wires, cycles, wiring
 
@@ -82,7 +83,8 @@ class GraphCheck:
 
     Attributes:
         findings: in the order of the text.
-        nodes: all of them, packet generators among them.
+        nodes: all of them, packet generators among them; of what switch containers contain, what is
+            not registered.
         graph: as far as it could be read; None for what is no text of that format.
     """
 
@@ -151,6 +153,11 @@ def _checked(graph: GraphText, wrong: Sequence[GraphTextError], registry: Regist
     for node in wiring(graph).nodes:
         registered = registry.resolve(node.calculator, graph.package)
         nodes.append(ListedNode(node.calculator, registered, *node.position))
+    nodes += [
+        ListedNode(node.calculator, "", *node.position)
+        for node in contained_nodes(graph, registry)
+        if not registry.resolve(node.calculator, graph.package)
+    ]
     return GraphCheck(findings, nodes, graph)
 
 

@@ -6,64 +6,59 @@ from typing import Literal
 from handheld.graph.calculators.control import Gate, Merge, Mux, PacketCloner, PassThrough
 from handheld.graph.calculators.flow_limiter import FlowLimiter
 from handheld.graph.calculators.loop import BeginLoop, EndLoop
+from handheld.graph.calculators.packet_resampler import PacketResampler
+from handheld.graph.calculators.packet_thinner import PacketThinner
+from handheld.graph.calculators.presence import DefaultValue, PacketPresence
 from handheld.graph.calculators.previous_loopback import PreviousLoopback
-from handheld.graph.text.model import NodeText, PortText, canonical_names
+from handheld.graph.calculators.routing import ImmediateMux, PacketInnerJoin, RoundRobinDemux
+from handheld.graph.calculators.sequence import Counter, CountingSource, SequenceShift
+from handheld.graph.calculators.side_packets import DefaultSidePacket, SidePacketToStream
+from handheld.graph.calculators.throttle import RealTimeThrottle
+from handheld.graph.calculators.vectors import (
+    ClipVectorSize,
+    ConcatenateVector,
+    GetVectorItem,
+    VectorHasMinSize,
+    VectorSize,
+)
+from handheld.graph.text.library_lists import (
+    clip_vector_size,
+    concatenate_vector,
+    counting_vector_size,
+    get_vector_item,
+    split_vector,
+    vector_has_min_size,
+)
+from handheld.graph.text.library_ports import (
+    missing_stream,
+    ordered_ports,
+    ports_of,
+    some,
+    stream_pairs,
+)
+from handheld.graph.text.library_sides import constant_side_packet, side_packet_to_stream
+from handheld.graph.text.library_time import packet_resampler, packet_thinner, sequence_shift
+from handheld.graph.text.model import NodeText, canonical_names
 from handheld.graph.text.options import read_options
 from handheld.graph.text.registry import Registry
+from handheld.graph.text.switches import switch_container_text, switch_demux, switch_mux
 from handheld.graph.text.tokens import located
 
+# Microseconds: MediaPipe's default, in flow_limiter_calculator.proto.
+_IN_FLIGHT_TIMEOUT = 1_000_000
 _CONTROLS = ("ALLOW", "DISALLOW")  # of a gate
 _GATE_STATES = {"UNSPECIFIED": 0, "GATE_UNINITIALIZED": 1, "GATE_ALLOW": 2, "GATE_DISALLOW": 3}
 _IS_OPEN: Mapping[str, bool] = {"GATE_ALLOW": True, "GATE_DISALLOW": False}
 
 
-def stream_pairs(node: NodeText, tag: str = "") -> dict[str, str]:
-    """Return input port -> output port of the streams of a tag, which go through one by one.
-
-    Args:
-        node: with as many outputs of that tag as inputs.
-        tag: empty for streams without one.
-
-    Raises:
-        GraphTextError: their numbers differ.
-    """
-    inputs = ports_of(node.inputs, tag)
-    outputs = ports_of(node.outputs, tag)
-    if inputs != outputs:
-        term = f"tagged {tag}" if tag else "without a tag"
-        reason = (
-            f"{node.title} has {len(inputs)} input streams {term} and {len(outputs)} output streams"
-            "; it passes each on to the output of the same number"
-        )
-        raise located(reason, node.source, node.position)
-    return dict(zip(inputs, outputs, strict=True))
-
-
-def ports_of(ports: tuple[PortText, ...], tag: str) -> list[str]:
-    """Return the ports of a tag in the order of their indices, as ``TAG`` and ``TAG:1``."""
-    indices: dict[str, int] = {}
-    for name, port in zip(canonical_names(ports), ports, strict=True):
-        if port.tag == tag:
-            indices[name] = (port.index or 0) if tag else int(name)
-    return sorted(indices, key=indices.__getitem__)
-
-
-def ordered_ports(ports: tuple[PortText, ...]) -> list[str]:
-    """Return all ports as MediaPipe numbers them: by tag, those without first, then by index."""
-    tags = sorted({port.tag for port in ports})
-    ordered: list[str] = []
-    for tag in tags:
-        ordered += ports_of(ports, tag)
-    return ordered
-
-
 def _pass_through(node: NodeText) -> PassThrough:
-    read_options(node).finish()
+    # As in MediaPipe, which lets any options stand here.
     tags = sorted({port.tag for port in node.inputs})
     streams: dict[str, str] = {}
     for tag in tags:
         streams |= stream_pairs(node, tag)
-    return PassThrough(streams)
+    sides = canonical_names(node.side_inputs)
+    return PassThrough(streams, sides=dict(zip(sides, sides, strict=True)))
 
 
 def _gate(node: NodeText) -> Gate:
@@ -101,20 +96,13 @@ def _gate_control(node: NodeText) -> tuple[Literal["stream", "side", "none"], bo
 def _merge(node: NodeText) -> Merge:
     # By their numbers, whatever their tags: MediaPipe asks for no names.
     read_options(node).finish()
-    return Merge(_some(node, ordered_ports(node.inputs)))
+    return Merge(some(node, ordered_ports(node.inputs)))
 
 
 def _mux(node: NodeText) -> Mux:
     read_options(node).finish()
     by_side = "SELECT" in canonical_names(node.side_inputs)
-    return Mux(_some(node, ports_of(node.inputs, "INPUT")), by_side=by_side)
-
-
-def _some(node: NodeText, ports: list[str]) -> list[str]:
-    if not ports:
-        reason = f"{node.title}: expected an input stream"
-        raise located(reason, node.source, node.position)
-    return ports
+    return Mux(some(node, ports_of(node.inputs, "INPUT")), by_side=by_side)
 
 
 def _packet_cloner(node: NodeText) -> PacketCloner:
@@ -122,7 +110,7 @@ def _packet_cloner(node: NodeText) -> PacketCloner:
         waits = options.flag("output_only_when_all_inputs_received")
         # The same of us: the timestamps of outputs are settled by the tick's either way.
         waits |= options.flag("output_packets_only_when_all_inputs_received")
-    *inputs, tick = _some(node, ordered_ports(node.inputs))
+    *inputs, tick = some(node, ordered_ports(node.inputs))
     outputs = ordered_ports(node.outputs)
     if len(inputs) != len(outputs):
         reason = (
@@ -138,18 +126,62 @@ def _flow_limiter(node: NodeText) -> FlowLimiter:
     with read_options(node, "FlowLimiterCalculatorOptions") as options:
         in_flight = options.whole("max_in_flight", 1, low=1)
         in_queue = options.whole("max_in_queue", 0, low=0)
-        timeout = options.whole("in_flight_timeout", 0, low=0)
+        timeout = options.whole("in_flight_timeout", _IN_FLIGHT_TIMEOUT, low=0)
     return FlowLimiter(
         max_in_flight=in_flight,
         max_in_queue=in_queue,
         in_flight_timeout=timeout,
-        streams=stream_pairs(node) or _missing_stream(node),
+        streams=stream_pairs(node) or missing_stream(node),
     )
 
 
-def _missing_stream(node: NodeText) -> dict[str, str]:
-    reason = f"{node.title}: expected an input stream without a tag"
-    raise located(reason, node.source, node.position)
+def _real_time_flow_limiter(node: NodeText) -> FlowLimiter:
+    """Return a limiter as it was before it had options: what comes too early is dropped."""
+    read_options(node).finish()
+    for port in node.outputs:
+        if port.tag == "ALLOW":
+            reason = f"{node.title}: ALLOW, at timestamps that count its changes, is not supported"
+            raise located(reason, node.source, port.position)
+    return FlowLimiter(max_in_queue=0, streams=stream_pairs(node) or missing_stream(node))
+
+
+def _immediate_mux(node: NodeText) -> ImmediateMux:
+    with read_options(node, "ImmediateMuxCalculatorOptions") as options:
+        bounds = options.flag("process_timestamp_bounds")
+    ports = some(node, ordered_ports(node.inputs))
+    # Of the outputs, whatever their tags, the second tells what has finished.
+    out, finished = [*ordered_ports(node.outputs), "out", "finished"][:2]
+    return ImmediateMux(
+        ports,
+        outputs=(out, finished),
+        # Its input policy is the default one, where the text names no other.
+        immediate=False,
+        process_timestamp_bounds=bounds,
+    )
+
+
+def _round_robin_demux(node: NodeText) -> RoundRobinDemux:
+    read_options(node).finish()
+    ports = ports_of(node.outputs, "OUTPUT")
+    if not ports:
+        reason = f"{node.title}: expected an output stream OUTPUT"
+        raise located(reason, node.source, node.position)
+    return RoundRobinDemux(ports)
+
+
+def _inner_join(node: NodeText) -> PacketInnerJoin:
+    read_options(node).finish()
+    inputs = some(node, ordered_ports(node.inputs))
+    outputs = ordered_ports(node.outputs)
+    if len(inputs) != len(outputs):
+        reason = f"{node.title}: expected an output stream for each input stream"
+        raise located(reason, node.source, node.position)
+    return PacketInnerJoin(dict(zip(inputs, outputs, strict=True)))
+
+
+def _presence(node: NodeText) -> PacketPresence:
+    read_options(node).finish()
+    return PacketPresence(ticks="TICK" in canonical_names(node.inputs))
 
 
 def _begin_loop(node: NodeText) -> BeginLoop:
@@ -163,20 +195,61 @@ LIBRARY = (
     .add("GateCalculator", _gate)
     .add("MergeCalculator", _merge)
     .add("MuxCalculator", _mux, ports={"OUTPUT": "out"})
+    .add("ImmediateMuxCalculator", _immediate_mux)
+    .add("RoundRobinDemuxCalculator", _round_robin_demux, ports={"SELECT": "select"})
+    .add("PacketInnerJoinCalculator", _inner_join)
     .add("PacketClonerCalculator", _packet_cloner)
+    .add("PacketPresenceCalculator", _presence)
+    .add("PacketResamplerCalculator", packet_resampler)
+    .add("PacketThinnerCalculator", packet_thinner)
+    .add("SequenceShiftCalculator", sequence_shift)
+    .add("ValueOrDefaultCalculator", DefaultValue)
     .add("PreviousLoopbackCalculator", PreviousLoopback, ports={"PREV_LOOP": "previous"})
     .add("FlowLimiterCalculator", _flow_limiter)
+    .add("RealTimeFlowLimiterCalculator", _real_time_flow_limiter)
+    .add("CountingSourceCalculator", CountingSource)
+    .add("ConstantSidePacketCalculator", constant_side_packet)
+    .add("DefaultSidePacketCalculator", DefaultSidePacket)
+    .add("SidePacketToStreamCalculator", side_packet_to_stream)
+    .add("SwitchContainer", switch_container_text)
+    .add("SwitchDemuxCalculator", switch_demux)
+    .add("SwitchMuxCalculator", switch_mux)
     .add("BeginLoop*Calculator", _begin_loop, ports={"ITERABLE": "items"})
     .add("EndLoop*Calculator", EndLoop, ports={"ITERABLE": "items"})
+    # MediaPipe has one of these for each type of items: * is its name.
+    .add("Split*Calculator", split_vector)
+    .add("Concatenate*Calculator", concatenate_vector)
+    .add("Clip*VectorSizeCalculator", clip_vector_size)
+    .add("Get*VectorItemCalculator", get_vector_item)
+    .add("Counting*VectorSizeCalculator", counting_vector_size, ports={"COUNT": "size"})
+    .add("*VectorSizeCalculator", VectorSize)
+    .add("*HasMinSizeCalculator", vector_has_min_size)
     # Ours, under their own names: tags are their ports in upper case.
     .add("PassThrough", PassThrough)
     .add("Gate", Gate)
     .add("Merge", Merge)
     .add("Mux", Mux)
+    .add("ImmediateMux", ImmediateMux)
+    .add("RoundRobinDemux", RoundRobinDemux)
+    .add("PacketInnerJoin", PacketInnerJoin)
     .add("PacketCloner", PacketCloner)
+    .add("PacketPresence", PacketPresence)
+    .add("PacketResampler", PacketResampler)
+    .add("PacketThinner", PacketThinner)
+    .add("SequenceShift", SequenceShift)
+    .add("DefaultValue", DefaultValue)
+    .add("RealTimeThrottle", RealTimeThrottle)
     .add("PreviousLoopback", PreviousLoopback)
     .add("FlowLimiter", FlowLimiter)
+    .add("Counter", Counter)
+    .add("CountingSource", CountingSource)
+    .add("DefaultSidePacket", DefaultSidePacket)
+    .add("SidePacketToStream", SidePacketToStream)
     .add("BeginLoop", BeginLoop)
     .add("EndLoop", EndLoop)
+    .add("ConcatenateVector", ConcatenateVector)
+    .add("ClipVectorSize", ClipVectorSize)
+    .add("GetVectorItem", GetVectorItem)
+    .add("VectorSize", VectorSize)
+    .add("VectorHasMinSize", VectorHasMinSize)
 )
-"""Calculators that any graph needs, by MediaPipe's names and by ours."""

@@ -26,6 +26,7 @@ from handheld.graph.text.model import (
 from handheld.graph.text.policies import input_policy
 from handheld.graph.text.registry import Registry
 from handheld.graph.text.subgraph import with_options, without_inputs
+from handheld.graph.text.switches import registry_with_switches, with_switches
 from handheld.graph.text.tokens import located
 from handheld.graph.text.wiring import all_nodes, canonical_of, unique_names, wiring
 
@@ -77,6 +78,8 @@ def load_graph(
         GraphValidationError: a calculator's contract is wrong.
     """
     text = graph if isinstance(graph, GraphText) else read_graph_file(graph)
+    registry = registry_with_switches(registry)
+    text = with_switches(text, registry)
     unregistered = list(find_unregistered(text, registry))
     if unregistered:
         raise _not_registered(unregistered, registry)
@@ -209,6 +212,12 @@ def problems_of_nodes(graph: GraphText, registry: Registry) -> Iterator[GraphTex
         graph: of which other nodes may not be registered.
         registry: calculators and subgraphs by their names.
     """
+    try:
+        registry = registry_with_switches(registry)
+        graph = with_switches(graph, registry)
+    except GraphTextError as error:
+        yield error
+        return
     for node in all_nodes(with_options(graph, None)):
         if graph.type and node.option_values:
             # Whoever uses the graph says what its options are.
