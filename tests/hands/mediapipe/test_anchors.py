@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from node_runs import calculator, options, side_packets
+from mediapipe_nodes import calculator, options, side_packets
 
 from handheld.errors import GraphTextError
 from handheld.hands.mediapipe.anchors import (

@@ -2,7 +2,7 @@ from math import exp
 
 import numpy as np
 import pytest
-from node_runs import calculator, converted, options
+from mediapipe_nodes import calculator, converted, options
 
 from handheld.errors import GraphTextError, InputError
 from handheld.hands.boxes import BoxLayout

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from node_runs import calculator, converted, options
+from mediapipe_nodes import calculator, converted, options
 
 from handheld.errors import CalculatorError, GraphTextError, InputError
 from handheld.hands.mediapipe import Detection, NormalizedRect

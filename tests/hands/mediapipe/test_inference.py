@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from node_runs import calculator, converted, options, side_packets
+from mediapipe_nodes import calculator, converted, options, side_packets
 
 from handheld.engine import Model
 from handheld.errors import CalculatorError, FetchError, FileError, GraphTextError, InputError

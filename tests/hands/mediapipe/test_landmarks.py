@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from node_runs import calculator, converted, options
+from mediapipe_nodes import calculator, converted, options
 
 from handheld.errors import GraphTextError, InputError
 from handheld.graph.testing import NodeRunner

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from made import open_hand
-from node_runs import calculator, converted, options
+from mediapipe_nodes import calculator, converted, options
 
 from handheld.errors import GraphTextError, InputError
 from handheld.graph.testing import NodeRunner

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.graph import Calculator, Context, Contract
 from handheld.graph.text import NodeText, OptionReader, canonical_names, read_options
-from handheld.graph.text.library import stream_pairs
+from handheld.graph.text.library_ports import stream_pairs
 from handheld.hands.geometry import turn_of
 from handheld.hands.mediapipe.nodes import connected, converter, one_of, wrong
 from handheld.hands.mediapipe.resources import (

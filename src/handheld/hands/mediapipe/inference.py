@@ -12,7 +12,7 @@ from handheld.engine import Model
 from handheld.errors import InputError
 from handheld.graph import Calculator, Context, Contract
 from handheld.graph.text import NodeText, OptionReader, read_options
-from handheld.graph.text.library import ports_of
+from handheld.graph.text.library_ports import ports_of
 from handheld.hands.mediapipe.nodes import SideCalculator, connected, one_of, wrong
 from handheld.hands.mediapipe.resources import Resources, resource
 from handheld.hands.mediapipe.values import ResourceFile

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.graph import Calculator, Context, Contract
 from handheld.graph.text import NodeText, canonical_names, read_options
-from handheld.graph.text.library import stream_pairs
+from handheld.graph.text.library_ports import stream_pairs
 from handheld.hands.landmark import project_points, turn_points
 from handheld.hands.mediapipe.inference import float_tensor
 from handheld.hands.mediapipe.nodes import connected, converter, wrong

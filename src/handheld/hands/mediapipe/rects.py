@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.graph import Calculator, Context, Contract
 from handheld.graph.text import NodeText, OptionReader, canonical_names, read_options
-from handheld.graph.text.library import ordered_ports
+from handheld.graph.text.library_ports import ordered_ports
 from handheld.hands.geometry import (
     LANDMARK_RULE,
     RectTransform,

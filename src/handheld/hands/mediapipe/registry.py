@@ -59,19 +59,8 @@ _PLAIN = (
     .add("LandmarkLetterboxRemovalCalculator", landmarks.landmark_letterbox_removal_calculator)
     .add("LandmarkProjectionCalculator", landmarks.landmark_projection_calculator)
     .add("WorldLandmarkProjectionCalculator", landmarks.world_landmark_projection_calculator)
-    .add("Split*VectorCalculator", lists.split_calculator)
     .add("SplitNormalizedLandmarkListCalculator", lists.split_calculator)
     .add("SplitLandmarkListCalculator", lists.split_calculator)
-    .add("Clip*VectorSizeCalculator", lists.clip_size_calculator)
-    .add("*HasMinSizeCalculator", lists.has_min_size_calculator)
-    .add("ConstantSidePacketCalculator", lists.constant_calculator)
-    .add(
-        "SwitchContainer",
-        partial(
-            lists.switch_calculator,
-            contained={"ConstantSidePacketCalculator": lists.constant_calculator},
-        ),
-    )
 )
 
 
