@@ -154,7 +154,7 @@ def check(
     from handheld.graph.text import check_file
 
     output = Output(json=json, quiet=quiet)
-    output.reads(*files)
+    output.reads(*files, include)
     known = _with_types(files, registry, include)
     checks = {str(path): check_file(path, known) for path in files}
     words = "\n".join(_check_words(name, entry) for name, entry in checks.items())

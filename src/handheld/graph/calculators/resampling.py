@@ -267,8 +267,8 @@ def reflected(point: int, start: int, period: int, jitter: float, random: Random
         jitter: in periods, in [0, 1].
         random: draws by how much it is moved.
     """
-    most = int(period * jitter)
-    moved = point + period + random.randrange(2 * most + 1) - most
+    reach = int(period * jitter)
+    moved = point + period + random.randrange(2 * reach + 1) - reach
     if moved < start:
         return 2 * start - moved - 1
     if moved >= start + period:

@@ -59,12 +59,12 @@ class SplitVector(Calculator):
         longest = max(end for _, end in self._ranges)
         if len(items) < longest:
             raise InputError(f"expected a list of at least {longest} items, got {len(items)}")
-        parts = [list(items[begin:end]) for begin, end in self._ranges]
+        slices = [list(items[begin:end]) for begin, end in self._ranges]
         if self._combine:
-            context.send(self._outputs[0], list(chain.from_iterable(parts)))
+            context.send(self._outputs[0], list(chain.from_iterable(slices)))
             return
-        for output, part in zip(self._outputs, parts, strict=True):
-            context.send(output, part[0] if self._element_only else part)
+        for output, pieces in zip(self._outputs, slices, strict=True):
+            context.send(output, pieces[0] if self._element_only else pieces)
 
 
 def _check_ranges(ranges: Sequence[Range], *, element_only: bool, combine_outputs: bool) -> None:
