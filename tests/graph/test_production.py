@@ -302,3 +302,17 @@ def test_one_can_know_that_nothing_more_comes_of_a_frame(threads: int) -> None:
             graph.wait_settled(99, timeout=0.05)
         with pytest.raises(InputError, match="'od' is no stream"):
             graph.wait_settled(1, ["od"])
+
+
+def test_of_packets_that_belong_together_all_are_late_or_none() -> None:
+    with Graph(JOIN, on_late="drop") as graph:
+        out = graph.output("out")
+        graph.add_all({"a": 1, "b": 1}, 0)
+        graph.add("a", 2, 10)
+        graph.add_all({"a": 3, "b": 3}, 5)  # too late for a
+        graph.add_all({"a": 4, "b": 4}, 20)
+        graph.add_all({}, 30)
+        graph.wait()
+        assert [packet.timestamp for packet in out] == [0, 10, 20]
+        streams = graph.stats().streams
+        assert (streams["a"].late, streams["b"].late) == (1, 0)

@@ -1,7 +1,6 @@
 """Executors: on whose threads the nodes of a graph run."""
 
 import asyncio
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -106,7 +105,9 @@ class CallingThread:
     ) -> bool:
         """Run nodes and sources until the condition holds or nothing can run."""
         if not self._running:
-            self._run(condition, sources if room is None else [room], timeout)
+            # Asked between two nodes: nothing ends one that runs on the caller's own thread.
+            is_over = condition if timeout is None else _or_after(condition, timeout)
+            self._run(is_over, sources if room is None else [room])
         return condition()
 
     async def wait_for_async(
@@ -138,15 +139,9 @@ class CallingThread:
         """Whether a node that this thread runs is calling."""
         return self._running and self._runner == threading.get_ident()
 
-    def _run(
-        self,
-        condition: Callable[[], bool] | None,
-        sources: Sources,
-        timeout: float | None = None,
-    ) -> None:
-        """Run until a condition holds or the time is over; without one, until no node is ready."""
+    def _run(self, condition: Callable[[], bool] | None, sources: Sources) -> None:
+        """Run until a condition holds; without one, until no node is ready."""
         scheduler = self._scheduler
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
         asked = condition is not None
         self._running = True
         self._runner = threading.get_ident()
@@ -158,9 +153,6 @@ class CallingThread:
                     job = scheduler.begin(node)
                     scheduler.invoke(job)
                     scheduler.finish(job)
-                    # Between two nodes: nothing ends one that runs on the caller's own thread.
-                    if timeout is not None and time.monotonic() >= deadline:
-                        return
                     continue
                 full = self._full(sources) if asked else []
                 grow(scheduler, full)
@@ -413,13 +405,7 @@ class ThreadPool:
         scheduler = self._scheduler
         self._running += 1
         job = scheduler.begin(node)
-        # It took packets from its queues: whoever waits for that room need not wait for its end.
-        if any(waiter.room is not None for waiter in self._waiters):
-            self._tell()
-        if crew is not None and crew.bells:
-            crew.wake(scheduler.worth_a_thread(crew.heap, sources=self._asked))
-        if len(self._crews) > 1:
-            self._wake_others(crew)
+        self._begun(crew)
         if job.is_async and job.context.timestamp != _DONE:
             # Whoever runs now is free for the next node while this one is awaited.
             scheduler.loop.start(scheduler.invoke_async(job), lambda: self._awaited(job, crew))
@@ -433,6 +419,16 @@ class ThreadPool:
         finally:
             self._mutex.acquire()
         self._finish(job, crew)
+
+    def _begun(self, crew: "_Crew | None") -> None:
+        """Wake whoever may go on while a node of a crew runs."""
+        # It took packets from its queues: who waits for that room need not wait for its end.
+        if any(waiter.room is not None for waiter in self._waiters):
+            self._tell()
+        if crew is not None and crew.bells:
+            crew.wake(self._scheduler.worth_a_thread(crew.heap, sources=self._asked))
+        if len(self._crews) > 1:
+            self._wake_others(crew)
 
     def _awaited(self, job: RunNode, crew: "_Crew | None") -> None:
         """Take what a coroutine did, on the event loop's thread."""
@@ -573,6 +569,12 @@ class _Waiter(NamedTuple):
     room: PacketSource | None
     thread: Caller
     over: threading.Event | LoopBell
+
+
+def _or_after(condition: Callable[[], bool], timeout: float) -> Callable[[], bool]:
+    """Return a condition that holds after ``timeout`` seconds too."""
+    deadline = time.monotonic() + timeout
+    return lambda: condition() or time.monotonic() >= deadline
 
 
 def _interruption(node: RunNode | None, error: BaseException) -> GraphError:

@@ -215,11 +215,8 @@ class Scheduler:
             return
         stream.packets += 1
         stream.last = timestamp
-        recent = stream.recent
-        if recent is not None:
-            if not recent:
-                stream.first = timestamp
-            recent.append(timestamp)
+        if stream.recent is not None:
+            stream.note(timestamp)
         for edge in stream.edges:
             queue = edge.queue
             queue.append(packet)
@@ -258,10 +255,12 @@ class Scheduler:
         _check_timestamp(stream, at)
         return True
 
-    def require_in_time(self, stream: Stream, timestamp: Timestamp) -> None:
-        """Raise where a packet of this timestamp would be refused."""
-        if not (self.drops_late and timestamp.is_allowed_in_stream):
-            _check_timestamp(stream, timestamp)
+    def is_in_time(self, stream: Stream, timestamp: Timestamp) -> bool:
+        """Whether a packet of this timestamp would be delivered.
+
+        Raises where it would be refused; counts it where it would be dropped.
+        """
+        return stream.bound <= timestamp <= _MAX or self._admits(stream, timestamp)
 
     def set_bound(self, stream: Stream, bound: int) -> None:
         """Settle every timestamp below ``bound``; a bound below the present one changes nothing."""
@@ -306,9 +305,8 @@ class Scheduler:
         # Its loop alone keeps it open, and what still comes around may be at any timestamp.
         if node.has_back and _at_end(node.close_edges):
             return
-        # Special values have no neighbours to be moved to.
-        if offset and _MIN < settled <= _MAX:
-            settled += offset
+        if offset:
+            settled = _moved(settled, offset)
         for stream in node.outputs:
             if settled > stream.bound:
                 self.set_bound(stream, settled)
@@ -376,15 +374,11 @@ class Scheduler:
             return []
         unclosed = [node for node in self.source_nodes if node.state != CLOSED]
         layer = min((node.source_layer for node in unclosed), default=0)
+        # Those of the lowest layer that is not at its end, and which no full queue holds back.
         return [
             node
             for node in unclosed
-            if node.state == OPEN
-            and node.heap is heap
-            and node.source_layer == layer
-            and node.opened
-            and node.source
-            and not node.source.blocked
+            if node.heap is heap and node.source_layer == layer and _may_run(node)
         ]
 
     def worth_a_thread(self, heap: list[int], *, beyond: int = 0, sources: bool = False) -> int:
@@ -642,10 +636,26 @@ def _resets_itself(node: RunNode) -> bool:
 
 def _remember_joined(node: RunNode) -> None:
     """Let streams that are joined remember when their packets were: to tell why they never meet."""
-    joined = {queue.port for sync_set in node.joins() for queue in sync_set.queues}
+    joined: set[str] = set()
+    for sync_set in node.joins():
+        joined.update(queue.port for queue in sync_set.queues)
     for edge in node.inputs:
         if edge.port in joined:
             edge.stream.remember()
+
+
+def _may_run(source: RunNode) -> bool:
+    """Whether a source is open, waits for its turn, and nothing holds it back."""
+    if source.source is None or source.source.blocked:
+        return False
+    return source.opened and source.state == OPEN
+
+
+def _moved(bound: int, offset: int) -> int:
+    # Special values have no neighbours to be moved to.
+    if _MIN < bound <= _MAX:
+        return bound + offset
+    return bound
 
 
 def _at_end(edges: list[Edge]) -> bool:

@@ -68,6 +68,13 @@ class Stream:
         if self.recent is None:
             self.recent = deque(maxlen=RECENT)
 
+    def note(self, timestamp: int) -> None:
+        """Keep the timestamp of a packet of a stream that remembers them."""
+        if self.recent is not None:
+            if not self.recent:
+                self.first = timestamp
+            self.recent.append(timestamp)
+
 
 class Edge:
     """The queue between a stream and one input port of a node.

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import index
 from os import PathLike
@@ -121,11 +121,7 @@ class Graph:
             self._scheduler.streams[name].header = header
         self._when_full: str = when_full
         self._began = clock()
-        self._executor: Executor = CallingThread(self._scheduler)
-        if threads or executors:
-            default = {"": threads} if threads else {}
-            counts = {name: executor.count for name, executor in executors.items()}
-            self._executor = ThreadPool(self._scheduler, {**default, **counts})
+        self._executor = _executor(self._scheduler, threads, executors)
         # What isinstance can tell of a payload: looked up once, since every packet is checked.
         self._classes = {name: runtime_classes(hint) for name, hint in config.inputs.items()}
         self._recorders: list[Recorder] = []
@@ -237,25 +233,39 @@ class Graph:
         """
         scheduler = self._scheduler
         executor = self._running()
-        sources = [self._input(name) for name in payloads]
         for name, payload in payloads.items():
+            self._input(name)
             self._check_payload(name, payload)
         at = None if timestamp is None else _timestamp(timestamp)
         streams = [scheduler.streams[name] for name in payloads]
         with executor.lock:
             self._raise_error()
-            for source in sources:
-                if source.blocked and not self._has_room(source, self._when_full, timeout):
-                    return
+            if not self._have_room(payloads, timeout):
+                return
             scheduler.now = scheduler.clock()
-            if at is None:
-                at = self._stamp(streams)
-            # Before the first of them is delivered: all or none.
-            for stream in streams:
-                scheduler.require_in_time(stream, at)
-            for stream, payload in zip(streams, payloads.values(), strict=True):
-                scheduler.feed(stream, Packet(payload, at))
+            packets = self._together(streams, payloads, at)
+            for stream, packet in zip(streams, packets, strict=False):
+                scheduler.feed(stream, packet)
             self._go_on(executor)
+
+    def _have_room(self, names: Iterable[str], timeout: float | None) -> bool:
+        """Wait for room at several graph inputs; return whether there is some at all of them."""
+        for name in names:
+            source = self._input(name)
+            if source.blocked and not self._has_room(source, self._when_full, timeout):
+                return False
+        return True
+
+    def _together(
+        self, streams: Sequence[Stream], payloads: Mapping[str, Any], at: Timestamp | None
+    ) -> list[Packet[Any]]:
+        """Return packets of one timestamp; none where it is too late for one of the streams."""
+        at = self._stamp(streams) if at is None else at
+        # Each is asked, so that each counts what was too late for it.
+        in_time = [self._scheduler.is_in_time(stream, at) for stream in streams]
+        if not all(in_time):
+            return []
+        return [Packet(payload, at) for payload in payloads.values()]
 
     def try_add(self, stream: str, payload: Any, timestamp: int | None = None) -> bool:
         """Put a packet on a graph input unless it is held back; return whether it was taken.
@@ -294,7 +304,7 @@ class Graph:
     def _stamp(self, streams: Sequence[Stream]) -> Timestamp:
         """Return the time since the graph was opened, or later where a stream is further."""
         since_open = round((self._scheduler.now - self._began) * 1_000_000)
-        return Timestamp(max(since_open, *(stream.bound for stream in streams)))
+        return Timestamp(max([since_open, *(stream.bound for stream in streams)]))
 
     def _go_on(self, executor: Executor) -> None:
         """Handle what was added; the caller holds the lock."""
@@ -632,6 +642,18 @@ class _Observer(Calculator):
 
     def process(self, context: Context) -> Any:
         return self._callback(context.inputs["in"])
+
+
+def _executor(
+    scheduler: Scheduler, threads: int, executors: Mapping[str, NodeExecutor]
+) -> Executor:
+    """Return what runs the nodes: the calling thread, or a pool where any node has threads."""
+    counts = {name: executor.count for name, executor in executors.items()}
+    if threads:
+        counts = {"": threads, **counts}
+    if not counts:
+        return CallingThread(scheduler)
+    return ThreadPool(scheduler, counts)
 
 
 def _timestamp(value: int) -> Timestamp:

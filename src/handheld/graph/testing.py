@@ -64,10 +64,10 @@ class NodeRunner:
         # Streams with names of their own: an output port may be called as an input port is.
         node = Node(
             calculator,
-            inputs={port: _IN.format(port) for port in connected},
-            outputs={port: _OUT.format(port) for port in contract.outputs},
-            side_inputs={port: _IN.format(port) for port in side},
-            side_outputs={port: _OUT.format(port) for port in contract.side_outputs},
+            inputs=_streams(_IN, connected),
+            outputs=_streams(_OUT, contract.outputs),
+            side_inputs=_streams(_IN, side),
+            side_outputs=_streams(_OUT, contract.side_outputs),
             name="node",
             policy=policy,
         )
@@ -80,11 +80,11 @@ class NodeRunner:
         self._graph = Graph(
             GraphConfig(
                 nodes=[node, *collectors],
-                inputs={_IN.format(port): contract.inputs[port] for port in connected},
-                side_inputs={_IN.format(port): contract.side_inputs[port] for port in side},
+                inputs=_outside(contract.inputs, connected),
+                side_inputs=_outside(contract.side_inputs, side),
             ),
-            side={_IN.format(port): payload for port, payload in side.items()},
-            headers={_IN.format(port): header for port, header in (headers or {}).items()},
+            side=_outside(side, side),
+            headers=_outside(headers or {}, headers or {}),
             **times,
         )
 
@@ -146,16 +146,24 @@ class NodeRunner:
         Returns:
             Output port -> packets, those of opening and closing among them.
         """
-        packets = [
-            (timestamp, number, port, payload)
-            for number, (port, stream) in enumerate(inputs.items())
-            for payload, timestamp in stream
-        ]
-        packets.sort(key=lambda packet: packet[:2])
-        for timestamp, _, port, payload in packets:
+        packets: list[tuple[int, str, Any]] = []
+        for port, stream in inputs.items():
+            packets += [(timestamp, port, payload) for payload, timestamp in stream]
+        # Stable: of one timestamp in the order of the ports.
+        for timestamp, port, payload in sorted(packets, key=lambda packet: packet[0]):
             self.add(port, payload, timestamp)
         self.finish()
         return {port: self.take(port) for port in self._sent}
+
+
+def _streams(form: str, ports: Iterable[str]) -> dict[str, str]:
+    """Return port -> name of its stream or side packet."""
+    return {port: form.format(port) for port in ports}
+
+
+def _outside(values: Mapping[str, Any], ports: Iterable[str]) -> dict[str, Any]:
+    """Return what belongs to input ports, by the names that the graph has for them."""
+    return {_IN.format(port): values[port] for port in ports}
 
 
 class _Collector(Calculator):
