@@ -190,7 +190,7 @@ def test_graph_view(tmp_path):
     assert (tmp_path / "page.html").exists()
     for words, message in [
         ((tmp_path / "nosuch.json",), "cannot be read"),
-        ((trace, "--out", trace), "is the trace itself"),
+        ((trace, "--out", trace), "would be written over what is read"),
     ]:
         done = handheld("graph", "view", *words)
         assert done.returncode == 1
