@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from graph_parts import Call, Log, pairs
+from graph_parts import Call, Log, Numbers, pairs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,12 +23,15 @@ from handheld.graph import (
     MuxPolicy,
     Node,
     Packet,
+    PassThrough,
     Synchroniser,
     TimestampAlignPolicy,
 )
 
 Feed = Sequence[tuple[str, int]]
 TWO = Contract(inputs={"a": object, "b": object}, outputs={"out": object}, timestamp_offset=None)
+
+WAIT_S = 5.0
 
 times = st.lists(st.integers(0, 30), unique=True, max_size=12).map(sorted)
 
@@ -265,6 +268,64 @@ def test_a_policy_of_ones_own() -> None:
         graph.wait()
         assert graph.stats().drops == 3
     assert seen == [0, 4]
+
+
+class Broken(InputPolicy):
+    """A policy whose synchroniser raises in one of its methods."""
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+
+    def synchroniser(self, queues: Sequence[InputQueue]) -> Synchroniser:
+        made = Synchroniser(queues)
+        made.drops_on_arrival = 1
+        setattr(made, self.method, _refuse_packets(made, getattr(made, self.method)))
+        return made
+
+
+def _refuse_packets(synchroniser: Synchroniser, method: Any) -> Any:
+    def refuse(*arguments: Any) -> Any:
+        if any(queue.queue for queue in synchroniser.queues):
+            raise ValueError("not this one")
+        return method(*arguments)
+
+    return refuse
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+@pytest.mark.parametrize("method", ["next", "take", "trim"])
+def test_a_policy_that_raises_ends_the_graph_and_is_named(method: str, threads: int) -> None:
+    nodes = [
+        Node(PassThrough(), inputs="x", outputs="y"),
+        Node(Log(TWO), inputs=["y", "z"], policy=Broken(method), name="joins"),
+    ]
+    config = GraphConfig(inputs={"x": int, "z": int}, nodes=nodes)
+    with (
+        pytest.raises(CalculatorError, match="node 'joins' failed.*not this one"),
+        Graph(config, threads=threads) as graph,
+    ):
+        graph.add("x", 0, 0)
+        graph.add("z", 0, 0)
+        graph.wait(timeout=WAIT_S)
+
+
+@pytest.mark.parametrize("order", [ValueError("not mine"), None])
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_source_that_cannot_say_whether_it_is_next_ends_the_graph(
+    order: Any, threads: int
+) -> None:
+    class Unordered(Numbers):
+        def source_order(self, context: Context) -> int:
+            if isinstance(order, Exception):
+                raise order
+            return order
+
+    nodes = [Node(Unordered(3), outputs="a", name="a"), Node(Unordered(3), outputs="b")]
+    with (
+        pytest.raises(CalculatorError, match="node 'a' failed"),
+        Graph(GraphConfig(nodes=nodes), threads=threads) as graph,
+    ):
+        graph.wait(timeout=WAIT_S)
 
 
 @pytest.mark.parametrize(

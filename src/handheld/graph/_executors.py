@@ -394,17 +394,34 @@ class ThreadPool:
             while not self._stopping:
                 node = None
                 if not scheduler.error and not self._paused:
-                    node = scheduler.pick(crew.heap, sources=self._asked)
+                    node = self._pick(crew.heap, sources=self._asked)
                 if node is not None:
                     self._run(node, crew)
                 elif not self._go_on():
                     self._sleep(crew)
 
+    def _pick(self, heap: list[int], *, sources: bool) -> RunNode | None:
+        try:
+            return self._scheduler.pick(heap, sources=sources)
+        except GraphError as error:
+            # A source that cannot say whether it is next must not end the thread that asks.
+            self._fail(error)
+            return None
+
+    def _fail(self, error: Exception) -> None:
+        """End the graph with an error, and wake those who wait."""
+        self._scheduler.error = self._scheduler.error or error
+        self._tell()
+
     def _run(self, node: RunNode, crew: "_Crew | None") -> None:
         """Run a node; the caller holds the lock, which is released meanwhile."""
         scheduler = self._scheduler
+        try:
+            job = scheduler.begin(node)
+        except GraphError as error:
+            self._fail(error)
+            return
         self._running += 1
-        job = scheduler.begin(node)
         self._begun(crew)
         if job.is_async and job.context.timestamp != _DONE:
             # Whoever runs now is free for the next node while this one is awaited.
@@ -468,7 +485,7 @@ class ThreadPool:
             return False
         if self.is_inside():
             return False
-        node = self._scheduler.pick(self._inline, sources=sources)
+        node = self._pick(self._inline, sources=sources)
         if node is None:
             return False
         self._inside.add(me)
