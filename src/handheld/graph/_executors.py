@@ -154,6 +154,8 @@ class CallingThread:
                     scheduler.invoke(job)
                     scheduler.finish(job)
                     continue
+                if asked and scheduler.forget_readers():
+                    continue
                 full = self._full(sources) if asked else []
                 grow(scheduler, full)
                 if not full and not scheduler.close_loop():
@@ -516,6 +518,9 @@ class ThreadPool:
         scheduler = self._scheduler
         if scheduler.error is not None or self._paused or not self._is_idle():
             return False
+        if scheduler.forget_readers():
+            self._wake_all()
+            return True
         full = scheduler.holding(scheduler.held_back())
         if self._will_be_read(full):
             return False

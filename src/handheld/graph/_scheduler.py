@@ -237,6 +237,9 @@ class Scheduler:
             stream.bound = bound_after(timestamp)
 
     def _block(self, edge: Edge) -> None:
+        if edge.is_forsaken:
+            self._disconnect(edge)
+            return
         try:
             edge.block()
         except Exception as error:
@@ -613,11 +616,28 @@ class Scheduler:
         node.state = CLOSED
         self.unclosed -= 1
         for edge in node.inputs:
-            edge.clear()
-            # Nobody takes anything from it any more: it must not fill up again.
-            edge.stream.edges = [other for other in edge.stream.edges if other is not edge]
+            self._disconnect(edge)
         for stream in node.outputs:
             self.set_bound(stream, _DONE)
+
+    def _disconnect(self, edge: Edge) -> None:
+        """Throw away what waits in a queue from which nobody takes anything any more."""
+        edge.clear()
+        # It must not fill up again. A new list, as the old one may be gone through right now.
+        edge.stream.edges = [other for other in edge.stream.edges if other is not edge]
+
+    def forget_readers(self) -> bool:
+        """Disconnect readers that nobody has any more; return whether there was one.
+
+        Else each would fill its queue, and hold the graph back for ever. Asked for rather than
+        done when a reader is collected: that may be in the middle of anything.
+        """
+        forsaken: list[Edge] = []
+        for stream in self.streams.values():
+            forsaken += [edge for edge in stream.edges if edge.is_forsaken]
+        for edge in forsaken:
+            self._disconnect(edge)
+        return bool(forsaken)
 
     def reset(self) -> None:
         """Let every node start anew, as if nothing had ever come. Nothing runs meanwhile.

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from inspect import iscoroutinefunction
 from typing import Any
+from weakref import ref
 
 from handheld.graph._callers import Caller
 from handheld.graph.calculator import Calculator, Context
@@ -91,6 +92,7 @@ class Edge:
         "peak",
         "port",
         "queue",
+        "reader",
         "sources",
         "stream",
         "synchroniser",
@@ -111,7 +113,14 @@ class Edge:
         self.full = False
         self.sources: list[PacketSource] = []
         self.owner: Caller | None = None  # of a reader: who reads
+        # The reader itself, weakly: once nobody has it any more, nobody can take a packet.
+        self.reader: ref[Any] | None = None
         self.synchroniser: Synchroniser | None = None  # that drops what comes to a full queue
+
+    @property
+    def is_forsaken(self) -> bool:
+        """Whether it leads to a reader that nobody has any more."""
+        return self.reader is not None and self.reader() is None
 
     def clear(self) -> None:
         """Throw away every packet; one by one, so that sources that were held back go on."""

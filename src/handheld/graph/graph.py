@@ -314,6 +314,9 @@ class Graph:
 
     def _has_room(self, source: PacketSource, when_full: str, timeout: float | None) -> bool:
         """Wait for room at a graph input that is held back; return whether there is some."""
+        self._scheduler.forget_readers()
+        if not source.blocked:
+            return True
         if when_full == "wait":
             self._make_room(source, timeout)
             return True
@@ -367,6 +370,7 @@ class Graph:
         executor = self._running()
         self._check_stream(stream)
         with executor.lock:
+            self._scheduler.forget_readers()
             edge = self._scheduler.connect(None, "", stream)
         return PacketReader(self._scheduler, executor, edge, timeout=timeout)
 
