@@ -683,7 +683,10 @@ class Scheduler:
 
 
 def _resets_itself(node: RunNode) -> bool:
-    return type(node.calculator).reset is not Calculator.reset
+    calculator = node.calculator
+    if isinstance(calculator, RemoteCalculator):
+        return calculator.resets_itself
+    return type(calculator).reset is not Calculator.reset
 
 
 def _remember_joined(node: RunNode) -> None:
