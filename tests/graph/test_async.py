@@ -238,3 +238,32 @@ def test_an_observer_may_be_async() -> None:
         graph.observe("out", note)
         graph.add("x", 3, 0)
     assert got == [3]
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+@pytest.mark.parametrize("end", [Graph.cancel, Graph.close])
+def test_a_coroutine_may_end_its_own_graph(end: Any, threads: int) -> None:
+    calls: list[str] = []
+
+    class Ends(Calculator):
+        contract = Contract(inputs={"in": int})
+
+        async def process(self, context: Context) -> None:
+            end(graph)
+
+        async def close(self, context: Context) -> None:
+            await asyncio.sleep(0)
+            calls.append("close")
+
+    graph = Graph(GraphConfig(inputs={"x": int}, nodes=[Node(Ends(), inputs="x")]), threads=threads)
+    caller = threading.Thread(target=_feed, args=(graph,), daemon=True)
+    caller.start()
+    caller.join(WAIT_S)
+    assert not caller.is_alive()
+    assert calls == ["close"]
+    assert "handheld-graph-loop" not in [thread.name for thread in threading.enumerate()]
+
+
+def _feed(graph: Graph) -> None:
+    with graph:
+        graph.add("x", 0, 0)

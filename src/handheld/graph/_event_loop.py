@@ -40,15 +40,14 @@ class EventLoop:
             self._loop.call_soon_threadsafe(_cancel_tasks)
 
     def stop(self) -> None:
-        """Cancel what runs and end the thread."""
+        """Cancel what runs and end the thread; never on that thread itself."""
         loop = self._loop
         if loop is None or self._thread is None:
             return
         asyncio.run_coroutine_threadsafe(_cancel_and_wait(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
-        if self._thread is not threading.current_thread():
-            self._thread.join()
-            loop.close()
+        self._thread.join()
+        loop.close()
         self._loop = None
 
     def owns(self, thread: threading.Thread) -> bool:

@@ -132,11 +132,13 @@ class CallingThread:
         """Nothing was paused."""
 
     def owns(self, thread: threading.Thread) -> bool:
-        """No thread is."""
-        return False
+        """Whether this is the thread on which coroutines run; no other is."""
+        return self._scheduler.loop.owns(thread)
 
     def is_inside(self) -> bool:
-        """Whether a node that this thread runs is calling."""
+        """Whether a node that this thread runs is calling, or a coroutine, which it waits for."""
+        if self._scheduler.loop.owns(threading.current_thread()):
+            return True
         return self._running and self._runner == threading.get_ident()
 
     def _run(self, condition: Callable[[], bool] | None, sources: Sources) -> None:
@@ -202,7 +204,7 @@ class ThreadPool:
         self._asked = False
         self._stopping = False
         self._resting = False  # a worker found that nothing can run, and nothing changed since
-        self._paused = False
+        self._pauses = 0  # callers that want nothing to run, each for a reset of its own
         self._quiet = threading.Event()  # no node runs
 
     def work(self) -> None:
@@ -283,19 +285,26 @@ class ThreadPool:
         """Wait until no node runs; what is awaited is cancelled."""
         if self.is_inside():
             raise GraphError("a node of a graph cannot reset it: what calls the graph can")
-        self._paused = True
+        self._pauses += 1
         self._scheduler.loop.cancel_all()
-        while self._running:
-            self._quiet.clear()
-            self._mutex.release()
-            try:
-                self._quiet.wait()
-            finally:
-                self._mutex.acquire()
+        try:
+            while self._running:
+                self._await_quiet()
+        except BaseException:  # Ctrl-C, after which nobody would call go_on
+            self._pauses -= 1
+            raise
+
+    def _await_quiet(self) -> None:
+        self._quiet.clear()
+        self._mutex.release()
+        try:
+            self._quiet.wait()
+        finally:
+            self._mutex.acquire()
 
     def go_on(self) -> None:
-        """Let the workers go on."""
-        self._paused = False
+        """Let the workers go on, unless somebody else wants them to rest."""
+        self._pauses -= 1
         self.work()
 
     def stop(self) -> None:
@@ -395,7 +404,7 @@ class ThreadPool:
         with self._mutex:
             while not self._stopping:
                 node = None
-                if not scheduler.error and not self._paused:
+                if not scheduler.error and not self._pauses:
                     node = self._pick(crew.heap, sources=self._asked)
                 if node is not None:
                     self._run(node, crew)
@@ -462,7 +471,7 @@ class ThreadPool:
             scheduler.finish(job)
         except Exception as error:
             # The first counts: others may only follow from it. What was cancelled tells nothing.
-            if not scheduler.stopped and not self._paused:
+            if not scheduler.stopped and not self._pauses:
                 scheduler.error = scheduler.error or error
         self._running -= 1
         self._wake_others(crew)
@@ -483,7 +492,7 @@ class ThreadPool:
         """
         me = threading.get_ident()
         # A node that feeds its own graph must not run others inside its call.
-        if self._scheduler.error is not None or self._stopping or self._paused:
+        if self._scheduler.error is not None or self._stopping or self._pauses:
             return False
         if self.is_inside():
             return False
@@ -516,7 +525,7 @@ class ThreadPool:
         Returns whether that helped.
         """
         scheduler = self._scheduler
-        if scheduler.error is not None or self._paused or not self._is_idle():
+        if scheduler.error is not None or self._pauses or not self._is_idle():
             return False
         if scheduler.forget_readers():
             self._wake_all()

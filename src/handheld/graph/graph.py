@@ -126,6 +126,7 @@ class Graph:
         self._classes = {name: runtime_classes(hint) for name, hint in config.inputs.items()}
         self._recorders: list[Recorder] = []
         self._open = False
+        self._closing = False
         self._ender: threading.Thread | None = None  # who cancels or closes it, or did
         self._ended = threading.Event()
         # The executor's own will not do: the calling thread has none, and stop() takes a pool's.
@@ -504,12 +505,18 @@ class Graph:
                 self._end_sources()
             self.close_input()
             return
+        # Else a reset on another thread would open again what this waits for.
+        self._closing = True
         try:
             with self._executor.lock:
                 self._raise_error()
                 self._end_sources()
             self.wait()
             tell_unmet(self._scheduler)
+        except GraphError:
+            # Cancelled meanwhile, by a node of its own too: it is closed, as was asked for.
+            if not self._over or self._scheduler.error is not None:
+                raise
         finally:
             self.cancel()
 
@@ -529,22 +536,29 @@ class Graph:
         with self._claim:
             first = self._ender is None
             self._ender = self._ender or me
-        if first:
-            self._scheduler.stopped = True
-            self._executor.stop()
-            # Those nearest to the output first, as everywhere.
-            for node in reversed(self._scheduler.by_rank.values()):
-                if node.opened and node.state != CLOSED:
-                    self._scheduler.close_stopped(node)
-            self._scheduler.loop.stop()
-            for recorder in self._recorders:
-                recorder.close()
-            self._scheduler.ended()
-            self._ended.set()
+        if first and self._scheduler.loop.owns(me):
+            # A coroutine of the graph's calls: what it runs on cannot wait for its own end.
+            self._ender = threading.Thread(target=self._end, name="handheld-graph-end", daemon=True)
+            self._ender.start()
+        elif first:
+            self._end()
         elif me is not self._ender and not self._executor.owns(
             me
         ):  # a node must not wait for its own end
             self._ended.wait()
+
+    def _end(self) -> None:
+        self._scheduler.stopped = True
+        self._executor.stop()
+        # Those nearest to the output first, as everywhere.
+        for node in reversed(self._scheduler.by_rank.values()):
+            if node.opened and node.state != CLOSED:
+                self._scheduler.close_stopped(node)
+        self._scheduler.loop.stop()
+        for recorder in self._recorders:
+            recorder.close()
+        self._scheduler.ended()
+        self._ended.set()
 
     def reset(self) -> None:
         """Let the graph start anew: what is under way is lost, after an error it runs again.
@@ -557,20 +571,29 @@ class Graph:
             CalculatorError: a calculator failed to open; the graph is at its end.
             GraphError: the graph is closed, or one of its own nodes is calling.
         """
-        if self._over or not self._open:
-            raise GraphError("only a graph that is open can be reset")
+        self._require_resettable()
         with self._executor.lock:
             self._executor.pause()
             try:
-                for recorder in self._recorders:
-                    recorder.reset()
-                self._scheduler.reset()
-                self._began = self._scheduler.clock()
-            except GraphError as error:
-                self._scheduler.error = error
-                raise
+                # Again: it may have been closed while this waited for the nodes that run.
+                self._require_resettable()
+                self._reset()
             finally:
                 self._executor.go_on()
+
+    def _reset(self) -> None:
+        for recorder in self._recorders:
+            recorder.reset()
+        try:
+            self._scheduler.reset()
+        except GraphError as error:
+            self._scheduler.error = error
+            raise
+        self._began = self._scheduler.clock()
+
+    def _require_resettable(self) -> None:
+        if self._over or self._closing or not self._open:
+            raise GraphError("only a graph that is open can be reset")
 
     def set(self, option: str, value: Any, *, at: int | None = None) -> None:
         """Change an option of a node while the graph runs.
