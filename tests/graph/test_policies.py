@@ -239,6 +239,22 @@ def test_a_fixed_size_queue_never_holds_back_its_sources(feed: Any) -> None:
     assert at == sorted(set(at))
 
 
+def test_a_reset_keeps_the_count_of_what_a_policy_dropped() -> None:
+    config = GraphConfig(
+        inputs={"a": int, "b": int},
+        nodes=[Node(Log(TWO), inputs=["a", "b"], policy=FixedSizePolicy(), name="node")],
+    )
+    with Graph(config) as graph:
+        for timestamp in range(4):
+            graph.add("a", timestamp, timestamp)
+        assert graph.stats().drops == 3
+        graph.reset()
+        assert graph.stats().drops == 3
+        graph.add("a", 0, 0)
+        graph.add("a", 1, 1)
+        assert graph.stats().drops == 4
+
+
 class NewestOnly(InputPolicy):
     """The example of the guide: of all that waits, the newest timestamp alone."""
 

@@ -115,6 +115,7 @@ def test_packets_of_one_moment_are_added_together() -> None:
         graph.add("a", 7, 9_999_999_999)
         with pytest.raises(InputError, match="takes int"):
             graph.add_all({"a": 8, "b": "eight"}, 10_000_000_001)
+        graph.add_all({})  # of a mapping that a program made, and which has nothing in it
 
 
 def never_read(**more: Any) -> Graph:

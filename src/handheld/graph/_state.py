@@ -204,6 +204,7 @@ class RunNode:
         "changes",
         "close_edges",
         "context",
+        "dropped",
         "error",
         "flying",
         "has_back",
@@ -252,6 +253,7 @@ class RunNode:
         self.outputs: list[Stream] = []
         self.sync_sets: list[Synchroniser] = []
         self.sync_set: Synchroniser | None = None  # whose turn it is
+        self.dropped = 0  # by input policies before the last reset
         # Of a node that handles several timestamps at once: a lane for each, which runs like a
         # node, and those that are at it, in the order of their timestamps.
         self.lanes: list[RunNode] = []
@@ -276,7 +278,8 @@ class RunNode:
     @property
     def drops(self) -> int:
         """Packets that the calculator dropped on purpose, or its input policy."""
-        return self.context.drops + sum(sync_set.dropped for sync_set in self.sync_sets)
+        now = sum(sync_set.dropped for sync_set in self.sync_sets)
+        return self.context.drops + self.dropped + now
 
     def make_lanes(self, contexts: Sequence[Context]) -> None:
         """Let the node handle as many timestamps at once as there are contexts."""
@@ -335,6 +338,7 @@ class RunNode:
         self.timestamp = int(Timestamp.UNSTARTED)
         self.error = None
         self.sync_set = None
+        self.dropped += sum(sync_set.dropped for sync_set in self.sync_sets)
         self._synchronise_all()
 
     def joins(self) -> list[Synchroniser]:

@@ -359,3 +359,20 @@ def test_the_first_difference(tmp_path: Path) -> None:
     first, second = GraphRecording(tmp_path / "a.rec"), GraphRecording(tmp_path / "b.rec")
     assert first_difference(first, second) == "stream 'a', packet 1: 3 at 40 and 4 at 40"
     assert first_difference(first, first) == ""
+
+
+def test_a_bound_is_recorded_before_the_packets_that_came_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.rec"
+    with Graph(SUMS) as graph:
+        graph.record(path, ["a", "b"])
+        graph.add("a", 1, 0)
+        graph.set_bound("b", 20)
+        graph.add("a", 2, 1)
+    end = int(Timestamp.DONE)
+    assert events(GraphRecording(path)) == [
+        ("a", 1, 0),
+        ("b", 20, None),
+        ("a", 2, 1),
+        ("a", end, None),
+        ("b", end, None),
+    ]

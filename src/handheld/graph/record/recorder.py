@@ -84,7 +84,8 @@ class Recorder:
         with self._lock:
             if self._file is None:
                 return
-            self._note_bound(number)
+            # Of all streams: what was settled before this packet is fed again before it.
+            self._note_bounds()
             self._write(self._encoded(tape.PACKET, number, timestamp, packet[0]))
             self._bounds[number] = bound_after(timestamp)
             if not self._flush_s:
@@ -93,9 +94,8 @@ class Recorder:
     def reset(self) -> None:
         """Note that the graph starts anew: every timestamp is allowed again."""
         with self._lock:
-            for number in range(len(self._streams)):
-                self._note_bound(number)
-                self._bounds[number] = _PRE_STREAM
+            self._note_bounds()
+            self._bounds = [_PRE_STREAM] * len(self._streams)
             self._write(tape.entry_block(tape.RESET, 0, 0))
 
     def flush(self) -> None:
@@ -109,8 +109,7 @@ class Recorder:
         for stream, edge in zip(self._streams, self._edges, strict=True):
             stream.edges = [other for other in stream.edges if other is not edge]
         with self._lock:
-            for number in range(len(self._streams)):
-                self._note_bound(number)
+            self._note_bounds()
             self._write(tape.entry_block(tape.END, 0, 0))
             self._flush()
             self._end()
@@ -119,12 +118,13 @@ class Recorder:
         while not self._ended.wait(self._flush_s):
             self.flush()
 
-    def _note_bound(self, number: int) -> None:
-        """Write that a stream was settled further than its packets say."""
-        bound = self._streams[number].bound
-        if bound > self._bounds[number]:
-            self._bounds[number] = bound
-            self._write(tape.entry_block(tape.BOUND, number, bound))
+    def _note_bounds(self) -> None:
+        """Write which streams were settled further than their packets say."""
+        for number, stream in enumerate(self._streams):
+            bound = stream.bound
+            if bound > self._bounds[number]:
+                self._bounds[number] = bound
+                self._write(tape.entry_block(tape.BOUND, number, bound))
 
     def _encoded(self, mark: bytes, number: int, timestamp: int, value: Any) -> bytes:
         try:
