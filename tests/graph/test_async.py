@@ -267,3 +267,33 @@ def test_a_coroutine_may_end_its_own_graph(end: Any, threads: int) -> None:
 def _feed(graph: Graph) -> None:
     with graph:
         graph.add("x", 0, 0)
+
+
+def test_a_coroutine_that_is_cancelled_before_it_began_is_over_too() -> None:
+    blocked = threading.Event()
+    go_on = threading.Event()
+
+    class Blocks(Calculator):
+        """Holds the event loop, so that what comes after it has not begun yet."""
+
+        contract = Contract(inputs={"in": int})
+
+        async def process(self, context: Context) -> None:
+            blocked.set()
+            assert go_on.wait(WAIT_S)
+
+    nodes = [Node(Blocks(), inputs="x"), Node(later, inputs="y", outputs="out")]
+    graph = Graph(GraphConfig(inputs={"x": int, "y": int}, nodes=nodes), threads=2)
+    with graph:
+        graph.add("x", 1, 0)
+        assert blocked.wait(WAIT_S)
+        graph.add("y", 1, 0)
+        while graph.explain().node("later").state != "running":
+            pass
+        resets = threading.Thread(target=graph.reset, daemon=True)
+        resets.start()
+        while not graph._executor._pauses:  # type: ignore[attr-defined]
+            pass
+        go_on.set()
+        resets.join(WAIT_S)
+        assert not resets.is_alive()
