@@ -416,7 +416,8 @@ class Graph:
         Raises:
             FileError: the file cannot be written.
             InputError: there is no such stream.
-            GraphRecordError: later, where a value has no codec.
+            GraphRecordError: a stream is named twice, or there are too many for a file; later,
+                where a value has no codec.
         """
         executor = self._running()
         in_range("flush_s", flush_s, low=0.0)
