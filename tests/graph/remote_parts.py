@@ -1,5 +1,6 @@
 """Calculators for tests of processes: another process has to import them."""
 
+import asyncio
 import os
 import signal
 import time
@@ -73,3 +74,54 @@ class FailsToOpen(Calculator):
 
     def process(self, context: Context) -> None:
         pass
+
+
+class Gain(Calculator):
+    """Sends a number times an option."""
+
+    contract = Contract(inputs={"in": int}, outputs={"out": int}, options={"factor": int})
+
+    def __init__(self) -> None:
+        self.factor = 2
+
+    def process(self, context: Context) -> None:
+        context.send("out", context.get("in") * self.factor)
+
+
+class Model(Calculator):
+    """Sends the number of its process and of the resets it survived; 14 kills it."""
+
+    contract = Contract(inputs={"in": int}, outputs={"out": tuple})
+
+    def open(self, context: Context) -> None:
+        self.resets = 0
+
+    def reset(self, context: Context) -> None:
+        self.resets += 1
+
+    def process(self, context: Context) -> None:
+        if context.get("in") == 14:
+            os.kill(os.getpid(), signal.SIGKILL)
+        context.send("out", (os.getpid(), self.resets))
+
+
+class Session(Calculator):
+    """Awaits in each of its methods, on one event loop."""
+
+    contract = Contract(inputs={"in": int}, outputs={"out": bool})
+
+    async def open(self, context: Context) -> None:
+        self.loop = asyncio.get_running_loop()
+
+    async def process(self, context: Context) -> None:
+        await asyncio.sleep(0)
+        context.send("out", self.loop is asyncio.get_running_loop())
+
+    async def close(self, context: Context) -> None:
+        await asyncio.sleep(0)
+
+
+@calculator
+async def awaited_double(number: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * number

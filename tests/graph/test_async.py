@@ -238,3 +238,62 @@ def test_an_observer_may_be_async() -> None:
         graph.observe("out", note)
         graph.add("x", 3, 0)
     assert got == [3]
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+@pytest.mark.parametrize("end", [Graph.cancel, Graph.close])
+def test_a_coroutine_may_end_its_own_graph(end: Any, threads: int) -> None:
+    calls: list[str] = []
+
+    class Ends(Calculator):
+        contract = Contract(inputs={"in": int})
+
+        async def process(self, context: Context) -> None:
+            end(graph)
+
+        async def close(self, context: Context) -> None:
+            await asyncio.sleep(0)
+            calls.append("close")
+
+    graph = Graph(GraphConfig(inputs={"x": int}, nodes=[Node(Ends(), inputs="x")]), threads=threads)
+    caller = threading.Thread(target=_feed, args=(graph,), daemon=True)
+    caller.start()
+    caller.join(WAIT_S)
+    assert not caller.is_alive()
+    assert calls == ["close"]
+    assert "handheld-graph-loop" not in [thread.name for thread in threading.enumerate()]
+
+
+def _feed(graph: Graph) -> None:
+    with graph:
+        graph.add("x", 0, 0)
+
+
+def test_a_coroutine_that_is_cancelled_before_it_began_is_over_too() -> None:
+    blocked = threading.Event()
+    go_on = threading.Event()
+
+    class Blocks(Calculator):
+        """Holds the event loop, so that what comes after it has not begun yet."""
+
+        contract = Contract(inputs={"in": int})
+
+        async def process(self, context: Context) -> None:
+            blocked.set()
+            assert go_on.wait(WAIT_S)
+
+    nodes = [Node(Blocks(), inputs="x"), Node(later, inputs="y", outputs="out")]
+    graph = Graph(GraphConfig(inputs={"x": int, "y": int}, nodes=nodes), threads=2)
+    with graph:
+        graph.add("x", 1, 0)
+        assert blocked.wait(WAIT_S)
+        graph.add("y", 1, 0)
+        while graph.explain().node("later").state != "running":
+            pass
+        resets = threading.Thread(target=graph.reset, daemon=True)
+        resets.start()
+        while not graph._executor._pauses:  # type: ignore[attr-defined]
+            pass
+        go_on.set()
+        resets.join(WAIT_S)
+        assert not resets.is_alive()

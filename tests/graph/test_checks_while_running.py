@@ -277,6 +277,14 @@ def test_an_observer_may_end_the_graph(threads: int) -> None:
     assert seen == [1, 2]
 
 
+@THREADS
+def test_a_block_whose_graph_was_cancelled_meanwhile_is_left_quietly(threads: int) -> None:
+    for _ in range(50):  # on a pool, at whatever moment of its end
+        with Graph(one_node(PassThrough()), threads=threads) as graph:
+            graph.observe("out", lambda _, graph=graph: graph.cancel())
+            graph.add("in", 1, 0)
+
+
 def test_a_graph_on_a_pool_that_is_dropped_ends_its_threads() -> None:
     graph = Graph(one_node(PassThrough()), threads=2)
     graph.__enter__()

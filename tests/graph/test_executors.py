@@ -168,7 +168,7 @@ def test_a_producer_is_not_held_back_by_a_reader_whose_thread_waits_elsewhere() 
 def test_closing_while_a_packet_waits_for_room() -> None:
     graph = Graph(PASS, threads=1, max_queue_size=1)
     with graph, ThreadPoolExecutor(1) as callers:
-        graph.output("out")  # never read, though this thread could
+        _unread = graph.output("out")  # never read, though this thread could
         graph.add("in", 0, 0)
         until(lambda: graph.stats().streams["out"].readers[0].length == 1)
         task = callers.submit(graph.add, "in", 1, 1)

@@ -143,7 +143,7 @@ def test_sources_are_throttled_or_idle() -> None:
         ],
     )
     with Graph(config, max_queue_size=2) as graph:
-        graph.output("numbers")  # that nobody reads
+        _unread = graph.output("numbers")  # that nobody reads
         others = graph.output("others")
         next(others)
         next(others)

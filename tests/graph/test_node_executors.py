@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 from graph_parts import Call, Log, Numbers, pairs
-from remote_parts import Accumulate, FailsToOpen, SendsUnpicklable, Unpicklable, slow_square
+from remote_parts import (
+    Accumulate,
+    FailsToOpen,
+    Gain,
+    Model,
+    SendsUnpicklable,
+    Session,
+    Unpicklable,
+    awaited_double,
+    slow_square,
+)
 
 from handheld.errors import CalculatorError, GraphStuckError, GraphValidationError, InputError
 from handheld.graph import (
@@ -226,6 +236,47 @@ def test_functions_with_options_run_in_as_many_processes_as_are_in_flight() -> N
         assert len(multiprocessing.active_children()) == 2
         graph.wait()
         assert pairs(list(out)) == [(n * n, n) for n in range(10)]
+
+
+def test_an_option_that_was_set_survives_a_reset_in_a_process() -> None:
+    with Graph(config_of(Gain()), executors=FAR) as graph:
+        out = graph.output("out", timeout=WAIT_S)
+        graph.set("far.factor", 5)
+        for _ in range(2):
+            graph.add("x", 1, 0)
+            assert next(out).payload == 5
+            graph.reset()
+
+
+def test_a_calculator_in_a_process_keeps_its_model_in_a_reset_unless_it_died() -> None:
+    with Graph(config_of(Model()), executors=FAR) as graph:
+        out = graph.output("out", timeout=WAIT_S)
+        graph.add("x", 1, 0)
+        process, resets = next(out).payload
+        assert resets == 0
+        graph.reset()
+        graph.add("x", 1, 0)
+        assert next(out).payload == (process, 1)
+        with pytest.raises(CalculatorError, match="exit code -9"):
+            graph.add("x", 14, 1)
+            graph.wait()
+        graph.reset()
+        graph.add("x", 1, 0)
+        other, resets = next(out).payload
+        assert other != process
+        assert resets == 0
+
+
+def test_a_coroutine_in_a_process_is_awaited_there() -> None:
+    with Graph(config_of(Session()), executors=FAR) as graph:
+        out = graph.output("out", timeout=WAIT_S)
+        for timestamp in range(2):
+            graph.add("x", 1, timestamp)
+            assert next(out).payload is True
+    with Graph(config_of(awaited_double), executors=FAR) as graph:
+        out = graph.output("out", timeout=WAIT_S)
+        graph.add("x", 21, 0)
+        assert next(out).payload == 42
 
 
 def test_a_decorated_function_survives_pickling() -> None:

@@ -9,7 +9,7 @@ import pytest
 from graph_parts import Call, Echo, Log, Numbers, Shift, pairs
 from remote_parts import slow_square
 
-from handheld.errors import CalculatorError, GraphError, InputError
+from handheld.errors import CalculatorError, GraphError, GraphStuckError, InputError
 from handheld.graph import (
     BackEdge,
     Calculator,
@@ -267,3 +267,59 @@ def test_a_reset_waits_for_nodes_that_run() -> None:
         threading.Timer(0.05, go_on.set).start()
         graph.reset()
         assert ended == [True]
+
+
+def test_resets_of_several_threads_come_one_after_the_other() -> None:
+    """A second reset waits for the nodes too, though the first lets them go on meanwhile."""
+    nodes = [Node(Numbers(None), outputs="n"), Node(PassThrough(), inputs="n", outputs="m")]
+    with Graph(GraphConfig(nodes=nodes), threads=2) as graph:
+        graph.observe("m", lambda _: None)
+        graph.output("n", timeout=WAIT_S)
+        with pytest.raises(GraphStuckError):
+            graph.wait(timeout=0.01)
+        callers = [threading.Thread(target=_reset_often, args=(graph,)) for _ in range(3)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join(WAIT_S)
+        assert not any(caller.is_alive() for caller in callers)
+
+
+def _reset_often(graph: Graph) -> None:
+    for _ in range(10):
+        graph.reset()
+
+
+@pytest.mark.parametrize("end", [Graph.cancel, Graph.close])
+def test_a_reset_that_waits_while_the_graph_is_closed_opens_nothing(end: Any) -> None:
+    calls: list[Any] = []
+    begun = threading.Event()
+    go_on = threading.Event()
+
+    class Slow(Log):
+        def process(self, context: Context) -> None:
+            begun.set()
+            assert go_on.wait(WAIT_S)
+
+    errors: list[Exception] = []
+
+    def reset() -> None:
+        try:
+            graph.reset()
+        except GraphError as error:
+            errors.append(error)
+
+    with Graph(config(Slow(calls=calls)), threads=1) as graph:
+        graph.add("x", 0, 0)
+        assert begun.wait(WAIT_S)
+        ends = threading.Thread(target=end, args=(graph,))
+        ends.start()
+        resets = threading.Thread(target=reset)
+        while not (graph._closing or graph._over):
+            pass
+        resets.start()
+        go_on.set()
+        ends.join(WAIT_S)
+        resets.join(WAIT_S)
+    assert [str(error) for error in errors] == ["only a graph that is open can be reset"]
+    assert [call[0] for call in calls] == ["open", "close"]

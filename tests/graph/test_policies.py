@@ -1,10 +1,12 @@
+# ruff: noqa: PT012  (a graph may raise when its block is left, so the block stands inside)
+
 """Input policies, each against what its description says of whole streams."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from graph_parts import Call, Log, pairs
+from graph_parts import Call, Log, Numbers, pairs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,12 +25,15 @@ from handheld.graph import (
     MuxPolicy,
     Node,
     Packet,
+    PassThrough,
     Synchroniser,
     TimestampAlignPolicy,
 )
 
 Feed = Sequence[tuple[str, int]]
 TWO = Contract(inputs={"a": object, "b": object}, outputs={"out": object}, timestamp_offset=None)
+
+WAIT_S = 5.0
 
 times = st.lists(st.integers(0, 30), unique=True, max_size=12).map(sorted)
 
@@ -236,6 +241,22 @@ def test_a_fixed_size_queue_never_holds_back_its_sources(feed: Any) -> None:
     assert at == sorted(set(at))
 
 
+def test_a_reset_keeps_the_count_of_what_a_policy_dropped() -> None:
+    config = GraphConfig(
+        inputs={"a": int, "b": int},
+        nodes=[Node(Log(TWO), inputs=["a", "b"], policy=FixedSizePolicy(), name="node")],
+    )
+    with Graph(config) as graph:
+        for timestamp in range(4):
+            graph.add("a", timestamp, timestamp)
+        assert graph.stats().drops == 3
+        graph.reset()
+        assert graph.stats().drops == 3
+        graph.add("a", 0, 0)
+        graph.add("a", 1, 1)
+        assert graph.stats().drops == 4
+
+
 class NewestOnly(InputPolicy):
     """The example of the guide: of all that waits, the newest timestamp alone."""
 
@@ -265,6 +286,64 @@ def test_a_policy_of_ones_own() -> None:
         graph.wait()
         assert graph.stats().drops == 3
     assert seen == [0, 4]
+
+
+class Broken(InputPolicy):
+    """A policy whose synchroniser raises in one of its methods."""
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+
+    def synchroniser(self, queues: Sequence[InputQueue]) -> Synchroniser:
+        made = Synchroniser(queues)
+        made.drops_on_arrival = 1
+        setattr(made, self.method, _refuse_packets(made, getattr(made, self.method)))
+        return made
+
+
+def _refuse_packets(synchroniser: Synchroniser, method: Any) -> Any:
+    def refuse(*arguments: Any) -> Any:
+        if any(queue.queue for queue in synchroniser.queues):
+            raise ValueError("not this one")
+        return method(*arguments)
+
+    return refuse
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+@pytest.mark.parametrize("method", ["next", "take", "trim"])
+def test_a_policy_that_raises_ends_the_graph_and_is_named(method: str, threads: int) -> None:
+    nodes = [
+        Node(PassThrough(), inputs="x", outputs="y"),
+        Node(Log(TWO), inputs=["y", "z"], policy=Broken(method), name="joins"),
+    ]
+    config = GraphConfig(inputs={"x": int, "z": int}, nodes=nodes)
+    with (
+        pytest.raises(CalculatorError, match=r"node 'joins' failed.*not this one"),
+        Graph(config, threads=threads) as graph,
+    ):
+        graph.add("x", 0, 0)
+        graph.add("z", 0, 0)
+        graph.wait(timeout=WAIT_S)
+
+
+@pytest.mark.parametrize("order", [ValueError("not mine"), None])
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_source_that_cannot_say_whether_it_is_next_ends_the_graph(
+    order: Any, threads: int
+) -> None:
+    class Unordered(Numbers):
+        def source_order(self, context: Context) -> int:
+            if isinstance(order, Exception):
+                raise order
+            return order
+
+    nodes = [Node(Unordered(3), outputs="a", name="a"), Node(Unordered(3), outputs="b")]
+    with (
+        pytest.raises(CalculatorError, match="node 'a' failed"),
+        Graph(GraphConfig(nodes=nodes), threads=threads) as graph,
+    ):
+        graph.wait(timeout=WAIT_S)
 
 
 @pytest.mark.parametrize(

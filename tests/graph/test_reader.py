@@ -6,6 +6,8 @@ from graph_parts import Numbers, pairs
 from handheld.errors import GraphStuckError
 from handheld.graph import Graph, GraphConfig, GraphWarning, Node, PassThrough
 
+WAIT_S = 5.0
+
 PASS = GraphConfig(inputs={"in": int}, nodes=[Node(PassThrough(), inputs="in", outputs="out")])
 SOURCE = GraphConfig(
     nodes=[Node(Numbers(10), outputs="n"), Node(PassThrough(), inputs="n", outputs="out")]
@@ -109,3 +111,46 @@ def test_an_unread_reader_of_an_endless_source_does_not_grow_for_what_that_sourc
             next(reader)
         assert graph.stats().streams["n"].readers[0].peak == 3
         assert len(unread.drain()) == 3
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_reader_that_nobody_has_any_more_is_forgotten(threads: int) -> None:
+    with Graph(PASS, threads=threads, max_queue_size=2, on_deadlock="raise") as graph:
+        for number in range(10):
+            reader = graph.output("out", timeout=WAIT_S)
+            graph.add("in", number, number)
+            assert next(reader).payload == number
+        assert len(graph.stats().streams["out"].readers) <= 2
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_reader_that_is_dropped_full_holds_nothing_back(threads: int) -> None:
+    with Graph(PASS, threads=threads, max_queue_size=2, on_deadlock="raise") as graph:
+        reader = graph.output("out")
+        other = graph.output("out", timeout=WAIT_S)
+        for number in range(2):
+            graph.add("in", number, number)
+            next(other)
+        assert not graph.try_add("in", 2, 2)
+        del reader
+        assert graph.try_add("in", 2, 2)
+        assert next(other).payload == 2
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_source_runs_on_when_the_reader_that_held_it_back_is_dropped(threads: int) -> None:
+    nodes = [Node(Numbers(None), outputs="n"), Node(PassThrough(), inputs="n", outputs="m")]
+    config = GraphConfig(nodes=nodes)
+    with Graph(config, threads=threads, max_queue_size=2, on_deadlock="raise") as graph:
+        payloads = [next(graph.output(name, timeout=WAIT_S)).payload for name in "nmnmnmnmnm"]
+        assert payloads == sorted(payloads)
+
+
+def test_a_reader_in_a_chain_of_iterators_is_kept() -> None:
+    with Graph(PASS) as graph:
+        payloads = (packet.payload for packet in graph.output("out"))
+        graph.output("out")  # asks who is still there
+        for number in range(3):
+            graph.add("in", number, number)
+        graph.close_input()
+        assert list(payloads) == [0, 1, 2]

@@ -77,7 +77,7 @@ def test_queues_and_who_waits() -> None:
         inputs={"a": int, "b": int}, nodes=[Node(Merge(), inputs=["a", "b"], outputs="out")]
     )
     with Graph(config, max_queue_size=10) as graph:
-        graph.output("out")
+        _unread = graph.output("out")
         for timestamp in (4, 5, 6):
             graph.add("a", 1, timestamp)
         stats = graph.stats()

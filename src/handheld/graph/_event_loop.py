@@ -31,8 +31,12 @@ class EventLoop:
             raise
 
     def start(self, coroutine: Coroutine[Any, Any, None], then: Callable[[], None]) -> None:
-        """Run a coroutine, which raises nothing, and call ``then`` on the loop's thread."""
-        asyncio.run_coroutine_threadsafe(_and_then(coroutine, then), self._running())
+        """Run a coroutine, which raises nothing, and call ``then`` on the loop's thread.
+
+        ``then`` is called in any case, of one that is cancelled before it began too.
+        """
+        loop = self._running()
+        loop.call_soon_threadsafe(_begin, loop, coroutine, then)
 
     def cancel_all(self) -> None:
         """Cancel what runs; it ends soon after."""
@@ -40,15 +44,14 @@ class EventLoop:
             self._loop.call_soon_threadsafe(_cancel_tasks)
 
     def stop(self) -> None:
-        """Cancel what runs and end the thread."""
+        """Cancel what runs and end the thread; never on that thread itself."""
         loop = self._loop
         if loop is None or self._thread is None:
             return
         asyncio.run_coroutine_threadsafe(_cancel_and_wait(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
-        if self._thread is not threading.current_thread():
-            self._thread.join()
-            loop.close()
+        self._thread.join()
+        loop.close()
         self._loop = None
 
     def owns(self, thread: threading.Thread) -> bool:
@@ -66,11 +69,16 @@ class EventLoop:
             return self._loop
 
 
-async def _and_then(coroutine: Coroutine[Any, Any, None], then: Callable[[], None]) -> None:
-    # No callback of the future: one that has ended already would call it on the caller's thread,
-    # which holds the lock that is asked for.
-    await coroutine
-    then()
+def _begin(
+    loop: asyncio.AbstractEventLoop,
+    coroutine: Coroutine[Any, Any, None],
+    then: Callable[[], None],
+) -> None:
+    # A callback, and on the loop's thread: a coroutine around both would not be entered where it
+    # is cancelled before its first step, and the callback of a concurrent future that has ended
+    # already is called on the caller's thread, which holds the lock that is asked for.
+    task = loop.create_task(coroutine)
+    task.add_done_callback(lambda _: then())
 
 
 def _cancel_tasks() -> None:

@@ -132,11 +132,13 @@ class CallingThread:
         """Nothing was paused."""
 
     def owns(self, thread: threading.Thread) -> bool:
-        """No thread is."""
-        return False
+        """Whether this is the thread on which coroutines run; no other is."""
+        return self._scheduler.loop.owns(thread)
 
     def is_inside(self) -> bool:
-        """Whether a node that this thread runs is calling."""
+        """Whether a node that this thread runs is calling, or a coroutine, which it waits for."""
+        if self._scheduler.loop.owns(threading.current_thread()):
+            return True
         return self._running and self._runner == threading.get_ident()
 
     def _run(self, condition: Callable[[], bool] | None, sources: Sources) -> None:
@@ -153,6 +155,8 @@ class CallingThread:
                     job = scheduler.begin(node)
                     scheduler.invoke(job)
                     scheduler.finish(job)
+                    continue
+                if asked and scheduler.forget_readers():
                     continue
                 full = self._full(sources) if asked else []
                 grow(scheduler, full)
@@ -200,7 +204,7 @@ class ThreadPool:
         self._asked = False
         self._stopping = False
         self._resting = False  # a worker found that nothing can run, and nothing changed since
-        self._paused = False
+        self._pauses = 0  # callers that want nothing to run, each for a reset of its own
         self._quiet = threading.Event()  # no node runs
 
     def work(self) -> None:
@@ -281,19 +285,26 @@ class ThreadPool:
         """Wait until no node runs; what is awaited is cancelled."""
         if self.is_inside():
             raise GraphError("a node of a graph cannot reset it: what calls the graph can")
-        self._paused = True
+        self._pauses += 1
         self._scheduler.loop.cancel_all()
-        while self._running:
-            self._quiet.clear()
-            self._mutex.release()
-            try:
-                self._quiet.wait()
-            finally:
-                self._mutex.acquire()
+        try:
+            while self._running:
+                self._await_quiet()
+        except BaseException:  # Ctrl-C, after which nobody would call go_on
+            self._pauses -= 1
+            raise
+
+    def _await_quiet(self) -> None:
+        self._quiet.clear()
+        self._mutex.release()
+        try:
+            self._quiet.wait()
+        finally:
+            self._mutex.acquire()
 
     def go_on(self) -> None:
-        """Let the workers go on."""
-        self._paused = False
+        """Let the workers go on, unless somebody else wants them to rest."""
+        self._pauses -= 1
         self.work()
 
     def stop(self) -> None:
@@ -393,18 +404,35 @@ class ThreadPool:
         with self._mutex:
             while not self._stopping:
                 node = None
-                if not scheduler.error and not self._paused:
-                    node = scheduler.pick(crew.heap, sources=self._asked)
+                if not scheduler.error and not self._pauses:
+                    node = self._pick(crew.heap, sources=self._asked)
                 if node is not None:
                     self._run(node, crew)
                 elif not self._go_on():
                     self._sleep(crew)
 
+    def _pick(self, heap: list[int], *, sources: bool) -> RunNode | None:
+        try:
+            return self._scheduler.pick(heap, sources=sources)
+        except GraphError as error:
+            # A source that cannot say whether it is next must not end the thread that asks.
+            self._fail(error)
+            return None
+
+    def _fail(self, error: Exception) -> None:
+        """End the graph with an error, and wake those who wait."""
+        self._scheduler.error = self._scheduler.error or error
+        self._tell()
+
     def _run(self, node: RunNode, crew: "_Crew | None") -> None:
         """Run a node; the caller holds the lock, which is released meanwhile."""
         scheduler = self._scheduler
+        try:
+            job = scheduler.begin(node)
+        except GraphError as error:
+            self._fail(error)
+            return
         self._running += 1
-        job = scheduler.begin(node)
         self._begun(crew)
         if job.is_async and job.context.timestamp != _DONE:
             # Whoever runs now is free for the next node while this one is awaited.
@@ -443,7 +471,7 @@ class ThreadPool:
             scheduler.finish(job)
         except Exception as error:
             # The first counts: others may only follow from it. What was cancelled tells nothing.
-            if not scheduler.stopped and not self._paused:
+            if not scheduler.stopped and not self._pauses:
                 scheduler.error = scheduler.error or error
         self._running -= 1
         self._wake_others(crew)
@@ -464,11 +492,11 @@ class ThreadPool:
         """
         me = threading.get_ident()
         # A node that feeds its own graph must not run others inside its call.
-        if self._scheduler.error is not None or self._stopping or self._paused:
+        if self._scheduler.error is not None or self._stopping or self._pauses:
             return False
         if self.is_inside():
             return False
-        node = self._scheduler.pick(self._inline, sources=sources)
+        node = self._pick(self._inline, sources=sources)
         if node is None:
             return False
         self._inside.add(me)
@@ -497,8 +525,11 @@ class ThreadPool:
         Returns whether that helped.
         """
         scheduler = self._scheduler
-        if scheduler.error is not None or self._paused or not self._is_idle():
+        if scheduler.error is not None or self._pauses or not self._is_idle():
             return False
+        if scheduler.forget_readers():
+            self._wake_all()
+            return True
         full = scheduler.holding(scheduler.held_back())
         if self._will_be_read(full):
             return False

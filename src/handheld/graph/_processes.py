@@ -1,9 +1,11 @@
 """Calculators that run in a process of their own."""
 
+import asyncio
 import multiprocessing
 import pickle
 import signal
 from collections.abc import Mapping
+from inspect import iscoroutine
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any, NamedTuple
@@ -65,6 +67,12 @@ class RemoteCalculator(Calculator):
         self._node = node
         self._calculator = calculator
         self._copies = copies
+        self._settings: dict[str, Any] = {}  # options that were set, for processes that start anew
+
+    @property
+    def resets_itself(self) -> bool:
+        """Whether the calculator has a ``reset`` of its own."""
+        return type(self._calculator).reset is not Calculator.reset
 
     def open(self, context: Context) -> None:
         """Start the processes; what the calculators send in ``open`` is sent once."""
@@ -73,6 +81,8 @@ class RemoteCalculator(Calculator):
         try:
             for _ in range(self._copies):
                 self._processes.append(_Process(self._node, self._calculator))
+            for name, value in self._settings.items():
+                self._set(name, value)
             call = _call("open", context)
             replies = [process.ask(call) for process in self._processes]
         except BaseException:
@@ -93,8 +103,18 @@ class RemoteCalculator(Calculator):
 
     def set_option(self, name: str, value: Any) -> None:
         """Set it in every copy."""
-        for process in self._processes:
-            process.ask(_Setting(name, value))
+        self._set(name, value)
+        self._settings[name] = value
+
+    def reset(self, context: Context) -> None:
+        """Reset every copy; those of a process that died, or was left in a call, start anew."""
+        if not all(process.is_ready() for process in self._processes):
+            self._end()
+            self.open(context)
+            return
+        call = _call("reset", context)
+        replies = [process.ask(call) for process in self._processes]
+        _replay(replies[0], context)
 
     def close(self, context: Context) -> None:
         """Close every copy, and end the processes."""
@@ -104,6 +124,10 @@ class RemoteCalculator(Calculator):
         finally:
             self._end()
         _replay(replies[0], context)
+
+    def _set(self, name: str, value: Any) -> None:
+        for process in self._processes:
+            process.ask(_Setting(name, value))
 
     def _end(self) -> None:
         for process in self._processes:
@@ -132,12 +156,19 @@ class _Process:
         self._process.start()
         # Else the end of the process would never be seen here.
         theirs.close()
+        self._is_asked = False  # and has not answered
+
+    def is_ready(self) -> bool:
+        """Whether it lives, and owes no answer to a call that was interrupted."""
+        return self._process.is_alive() and not self._is_asked
 
     def ask(self, call: _Call | _Setting) -> _Reply:
         """Let the calculator work; raises what it raised."""
         try:
             self._pipe.send(call)
+            self._is_asked = True
             reply: _Reply = self._pipe.recv()
+            self._is_asked = False
         except (EOFError, ConnectionError) as error:
             self._process.join(_END_S)
             raise GraphError(
@@ -182,7 +213,7 @@ def _call(method: str, context: Context) -> _Call:
         method=method,
         timestamp=int(context.timestamp),
         inputs={port: (packet[0], int(packet[1])) for port, packet in context.inputs.items()},
-        side=dict(context.side) if method == "open" else {},
+        side=dict(context.side) if method in ("open", "reset") else {},
         bounds={port: int(context.bound(port)) for port in contract.inputs},
         headers={port: context.header(port) for port in contract.inputs},
         output_bounds=context.connected_outputs(),
@@ -210,6 +241,14 @@ def _serve(pipe: Connection, node: str, packed: bytes) -> None:
     # Ctrl-C is for the program, which then ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     calculator: Calculator = pickle.loads(packed)
+    # One loop for all calls: what open() connects is awaited by the next. It starts when needed.
+    with asyncio.Runner() as runner:
+        _serve_calls(pipe, node, calculator, runner)
+
+
+def _serve_calls(
+    pipe: Connection, node: str, calculator: Calculator, runner: asyncio.Runner
+) -> None:
     side: Mapping[str, Any] = {}
     while True:
         try:
@@ -220,7 +259,7 @@ def _serve(pipe: Connection, node: str, packed: bytes) -> None:
             reply = _set(calculator, call)
         else:
             side = call.side or side
-            reply = _answer(calculator, node, call, side)
+            reply = _answer(calculator, node, call, side, runner)
         try:
             pipe.send(reply)
         # An error or a payload that cannot be pickled: say so, rather than end.
@@ -236,7 +275,9 @@ def _set(calculator: Calculator, setting: _Setting) -> _Reply:
     return _NOTHING
 
 
-def _answer(calculator: Calculator, node: str, call: _Call, side: Mapping[str, Any]) -> _Reply:
+def _answer(
+    calculator: Calculator, node: str, call: _Call, side: Mapping[str, Any], runner: asyncio.Runner
+) -> _Reply:
     ports: dict[str, _RemoteStream | None] = dict.fromkeys(calculator.contract.outputs)
     for port, bound in call.output_bounds.items():
         ports[port] = _RemoteStream(port, bound)
@@ -250,7 +291,9 @@ def _answer(calculator: Calculator, node: str, call: _Call, side: Mapping[str, A
         for port, bound in call.bounds.items()
     }
     try:
-        getattr(calculator, call.method)(context)
+        result = getattr(calculator, call.method)(context)
+        if iscoroutine(result):
+            runner.run(result)
     except Exception as error:
         return _failure(error)
     headers = {p: s.header for p, s in ports.items() if s is not None and s.header is not None}

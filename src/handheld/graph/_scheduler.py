@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from copy import copy
 from heapq import heappop, heappush
+from operator import index
 from typing import Any
 
 from handheld.errors import CalculatorError, InputError, TimestampError
@@ -224,7 +225,7 @@ class Scheduler:
             if length > edge.peak:
                 edge.peak = length
             if length >= edge.limit and not edge.full:
-                edge.block()
+                self._block(edge)
             node = edge.node
             if node is not None and node.state == OPEN:
                 self._pending.append(node)
@@ -234,6 +235,27 @@ class Scheduler:
             stream.bound = 1 + timestamp
         else:
             stream.bound = bound_after(timestamp)
+
+    def _block(self, edge: Edge) -> None:
+        if edge.is_forsaken:
+            self._disconnect(edge)
+            return
+        try:
+            edge.block()
+        except Exception as error:
+            if edge.node is None:  # a reader has no policy that could raise
+                raise
+            raise self._policy_failed(edge.node, error) from error
+
+    def _policy_failed(self, node: RunNode, error: Exception) -> CalculatorError:
+        """Return what tells that a node's policy raised, and end the graph with it.
+
+        Packets and bounds that it did not look at would be lost without a word.
+        """
+        failure = CalculatorError(node.name, Timestamp(node.timestamp), error)
+        failure.add_note(f"its {type(node.policy).__name__} raised this, or its source_order")
+        self.error = self.error or failure
+        return failure
 
     # A packet from outside: a name of its own, so that whoever watches the graph can tell.
     feed = deliver
@@ -280,7 +302,10 @@ class Scheduler:
                 continue
             lone = node.lone
             if lone is None:
-                settled = self._settle_sets(node)
+                try:
+                    settled = self._settle_sets(node)
+                except Exception as error:
+                    raise self._policy_failed(node, error) from error
             elif not lone.queue:
                 settled = lone.stream.bound
             else:
@@ -363,10 +388,17 @@ class Scheduler:
         free = self.free_sources(heap) if sources else []
         if not free:
             return None
-        node = min(free, key=_progress)
+        node = min(free, key=self._progress)
         node.timestamp = _UNSET
         node.ready_at = self.now
         return node
+
+    def _progress(self, node: RunNode) -> tuple[int, int]:
+        """Return how far a source is, as it says; of two as far, the first in the graph."""
+        try:
+            return index(node.calculator.source_order(node.context)), -node.rank
+        except Exception as error:
+            raise self._policy_failed(node, error) from error
 
     def free_sources(self, heap: list[int]) -> list[RunNode]:
         """Return the sources of one executor that may run now."""
@@ -442,7 +474,10 @@ class Scheduler:
             timestamp = packet[1]
             context.inputs = {node.lone.port: packet}
         elif node.sync_set is not None:
-            context.inputs = node.sync_set.take(timestamp)
+            try:
+                context.inputs = node.sync_set.take(timestamp)
+            except Exception as error:
+                raise self._policy_failed(node, error) from error
             node.sync_set.seen = 1 + timestamp  # not + 1: see deliver
         else:
             context.inputs = {}
@@ -581,11 +616,28 @@ class Scheduler:
         node.state = CLOSED
         self.unclosed -= 1
         for edge in node.inputs:
-            edge.clear()
-            # Nobody takes anything from it any more: it must not fill up again.
-            edge.stream.edges = [other for other in edge.stream.edges if other is not edge]
+            self._disconnect(edge)
         for stream in node.outputs:
             self.set_bound(stream, _DONE)
+
+    def _disconnect(self, edge: Edge) -> None:
+        """Throw away what waits in a queue from which nobody takes anything any more."""
+        edge.clear()
+        # It must not fill up again. A new list, as the old one may be gone through right now.
+        edge.stream.edges = [other for other in edge.stream.edges if other is not edge]
+
+    def forget_readers(self) -> bool:
+        """Disconnect readers that nobody has any more; return whether there was one.
+
+        Else each would fill its queue, and hold the graph back for ever. Asked for rather than
+        done when a reader is collected: that may be in the middle of anything.
+        """
+        forsaken: list[Edge] = []
+        for stream in self.streams.values():
+            forsaken += [edge for edge in stream.edges if edge.is_forsaken]
+        for edge in forsaken:
+            self._disconnect(edge)
+        return bool(forsaken)
 
     def reset(self) -> None:
         """Let every node start anew, as if nothing had ever come. Nothing runs meanwhile.
@@ -631,7 +683,10 @@ class Scheduler:
 
 
 def _resets_itself(node: RunNode) -> bool:
-    return type(node.calculator).reset is not Calculator.reset
+    calculator = node.calculator
+    if isinstance(calculator, RemoteCalculator):
+        return calculator.resets_itself
+    return type(calculator).reset is not Calculator.reset
 
 
 def _remember_joined(node: RunNode) -> None:
@@ -660,11 +715,6 @@ def _moved(bound: int, offset: int) -> int:
 
 def _at_end(edges: list[Edge]) -> bool:
     return all(not edge.queue and edge.stream.bound >= _END for edge in edges)
-
-
-def _progress(node: RunNode) -> tuple[int, int]:
-    """Return how far a source is, as it says; of two as far, the first in the graph."""
-    return node.calculator.source_order(node.context), -node.rank
 
 
 def _check_timestamp(stream: Stream, at: Timestamp) -> None:

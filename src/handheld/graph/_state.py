@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from inspect import iscoroutinefunction
 from typing import Any
+from weakref import ref
 
 from handheld.graph._callers import Caller
 from handheld.graph.calculator import Calculator, Context
@@ -91,6 +92,7 @@ class Edge:
         "peak",
         "port",
         "queue",
+        "reader",
         "sources",
         "stream",
         "synchroniser",
@@ -111,7 +113,14 @@ class Edge:
         self.full = False
         self.sources: list[PacketSource] = []
         self.owner: Caller | None = None  # of a reader: who reads
+        # The reader itself, weakly: once nobody has it any more, nobody can take a packet.
+        self.reader: ref[Any] | None = None
         self.synchroniser: Synchroniser | None = None  # that drops what comes to a full queue
+
+    @property
+    def is_forsaken(self) -> bool:
+        """Whether it leads to a reader that nobody has any more."""
+        return self.reader is not None and self.reader() is None
 
     def clear(self) -> None:
         """Throw away every packet; one by one, so that sources that were held back go on."""
@@ -195,6 +204,7 @@ class RunNode:
         "changes",
         "close_edges",
         "context",
+        "dropped",
         "error",
         "flying",
         "has_back",
@@ -243,6 +253,7 @@ class RunNode:
         self.outputs: list[Stream] = []
         self.sync_sets: list[Synchroniser] = []
         self.sync_set: Synchroniser | None = None  # whose turn it is
+        self.dropped = 0  # by input policies before the last reset
         # Of a node that handles several timestamps at once: a lane for each, which runs like a
         # node, and those that are at it, in the order of their timestamps.
         self.lanes: list[RunNode] = []
@@ -267,7 +278,8 @@ class RunNode:
     @property
     def drops(self) -> int:
         """Packets that the calculator dropped on purpose, or its input policy."""
-        return self.context.drops + sum(sync_set.dropped for sync_set in self.sync_sets)
+        now = sum(sync_set.dropped for sync_set in self.sync_sets)
+        return self.context.drops + self.dropped + now
 
     def make_lanes(self, contexts: Sequence[Context]) -> None:
         """Let the node handle as many timestamps at once as there are contexts."""
@@ -326,6 +338,7 @@ class RunNode:
         self.timestamp = int(Timestamp.UNSTARTED)
         self.error = None
         self.sync_set = None
+        self.dropped += sum(sync_set.dropped for sync_set in self.sync_sets)
         self._synchronise_all()
 
     def joins(self) -> list[Synchroniser]:

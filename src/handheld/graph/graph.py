@@ -126,6 +126,7 @@ class Graph:
         self._classes = {name: runtime_classes(hint) for name, hint in config.inputs.items()}
         self._recorders: list[Recorder] = []
         self._open = False
+        self._closing = False
         self._ender: threading.Thread | None = None  # who cancels or closes it, or did
         self._ended = threading.Event()
         # The executor's own will not do: the calling thread has none, and stop() takes a pool's.
@@ -314,6 +315,9 @@ class Graph:
 
     def _has_room(self, source: PacketSource, when_full: str, timeout: float | None) -> bool:
         """Wait for room at a graph input that is held back; return whether there is some."""
+        self._scheduler.forget_readers()
+        if not source.blocked:
+            return True
         if when_full == "wait":
             self._make_room(source, timeout)
             return True
@@ -367,6 +371,7 @@ class Graph:
         executor = self._running()
         self._check_stream(stream)
         with executor.lock:
+            self._scheduler.forget_readers()
             edge = self._scheduler.connect(None, "", stream)
         return PacketReader(self._scheduler, executor, edge, timeout=timeout)
 
@@ -411,7 +416,8 @@ class Graph:
         Raises:
             FileError: the file cannot be written.
             InputError: there is no such stream.
-            GraphRecordError: later, where a value has no codec.
+            GraphRecordError: a stream is named twice, or there are too many for a file; later,
+                where a value has no codec.
         """
         executor = self._running()
         in_range("flush_s", flush_s, low=0.0)
@@ -500,12 +506,18 @@ class Graph:
                 self._end_sources()
             self.close_input()
             return
+        # Else a reset on another thread would open again what this waits for.
+        self._closing = True
         try:
             with self._executor.lock:
                 self._raise_error()
                 self._end_sources()
             self.wait()
             tell_unmet(self._scheduler)
+        except GraphError:
+            # Cancelled meanwhile, by a node of its own too: it is closed, as was asked for.
+            if not self._over or self._scheduler.error is not None:
+                raise
         finally:
             self.cancel()
 
@@ -525,22 +537,29 @@ class Graph:
         with self._claim:
             first = self._ender is None
             self._ender = self._ender or me
-        if first:
-            self._scheduler.stopped = True
-            self._executor.stop()
-            # Those nearest to the output first, as everywhere.
-            for node in reversed(self._scheduler.by_rank.values()):
-                if node.opened and node.state != CLOSED:
-                    self._scheduler.close_stopped(node)
-            self._scheduler.loop.stop()
-            for recorder in self._recorders:
-                recorder.close()
-            self._scheduler.ended()
-            self._ended.set()
+        if first and self._scheduler.loop.owns(me):
+            # A coroutine of the graph's calls: what it runs on cannot wait for its own end.
+            self._ender = threading.Thread(target=self._end, name="handheld-graph-end", daemon=True)
+            self._ender.start()
+        elif first:
+            self._end()
         elif me is not self._ender and not self._executor.owns(
             me
         ):  # a node must not wait for its own end
             self._ended.wait()
+
+    def _end(self) -> None:
+        self._scheduler.stopped = True
+        self._executor.stop()
+        # Those nearest to the output first, as everywhere.
+        for node in reversed(self._scheduler.by_rank.values()):
+            if node.opened and node.state != CLOSED:
+                self._scheduler.close_stopped(node)
+        self._scheduler.loop.stop()
+        for recorder in self._recorders:
+            recorder.close()
+        self._scheduler.ended()
+        self._ended.set()
 
     def reset(self) -> None:
         """Let the graph start anew: what is under way is lost, after an error it runs again.
@@ -553,20 +572,29 @@ class Graph:
             CalculatorError: a calculator failed to open; the graph is at its end.
             GraphError: the graph is closed, or one of its own nodes is calling.
         """
-        if self._over or not self._open:
-            raise GraphError("only a graph that is open can be reset")
+        self._require_resettable()
         with self._executor.lock:
             self._executor.pause()
             try:
-                for recorder in self._recorders:
-                    recorder.reset()
-                self._scheduler.reset()
-                self._began = self._scheduler.clock()
-            except GraphError as error:
-                self._scheduler.error = error
-                raise
+                # Again: it may have been closed while this waited for the nodes that run.
+                self._require_resettable()
+                self._reset()
             finally:
                 self._executor.go_on()
+
+    def _reset(self) -> None:
+        for recorder in self._recorders:
+            recorder.reset()
+        try:
+            self._scheduler.reset()
+        except GraphError as error:
+            self._scheduler.error = error
+            raise
+        self._began = self._scheduler.clock()
+
+    def _require_resettable(self) -> None:
+        if self._over or self._closing or not self._open:
+            raise GraphError("only a graph that is open can be reset")
 
     def set(self, option: str, value: Any, *, at: int | None = None) -> None:
         """Change an option of a node while the graph runs.

@@ -2,6 +2,7 @@
 
 import threading
 from typing import Any, Self
+from weakref import ref
 
 from handheld.errors import GraphStuckError
 from handheld.graph._callers import current_task
@@ -21,8 +22,9 @@ class PacketReader:
     On the calling thread ``next`` runs the graph until there is a packet, and raises
     :class:`GraphStuckError` if there can be none before more input comes. On a thread pool it waits
     (at most ``timeout`` seconds, then the same error) while an input is open, since another thread
-    may feed it. A reader that is not read holds back the graph like any full queue. ``async for``
-    waits in the same way, and on a pool leaves the event loop to others meanwhile.
+    may feed it. A reader that is not read holds back the graph like any full queue; one that nobody
+    has any more is forgotten. ``async for`` waits in the same way, and on a pool leaves the event
+    loop to others meanwhile.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class PacketReader:
         self._timeout = timeout
         # Until another thread reads, this one is expected to.
         edge.owner = threading.current_thread()
+        edge.reader = ref(self)
 
     def __iter__(self) -> Self:
         return self

@@ -359,3 +359,41 @@ def test_the_first_difference(tmp_path: Path) -> None:
     first, second = GraphRecording(tmp_path / "a.rec"), GraphRecording(tmp_path / "b.rec")
     assert first_difference(first, second) == "stream 'a', packet 1: 3 at 40 and 4 at 40"
     assert first_difference(first, first) == ""
+
+
+def test_a_bound_is_recorded_before_the_packets_that_came_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.rec"
+    with Graph(SUMS) as graph:
+        graph.record(path, ["a", "b"])
+        graph.add("a", 1, 0)
+        graph.set_bound("b", 20)
+        graph.add("a", 2, 1)
+    end = int(Timestamp.DONE)
+    assert events(GraphRecording(path)) == [
+        ("a", 1, 0),
+        ("b", 20, None),
+        ("a", 2, 1),
+        ("a", end, None),
+        ("b", end, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("streams", "message"),
+    [
+        (["a", "a"], "names a stream twice"),
+        (["long" * 300], "at most 4096 texts, each of at most 1000 characters"),
+        ([f"y{number}" for number in range(4097)], "at most 4096 texts"),
+    ],
+)
+def test_what_no_recording_could_be_read_of_is_not_written(
+    streams: list[str], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.rec"
+    path.write_bytes(b"an older one")
+    nodes = [Node(PassThrough(), inputs="x", outputs=name) for name in dict.fromkeys(streams)]
+    with Graph(GraphConfig(inputs={"x": int}, nodes=nodes)) as graph:
+        with pytest.raises(GraphRecordError, match=message):
+            graph.record(path, streams)
+        graph.add("x", 1, 0)
+    assert path.read_bytes() == b"an older one"

@@ -167,6 +167,15 @@ def test_a_path_that_cannot_be_written_is_told_before_anything_runs(tmp_path: Pa
         pass
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
+def test_a_disk_that_is_full_from_the_start_is_told_before_anything_runs() -> None:
+    with (
+        pytest.raises(FileError, match=r"the trace cannot be written.*No space left"),
+        Graph(CHAIN, trace="/dev/full"),
+    ):
+        pass
+
+
 class FullDisk:
     """A sink that fails after the first records."""
 

@@ -3,13 +3,14 @@
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from handheld.errors import FileError, GraphRecordError
 from handheld.graph._state import Edge, Stream
 from handheld.graph.packet import Packet
+from handheld.graph.plan import INPUT
 from handheld.graph.record import tape
 from handheld.graph.record.codecs import Codecs
 from handheld.graph.timestamp import Timestamp, bound_after
@@ -59,13 +60,18 @@ class Recorder:
         self._lock = threading.Lock()
         self._streams = list(streams)
         self._bounds = [_PRE_STREAM] * len(streams)  # that the file tells
+        self._inputs = [n for n, stream in enumerate(streams) if stream.producer == INPUT]
         self._edges: list[Edge] = []
+        # First, as it may refuse: what is there must not be replaced by nothing.
+        try:
+            first = tape.first_block([stream.name for stream in streams], codecs.names)
+        except GraphRecordError as error:
+            raise GraphRecordError(f"{self.path}: it cannot be recorded: {error}") from error
         try:
             self._file: IO[bytes] | None = self.path.open("wb")
         except OSError as error:
             raise FileError(f"{self.path}: the recording cannot be written: {error}") from error
-        names = [stream.name for stream in streams]
-        self._write(tape.MAGIC + tape.first_block(names, codecs.names))
+        self._write(tape.MAGIC + first)
         for number, stream in enumerate(streams):
             if stream.header is not None:
                 self._write(self._encoded(tape.HEADER, number, 0, stream.header))
@@ -84,7 +90,12 @@ class Recorder:
         with self._lock:
             if self._file is None:
                 return
-            self._note_bound(number)
+            if number in self._inputs:
+                # Of all of them: what was settled before this packet is fed again before it.
+                self._note_bounds(self._inputs)
+            else:
+                # Of this one: how far others are at this moment depends on the threads.
+                self._note_bounds([number])
             self._write(self._encoded(tape.PACKET, number, timestamp, packet[0]))
             self._bounds[number] = bound_after(timestamp)
             if not self._flush_s:
@@ -93,9 +104,8 @@ class Recorder:
     def reset(self) -> None:
         """Note that the graph starts anew: every timestamp is allowed again."""
         with self._lock:
-            for number in range(len(self._streams)):
-                self._note_bound(number)
-                self._bounds[number] = _PRE_STREAM
+            self._note_bounds(range(len(self._streams)))
+            self._bounds = [_PRE_STREAM] * len(self._streams)
             self._write(tape.entry_block(tape.RESET, 0, 0))
 
     def flush(self) -> None:
@@ -109,8 +119,7 @@ class Recorder:
         for stream, edge in zip(self._streams, self._edges, strict=True):
             stream.edges = [other for other in stream.edges if other is not edge]
         with self._lock:
-            for number in range(len(self._streams)):
-                self._note_bound(number)
+            self._note_bounds(range(len(self._streams)))
             self._write(tape.entry_block(tape.END, 0, 0))
             self._flush()
             self._end()
@@ -119,12 +128,13 @@ class Recorder:
         while not self._ended.wait(self._flush_s):
             self.flush()
 
-    def _note_bound(self, number: int) -> None:
-        """Write that a stream was settled further than its packets say."""
-        bound = self._streams[number].bound
-        if bound > self._bounds[number]:
-            self._bounds[number] = bound
-            self._write(tape.entry_block(tape.BOUND, number, bound))
+    def _note_bounds(self, numbers: Iterable[int]) -> None:
+        """Write which streams were settled further than their packets say."""
+        for number in numbers:
+            bound = self._streams[number].bound
+            if bound > self._bounds[number]:
+                self._bounds[number] = bound
+                self._write(tape.entry_block(tape.BOUND, number, bound))
 
     def _encoded(self, mark: bytes, number: int, timestamp: int, value: Any) -> bytes:
         try:

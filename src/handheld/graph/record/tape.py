@@ -47,7 +47,12 @@ class TapeEntry:
 
 
 def first_block(streams: list[str], codecs: list[str]) -> bytes:
-    """Return the block that describes a recording."""
+    """Return the block that describes a recording.
+
+    Raises :class:`GraphRecordError` for names that :func:`read_first` would refuse.
+    """
+    _check_streams(_names(streams))
+    _names(codecs)
     return block(json.dumps({"streams": streams, "codecs": codecs}).encode())
 
 
@@ -100,8 +105,7 @@ def read_first(file: IO[bytes]) -> tuple[list[str], list[str]]:
     if not isinstance(about, dict):
         raise GraphRecordError("its description is no object of JSON")
     streams = _names(about.get("streams"))
-    if len(set(streams)) < len(streams):
-        raise GraphRecordError("its description names a stream twice")
+    _check_streams(streams)
     return streams, _names(about.get("codecs"))
 
 
@@ -130,8 +134,16 @@ def _read(file: IO[bytes], length: int) -> bytes:
     return b"".join(pieces)
 
 
+def _check_streams(streams: list[str]) -> None:
+    if len(set(streams)) < len(streams):
+        raise GraphRecordError("its description names a stream twice")
+
+
 def _names(names: Any) -> list[str]:
     is_list = isinstance(names, list) and len(names) <= MOST_STREAMS
     if not is_list or not all(isinstance(n, str) and len(n) <= MOST_NAME for n in names):
-        raise GraphRecordError("its description names no streams and codecs")
+        raise GraphRecordError(
+            "its description names no streams and codecs: a list of at most "
+            f"{MOST_STREAMS} texts, each of at most {MOST_NAME} characters"
+        )
     return list(names)

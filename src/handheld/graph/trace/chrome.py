@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -36,9 +37,13 @@ class FileTracer(BackgroundTracer):
         # Bytes, so that what a flush leaves is what it was given, whatever the platform's newlines.
         try:
             file = self.path.open("wb")
+            try:
+                return _ChromeFile(file, ChromeRenderer(describe))
+            except BaseException:  # a full disk shows with the first bytes only
+                _close_quietly(file)
+                raise
         except OSError as error:
             raise FileError(f"{self.path}: the trace cannot be written: {error}") from error
-        return _ChromeFile(file, ChromeRenderer(describe))
 
 
 class _ChromeFile:
@@ -72,6 +77,12 @@ class _ChromeFile:
     def _write(self, text: str) -> None:
         self._file.write(text.encode("utf-8", "backslashreplace"))
         self._file.flush()
+
+
+def _close_quietly(file: IO[bytes]) -> None:
+    # What a flush could not write is tried again, and fails again; then it is closed.
+    with suppress(OSError):
+        file.close()
 
 
 def tracer_of(trace: Tracer | str | os.PathLike[str]) -> Tracer:
