@@ -215,11 +215,15 @@ class _TableReader:
         if isinstance(value, float):
             # As the text format has it: a number that is not equal to itself would be no value.
             return "nan" if math.isnan(value) else value
-        if isinstance(value, dict) and any(str(key).startswith("$") for key in value):
-            return self._special(value, path)
         if isinstance(value, dict):
-            return self.message(value, path, depth + 1)
+            return self._table(value, path, depth)
         raise self._wrong(path, f"expected a text, a number or a table, got {_shown(value)}")
+
+    def _table(self, table: dict[Any, Any], path: str, depth: int) -> TextValue:
+        # No field's name begins so: such a key says that the table stands for one value.
+        if any(str(key).startswith("$") for key in table):
+            return self._special(table, path)
+        return self.message(table, path, depth + 1)
 
     def _special(self, table: Mapping[str, object], path: str) -> TextValue:
         """Return what a table with one key stands for."""
