@@ -188,7 +188,8 @@ def _with_types(files: Sequence[Path], registry: Sequence[str] | None, include: 
         try:
             graphs.append(read_graph_file(path))
         except GraphTextError:
-            continue  # the check itself tells
+            # The check itself tells, beside what is wrong in the others.
+            continue
     known = registry_of(registry or (), ())
     known = known.with_subgraphs(*(graph for graph in graphs if graph.type))
     return _with_included(known, graphs, include)
@@ -264,6 +265,7 @@ def run(
     sides = {name: side_value(text) for name, text in pairs_of("--side", side or ()).items()}
     targets = pairs_of("--output", outputs or ())
     output = Output(json=json, quiet=quiet, out=list(map(Path, targets.values())), streams=True)
+    # Before anything is read: an output must not be one of the files that it is made of.
     output.reads(file, *sources.values(), *(subgraph or ()), include, resources)
     text = read_graph_file(file)
     sources = _by_stream("--input", sources, text.inputs)

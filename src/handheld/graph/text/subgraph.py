@@ -74,7 +74,10 @@ def _kept_info(node: NodeText, inputs: Collection[PortText]) -> Iterator[StreamI
     for info in node.stream_info:
         name = moved.get(canonical_of(info))
         if name is not None:
-            yield replace(info, tag_index=f":{name}" if name.isdigit() else name)
+            # Without a tag, the text has the index alone: ``:1``.
+            if name.isdigit():
+                name = f":{name}"
+            yield replace(info, tag_index=name)
 
 
 def with_options(graph: GraphText, user: NodeText | None) -> GraphText:
@@ -85,6 +88,7 @@ def with_options(graph: GraphText, user: NodeText | None) -> GraphText:
         user: the node that uses it as a subgraph, whose options come before these; None for a
             graph that runs by itself.
     """
+    # Most graphs take nothing.
     if not any(node.option_values for node in graph.nodes):
         return graph
     defaults = option_fields(graph.options, graph.graph_options)
@@ -92,6 +96,7 @@ def with_options(graph: GraphText, user: NodeText | None) -> GraphText:
     if user is not None:
         given_options = option_fields(user.options, user.node_options)
     options = NO_MESSAGE
+    # Of all types together: the path of an option value names none.
     for entry in [*defaults, *given_options]:
         if isinstance(entry.value, TextMessage):
             options = _merged(options, entry.value)

@@ -59,6 +59,7 @@ def read_trace(path: str | os.PathLike[str]) -> Trace:
 def _lines(text: str) -> list[str]:
     """Return the events of a file, one a line; without the last, where it was cut off."""
     lines = []
+    # A line each, as our tracers write them: so what was cut off is the last one at most.
     for line in text.split("\n")[1:]:
         event = line.rstrip().removesuffix(",")
         if event and event != "]":

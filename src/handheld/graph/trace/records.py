@@ -187,6 +187,7 @@ def event(record: Record) -> TraceEvent:
         _, stream, thread, at_s, timestamp = record
         return FedEvent(SentPacket(stream, Timestamp(timestamp)), thread, at_s)
     _, node, thread, number, ready_s, start_s, end_s, timestamp, ports, error, *first, more = record
+    # The first packet stands by itself: most calls send one, and no tuple is made for it.
     sent = more
     if first[0] is not None:
         sent = (*first, *more)

@@ -203,7 +203,8 @@ def _built_in_boxes(tensor: NDArray[Any], options: DecodingOptions) -> NDArray[A
     boxes: NDArray[Any] = np.asarray(tensor)
     if boxes.ndim != 3 or boxes.shape[0] != 1 or boxes.shape[2] != options.num_coords:
         raise InputError(f"boxes: expected [1, any, {options.num_coords}], got {list(boxes.shape)}")
-    return boxes.reshape(boxes.shape[1:])
+    rows: NDArray[Any] = boxes[0]
+    return rows
 
 
 def _built_in_points(rows: NDArray[Any], options: DecodingOptions) -> NDArray[Any]:

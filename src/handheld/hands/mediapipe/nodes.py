@@ -41,7 +41,9 @@ class Converter(Calculator):
 
     def open(self, context: Context) -> None:
         """Make what the function needs."""
-        self._arguments = self._opened() if self._opened else {}
+        self._arguments: Mapping[str, Any] = {}
+        if self._opened is not None:
+            self._arguments = self._opened()
 
     def process(self, context: Context) -> None:
         """Convert; send nothing where a packet is missing, as MediaPipe's calculators do."""

@@ -68,6 +68,7 @@ def suppress(detections: Detections, options: SuppressionOptions) -> Detections:
 def _by_class(detections: Detections) -> list[Detections]:
     groups: dict[int, Detections] = {}
     for detection in detections:
+        # One of several classes counts with each of them.
         for number in detection.label_ids:
             groups.setdefault(number, []).append(detection)
     return list(groups.values())
@@ -110,6 +111,7 @@ def _with_best_label(detection: Detection) -> Detection:
 
 
 def _weighted_mean(detections: Detections) -> Detection:
+    # The best one, whose classes and score the mean keeps.
     first = detections[0]
     if len(detections) == 1:
         return first
