@@ -86,12 +86,23 @@ def draw(
     if svg is not None:
         _write(svg, drawings.svg())
     elif out is not None:
-        suffix = out.suffix.lower()
-        if suffix not in (".svg", ".mmd"):
-            raise InputError(f"{out}: expected a file that ends in .svg or .mmd")
-        _write(out, drawings.svg() if suffix == ".svg" else drawings.mermaid())
+        _write(out, _drawing_for(out, drawings))
+    elif mermaid:
+        _print(drawings, DrawingFormat.mermaid)
     else:
-        _print(drawings, DrawingFormat.mermaid if mermaid else drawing_format)
+        _print(drawings, drawing_format)
+
+
+def _drawing_for(path: Path, drawings: _Drawings) -> str:
+    """Return the drawing in the form that the name of a file says."""
+    from handheld.errors import InputError
+
+    suffix = path.suffix.lower()
+    if suffix == ".svg":
+        return drawings.svg()
+    if suffix == ".mmd":
+        return drawings.mermaid()
+    raise InputError(f"{path}: expected a file that ends in .svg or .mmd")
 
 
 def _print(drawings: _Drawings, drawing_format: DrawingFormat) -> None:
@@ -112,7 +123,9 @@ def _write(path: Path, text: str) -> None:
 
 def _file_of(name: str) -> Path | None:
     """Return the file that a name means; None for a graph that the package ships."""
-    return None if name in _SHIPPED else Path(name)
+    if name in _SHIPPED:
+        return None
+    return Path(name)
 
 
 def _drawings(name: str, max_hands: int) -> _Drawings:
@@ -166,7 +179,7 @@ def check(
 
 def _with_types(files: Sequence[Path], registry: Sequence[str] | None, include: Path | None) -> Any:
     """Return the registry with those of the files that are subgraphs, and those of a folder."""
-    from handheld.cli._graph_files import registry_of, with_folder
+    from handheld.cli._graph_files import registry_of
     from handheld.errors import GraphTextError
     from handheld.graph.text import read_graph_file
 
@@ -175,10 +188,20 @@ def _with_types(files: Sequence[Path], registry: Sequence[str] | None, include: 
         try:
             graphs.append(read_graph_file(path))
         except GraphTextError:
-            continue  # the check itself tells
+            # The check itself tells, beside what is wrong in the others.
+            continue
     known = registry_of(registry or (), ())
     known = known.with_subgraphs(*(graph for graph in graphs if graph.type))
-    return known if include is None else with_folder(known, graphs, include)
+    return _with_included(known, graphs, include)
+
+
+def _with_included(known: Any, graphs: Sequence["GraphText"], include: Path | None) -> Any:
+    """Return the registry with the subgraphs of a folder that graphs use, if there is a folder."""
+    from handheld.cli._graph_files import with_folder
+
+    if include is None:
+        return known
+    return with_folder(known, graphs, include)
 
 
 def _check_words(name: str, entry: "GraphCheck") -> str:
@@ -235,29 +258,34 @@ def run(
 
     Inputs and side packets that are not named stay open, where the calculators allow it.
     """
-    from handheld.cli._graph_files import pairs_of, registry_of, side_value, with_folder
+    from handheld.cli._graph_files import pairs_of, registry_of, side_value
     from handheld.graph.text import load_graph, read_graph_file, run_settings
 
     sources = pairs_of("--input", inputs or ())
     sides = {name: side_value(text) for name, text in pairs_of("--side", side or ()).items()}
     targets = pairs_of("--output", outputs or ())
     output = Output(json=json, quiet=quiet, out=list(map(Path, targets.values())), streams=True)
+    # Before anything is read: an output must not be one of the files that it is made of.
     output.reads(file, *sources.values(), *(subgraph or ()), include, resources)
     text = read_graph_file(file)
     sources = _by_stream("--input", sources, text.inputs)
     targets = _by_stream("--output", targets, text.outputs, or_any=True)
     sides = _by_stream("--side", sides, text.side_inputs, or_any=True)
-    left_out = [port.name for port in text.inputs if port.name not in sources]
-    left_out += [port.name for port in text.side_inputs if port.name not in sides]
     known = registry_of(registry or (), subgraph or (), resources=resources)
-    if include is not None:
-        known = with_folder(known, [text], include)
-    config = load_graph(text, known, left_out=left_out)
+    known = _with_included(known, [text], include)
+    config = load_graph(text, known, left_out=_left_out(text, sources, sides))
     settings = run_settings(text)
     with output.stoppable():
         counts = _run(output, config, vars(settings) | {"side": sides}, sources, targets)
     words = "\n".join(f"{name}: {count} packets" for name, count in counts.items())
     output.result(words, {"outputs": counts})
+
+
+def _left_out(text: "GraphText", sources: Mapping[str, Any], sides: Mapping[str, Any]) -> list[str]:
+    """Return the inputs and side inputs of a graph that nothing was named for."""
+    names = [port.name for port in text.inputs if port.name not in sources]
+    names += [port.name for port in text.side_inputs if port.name not in sides]
+    return names
 
 
 def _by_stream(
@@ -271,7 +299,10 @@ def _by_stream(
     names = {port.name for port in ports}
     by_stream: dict[str, Any] = {}
     for name, value in values.items():
-        stream = name if name in names else by_tag.get(name, name)
+        stream = name
+        # A stream's own name comes first: another's tag may be the same word.
+        if name not in names:
+            stream = by_tag.get(name, name)
         if stream in by_stream:
             raise InputError(f"{option}: {name} stands twice, by its tag and by its name")
         if stream not in names and not or_any:
@@ -334,7 +365,9 @@ def view(
     from handheld.files import ensure_apart
     from handheld.graph.trace import read_trace
 
-    page = trace.with_suffix(".html") if out is None else out
+    page = out
+    if page is None:
+        page = trace.with_suffix(".html")
     ensure_apart([page], [trace])
     read_trace(trace).write_page(page)
     typer.echo(f"wrote {page}")

@@ -108,25 +108,10 @@ class FlowLimiter(Calculator):
         done = context.bound("finished")
         while self._in_flight and self._in_flight[0].timestamp < done:
             self._in_flight.popleft()
-        main, _ = self._main
-        if main in context.inputs:
-            packet = context.inputs[main]
-            self._queue.append(packet)
-            if not self._by_graph:
-                self._give_up(packet.timestamp)
-        if self._by_graph and self._timeout:
-            self._give_up(context.now() * _SECOND)
-        for port, waiting in self._waiting.items():
-            if port in context.inputs:
-                waiting.append(context.inputs[port])
+        self._take(context)
         # Before any is dropped: what there is room for need not wait.
         while self._queue and len(self._in_flight) < self._limit:
-            packet = self._queue.popleft()
-            since: float = packet.timestamp
-            if self._by_graph:
-                since = context.now() * _SECOND
-            self._in_flight.append(_UnderWay(packet.timestamp, since))
-            self._let_through(context, packet)
+            self._begin(context, self._queue.popleft())
         # The oldest: of a live stream, the newest is worth most.
         while len(self._queue) > self._max_in_queue:
             packet = self._queue.popleft()
@@ -140,6 +125,28 @@ class FlowLimiter(Calculator):
             self._let_through(context, self._queue.popleft())
         for port in self._others:
             self._follow(context, port, Timestamp.DONE)
+
+    def _take(self, context: Context) -> None:
+        """Keep the packets that came; of what is under way, give up what is too old by now."""
+        main, _ = self._main
+        if main in context.inputs:
+            packet = context.inputs[main]
+            self._queue.append(packet)
+            if not self._by_graph:
+                self._give_up(packet.timestamp)
+        if self._by_graph and self._timeout:
+            self._give_up(context.now() * _SECOND)
+        for port, waiting in self._waiting.items():
+            if port in context.inputs:
+                waiting.append(context.inputs[port])
+
+    def _begin(self, context: Context, packet: Packet[Any]) -> None:
+        """Let a packet through that is under way from now on, by the clock of the timeout."""
+        since: float = packet.timestamp
+        if self._by_graph:
+            since = context.now() * _SECOND
+        self._in_flight.append(_UnderWay(packet.timestamp, since))
+        self._let_through(context, packet)
 
     def _give_up(self, now: float) -> None:
         """Forget what has been under way for too long."""

@@ -55,6 +55,7 @@ class SequenceShift(Calculator):
             timestamp = self._timestamps.popleft()
             context.send("out", self._payloads.popleft(), timestamp)
         bound: int = context.bound("in")
+        # A packet that is still to come goes to the first timestamp that waits.
         if self._timestamps:
             bound = self._timestamps[0]
         context.advance("out", bound)
@@ -140,6 +141,7 @@ class CountingSource(Calculator):
     def open(self, context: Context) -> None:
         """Start at the first number."""
         numbers = {**self._options, **context.side}
+        # Once more: side packets are not known before.
         _check(numbers)
         self._left = numbers["max_count"]
         self._batch_size = numbers["batch_size"] or 1

@@ -101,11 +101,15 @@ class SidePacketToStream(Calculator):
         sides_of_at: dict[str, Any] = {}
         if at == "timestamp":
             sides_of_at = {"timestamp": int}
+        # With ticks as inputs, what is settled there is settled here; a source has no inputs.
+        offset = None
+        if self._has_ticks:
+            offset = 0
         self.contract = Contract(
             inputs=inputs,
             outputs=dict.fromkeys(self._streams.values(), object),
             side_inputs={**dict.fromkeys(self._streams, object), **sides_of_at},
-            timestamp_offset=0 if self._has_ticks else None,
+            timestamp_offset=offset,
         )
 
     def open(self, context: Context) -> None:

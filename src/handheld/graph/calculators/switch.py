@@ -29,6 +29,7 @@ class _Channels:
 
     def __init__(self, count: int, first: int) -> None:
         self._count = count
+        # Before all timestamps, so that each has a change at or before it.
         self._times = [int(Timestamp.UNSET)]
         self._channels = [self._checked(first)]
 
@@ -52,6 +53,7 @@ class _Channels:
 
     def forget(self, bound: int) -> None:
         """Forget what is only of interest below a timestamp."""
+        # The last change at or below it stays: it still says what is selected there.
         index = bisect_right(self._times, bound) - 1
         del self._times[: max(0, index)]
         del self._channels[: max(0, index)]
@@ -100,9 +102,13 @@ class _Switch(Calculator):
             outputs=outputs,
             side_inputs={**side_control, **side_inputs},
             side_outputs=side_outputs,
+            # Choices differ in what they have: a port of one may be missing in another.
             optional=frozenset(inputs) | frozenset(side_inputs),
+            # One stream must not wait for another, whose channel may not even be selected.
             policy=ImmediatePolicy(),
+            # What waits for the control is sent later, at its own timestamp.
             timestamp_offset=None,
+            # A settled control decides about packets that came before it.
             process_bounds=True,
         )
 
@@ -118,6 +124,7 @@ class _Switch(Calculator):
         for port, queue in self._queues.items():
             if port in context.inputs:
                 queue.append(context.inputs[port])
+        # Without one, the first channel stays selected: all is known.
         if self._control is None:
             return int(Timestamp.DONE)
         if self._control in context.inputs:
@@ -193,6 +200,7 @@ class SwitchDemux(_Switch):
                 output = channel_port(port, self._channels.at(packet.timestamp))
                 context.send(output, packet.payload, packet.timestamp)
             bound = self._bound(context, port)
+            # Of the other channels too: nodes behind them must not wait for what never comes.
             for channel in range(self._count):
                 context.advance(channel_port(port, channel), bound)
         bounds = [self._bound(context, port) for port in self._queues]
@@ -240,6 +248,7 @@ class SwitchMux(_Switch):
         """Start with the first channel, and hand its side packets and headers on."""
         self._start(context, channel_ports(self._outputs, self._count))
         self._sent = dict.fromkeys(self._outputs, int(Timestamp.PRE_STREAM))  # output -> bound
+        # Headers and side packets are sent once, before any change of the control.
         first = self._channels.at(Timestamp.PRE_STREAM)
         for port in self._outputs:
             header = context.header(channel_port(port, first))
@@ -274,6 +283,7 @@ class SwitchMux(_Switch):
                 context.send(output, packet.payload, packet.timestamp)
             settled = self._bound(context, port)
             bound = max(bound, min(end, settled))
+            # The selected channel may still send here, whatever later ones have.
             if bound < end:
                 break
         self._sent[output] = bound
@@ -370,6 +380,7 @@ def switch_container(
         side_control=side_control,
         initial=initial,
     )
+    # Streams inside are called after the ports that they connect: c0__image, c1__image, ...
     nodes = [_node(demux, "demux")]
     for channel, (choice, contract) in enumerate(zip(choices, ports, strict=True)):
         nodes.append(
@@ -419,6 +430,7 @@ def _joined(ports: Sequence[Ports]) -> dict[str, Any]:
     """Return the ports of all, each with the type that the first says."""
     joined: dict[str, Any] = {}
     for entry in ports:
+        # The earlier ones behind, where they have the last word.
         joined = {**entry, **joined}
     return joined
 

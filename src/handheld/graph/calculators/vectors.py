@@ -48,7 +48,11 @@ class SplitVector(Calculator):
             self._outputs = list(outputs)
         if len(self._outputs) != count:
             raise InputError(f"outputs: expected {count} of them, got {len(self._outputs)}")
-        hint = object if element_only and not combine_outputs else list[Any]
+        # Combined, the items are a list again.
+        sends_items = element_only and not combine_outputs
+        hint: Any = list[Any]
+        if sends_items:
+            hint = object
         self.contract = Contract(
             inputs={"in": Sequence}, outputs=dict.fromkeys(self._outputs, hint)
         )
@@ -64,7 +68,10 @@ class SplitVector(Calculator):
             context.send(self._outputs[0], list(chain.from_iterable(slices)))
             return
         for output, pieces in zip(self._outputs, slices, strict=True):
-            context.send(output, pieces[0] if self._element_only else pieces)
+            if self._element_only:
+                context.send(output, pieces[0])
+            else:
+                context.send(output, pieces)
 
 
 def _check_ranges(ranges: Sequence[Range], *, element_only: bool, combine_outputs: bool) -> None:
@@ -76,6 +83,7 @@ def _check_ranges(ranges: Sequence[Range], *, element_only: bool, combine_output
         if element_only and end > begin + 1:
             raise InputError(f"ranges: element_only takes ranges of one item, got [{begin}, {end})")
     if combine_outputs:
+        # Sorted, so that it is enough to look at neighbours.
         for (_, end), (begin, _) in pairwise(sorted(ranges)):
             if begin < end:
                 raise InputError("ranges: combine_outputs takes ranges that do not overlap")
@@ -112,6 +120,7 @@ class ConcatenateVector(Calculator):
             if port not in context.inputs:
                 continue
             value = context.get(port)
+            # Not any Sequence: a text is one item.
             if isinstance(value, list | tuple):
                 items.extend(value)
             else:
@@ -244,6 +253,7 @@ class GetVectorItem(Calculator):
             context.drop()
         elif 0 <= index < len(items):
             context.send("item", items[index])
+        # Below zero always: that is no list that came out too short, but a mistake.
         elif index < 0 or not self._allows_beyond:
             raise InputError(f"expected an index of a list of {len(items)} items, got {index}")
         else:

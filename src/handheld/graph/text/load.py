@@ -77,9 +77,12 @@ def load_graph(
             handler are not those that a calculator takes; says file, line and column.
         GraphValidationError: a calculator's contract is wrong.
     """
-    text = graph if isinstance(graph, GraphText) else read_graph_file(graph)
+    text = graph
+    if not isinstance(text, GraphText):
+        text = read_graph_file(text)
     registry = registry_with_switches(registry)
     text = with_switches(text, registry)
+    # All at once: whoever ports a graph wants the whole list of what to write.
     unregistered = list(find_unregistered(text, registry))
     if unregistered:
         raise _not_registered(unregistered, registry)
@@ -377,7 +380,9 @@ class _Builder:
         streams: dict[str, str] = {}
         for entry in inputs:
             stream = entry.stream
-            streams[entry.port] = BackEdge(stream) if entry.canonical in back else stream
+            if entry.canonical in back:
+                stream = BackEdge(stream)
+            streams[entry.port] = stream
         return streams
 
     def _policy(self, calculator: Calculator, renamed: Mapping[str, str]) -> InputPolicy | None:
@@ -450,6 +455,7 @@ def _renamed(
     renamed: dict[str, str] = {}
     for canonical, stream in streams.items():
         port = ports[canonical]
+        # Ours go by the stream inside, a text's by tags: two tags of one stream would be one port.
         if port.name in renamed:
             reason = (
                 f"subgraph {graph.type!r}: two of its ports are {port.name!r} inside; put a "

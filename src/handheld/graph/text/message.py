@@ -272,10 +272,10 @@ class _Parser:
                 value = read_number(token.text, negative=negative)
                 self._advance()
             else:
-                value = read_signed_name(token.text) if negative else token.text
+                value = token.text
+                if negative:
+                    value = read_signed_name(token.text)
                 self._advance()
-        except GraphTextError:
-            raise
         except ValueError as error:
             raise located(str(error), self._source, self._token.position) from None
         self._add(name, value, position)
@@ -295,6 +295,7 @@ class _Parser:
         self._open[-1].fields.append(TextField(name.text, value, name.position, position))
 
     def _separator(self) -> None:
+        # Between fields the format has a comma, a semicolon or nothing.
         if not self._accept(","):
             self._accept(";")
 

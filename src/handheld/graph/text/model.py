@@ -66,8 +66,13 @@ def parse_port(text: str, position: TextPosition = NOWHERE) -> PortText:
         InputError: it is none of these.
     """
     pieces = text.split(":")
-    tag = pieces[0] if len(pieces) > 1 else ""
-    index = pieces[1] if len(pieces) == 3 else "0"
+    tag = ""
+    if len(pieces) > 1:
+        tag = pieces[0]
+    # Not "": an index that is left out is right, one that is empty is not.
+    index = "0"
+    if len(pieces) == 3:
+        index = pieces[1]
     is_port = len(pieces) <= 3 and _NAME.fullmatch(pieces[-1])
     if not is_port or not _is_tag_index(tag, index):
         advice = ""
@@ -77,7 +82,9 @@ def parse_port(text: str, position: TextPosition = NOWHERE) -> PortText:
             f"expected name, TAG:name or TAG:index:name, got {text[:80]!r}{advice}; tags have "
             f"upper-case letters, digits and _, indices are at most {MOST_INDEX}"
         )
-    explicit = int(index) if len(pieces) == 3 else None
+    explicit = None
+    if len(pieces) == 3:
+        explicit = int(index)
     return PortText(name=pieces[-1], tag=tag, index=explicit, position=position)
 
 
@@ -267,8 +274,11 @@ def canonical_names(ports: Iterable[PortText]) -> tuple[str, ...]:
         if port.tag:
             names.append(canonical_name(port.tag, port.index or 0))
             continue
-        index = untagged if port.index is None else port.index
+        index = untagged
+        if port.index is not None:
+            index = port.index
         names.append(canonical_name("", index))
+        # One that says its index moves the count for those behind it.
         untagged = index + 1
     return tuple(names)
 
@@ -277,4 +287,7 @@ def canonical_name(tag: str, index: int) -> str:
     """Return the name of a port, see :func:`canonical_names`."""
     if not tag:
         return str(index)
-    return f"{tag}:{index}" if index else tag
+    # Index 0 is left out, so that ``TAG`` and ``TAG:0`` are one port.
+    if index == 0:
+        return tag
+    return f"{tag}:{index}"

@@ -228,7 +228,9 @@ class OptionReader:
     def located(self, name: str, reason: str) -> GraphTextError:
         """Return an error about a field, at its position or at that of what has these options."""
         entries = self._entries(name)
-        position = entries[0].value_position if entries else self._position
+        position = self._position
+        if entries:
+            position = entries[0].value_position
         return self._wrong(reason, position)
 
     def _inner(
@@ -238,6 +240,7 @@ class OptionReader:
         return OptionReader(messages, title=title, source=self._source, position=position)
 
     def _entries(self, name: str) -> list[TextField]:
+        # Whether it stands or not: to ask for a field is to know it.
         self._known.add(name)
         entries: list[TextField] = []
         for message in self._messages:
@@ -271,12 +274,16 @@ class OptionReader:
         return self._converted(entry, as_flag(entry.value), "true or false")
 
     def _text(self, entry: TextField) -> str:
-        text = as_text(entry.value) if isinstance(entry.value, bytes) else None
+        text = None
+        if isinstance(entry.value, bytes):
+            text = as_text(entry.value)
         return self._converted(entry, text, "a text")
 
     def _whole(self, entry: TextField, low: int | None, high: int | None) -> int:
         # 1.0 is no whole number in a text: protobuf refuses it for a field of integers.
-        number = entry.value if isinstance(entry.value, int) else None
+        number = None
+        if isinstance(entry.value, int):
+            number = entry.value
         value = self._converted(entry, number, "a whole number")
         self._check(
             entry, lambda: whole_in_range(f"option {entry.name}", value, low=low, high=high)
@@ -294,7 +301,9 @@ class OptionReader:
         if isinstance(value, str) and value in choices:
             return value
         # The number of an enum's value may stand for its name, where it is known.
-        numbers = choices if isinstance(choices, Mapping) else {}
+        numbers: Mapping[str, int] = {}
+        if isinstance(choices, Mapping):
+            numbers = choices
         for choice, number in numbers.items():
             if type(value) is int and value == number:
                 return choice
@@ -302,7 +311,9 @@ class OptionReader:
         return self._converted(entry, None, f"one of {expected}")
 
     def _message(self, entry: TextField) -> TextMessage:
-        message = entry.value if isinstance(entry.value, TextMessage) else None
+        message = None
+        if isinstance(entry.value, TextMessage):
+            message = entry.value
         return self._converted(entry, message, "a message {...}")
 
     def _converted(self, entry: TextField, value: Value | None, expected: str) -> Value:

@@ -106,7 +106,9 @@ class Registry:
         """
         subgraphs = dict(self.subgraphs)
         for entry in graphs:
-            graph = entry if isinstance(entry, GraphText) else read_graph_file(entry)
+            graph = entry
+            if not isinstance(graph, GraphText):
+                graph = read_graph_file(graph)
             if not graph.type:
                 raise GraphTextError(
                     "a subgraph needs a type, by which others name it", source=graph.source
@@ -130,6 +132,7 @@ class Registry:
         for candidate in _qualified(name, package):
             if candidate in self.calculators or candidate in self.subgraphs:
                 return candidate
+        # Last, so that a name of its own always comes before a pattern that fits it too.
         for pattern in self.calculators:
             if "*" in pattern and fnmatchcase(name, pattern):
                 return pattern
@@ -137,7 +140,9 @@ class Registry:
 
 
 def _qualified(name: str, package: str) -> Iterable[str]:
-    scopes = package.split(".") if package else []
+    scopes: list[str] = []
+    if package:
+        scopes = package.split(".")
     while scopes:
         yield ".".join([*scopes, name])
         scopes.pop()
@@ -150,6 +155,7 @@ def _factory(name: str, calculator: Registrable) -> Factory:
     if isinstance(calculator, type):
         if issubclass(calculator, Calculator):
             return class_factory(calculator)
+    # A calculator may be callable too, but one object cannot be every node of its name.
     elif callable(calculator) and not isinstance(calculator, Calculator):
         return calculator
     raise GraphValidationError(

@@ -74,7 +74,10 @@ def _kept_info(node: NodeText, inputs: Collection[PortText]) -> Iterator[StreamI
     for info in node.stream_info:
         name = moved.get(canonical_of(info))
         if name is not None:
-            yield replace(info, tag_index=f":{name}" if name.isdigit() else name)
+            # Without a tag, the text has the index alone: ``:1``.
+            if name.isdigit():
+                name = f":{name}"
+            yield replace(info, tag_index=name)
 
 
 def with_options(graph: GraphText, user: NodeText | None) -> GraphText:
@@ -85,6 +88,7 @@ def with_options(graph: GraphText, user: NodeText | None) -> GraphText:
         user: the node that uses it as a subgraph, whose options come before these; None for a
             graph that runs by itself.
     """
+    # Most graphs take nothing.
     if not any(node.option_values for node in graph.nodes):
         return graph
     defaults = option_fields(graph.options, graph.graph_options)
@@ -92,6 +96,7 @@ def with_options(graph: GraphText, user: NodeText | None) -> GraphText:
     if user is not None:
         given_options = option_fields(user.options, user.node_options)
     options = NO_MESSAGE
+    # Of all types together: the path of an option value names none.
     for entry in [*defaults, *given_options]:
         if isinstance(entry.value, TextMessage):
             options = _merged(options, entry.value)
@@ -100,6 +105,24 @@ def with_options(graph: GraphText, user: NodeText | None) -> GraphText:
 
 def _node_with(node: NodeText, options: TextMessage) -> NodeText:
     """Return a node with the options that it takes from those of its graph."""
+    taken = _taken(node, options)
+    if not taken:
+        return node
+    fields = option_fields(node.options, node.node_options)
+    if not fields:
+        entry = TextField(f"[{OWN_TYPE}.ext]", taken, node.position, node.position)
+        return replace(node, options=TextMessage((entry,)))
+    # Into the first alone: an option value names a field, and no type that would tell which one.
+    first = fields[0]
+    if isinstance(first.value, TextMessage):
+        fields[0] = replace(first, value=_merged(first.value, taken))
+    # As extensions all: both forms mean the same.
+    merged = [replace(entry, name=f"[{option_type(entry.name)}.ext]") for entry in fields]
+    return replace(node, options=TextMessage(tuple(merged)), node_options=())
+
+
+def _taken(node: NodeText, options: TextMessage) -> TextMessage:
+    """Return what the option values of a node (``name:path``) take from options of its graph."""
     taken = NO_MESSAGE
     for text in node.option_values:
         name, _, path = text.partition(":")
@@ -108,19 +131,7 @@ def _node_with(node: NodeText, options: TextMessage) -> NodeText:
         if name != _NODE_OPTIONS:
             entries = [replace(entry, name=name) for entry in entries]
         taken = _merged(taken, TextMessage(tuple(entries)))
-    if not taken:
-        return node
-    fields = option_fields(node.options, node.node_options)
-    if not fields:
-        entry = TextField(f"[{OWN_TYPE}.ext]", taken, node.position, node.position)
-        return replace(node, options=TextMessage((entry,)))
-    merged = []
-    for number, entry in enumerate(fields):
-        if number == 0 and isinstance(entry.value, TextMessage):
-            entry = replace(entry, value=_merged(entry.value, taken))
-        # As extensions all: both forms mean the same.
-        merged.append(replace(entry, name=f"[{option_type(entry.name)}.ext]"))
-    return replace(node, options=TextMessage(tuple(merged)), node_options=())
+    return taken
 
 
 def _at(options: TextMessage, steps: list[str]) -> list[TextField]:
@@ -129,7 +140,7 @@ def _at(options: TextMessage, steps: list[str]) -> list[TextField]:
         return list(options.fields)
     for step in steps[:-1]:
         messages = [value for value in options.values(step) if isinstance(value, TextMessage)]
-        options = messages[0] if messages else NO_MESSAGE
+        options = next(iter(messages), NO_MESSAGE)
     return options.named(steps[-1])
 
 

@@ -146,6 +146,7 @@ def _of_channels(
 ) -> tuple[PortText, ...]:
     """Return the ports of all channels, tagged C0__TAG as in MediaPipe."""
     named: list[PortText] = []
+    # Said of each: behind its new tag, a port without an index would be index 0.
     indexed = [
         replace(port, index=_index(name))
         for name, port in zip(canonical_names(ports), ports, strict=True)
@@ -160,7 +161,9 @@ def _of_channels(
 def _index(canonical: str) -> int:
     """Return the index of a port by its name: ``TAG``, ``TAG:1`` or ``1``."""
     last = canonical.rpartition(":")[2]
-    return int(last) if last.isdigit() else 0
+    if not last.isdigit():
+        return 0
+    return int(last)
 
 
 def _stream(port: PortText, prefix: str, channel: int) -> str:
@@ -235,4 +238,6 @@ def _control(node: NodeText, ports: Iterable[PortText]) -> Control | None:
         raise located(reason, node.source, controls[1].position)
     if not controls:
         return None
-    return "select" if controls[0].tag == "SELECT" else "enable"
+    if controls[0].tag == "SELECT":
+        return "select"
+    return "enable"

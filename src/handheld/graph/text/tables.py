@@ -154,10 +154,17 @@ def _table(message: TextMessage, schema: str) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for name in dict.fromkeys(entry.name for entry in message):
         rule = rules.get(name)
-        inner = "" if rule is None else rule.type
+        # Options of calculators have no schema here.
+        inner = ""
+        if rule is not None:
+            inner = rule.type
         values = [_plain(value, inner) for value in message.values(name)]
         is_list = len(values) > 1 or (rule is not None and rule.repeated)
-        table[name] = values if is_list else values[0]
+        # A list wherever the field may stand twice: readers need not ask how often it does.
+        if is_list:
+            table[name] = values
+        else:
+            table[name] = values[0]
     return table
 
 
@@ -166,7 +173,9 @@ def _plain(value: TextValue, schema: str) -> Any:
         return _table(value, schema)
     if isinstance(value, bytes):
         text = as_text(value)
-        return {_BYTES: base64.b64encode(value).decode()} if text is None else text
+        if text is None:
+            return {_BYTES: base64.b64encode(value).decode()}
+        return text
     if isinstance(value, str):
         return _FLAGS.get(value, {_NAME: value})
     if isinstance(value, float) and not math.isfinite(value):
@@ -204,8 +213,11 @@ class _TableReader:
         return TextPosition(NOWHERE.line, len(self.paths))
 
     def _value(self, value: object, path: str, depth: int) -> TextValue:
+        # Before int, of which Python's bool is a kind.
         if isinstance(value, bool):
-            return "true" if value else "false"
+            if value:
+                return "true"
+            return "false"
         if isinstance(value, str):
             return value.encode()
         if isinstance(value, int):
@@ -214,12 +226,18 @@ class _TableReader:
             return value
         if isinstance(value, float):
             # As the text format has it: a number that is not equal to itself would be no value.
-            return "nan" if math.isnan(value) else value
-        if isinstance(value, dict) and any(str(key).startswith("$") for key in value):
-            return self._special(value, path)
+            if math.isnan(value):
+                return "nan"
+            return value
         if isinstance(value, dict):
-            return self.message(value, path, depth + 1)
+            return self._table(value, path, depth)
         raise self._wrong(path, f"expected a text, a number or a table, got {_shown(value)}")
+
+    def _table(self, table: dict[Any, Any], path: str, depth: int) -> TextValue:
+        # No field's name begins so: such a key says that the table stands for one value.
+        if any(str(key).startswith("$") for key in table):
+            return self._special(table, path)
+        return self.message(table, path, depth + 1)
 
     def _special(self, table: Mapping[str, object], path: str) -> TextValue:
         """Return what a table with one key stands for."""

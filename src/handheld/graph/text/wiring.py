@@ -106,6 +106,7 @@ def unique_names(names: Sequence[str], joint: str = "_") -> list[str]:
         numbers[base] = numbers.get(base, 0) + 1
         if numbers[base] > 1:
             name = f"{base}{joint}{numbers[base]}"
+        # A node may be called ``gate_2`` by its text: that name is its own.
         while name != base and name in used:
             numbers[base] += 1
             name = f"{base}{joint}{numbers[base]}"
@@ -119,7 +120,9 @@ def canonical_of(info: StreamInfoText) -> str:
     tag, _, index = info.tag_index.partition(":")
     if not tag:
         return index or "0"
-    return f"{tag}:{index}" if index not in ("", "0") else tag
+    if index in ("", "0"):
+        return tag
+    return f"{tag}:{index}"
 
 
 def wiring(graph: GraphText) -> GraphWiring:
@@ -127,6 +130,7 @@ def wiring(graph: GraphText) -> GraphWiring:
     nodes = all_nodes(graph)
     streams = _Collector("stream")
     sides = _Collector("side packet")
+    # The graph sends what enters it, and at the end takes what leaves it.
     streams.sends(None, graph.inputs)
     sides.sends(None, graph.side_inputs)
     back: set[tuple[int, str]] = set()
@@ -189,6 +193,7 @@ def _cycles_from(
             last, _ = path.popitem()
             done.add(last)
         elif use.node in path:
+            # It leads back to a node that we came through.
             nodes = list(path)
             yield Cycle(use, tuple(nodes[nodes.index(use.node) :]))
         elif use.node not in done:

@@ -108,6 +108,8 @@ def _unless_empty(message: TextMessage) -> TextMessage | None:
     return message or None
 
 
+# What has its default becomes None, as protobuf writes no such field either: a number of 0, an
+# empty text and an empty message are all false in Python.
 def _ports(name: str, ports: Iterable[PortText]) -> list[_Entry]:
     return [(name, str(port).encode()) for port in ports]
 
@@ -121,7 +123,9 @@ def _whole(number: int) -> int | None:
 
 
 def _flag(flag: bool) -> str | None:
-    return "true" if flag else None
+    if not flag:
+        return None
+    return "true"
 
 
 def _handler(handler: HandlerText | None, name: str) -> TextMessage | None:

@@ -9,11 +9,21 @@ Everything here is derived: the graph itself only said when its calls began and 
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 from handheld.graph.timestamp import Timestamp
-from handheld.graph.trace.records import CALL, FED, OPENED, THROTTLED, GraphShape, NodeShape, Record
+from handheld.graph.trace.records import (
+    CALL,
+    FED,
+    OPENED,
+    THROTTLED,
+    GraphShape,
+    NodeShape,
+    Record,
+    method_of,
+)
 
 THREADS = 1
 """Process number of the tracks of threads."""
@@ -90,6 +100,13 @@ class _Node:
         self.drops = 0
         self.ended_us = 0.0
 
+    def count_call(self, number: int) -> None:
+        """Count a call that is in the trace, by its number among those of the node."""
+        self.calls += 1
+        # Several threads may call a node at once, and what began first may be written last.
+        if number > self.last_number:
+            self.last_number = number
+
 
 class ChromeRenderer:
     """Makes lines of records, in the order in which they came.
@@ -130,8 +147,10 @@ class ChromeRenderer:
         lost = 0
         for entry in self._shape.nodes:
             node = self._nodes[entry.name]
+            counted = node.last_number
             # Before, some calls that the graph has counted may still wait to be rendered.
-            counted = max(node.last_number, entry.calls if last else 0)
+            if last:
+                counted = max(counted, entry.calls)
             lost += max(0, counted - node.calls)
         shape = asdict(replace(self._shape, threads={}))  # which the tracks tell
         described = json.dumps({"graph": shape, "lost": lost}, separators=(",", ":"))
@@ -222,20 +241,15 @@ class ChromeRenderer:
         queued = (start_s - ready_s) * 1e6
         # Formatted once, for the call and for the arrows to it: that takes most of the time here.
         location = f'{track},"ts":{start:.3f}'
+        method = method_of(record_type, timestamp)
         came = ""
-        if record_type == OPENED:
-            method = "open"
-        elif timestamp == _DONE:
-            method = "close"
-        else:
-            method = "process"
-            for port in node.lone if ports is None else ports:
-                came = self._take(node, port, timestamp, location, start) or came
+        if method == "process":
+            came = self._take_all(node, ports, timestamp, location, start)
         if record_type == CALL:
-            node.calls += 1
-            if number > node.last_number:
-                node.last_number = number
-        wrong = f',"error":{json.dumps(error)}' if error else ""
+            node.count_call(number)
+        wrong = ""
+        if error:
+            wrong = f',"error":{json.dumps(error)}'
         self._lines.append(
             f'{node.heads[method]}{location},"dur":{took:.3f},'
             f'"args":{{"t":{_json_time(timestamp)},"queued":{queued:.3f}{wrong}}}}}'
@@ -245,12 +259,36 @@ class ChromeRenderer:
         end = start + took
         node.ended_us = end
         if sent is not None or more:
-            at = end - _INSIDE if took > _INSIDE else start
-            location = f'{track},"ts":{at:.3f}'
-            if sent is not None:
-                self._send(sent, sent_at, location, at)
-            for index in range(0, len(more), 2):
-                self._send(more[index], more[index + 1], location, at)
+            at = start
+            if took > _INSIDE:
+                at = end - _INSIDE
+            self._send_all(sent, sent_at, more, track, at)
+
+    def _take_all(
+        self,
+        node: _Node,
+        ports: Iterable[str] | None,
+        timestamp: int,
+        location: str,
+        start: float,
+    ) -> str:
+        """Draw the arrows to a call, on all ports where it is None; return the last's stream."""
+        if ports is None:
+            ports = node.lone
+        came = ""
+        for port in ports:
+            came = self._take(node, port, timestamp, location, start) or came
+        return came
+
+    def _send_all(
+        self, sent: str | None, sent_at: int, more: Sequence[Any], track: int, at: float
+    ) -> None:
+        """Note the packets that a call sent, as its record has them."""
+        location = f'{track},"ts":{at:.3f}'
+        if sent is not None:
+            self._send(sent, sent_at, location, at)
+        for index in range(0, len(more), 2):
+            self._send(more[index], more[index + 1], location, at)
 
     def _waited(self, node: _Node, start: float, queued: float, came: str) -> None:
         """Say what a node waited for before a call, where that was long."""
@@ -261,10 +299,12 @@ class ChromeRenderer:
             self._wait(node, "waits", node.ended_us, start - queued, came)
 
     def _wait(self, node: _Node, name: str, start: float, end: float, stream: str) -> None:
-        stream = f',"args":{{"for":{stream}}}' if stream else ""
+        args = ""
+        if stream:
+            args = f',"args":{{"for":{stream}}}'
         self._lines.append(
             f'{{"ph":"X","pid":{NODES},"tid":{node.track},"ts":{start:.3f},"dur":{end - start:.3f},'
-            f'"name":"{name}","cat":"{name}"{stream}}}'
+            f'"name":"{name}","cat":"{name}"{args}}}'
         )
 
     def _send(self, stream: str, timestamp: int, location: str, at: float) -> None:
@@ -341,9 +381,6 @@ class ChromeRenderer:
                 if depth < queue.shown:
                     queue.shown = depth
                     self._count(queue.counter, depth, at)
-
-
-_DONE = int(Timestamp.DONE)
 
 
 def _skip_to(waiting: deque[tuple[int, str]], timestamp: int) -> str:

@@ -210,7 +210,9 @@ class TracedScheduler(Scheduler):
     ) -> None:
         """Tell of a call that nobody queued and that is over."""
         end = self.clock()
-        timestamp = Timestamp.UNSTARTED if record_type == OPENED else Timestamp.DONE
+        timestamp = Timestamp.DONE
+        if record_type == OPENED:
+            timestamp = Timestamp.UNSTARTED
         call = (
             record_type,
             node.name,

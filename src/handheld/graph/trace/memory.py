@@ -64,4 +64,6 @@ class MemoryTracer:
         return trace_of_lines(lines)
 
     def _shape(self) -> GraphShape:
-        return self._last if self._describe is None else self._describe()
+        if self._describe is None:
+            return self._last
+        return self._describe()

@@ -192,12 +192,9 @@ class _Connection:
 def _picture(graph: GraphShape, totals: Mapping[str, _NodeTotal]) -> dict[str, Any]:
     """Return boxes and lines of the drawn graph."""
     figures = {name: total.figures() for name, total in totals.items()}
+    widths = _widths(graph, figures)
     connections = list(_connections(graph))
-    widths: dict[str, float] = {}
-    for stream in graph.inputs:
-        widths[_INPUT + stream] = _width(stream, "")
-    for node in graph.nodes:
-        widths[node.name] = _width(node.name, figures[node.name])
+    # Back edges have no part in the layout, which needs an order: they run along lanes beside it.
     forward = [connection for connection in connections if not connection.back]
     backward = [connection for connection in connections if connection.back]
     layout = lay_out(widths, [(one.source, one.target) for one in forward])
@@ -208,6 +205,16 @@ def _picture(graph: GraphShape, totals: Mapping[str, _NodeTotal]) -> dict[str, A
         "width": layout.width + _LANE * len(backward) + longest * _FIGURES_LETTER,
         "height": layout.height,
     }
+
+
+def _widths(graph: GraphShape, figures: Mapping[str, str]) -> dict[str, float]:
+    """Return the width of each box: of graph inputs, then of nodes."""
+    widths: dict[str, float] = {}
+    for stream in graph.inputs:
+        widths[_INPUT + stream] = _width(stream, "")
+    for node in graph.nodes:
+        widths[node.name] = _width(node.name, figures[node.name])
+    return widths
 
 
 def _connections(graph: GraphShape) -> Iterator[_Connection]:
@@ -248,7 +255,9 @@ def _forward(connections: Iterable[_Connection], layout: GraphLayout) -> Iterato
         points[-1] = (last_x, last_y - BOX_HEIGHT / 2)
         second_x, second_y = route[1]
         # A stream that goes to several nodes is named once, where its lines have parted.
-        label = "" if one.stream in labelled else one.stream
+        label = ""
+        if one.stream not in labelled:
+            label = one.stream
         labelled.add(one.stream)
         yield {
             "path": _curve(points),

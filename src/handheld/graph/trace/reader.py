@@ -59,6 +59,7 @@ def read_trace(path: str | os.PathLike[str]) -> Trace:
 def _lines(text: str) -> list[str]:
     """Return the events of a file, one a line; without the last, where it was cut off."""
     lines = []
+    # A line each, as our tracers write them: so what was cut off is the last one at most.
     for line in text.split("\n")[1:]:
         event = line.rstrip().removesuffix(",")
         if event and event != "]":
@@ -82,15 +83,8 @@ def trace_of_lines(lines: Sequence[str]) -> Trace:
     Raises ``ValueError``, ``KeyError`` or ``TypeError`` for what is none.
     """
     events: list[dict[str, Any]] = json.loads("[" + ",\n".join(lines) + "]")
-    threads: dict[int, str] = {}
-    nodes: dict[int, str] = {}
-    described: Mapping[str, Any] = {"graph": {}, "lost": 0}
-    for event in events:
-        if event["name"] == "thread_name":
-            names = threads if event["pid"] == THREADS else nodes
-            names[event["tid"]] = event["args"]["name"]
-        elif event["name"] == GRAPH_EVENT:
-            described = event["args"]
+    threads, nodes = _track_names(events)
+    described = _description(events)
     shape = _shape(described["graph"])
     calls, arrows = _calls_and_arrows(events, shape)
     waits = (event for event in events if event["ph"] == "X" and event["pid"] == NODES)
@@ -103,6 +97,30 @@ def trace_of_lines(lines: Sequence[str]) -> Trace:
         lost=described["lost"],
         lines=tuple(lines),
     )
+
+
+def _track_names(events: Iterable[_Event]) -> tuple[dict[int, str], dict[int, str]]:
+    """Return the names of threads and those of nodes, each by the number of its track."""
+    threads: dict[int, str] = {}
+    nodes: dict[int, str] = {}
+    for event in events:
+        if event["name"] != "thread_name":
+            continue
+        names = nodes
+        if event["pid"] == THREADS:
+            names = threads
+        names[event["tid"]] = event["args"]["name"]
+    return threads, nodes
+
+
+def _description(events: Iterable[_Event]) -> Mapping[str, Any]:
+    """Return what is said of the graph, and how many calls are missing."""
+    described: Mapping[str, Any] = {"graph": {}, "lost": 0}
+    for event in events:
+        if event["name"] == GRAPH_EVENT:
+            # It is written several times; the last knows all nodes, and the final counts.
+            described = event["args"]
+    return described
 
 
 def _shape(described: Mapping[str, Any]) -> GraphShape:
@@ -154,18 +172,7 @@ def _calls_and_arrows(
     events: Iterable[_Event], shape: GraphShape
 ) -> tuple[list[_Event], list[Arrow]]:
     """Return the calls by when they began, and the arrows between them."""
-    written: list[_Event] = []
-    senders: dict[int, _Event] = {}
-    ends: list[tuple[_Event, int]] = []  # of an arrow: where it begins, and the call it leads to
-    for event in events:
-        phase = event["ph"]
-        if phase == "X" and event["pid"] == THREADS:
-            written.append(event)
-        elif phase == "s":
-            senders[event["id"]] = event
-        elif phase == "f" and event["id"] in senders:
-            # A call is written right behind the arrows that lead to it.
-            ends.append((senders.pop(event["id"]), len(written)))
+    written, ends = _written(events)
     # Not by their number alone: threads write down at the end of a call what began before others.
     order = sorted(range(len(written)), key=lambda number: _began(written[number]))
     ranks = {number: rank for rank, number in enumerate(order)}
@@ -177,6 +184,26 @@ def _calls_and_arrows(
         # Where the trace was cut off, the call behind the last arrows is missing.
         if sender is not None and taker in ranks:
             arrows.append(Arrow(sender, ranks[taker], start["name"]))
+    return calls, arrows
+
+
+def _written(events: Iterable[_Event]) -> tuple[list[_Event], list[tuple[_Event, int]]]:
+    """Return the calls as they were written, and the arrows.
+
+    Of an arrow: the event where it begins, and the number of the call that it leads to.
+    """
+    calls: list[_Event] = []
+    senders: dict[int, _Event] = {}
+    arrows: list[tuple[_Event, int]] = []
+    for event in events:
+        phase = event["ph"]
+        if phase == "X" and event["pid"] == THREADS:
+            calls.append(event)
+        elif phase == "s":
+            senders[event["id"]] = event
+        elif phase == "f" and event["id"] in senders:
+            # A call is written right behind the arrows that lead to it.
+            arrows.append((senders.pop(event["id"]), len(calls)))
     return calls, arrows
 
 

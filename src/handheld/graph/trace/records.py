@@ -23,6 +23,9 @@ of the others. ``FED``: stream, thread, seconds, timestamp.
 
 CALL, OPENED, FED, THROTTLED, RESET = range(5)
 
+# As a plain number, which compares faster: a trace asks of each call.
+_DONE = int(Timestamp.DONE)
+
 
 @dataclass(frozen=True)
 class InputShape:
@@ -160,9 +163,17 @@ class ThrottledEvent:
 
 
 TraceEvent = CallEvent | FedEvent | ThrottledEvent | ResetEvent
-
-
 """What :func:`event` makes of a record."""
+
+
+def method_of(record_type: int, timestamp: int) -> str:
+    """Return which method the call of a record was: "open", "process" or "close"."""
+    if record_type == OPENED:
+        return "open"
+    # Packets never have this timestamp: a node is closed there.
+    if timestamp == _DONE:
+        return "close"
+    return "process"
 
 
 def event(record: Record) -> TraceEvent:
@@ -176,13 +187,13 @@ def event(record: Record) -> TraceEvent:
         _, stream, thread, at_s, timestamp = record
         return FedEvent(SentPacket(stream, Timestamp(timestamp)), thread, at_s)
     _, node, thread, number, ready_s, start_s, end_s, timestamp, ports, error, *first, more = record
-    sent = (*first, *more) if first[0] is not None else more
-    method = "open"
-    if record_type == CALL:
-        method = "close" if timestamp == Timestamp.DONE else "process"
+    # The first packet stands by itself: most calls send one, and no tuple is made for it.
+    sent = more
+    if first[0] is not None:
+        sent = (*first, *more)
     return CallEvent(
         node=node,
-        method=method,
+        method=method_of(record_type, timestamp),
         thread=thread,
         number=number,
         ready_s=ready_s,

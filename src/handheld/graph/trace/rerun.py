@@ -53,7 +53,9 @@ class RerunTracer(BackgroundTracer):
         flush_s: float = 0.1,
     ) -> None:
         super().__init__(flush_s=flush_s)
-        self._path = None if path is None else Path(path)
+        self._path: Path | None = None
+        if path is not None:
+            self._path = Path(path)
         self._rerun = _load()
         self._recording = recording
 

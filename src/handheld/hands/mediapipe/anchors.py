@@ -94,7 +94,9 @@ def ssd_anchors(options: SsdAnchors) -> Anchors:
         if options.fixed_anchor_size:
             tiled = np.ones_like(tiled)
         grids.append(np.concatenate([centres, tiled], axis=1))
-    return np.concatenate(grids) if grids else np.zeros((0, 4), np.float32)
+    if not grids:
+        return np.zeros((0, 4), np.float32)
+    return np.concatenate(grids)
 
 
 def _sizes(options: SsdAnchors, layer: int) -> Iterator[tuple[float, float]]:
@@ -177,20 +179,29 @@ def _anchors(options: OptionReader) -> Anchors:
         return _fixed_anchors(options)
     is_pyramid = options.flag("multiscale_anchor_generation")
     pyramid = _pyramid(options)
-    layers = pyramid.levels[1] - pyramid.levels[0] + 1 if is_pyramid else 0
     ssd = _ssd(options)
-    layers = layers or options.whole("num_layers", 0, low=0)
-    options.whole("num_layers", 0, low=0)
+    layers = options.whole("num_layers", 0, low=0)
+    if is_pyramid:
+        # Its levels say how many there are, whatever ``num_layers`` says.
+        first, last = pyramid.levels
+        layers = last - first + 1
+    _require_layers(options, ssd, layers)
+    try:
+        if is_pyramid:
+            return pyramid_anchors(pyramid)
+        return ssd_anchors(ssd)
+    except InputError as error:
+        raise options.located("strides", str(error)) from error
+
+
+def _require_layers(options: OptionReader, ssd: SsdAnchors, layers: int) -> None:
+    """Raise an error unless each layer has a stride or a feature map, and no other has one."""
     for name, values in (("strides", ssd.strides), ("feature_map_width", ssd.maps)):
         if values and len(values) != layers:
             reason = f"{name}: expected one for each of {layers} layers, got {len(values)}"
             raise options.located(name, reason)
     if not ssd.strides and not ssd.maps:
         raise options.located("strides", "expected strides, or feature_map_width and _height")
-    try:
-        return pyramid_anchors(pyramid) if is_pyramid else ssd_anchors(ssd)
-    except InputError as error:
-        raise options.located("strides", str(error)) from error
 
 
 def _fixed_anchors(options: OptionReader) -> Anchors:

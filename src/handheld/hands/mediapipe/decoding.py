@@ -12,7 +12,8 @@ from handheld.errors import InputError
 from handheld.graph import Calculator
 from handheld.graph.text import NodeText, OptionReader, canonical_names, read_options
 from handheld.hands.boxes import BoxLayout, BoxOrder, decode_boxes
-from handheld.hands.mediapipe.nodes import converter, wrong
+from handheld.hands.mediapipe.nodes import converter, optional_number, wrong
+from handheld.hands.mediapipe.tensors import sigmoid
 from handheld.hands.mediapipe.values import Detection, Detections
 
 _FORMATS = {"UNSPECIFIED": 0, "YXHW": 1, "XYWH": 2, "XYXY": 3}
@@ -124,8 +125,7 @@ def _best_classes(
         if options.score_clipping_thresh is not None:
             limit = np.float32(options.score_clipping_thresh)
             values = np.clip(values, -limit, limit)
-        with np.errstate(over="ignore"):  # of an exponential that is infinite the score is 0
-            values = 1 / (1 + np.exp(-values))
+        values = sigmoid(values)
     return numbers[best], values
 
 
@@ -173,33 +173,47 @@ _BUILT_IN = {"detections": 0, "classes": 1, "scores": 2, "num_detections": 3}
 def _of_built_in(tensors: Sequence[NDArray[Any]], options: DecodingOptions) -> Detections:
     """Return what a model says that decodes its boxes itself (``Detection_PostProcess``)."""
     indices_of = options.tensors or _BUILT_IN
-    boxes = np.asarray(tensors[indices_of["detections"]])
-    if boxes.ndim != 3 or boxes.shape[0] != 1 or boxes.shape[2] != options.num_coords:
-        raise InputError(f"boxes: expected [1, any, {options.num_coords}], got {list(boxes.shape)}")
-    rows = boxes.shape[1]
+    boxes = _built_in_boxes(tensors[indices_of["detections"]], options)
+    rows = len(boxes)
     scores = _flat(tensors[indices_of["scores"]], rows, "scores")
     classes = _flat(tensors[indices_of["classes"]], rows, "classes").astype(int)
     count = int(_flat(tensors[indices_of["num_detections"]], 1, "number of boxes")[0])
-    if count < 1 or rows % count:
-        # Each box stands once for each of its classes; of none there is nothing to say.
-        if count == 0:
-            return []
+    if count == 0:
+        return []
+    # Each box stands once for each of its classes.
+    if count < 0 or rows % count:
         raise InputError(f"number of boxes: expected a divisor of {rows}, got {count}")
     repeats = rows // count
-    ymin, xmin, ymax, xmax = (boxes[0, ::repeats, n] for n in options.corners or (0, 1, 2, 3))
-    centre = np.stack([(xmin + xmax) / 2, (ymin + ymax) / 2], axis=1)
-    size = np.stack([xmax - xmin, ymax - ymin], axis=1)
-    keypoints = _built_in_keypoints(boxes[0, ::repeats], options.layout)
-    points = np.concatenate([centre[:, None], size[:, None], keypoints], axis=1)
     detections = _listed(
-        points,
+        _built_in_points(boxes[::repeats], options),
         scores.reshape(count, repeats),
         classes.reshape(count, repeats),
+        # All: those without a class that is looked at do not count, and are known only below.
         replace(options, max_results=-1),
     )
     seen = [_with_passing(detection, options) for detection in detections]
     kept = [detection for detection in seen if detection.scores]
-    return kept if options.max_results < 0 else kept[: options.max_results]
+    if options.max_results < 0:
+        return kept
+    return kept[: options.max_results]
+
+
+def _built_in_boxes(tensor: NDArray[Any], options: DecodingOptions) -> NDArray[Any]:
+    """Return rows of corners and keypoints, (rows, num_coords)."""
+    boxes: NDArray[Any] = np.asarray(tensor)
+    if boxes.ndim != 3 or boxes.shape[0] != 1 or boxes.shape[2] != options.num_coords:
+        raise InputError(f"boxes: expected [1, any, {options.num_coords}], got {list(boxes.shape)}")
+    rows: NDArray[Any] = boxes[0]
+    return rows
+
+
+def _built_in_points(rows: NDArray[Any], options: DecodingOptions) -> NDArray[Any]:
+    """Return centre, size and keypoints of each row, (rows, 2 + keypoints, 2)."""
+    ymin, xmin, ymax, xmax = (rows[:, n] for n in options.corners or (0, 1, 2, 3))
+    centre = np.stack([(xmin + xmax) / 2, (ymin + ymax) / 2], axis=1)
+    size = np.stack([xmax - xmin, ymax - ymin], axis=1)
+    keypoints = _built_in_keypoints(rows, options.layout)
+    return np.concatenate([centre[:, None], size[:, None], keypoints], axis=1)
 
 
 def _flat(tensor: NDArray[Any], count: int, title: str) -> NDArray[Any]:
@@ -263,8 +277,8 @@ def _decoding_options(options: OptionReader) -> DecodingOptions:
         num_coords=num_coords,
         layout=layout,
         sigmoid_score=options.flag("sigmoid_score"),
-        score_clipping_thresh=_number(options, "score_clipping_thresh"),
-        min_score_thresh=_number(options, "min_score_thresh"),
+        score_clipping_thresh=optional_number(options, "score_clipping_thresh"),
+        min_score_thresh=optional_number(options, "min_score_thresh"),
         max_results=options.whole("max_results", -1),
         classes=frozenset(allow or ignore),
         allowed=bool(allow),
@@ -272,10 +286,6 @@ def _decoding_options(options: OptionReader) -> DecodingOptions:
         tensors=_tensor_mapping(options),
         corners=_corners(options),
     )
-
-
-def _number(options: OptionReader, name: str) -> float | None:
-    return options.number(name) if options.has(name) else None
 
 
 def _layout(options: OptionReader, num_coords: int) -> BoxLayout:
@@ -287,7 +297,10 @@ def _layout(options: OptionReader, num_coords: int) -> BoxLayout:
         raise options.located("num_coords", reason)
     box_format = options.choice("box_format", _FORMATS, "UNSPECIFIED")
     if not options.has("box_format"):
-        box_format = "XYWH" if options.flag("reverse_output_order") else "YXHW"
+        # What there was before ``box_format``.
+        box_format = "YXHW"
+        if options.flag("reverse_output_order"):
+            box_format = "XYWH"
     options.ignore("reverse_output_order")
     scale = tuple(options.number(f"{side}_scale") for side in "xywh")
     return BoxLayout(

@@ -47,9 +47,12 @@ def _labelled(detection: Detection, labels: LabelMap, *, keep_label_id: bool) ->
     if not names:
         return detection
     shown = [name.display_name for name in names if name.display_name]
+    label_ids = detection.label_ids
+    if not keep_label_id:
+        label_ids = ()
     return replace(
         detection,
-        label_ids=detection.label_ids if keep_label_id else (),
+        label_ids=label_ids,
         labels=(*detection.labels, *(name.name for name in names)),
         display_names=(*detection.display_names, *shown),
     )
@@ -123,6 +126,7 @@ def projected(detections: Detections, matrix: NDArray[Any]) -> Detections:
 
 def _projected(detection: Detection, affine: NDArray[Any]) -> Detection:
     rect = detection.rect
+    # All four: turned by the map, the box's corner need not be the smallest any more.
     corners = rect.corners @ affine[:, :2].T + affine[:, 2]
     low = corners.min(axis=0)
     width, height = (corners.max(axis=0) - low).tolist()
@@ -240,13 +244,18 @@ class DetectionsToRects(Calculator):
         detections = context.get(self._source)
         if self._source == "DETECTION":
             detections = [detections]
-        size = context.get("IMAGE_SIZE") if self._sized else None
+        size = None
+        if self._sized:
+            size = context.get("IMAGE_SIZE")
         rects = [rect_of_detection(detection, size, self._options) for detection in detections]
         if not rects:
             if not self._zero:
                 return
             rects = [NormalizedRect()]
-        context.send(self._target, rects if self._target == "NORM_RECTS" else rects[0])
+        if self._target == "NORM_RECTS":
+            context.send(self._target, rects)
+        else:
+            context.send(self._target, rects[0])
 
 
 def detections_to_rects_calculator(node: NodeText) -> Calculator:
@@ -271,6 +280,7 @@ _ANGLE = "rotation_vector_target_angle"
 
 def _rotation_options(options: OptionReader) -> RectOptions:
     angles = [name for name in (_ANGLE, f"{_ANGLE}_degrees") if options.has(name)]
+    # All are read before any is missed, so that none counts as an option that nobody knows.
     target = options.number(_ANGLE)
     if options.has(f"{_ANGLE}_degrees"):
         target = radians(options.number(f"{_ANGLE}_degrees"))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.graph import Calculator, Context, Contract
 from handheld.graph.text import NodeText, OptionReader, canonical_names, read_options
-from handheld.hands.mediapipe.nodes import connected, converter, one_of, wrong
+from handheld.hands.mediapipe.nodes import connected, converter, flag_or_default, one_of, wrong
 from handheld.hands.mediapipe.values import ImageSize, NormalizedRect, Padding, picture_of
 from handheld.media import Image, Rect
 
@@ -133,6 +133,9 @@ def _tensor_format(options: OptionReader) -> TensorFormat:
     options.ignore(_GPU_ORIGIN)
     border = options.choice("border_mode", _BORDERS, "BORDER_UNSPECIFIED")
     low, high, dtype = _range(options)
+    padding: Literal["black", "replicate"] = "replicate"
+    if border == "BORDER_ZERO":
+        padding = "black"
     return TensorFormat(
         width=options.whole("output_tensor_width", 0, low=1),
         height=options.whole("output_tensor_height", 0, low=1),
@@ -140,29 +143,55 @@ def _tensor_format(options: OptionReader) -> TensorFormat:
         high=high,
         dtype=dtype,
         keep_aspect_ratio=options.flag("keep_aspect_ratio"),
-        border="black" if border == "BORDER_ZERO" else "replicate",
+        border=padding,
     )
 
 
+_FLOAT_RANGE = "output_tensor_float_range"
+_INT_RANGE = "output_tensor_int_range"
+_UINT_RANGE = "output_tensor_uint_range"
+_RANGES = (_FLOAT_RANGE, _INT_RANGE, _UINT_RANGE)
+_INT8 = (-128, 127)
+_UINT8 = (0, 255)
+
+
 def _range(options: OptionReader) -> tuple[float, float, Literal["float32", "int8", "uint8"]]:
-    names = ["output_tensor_float_range", "output_tensor_int_range", "output_tensor_uint_range"]
-    chosen = [name for name in names if options.has(name)]
-    if len(chosen) != 1:
-        reason = f"expected one of {', '.join(names)}, got {', '.join(chosen) or 'none'}"
-        raise options.located(chosen[1] if chosen else names[0], reason)
-    name = chosen[0]
+    """Return what black and white become, and the type of the numbers."""
+    name = _range_name(options)
     with options.message(name) as values:
-        if name == names[0]:
-            low, high = values.number("min"), values.number("max")
-        elif name == names[1]:
-            low, high = values.whole("min", low=-128, high=127), values.whole("max", high=255)
-        else:
-            low, high = values.whole("min", low=0, high=255), values.whole("max", high=255)
+        low, high = _limits(values, name)
     if low >= high:
         raise options.located(name, f"expected min below max, got {low} and {high}")
-    if name == names[0]:
+    if name == _FLOAT_RANGE:
         return low, high, "float32"
-    return low, high, "int8" if low < 0 else "uint8"
+    # By the numbers and not by the option: both forms may say 0 to 255.
+    if low < 0:
+        return low, high, "int8"
+    return low, high, "uint8"
+
+
+def _range_name(options: OptionReader) -> str:
+    """Return the one range that stands."""
+    chosen = [name for name in _RANGES if options.has(name)]
+    if len(chosen) == 1:
+        return chosen[0]
+    reason = f"expected one of {', '.join(_RANGES)}, got {', '.join(chosen) or 'none'}"
+    # Where several stand, the first is right and the second is one too many.
+    blamed = _FLOAT_RANGE
+    if chosen:
+        blamed = chosen[1]
+    raise options.located(blamed, reason)
+
+
+def _limits(values: OptionReader, name: str) -> tuple[float, float]:
+    if name == _FLOAT_RANGE:
+        return values.number("min"), values.number("max")
+    allowed = _UINT8
+    if name == _INT_RANGE:
+        allowed = _INT8
+    low = values.whole("min", low=allowed[0], high=allowed[1])
+    # One bound for both forms: those of int8 may say 0 to 255 too.
+    return low, values.whole("max", high=_UINT8[1])
 
 
 def image_size(payload: Any) -> ImageSize:
@@ -243,9 +272,9 @@ def turned_picture(
         quarters = _DEGREES[degrees]
     if quarters:
         image = np.rot90(image, quarters)
-    if turning.flip_horizontally if horizontally is None else horizontally:
+    if flag_or_default(horizontally, turning.flip_horizontally):
         image = image[:, ::-1]
-    if turning.flip_vertically if vertically is None else vertically:
+    if flag_or_default(vertically, turning.flip_vertically):
         image = image[::-1]
     return np.ascontiguousarray(image)
 

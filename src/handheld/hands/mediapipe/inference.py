@@ -89,7 +89,10 @@ class Inference(Calculator):
         self._options = options
         self._files = files
         self._path = path
-        sides: dict[str, Any] = {} if path else {"MODEL": ResourceFile | Model}
+        # A model comes by its path or by the side packet, never both.
+        sides: dict[str, Any] = {}
+        if not path:
+            sides = {"MODEL": ResourceFile | Model}
         self.contract = Contract(
             inputs={"TENSORS": Sequence},
             outputs={"TENSORS": list},
@@ -98,7 +101,10 @@ class Inference(Calculator):
 
     def open(self, context: Context) -> None:
         """Open the model, unless it comes open."""
-        model = resource(self._files, self._path) if self._path else context.side["MODEL"]
+        if self._path:
+            model: Any = resource(self._files, self._path)
+        else:
+            model = context.side["MODEL"]
         self._is_ours = isinstance(model, ResourceFile)
         if isinstance(model, ResourceFile):
             model = Model.load(model.content, path=model.path, threads=self._options.threads)

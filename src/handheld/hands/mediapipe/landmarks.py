@@ -13,7 +13,7 @@ from handheld.graph.text import NodeText, canonical_names, read_options
 from handheld.graph.text.library_ports import stream_pairs
 from handheld.hands.landmark import project_points, turn_points
 from handheld.hands.mediapipe.inference import float_tensor
-from handheld.hands.mediapipe.nodes import connected, converter, wrong
+from handheld.hands.mediapipe.nodes import connected, converter, flag_or_default, wrong
 from handheld.hands.mediapipe.tensors import ACTIVATIONS, sigmoid
 from handheld.hands.mediapipe.values import ImageSize, NormalizedRect, Padding
 
@@ -63,28 +63,40 @@ def tensors_to_landmarks(
     Raises:
         InputError: the tensor is too small.
     """
-    values = float_tensor(tensors, "landmarks").ravel()
-    dimensions = len(values) // layout.num_landmarks
-    if not dimensions:
-        raise InputError(f"expected {layout.num_landmarks} landmarks, got {len(values)} values")
-    rows = values[: dimensions * layout.num_landmarks].reshape(layout.num_landmarks, dimensions)
-    # At least x, y and z: what a model does not give is 0.
-    columns = min(max(dimensions, 3), _MOST_VALUES)
-    landmarks = np.zeros((layout.num_landmarks, columns))
-    landmarks[:, : min(dimensions, columns)] = rows[:, :columns]
+    landmarks = _landmark_rows(float_tensor(tensors, "landmarks").ravel(), layout.num_landmarks)
     width, height = layout.size
-    if layout.flip_horizontally if horizontally is None else horizontally:
+    if flag_or_default(horizontally, layout.flip_horizontally):
         landmarks[:, 0] = width - landmarks[:, 0]
-    if layout.flip_vertically if vertically is None else vertically:
+    if flag_or_default(vertically, layout.flip_vertically):
         landmarks[:, 1] = height - landmarks[:, 1]
-    for column, is_logit in ((3, layout.visibility_sigmoid), (4, layout.presence_sigmoid)):
-        if is_logit and column < columns:
-            landmarks[:, column] = sigmoid(landmarks[:, column])
+    _activate(landmarks, layout)
     if not width or not height:
         return landmarks, None
     relative = landmarks.copy()
     relative[:, :3] /= (width, height, width * layout.normalize_z)
     return landmarks, relative
+
+
+def _landmark_rows(values: NDArray[Any], count: int) -> Landmarks:
+    """Return the numbers of a tensor as a new array, a row for each landmark."""
+    dimensions = len(values) // count
+    if not dimensions:
+        raise InputError(f"expected {count} landmarks, got {len(values)} values")
+    # What is left over at the end belongs to none, as in MediaPipe.
+    rows = values[: dimensions * count].reshape(count, dimensions)
+    # At least x, y and z: what a model does not give is 0.
+    columns = min(max(dimensions, 3), _MOST_VALUES)
+    landmarks = np.zeros((count, columns))
+    landmarks[:, : min(dimensions, columns)] = rows[:, :columns]
+    return landmarks
+
+
+def _activate(landmarks: Landmarks, layout: LandmarkFormat) -> None:
+    """Make probabilities of the columns that are logits, as far as the model gave them."""
+    _, columns = landmarks.shape
+    for column, is_logit in ((3, layout.visibility_sigmoid), (4, layout.presence_sigmoid)):
+        if is_logit and column < columns:
+            landmarks[:, column] = sigmoid(landmarks[:, column])
 
 
 def tensors_to_landmarks_calculator(node: NodeText) -> Calculator:
@@ -195,7 +207,9 @@ def projected_landmarks(
     moved = landmarks.astype(np.float64)
     affine = np.asarray(matrix, dtype=np.float64).reshape(4, 4)[:2, [0, 1, 3]]
     project_points(landmarks[:, 0], landmarks[:, 1], affine, out=moved)
-    moved[:, 2] *= np.hypot(affine[0, 0], affine[1, 0]) if depth is None else depth
+    if depth is None:
+        depth = np.hypot(affine[0, 0], affine[1, 0])
+    moved[:, 2] *= depth
     return moved
 
 
@@ -210,7 +224,9 @@ def rect_matrix(
             right for rectangles that are square in pixels.
         ignore_rotation: it is taken as upright.
     """
-    angle = 0.0 if ignore_rotation else rect.rotation
+    angle = rect.rotation
+    if ignore_rotation:
+        angle = 0.0
     cosine, sine = np.cos(angle), np.sin(angle)
     width, height = rect.width, rect.height
     matrix = np.eye(4)

@@ -5,7 +5,7 @@ from typing import Any
 
 from handheld.graph import Calculator, Context, Contract
 from handheld.graph.contract import Ports
-from handheld.graph.text import NodeText, PortText, canonical_names
+from handheld.graph.text import NodeText, OptionReader, PortText, canonical_names
 from handheld.graph.text.tokens import located
 
 
@@ -41,7 +41,9 @@ class Converter(Calculator):
 
     def open(self, context: Context) -> None:
         """Make what the function needs."""
-        self._arguments = self._opened() if self._opened else {}
+        self._arguments: Mapping[str, Any] = {}
+        if self._opened is not None:
+            self._arguments = self._opened()
 
     def process(self, context: Context) -> None:
         """Convert; send nothing where a packet is missing, as MediaPipe's calculators do."""
@@ -155,3 +157,17 @@ class SideCalculator(Calculator):
     def process(self, context: Context) -> None:
         """End at once: there are no streams."""
         context.finish()
+
+
+def optional_number(options: OptionReader, name: str) -> float | None:
+    """Return an option; None where it does not stand, which is not the same as its default."""
+    if not options.has(name):
+        return None
+    return options.number(name)
+
+
+def flag_or_default(flag: bool | None, default: bool) -> bool:
+    """Return what a stream or side packet says, or else what the options say."""
+    if flag is None:
+        return default
+    return flag

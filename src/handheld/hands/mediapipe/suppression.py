@@ -60,12 +60,15 @@ def suppress(detections: Detections, options: SuppressionOptions) -> Detections:
         kept += _suppress_all(detections, options)
     kept.sort(key=_negative_score)
     limit = options.max_num_detections
-    return kept if limit < 0 else kept[:limit]
+    if limit < 0:
+        return kept
+    return kept[:limit]
 
 
 def _by_class(detections: Detections) -> list[Detections]:
     groups: dict[int, Detections] = {}
     for detection in detections:
+        # One of several classes counts with each of them.
         for number in detection.label_ids:
             groups.setdefault(number, []).append(detection)
     return list(groups.values())
@@ -76,20 +79,25 @@ def _negative_score(detection: Detection) -> float:
 
 
 def _suppress_all(detections: Detections, options: SuppressionOptions) -> Detections:
-    # Without a class there is no score by which to compare.
-    best = [_with_best_label(d) for d in detections if d.label_ids or d.labels]
-    # Stable: of equal ones the same comes first on each machine.
-    best.sort(key=_negative_score)
-    if options.min_score_threshold > 0:
-        best = [
-            detection for detection in best if detection.scores[0] >= options.min_score_threshold
-        ]
+    best = _best_first(detections, options.min_score_threshold)
     boxes = [detection.rect for detection in best]
     threshold = options.min_suppression_threshold
     if not options.weighted:
         return [best[number] for number in unsuppressed(boxes, threshold, over=options.over)]
     groups = overlapping_groups(boxes, threshold, over=options.over)
     return [_weighted_mean([best[number] for number in group]) for group in groups]
+
+
+def _best_first(detections: Detections, min_score: float) -> Detections:
+    """Return detections that are sure enough, each with its best class alone."""
+    # Without a class there is no score by which to compare.
+    best = [_with_best_label(d) for d in detections if d.label_ids or d.labels]
+    # Stable: of equal ones the same comes first on each machine.
+    best.sort(key=_negative_score)
+    # 0 is no limit, as in MediaPipe: scores below zero pass too.
+    if min_score <= 0:
+        return best
+    return [detection for detection in best if detection.scores[0] >= min_score]
 
 
 def _with_best_label(detection: Detection) -> Detection:
@@ -103,6 +111,7 @@ def _with_best_label(detection: Detection) -> Detection:
 
 
 def _weighted_mean(detections: Detections) -> Detection:
+    # The best one, whose classes and score the mean keeps.
     first = detections[0]
     if len(detections) == 1:
         return first

@@ -12,7 +12,7 @@ from handheld.errors import InputError
 from handheld.graph import Calculator, Context, Contract
 from handheld.graph.text import NodeText, OptionReader, canonical_names, read_options
 from handheld.hands.mediapipe.inference import float_tensor
-from handheld.hands.mediapipe.nodes import connected, converter, wrong
+from handheld.hands.mediapipe.nodes import connected, converter, optional_number, wrong
 from handheld.hands.mediapipe.resources import (
     ClassLabel,
     LabelMap,
@@ -143,26 +143,38 @@ def tensors_to_classification(
     Raises:
         InputError: there are more tensors, or another number of labels than of scores.
     """
-    if len(tensors) != 1:
-        raise InputError(f"expected one tensor of scores, got {len(tensors)}")
-    scores: list[float] = float_tensor(tensors, "scores").ravel().tolist()
-    if options.binary_classification:
-        if len(scores) != 1:
-            raise InputError(f"binary_classification: expected one score, got {len(scores)}")
-        scores = [scores[0], 1 - scores[0]]
+    scores = _scores(tensors, options)
     if labels and len(labels) != len(scores):
         raise InputError(f"expected {len(labels)} scores, one a label, got {len(scores)}")
     classes = [
         _classification(index, score, labels)
         for index, score in enumerate(scores)
-        if options.binary_classification or _is_seen(index, score, options)
+        if _is_seen(index, score, options)
     ]
     if options.top_k > 0 or options.sort_by_descending_score:
+        # Stable: classes of one score stay in the order of their numbers.
         classes.sort(key=lambda entry: -entry.score)
-    return classes[: options.top_k] if options.top_k > 0 else classes
+    if options.top_k > 0:
+        return classes[: options.top_k]
+    return classes
+
+
+def _scores(tensors: Sequence[NDArray[Any]], options: ClassificationOptions) -> list[float]:
+    """Return the score of each class."""
+    if len(tensors) != 1:
+        raise InputError(f"expected one tensor of scores, got {len(tensors)}")
+    scores: list[float] = float_tensor(tensors, "scores").ravel().tolist()
+    if not options.binary_classification:
+        return scores
+    if len(scores) != 1:
+        raise InputError(f"binary_classification: expected one score, got {len(scores)}")
+    return [scores[0], 1 - scores[0]]
 
 
 def _is_seen(index: int, score: float, options: ClassificationOptions) -> bool:
+    # Both are sent, whatever else is asked for: that of class 1 is only what class 0 leaves.
+    if options.binary_classification:
+        return True
     if options.classes and (index in options.classes) != options.allowed:
         return False
     return options.min_score_threshold is None or score >= options.min_score_threshold
@@ -185,12 +197,9 @@ def tensors_to_classification_calculator(node: NodeText, *, files: Resources) ->
         if bool(allow) + bool(ignore) + binary > 1:
             reason = "expected one of allow_classes, ignore_classes and binary_classification"
             raise options.located("allow_classes" if allow else "ignore_classes", reason)
-        threshold = None
-        if options.has("min_score_threshold"):
-            threshold = options.number("min_score_threshold")
         chosen = ClassificationOptions(
             top_k=max(0, options.whole("top_k")),
-            min_score_threshold=threshold,
+            min_score_threshold=optional_number(options, "min_score_threshold"),
             sort_by_descending_score=options.flag("sort_by_descending_score"),
             binary_classification=binary,
             classes=frozenset(allow or ignore),
