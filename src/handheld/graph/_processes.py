@@ -240,6 +240,7 @@ def _serve(pipe: Connection, node: str, packed: bytes) -> None:
     """Answer calls until the other end is closed; what the process does."""
     # Ctrl-C is for the program, which then ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Of the program that started this process, over its own pipe: nobody else can write there.
     calculator: Calculator = pickle.loads(packed)
     # One loop for all calls: what open() connects is awaited by the next. It starts when needed.
     with asyncio.Runner() as runner:

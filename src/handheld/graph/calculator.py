@@ -255,7 +255,8 @@ class Calculator(ABC):
 
         Override it where opening is slow. As in ``open``, packets may be sent.
         """
-        raise NotImplementedError  # the graph looks whether a class has one of its own
+        # Never called by a graph, which looks whether a class has one of its own; by super() only.
+        raise NotImplementedError("a calculator without a reset of its own is closed and opened")
 
     def source_order(self, context: Context) -> int:
         """Say which of several sources is next: that with the lowest number.
