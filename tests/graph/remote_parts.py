@@ -125,3 +125,22 @@ class Session(Calculator):
 async def awaited_double(number: int) -> int:
     await asyncio.sleep(0)
     return 2 * number
+
+
+class Countdown(Calculator):
+    """A source that says itself when it is next: that which has least left, first."""
+
+    contract = Contract(outputs={"out": int})
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def process(self, context: Context) -> None:
+        self.left -= 1
+        context.send("out", self.left, max(0, context.output_bound("out")))
+        if not self.left:
+            context.finish()
+
+    def source_order(self, context: Context) -> int:
+        # The bound counts what the last call sent, as it does without a process.
+        return self.left + 0 * context.output_bound("out")

@@ -12,6 +12,7 @@ import pytest
 from graph_parts import Call, Log, Numbers, pairs
 from remote_parts import (
     Accumulate,
+    Countdown,
     FailsToOpen,
     Gain,
     Model,
@@ -277,6 +278,19 @@ def test_a_coroutine_in_a_process_is_awaited_there() -> None:
         out = graph.output("out", timeout=WAIT_S)
         graph.add("x", 21, 0)
         assert next(out).payload == 42
+
+
+def test_sources_in_processes_say_who_is_next() -> None:
+    order: list[int] = []
+    nodes = [
+        Node(Countdown(9), outputs="many", executor="far"),
+        Node(Countdown(4), outputs="few", executor="far"),
+    ]
+    with Graph(GraphConfig(nodes=nodes), executors={"far": ProcessExecutor(1)}) as graph:
+        graph.observe("many", lambda packet: order.append(packet.payload))
+        graph.observe("few", lambda packet: order.append(packet.payload))
+        graph.wait()
+    assert order == [3, 2, 1, 0, *range(8, -1, -1)]
 
 
 def test_a_decorated_function_survives_pickling() -> None:

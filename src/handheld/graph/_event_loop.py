@@ -1,10 +1,19 @@
 """The event loop of a graph, on which the coroutines of its calculators run."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Coroutine
 from inspect import iscoroutine
 from typing import Any
+
+_log = logging.getLogger(__name__)
+
+# Seconds for what is cancelled to end, and between two times that it is told to.
+_GRACE_S = 5.0
+_AGAIN_S = 0.2
+
+_ENDING = "the end of the loop"
 
 
 class EventLoop:
@@ -22,7 +31,8 @@ class EventLoop:
         """Wait for what a method of a calculator returned, if that is a coroutine."""
         if not iscoroutine(result):
             return
-        future = asyncio.run_coroutine_threadsafe(result, self._running())
+        call = _named(result.__qualname__, result)
+        future = asyncio.run_coroutine_threadsafe(call, self._running())
         try:
             future.result()
         except BaseException:
@@ -30,13 +40,16 @@ class EventLoop:
             future.cancel()
             raise
 
-    def start(self, coroutine: Coroutine[Any, Any, None], then: Callable[[], None]) -> None:
+    def start(
+        self, name: str, coroutine: Coroutine[Any, Any, None], then: Callable[[], None]
+    ) -> None:
         """Run a coroutine, which raises nothing, and call ``then`` on the loop's thread.
 
-        ``then`` is called in any case, of one that is cancelled before it began too.
+        ``then`` is called in any case, of one that is cancelled before it began too. ``name`` is
+        what the log calls it where it does not end.
         """
         loop = self._running()
-        loop.call_soon_threadsafe(_begin, loop, coroutine, then)
+        loop.call_soon_threadsafe(_begin, loop, name, coroutine, then)
 
     def cancel_all(self) -> None:
         """Cancel what runs; it ends soon after."""
@@ -44,15 +57,30 @@ class EventLoop:
             self._loop.call_soon_threadsafe(_cancel_tasks)
 
     def stop(self) -> None:
-        """Cancel what runs and end the thread; never on that thread itself."""
+        """Cancel what runs and end the thread; never on that thread itself.
+
+        What does not end is left behind with its thread, and told in the log: whoever waits for it
+        might wait for ever.
+        """
         loop = self._loop
         if loop is None or self._thread is None:
             return
-        asyncio.run_coroutine_threadsafe(_cancel_and_wait(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        self._thread.join()
-        loop.close()
         self._loop = None
+        asyncio.run_coroutine_threadsafe(_named(_ENDING, _cancel_until_over()), loop)
+        self._thread.join(_GRACE_S)
+        if self._thread.is_alive():
+            names = {task.get_name() for task in asyncio.all_tasks(loop)} - {_ENDING}
+            left = ", ".join(sorted(names))
+            _log.error("not ended %g s after they were cancelled: %s", _GRACE_S, left)
+
+    def forked(self) -> None:
+        """Forget the thread, which a fork of the program does not have."""
+        self._loop = None
+        self._starting = threading.Lock()
+
+    def is_running(self) -> bool:
+        """Whether there is one, so far."""
+        return self._loop is not None
 
     def owns(self, thread: threading.Thread) -> bool:
         """Whether this is the loop's thread."""
@@ -63,22 +91,36 @@ class EventLoop:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
-                    target=self._loop.run_forever, name="handheld-graph-loop", daemon=True
+                    target=_run, args=(self._loop,), name="handheld-graph-loop", daemon=True
                 )
                 self._thread.start()
             return self._loop
 
 
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
+
+
 def _begin(
     loop: asyncio.AbstractEventLoop,
+    name: str,
     coroutine: Coroutine[Any, Any, None],
     then: Callable[[], None],
 ) -> None:
     # A callback, and on the loop's thread: a coroutine around both would not be entered where it
     # is cancelled before its first step, and the callback of a concurrent future that has ended
     # already is called on the caller's thread, which holds the lock that is asked for.
-    task = loop.create_task(coroutine)
+    task = loop.create_task(coroutine, name=name)
     task.add_done_callback(lambda _: then())
+
+
+async def _named(name: str, coroutine: Coroutine[Any, Any, None]) -> None:
+    """Await a coroutine in a task of its name."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.set_name(name)
+    await coroutine
 
 
 def _cancel_tasks() -> None:
@@ -86,8 +128,11 @@ def _cancel_tasks() -> None:
         task.cancel()
 
 
-async def _cancel_and_wait() -> None:
+async def _cancel_until_over() -> None:
+    """Cancel every other task again and again, until all have ended; then stop the loop."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    while others:
+        for task in others:
+            task.cancel()
+        _, others = await asyncio.wait(others, timeout=_AGAIN_S)
+    asyncio.get_running_loop().stop()

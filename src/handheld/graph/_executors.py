@@ -1,6 +1,7 @@
 """Executors: on whose threads the nodes of a graph run."""
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,12 @@ from handheld.graph._state import Edge, PacketSource, RunNode
 from handheld.graph.executors import INLINE
 from handheld.graph.timestamp import Timestamp
 
+_log = logging.getLogger(__name__)
+
 _DONE = int(Timestamp.DONE)
+
+# Seconds after which whoever cancels a graph hears what it still waits for.
+_GRACE_S = 5.0
 
 Sources = list[PacketSource] | None
 """The sources of what a caller waits for; None for all."""
@@ -77,6 +83,9 @@ class Executor(Protocol):
         """Whether the calling thread is at work inside a node of this graph."""
         ...
 
+    def forked(self) -> None:
+        """Let go of what a fork of the program does not have."""
+
 
 class CallingThread:
     """Everything runs inside the caller's ``add``, ``next`` or ``close``.
@@ -130,6 +139,9 @@ class CallingThread:
 
     def go_on(self) -> None:
         """Nothing was paused."""
+
+    def forked(self) -> None:
+        """Nothing to let go of."""
 
     def owns(self, thread: threading.Thread) -> bool:
         """Whether this is the thread on which coroutines run; no other is."""
@@ -286,7 +298,7 @@ class ThreadPool:
         if self.is_inside():
             raise GraphError("a node of a graph cannot reset it: what calls the graph can")
         self._pauses += 1
-        self._scheduler.loop.cancel_all()
+        self._scheduler.interrupt()
         try:
             while self._running:
                 self._await_quiet()
@@ -294,11 +306,11 @@ class ThreadPool:
             self._pauses -= 1
             raise
 
-    def _await_quiet(self) -> None:
+    def _await_quiet(self, timeout: float | None = None) -> None:
         self._quiet.clear()
         self._mutex.release()
         try:
-            self._quiet.wait()
+            self._quiet.wait(timeout)
         finally:
             self._mutex.acquire()
 
@@ -308,8 +320,11 @@ class ThreadPool:
         self.work()
 
     def stop(self) -> None:
-        """Wait for the nodes that run, then end the workers; what is awaited is cancelled."""
-        self._scheduler.loop.cancel_all()
+        """Wait for the nodes that run, then end the workers; what is awaited is cancelled.
+
+        Not for ever for a coroutine, which goes on where it takes no notice of that.
+        """
+        self._scheduler.interrupt()
         with self.lock:
             self._stopping = True
             for crew in self._crews:
@@ -317,11 +332,27 @@ class ThreadPool:
             self._tell()
         for thread in self._threads:
             if thread is not threading.current_thread():
-                thread.join()
+                self._join(thread)
         # They wait for no coroutine, but that has to end before its node is closed.
         with self.lock:
             if self._running and not self.is_inside():
-                self.pause()
+                self._await_quiet(_GRACE_S)
+
+    def _join(self, thread: threading.Thread) -> None:
+        thread.join(_GRACE_S)
+        if thread.is_alive():
+            # A thread cannot be ended from outside. Who waits should know for what.
+            names = ", ".join(map(repr, self._scheduler.under_way()))
+            _log.warning("the graph is cancelled, and waits for the calls of its nodes %s", names)
+            thread.join()
+
+    def forked(self) -> None:
+        """Let go of the workers, which a fork of the program does not have, and of their lock."""
+        self._mutex = threading.Lock()
+        self.lock = self._mutex
+        self._threads = []
+        self._waiters = []
+        self._stopping = True
 
     def owns(self, thread: threading.Thread) -> bool:
         """Whether this is a worker, or the thread on which coroutines run."""
@@ -436,7 +467,8 @@ class ThreadPool:
         self._begun(crew)
         if job.is_async and job.context.timestamp != _DONE:
             # Whoever runs now is free for the next node while this one is awaited.
-            scheduler.loop.start(scheduler.invoke_async(job), lambda: self._awaited(job, crew))
+            call = scheduler.invoke_async(job)
+            scheduler.loop.start(f"node {job.name!r}", call, lambda: self._awaited(job, crew))
             return
         self._mutex.release()
         try:

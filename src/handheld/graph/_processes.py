@@ -1,12 +1,15 @@
 """Calculators that run in a process of their own."""
 
 import asyncio
+import logging
 import multiprocessing
 import pickle
 import signal
+import threading
 from collections.abc import Mapping
 from inspect import iscoroutine
 from multiprocessing.connection import Connection
+from operator import index
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
@@ -14,10 +17,14 @@ from handheld.errors import GraphError, InputError
 from handheld.graph.calculator import BOUND, Calculator, Context
 from handheld.graph.contract import Contract
 from handheld.graph.packet import Packet
-from handheld.graph.timestamp import Timestamp
+from handheld.graph.timestamp import Timestamp, bound_after
+
+_log = logging.getLogger(__name__)
 
 # Seconds for a process to end by itself once its calculator is closed.
 _END_S = 5.0
+# Seconds for the calls under way to end once their graph is cancelled or reset.
+_GRACE_S = 5.0
 
 
 class _Call(NamedTuple):
@@ -49,6 +56,7 @@ class _Reply(NamedTuple):
     skips: int
     finished: bool
     error: Exception | None
+    order: int | None  # of a source that says itself which of several is next
 
 
 class RemoteCalculator(Calculator):
@@ -68,6 +76,9 @@ class RemoteCalculator(Calculator):
         self._calculator = calculator
         self._copies = copies
         self._settings: dict[str, Any] = {}  # options that were set, for processes that start anew
+        self._processes: list[_Process] = []
+        self._reaper: threading.Timer | None = None  # ends processes that do not answer
+        self._order: int | None = None  # what the calculator said of itself as a source
 
     @property
     def resets_itself(self) -> bool:
@@ -76,7 +87,8 @@ class RemoteCalculator(Calculator):
 
     def open(self, context: Context) -> None:
         """Start the processes; what the calculators send in ``open`` is sent once."""
-        self._processes: list[_Process] = []
+        self._let_live()
+        self._processes = []
         self._free: SimpleQueue[_Process] = SimpleQueue()
         try:
             for _ in range(self._copies):
@@ -90,7 +102,7 @@ class RemoteCalculator(Calculator):
             raise
         for process in self._processes:
             self._free.put(process)
-        _replay(replies[0], context)
+        self._take(replies[0], context)
 
     def process(self, context: Context) -> None:
         """Ask a process that is free."""
@@ -99,7 +111,28 @@ class RemoteCalculator(Calculator):
             reply = process.ask(_call("process", context))
         finally:
             self._free.put(process)
-        _replay(reply, context)
+        self._take(reply, context)
+
+    def source_order(self, context: Context) -> int:
+        """Return what the calculator said after its last call."""
+        if self._order is None:
+            return super().source_order(context)
+        return self._order
+
+    def interrupt(self) -> None:
+        """End the processes whose calls are not over soon: nobody waits for what they send."""
+        self._let_live()
+        if not self._processes:
+            return
+        self._reaper = threading.Timer(_GRACE_S, self._kill_asked)
+        self._reaper.daemon = True
+        self._reaper.start()
+
+    def forked(self) -> None:
+        """Let go of the processes in a copy of the program: they belong to the other one."""
+        for process in self._processes:
+            process.let_go()
+        self._processes = []
 
     def set_option(self, name: str, value: Any) -> None:
         """Set it in every copy."""
@@ -108,22 +141,29 @@ class RemoteCalculator(Calculator):
 
     def reset(self, context: Context) -> None:
         """Reset every copy; those of a process that died, or was left in a call, start anew."""
+        self._let_live()
         if not all(process.is_ready() for process in self._processes):
             self._end()
             self.open(context)
             return
         call = _call("reset", context)
         replies = [process.ask(call) for process in self._processes]
-        _replay(replies[0], context)
+        self._take(replies[0], context)
 
     def close(self, context: Context) -> None:
         """Close every copy, and end the processes."""
+        # A call that hung is over by now, and closing may take its time.
+        self._let_live()
         try:
             call = _call("close", context)
             replies = [process.ask(call) for process in self._processes]
         finally:
             self._end()
-        _replay(replies[0], context)
+        self._take(replies[0], context)
+
+    def _take(self, reply: _Reply, context: Context) -> None:
+        self._order = reply.order
+        _replay(reply, context)
 
     def _set(self, name: str, value: Any) -> None:
         for process in self._processes:
@@ -132,6 +172,18 @@ class RemoteCalculator(Calculator):
     def _end(self) -> None:
         for process in self._processes:
             process.end()
+        self._processes = []
+
+    def _let_live(self) -> None:
+        if self._reaper is not None:
+            self._reaper.cancel()
+            self._reaper = None
+
+    def _kill_asked(self) -> None:
+        for process in self._processes:
+            if not process.is_ready():
+                _log.error("node %r: its call did not end in %g s: killed", self._node, _GRACE_S)
+                process.kill()
 
 
 class _Process:
@@ -179,6 +231,14 @@ class _Process:
         if reply.error is not None:
             raise reply.error
         return reply
+
+    def kill(self) -> None:
+        """End the process at once; who waits for its answer is told."""
+        self._process.kill()
+
+    def let_go(self) -> None:
+        """Close this end, in a copy of the program: else the process would outlive the other."""
+        self._pipe.close()
 
     def end(self) -> None:
         """End the process; by force where it does not end by itself."""
@@ -295,6 +355,7 @@ def _answer(
         result = getattr(calculator, call.method)(context)
         if iscoroutine(result):
             runner.run(result)
+        order = _source_order(calculator, context)
     except Exception as error:
         return _failure(error)
     headers = {p: s.header for p, s in ports.items() if s is not None and s.header is not None}
@@ -306,7 +367,18 @@ def _answer(
         skips=context.skips,
         finished=context.finished,
         error=None,
+        order=order,
     )
+
+
+def _source_order(calculator: Calculator, context: Context) -> int | None:
+    """Return the turn of a source that says it in its own way, once it has sent what it sent."""
+    if type(calculator).source_order is Calculator.source_order:
+        return None
+    for stream, packet in context._outbox:
+        bound = packet.timestamp if packet.payload is BOUND else bound_after(packet.timestamp)
+        stream.bound = max(stream.bound, int(bound))
+    return index(calculator.source_order(context))
 
 
 def _send(stream: _RemoteStream, packet: Packet[Any]) -> tuple[str, Any, int, bool]:
@@ -316,7 +388,7 @@ def _send(stream: _RemoteStream, packet: Packet[Any]) -> tuple[str, Any, int, bo
     return stream.port, payload, int(timestamp), False
 
 
-_NOTHING = _Reply([], {}, {}, 0, 0, finished=False, error=None)
+_NOTHING = _Reply([], {}, {}, 0, 0, finished=False, error=None, order=None)
 
 
 def _failure(error: Exception) -> _Reply:

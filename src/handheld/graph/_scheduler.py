@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from operator import index
 from typing import Any
 
-from handheld.errors import CalculatorError, InputError, TimestampError
+from handheld.errors import CalculatorError, GraphError, InputError, TimestampError
 from handheld.graph._event_loop import EventLoop
 from handheld.graph._processes import RemoteCalculator
 from handheld.graph._state import (
@@ -538,6 +538,28 @@ class Scheduler:
         node.calls += 1
         node.busy_s += end - start
         node.wait_s += start - node.ready_at
+
+    def interrupt(self) -> None:
+        """End what is under way where that can be done: nobody waits for what it sends."""
+        self.loop.cancel_all()
+        for node in self.by_rank.values():
+            if isinstance(node.calculator, RemoteCalculator):
+                node.calculator.interrupt()
+
+    def forked(self) -> None:
+        """Let go of what belongs to the program of which this one is a copy."""
+        self.stopped = True
+        self.error = GraphError(
+            "the graph belongs to the program of which this one is a fork; make one here"
+        )
+        self.loop.forked()
+        for node in self.by_rank.values():
+            if isinstance(node.calculator, RemoteCalculator):
+                node.calculator.forked()
+
+    def under_way(self) -> list[str]:
+        """Return the names of the nodes whose calls are not over."""
+        return [n.name for n in self.by_rank.values() if n.state == RUNNING or n.flying]
 
     def close_stopped(self, node: RunNode) -> None:
         """Close a node of a graph that was stopped.

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import index
@@ -147,6 +148,7 @@ class Graph:
             self.cancel()
             raise
         self._open = True
+        _OPEN_GRAPHS.add(self)
         return self
 
     def __exit__(
@@ -561,6 +563,22 @@ class Graph:
         self._scheduler.ended()
         self._ended.set()
 
+    def _forked(self) -> None:
+        """Be at an end in a fork of the program, which has none of the graph's threads.
+
+        One that runs in its caller's calls alone goes on there, as a copy that is not recorded.
+        """
+        for recorder in self._recorders:
+            recorder.forked()
+        if isinstance(self._executor, CallingThread) and not self._scheduler.loop.is_running():
+            return
+        self._scheduler.forked()
+        self._executor.forked()
+        self._claim = threading.Lock()
+        self._ender = threading.current_thread()
+        self._ended = threading.Event()
+        self._ended.set()
+
     def reset(self) -> None:
         """Let the graph start anew: what is under way is lost, after an error it runs again.
 
@@ -660,6 +678,19 @@ class Graph:
             raise InputError(
                 f"{name!r} is no stream of this graph{suggestion(name, self._scheduler.streams)}"
             )
+
+
+# Those that were opened and that somebody still has.
+_OPEN_GRAPHS: "weakref.WeakSet[Graph]" = weakref.WeakSet()
+
+
+def _tell_forked() -> None:
+    for graph in list(_OPEN_GRAPHS):
+        graph._forked()
+
+
+if hasattr(os, "register_at_fork"):  # not where there are no forks
+    os.register_at_fork(after_in_child=_tell_forked)
 
 
 class _Observer(Calculator):

@@ -124,6 +124,17 @@ class Recorder:
             self._flush()
             self._end()
 
+    def forked(self) -> None:
+        """Let go of the file in a fork of the program: the other one writes it."""
+        self._lock = threading.Lock()
+        file = self._file
+        self._file = None
+        if file is not None:
+            # What is in its buffer would be written twice, even where it is only closed.
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), file.fileno())
+            file.close()
+
     def _keep_flushing(self) -> None:
         while not self._ended.wait(self._flush_s):
             self.flush()
