@@ -182,6 +182,7 @@ def test_mistakes_are_told(graph, unknown, tmp_path):
         ([unknown], "1 not registered: 'Mine' (line 4, line 5)"),
         ([graph, "--input", f"a={a}", "--output", f"out={a}"], "a.jsonl"),
         ([graph, "--registry", "handheld.graph:Gate"], "expected a function that returns"),
+        ([graph, "--registry", "os:system"], "os:system: calling it gave TypeError"),
         ([graph, "--registry", "builtins:dict"], "expected a function that returns a Registry"),
     ]:
         done = called("run", *words)

@@ -317,3 +317,24 @@ def test_errors_survive_pickling(error: HandheldError) -> None:
 
 def test_packets_keep_their_pairs() -> None:
     assert pairs([Packet(1, 2)]) == [(1, 2)]
+
+
+def test_a_generator_that_a_calculator_returns_is_refused() -> None:
+    class Lazy(PassThrough):
+        def process(self, context: Context) -> Any:
+            return (context.send("out", number) for number in range(3))
+
+    graph = Graph(GraphConfig(inputs={"x": int}, nodes=[Node(Lazy(), inputs="x", outputs="y")]))
+    with pytest.raises(CalculatorError, match="returned a generator, of which nothing runs"), graph:
+        graph.add("x", 1, 1)
+
+
+@pytest.mark.parametrize("method", ["open", "reset", "close"])
+def test_no_method_is_a_generator(method: str) -> None:
+    def lazily(self: Any, context: Context) -> Any:
+        yield
+
+    lazily.__name__ = method
+    lazy = type("Lazy", (PassThrough,), {method: lazily})
+    with pytest.raises(GraphValidationError, match=rf"its {method}\(\) is a generator"):
+        Graph(GraphConfig(inputs={"x": int}, nodes=[Node(lazy(), inputs="x", outputs="y")]))

@@ -201,8 +201,8 @@ def test_inputs_that_never_meet_are_found_with_their_distance() -> None:
 def test_a_calculator_that_sent_nothing_since_its_inputs_never_met_is_told(threads: int) -> None:
     message = (
         r"^node 'pairs' sent nothing: its inputs 'a' .stream 'left'. and 'b' .stream 'right'. had "
-        r"no timestamp in common; packets that belong together need the same timestamp; the "
-        r"nearest are off by 1 microsecond$"
+        r"no timestamp in common; where it needs them together, they need the same timestamp; "
+        r"the nearest are off by 1 microsecond$"
     )
     with pytest.warns(GraphWarning, match=message) as told:
         run_apart(1, threads)

@@ -205,10 +205,9 @@ def test_after_an_error_a_reset_lets_the_graph_run_again(threads: int) -> None:
 def test_what_waits_in_queues_and_batches_is_lost(threads: int) -> None:
     log = Log()
     graph_of_batches = config(log, policy=DefaultPolicy(batch_size=3))
-    with Graph(graph_of_batches, threads=threads, max_queue_size=2) as graph:
+    with Graph(graph_of_batches, threads=threads) as graph:
         graph.add("x", 0, 0)
         graph.add("x", 1, 1)
-        assert not graph.try_add("x", 2, 2)  # full
         graph.reset()
         for timestamp in range(2):
             assert graph.try_add("x", 10 + timestamp, timestamp)
@@ -323,3 +322,27 @@ def test_a_reset_that_waits_while_the_graph_is_closed_opens_nothing(end: Any) ->
         resets.join(WAIT_S)
     assert [str(error) for error in errors] == ["only a graph that is open can be reset"]
     assert [call[0] for call in calls] == ["open", "close"]
+
+
+def test_what_was_to_change_at_a_timestamp_of_one_run_does_not_change_in_the_next() -> None:
+    with Graph(config(scale)) as graph:
+        out = graph.output("out")
+        graph.set("node.factor", 10, at=3)
+        graph.set("node.label", "kept")
+        graph.reset()
+        for timestamp in range(5):
+            graph.add("x", 1, timestamp)
+        assert [packet.payload for packet in out.drain()] == [1] * 5
+
+
+def test_options_of_a_node_that_is_never_called_are_kept_once() -> None:
+    with Graph(config(scale)) as graph:
+        for factor in range(1000):
+            graph.set("node.factor", factor)
+            graph.set("node.factor", -factor, at=7)
+        (node,) = graph._scheduler.by_rank.values()
+        assert len(node.changes._changes) == 2
+        out = graph.output("out")
+        graph.add("x", 1, 6)
+        graph.add("x", 1, 7)
+        assert [packet.payload for packet in out.drain()] == [999, -999]

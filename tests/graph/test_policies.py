@@ -403,3 +403,12 @@ def test_packets_of_an_aligned_input_carry_the_common_timestamp() -> None:
         graph.add("a", "a1", 10)
         graph.add("b", "b1", 1_000_010)
     assert seen == [[("a0", 0), ("b0", 0)], [("a1", 10), ("b1", 10)]]
+
+
+def test_a_batch_fits_into_its_queues() -> None:
+    """With room for fewer, every batch would be a deadlock that a queue has to grow for."""
+    nodes = [Node(PassThrough(), inputs="x", outputs="y", policy=DefaultPolicy(batch_size=5))]
+    with Graph(GraphConfig(inputs={"x": int}, nodes=nodes), max_queue_size=2) as graph:
+        for timestamp in range(5):
+            graph.add("x", timestamp, timestamp)
+        assert graph.stats().streams["y"].packets == 5

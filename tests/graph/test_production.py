@@ -2,9 +2,12 @@
 
 """What a graph does that runs for days: late packets, full queues, deadlocks, stamps, time-outs."""
 
+import json
 import logging
+import math
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from graph_parts import Call, Join, Keep, Log, Numbers, pairs
 
 from handheld.errors import (
     CalculatorError,
+    GraphError,
     GraphStuckError,
     InputError,
     TimestampError,
@@ -28,6 +32,7 @@ from handheld.graph import (
     PassThrough,
     Timestamp,
 )
+from handheld.graph.trace import read_trace
 
 PASS = GraphConfig(
     inputs={"x": int}, nodes=[Node(PassThrough(), inputs="x", outputs="out")], outputs="out"
@@ -323,3 +328,34 @@ def test_of_packets_that_belong_together_all_are_late_or_none() -> None:
         assert [packet.timestamp for packet in out] == [0, 10, 20]
         streams = graph.stats().streams
         assert (streams["a"].late, streams["b"].late) == (1, 0)
+
+
+def test_a_clock_that_tells_no_time_is_told_and_spoils_no_trace(tmp_path: Path) -> None:
+    times = iter([0.0] * 6)
+    config = GraphConfig(inputs={"x": int}, nodes=[Node(PassThrough(), inputs="x", outputs="y")])
+    path = tmp_path / "trace.json"
+    with Graph(config, clock=lambda: next(times, math.nan), trace=path) as graph:
+        for timestamp in range(5):
+            graph.add("x", 1, timestamp)
+        with pytest.raises(GraphError, match=r"clock says nan: give a timestamp"):
+            graph.add("x", 1)
+    json.loads(path.read_text("utf-8"), parse_constant=pytest.fail)
+    assert read_trace(path).shape.nodes
+
+
+@pytest.mark.parametrize("offset", [7, -7])
+@pytest.mark.parametrize(
+    "edge", [Timestamp.MIN + 1, Timestamp.MIN + 3, Timestamp.MAX - 3, Timestamp.MAX]
+)
+def test_an_offset_never_leads_to_a_special_timestamp(offset: int, edge: Timestamp) -> None:
+    class Moves(Calculator):
+        contract = Contract(inputs={"in": int}, outputs={"out": int}, timestamp_offset=offset)
+
+        def process(self, context: Context) -> None:
+            """Sends nothing."""
+
+    config = GraphConfig(inputs={"x": int}, nodes=[Node(Moves(), inputs="x", outputs="y")])
+    with Graph(config) as graph:
+        graph.set_bound("x", edge)
+        bound = graph.stats().streams["y"].bound
+        assert bound == min(max(edge + offset, Timestamp.MIN), Timestamp.MAX)

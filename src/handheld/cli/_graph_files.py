@@ -106,7 +106,7 @@ def registry_of(
         GraphTextError: a file cannot be read or has no type.
     """
     from handheld.config import factory
-    from handheld.errors import InputError
+    from handheld.errors import HandheldError, InputError
     from handheld.graph.text import Registry
 
     registry = Registry()
@@ -117,7 +117,13 @@ def registry_of(
 
         registry |= calculators_of_files(FolderFiles(resources))
     for name in factories:
-        more = factory(name, Path())()
+        make = factory(name, Path())
+        try:
+            more = make()
+        except HandheldError:
+            raise
+        except Exception as error:  # whatever a user's code raises
+            raise InputError(f"{name}: calling it gave {type(error).__name__}: {error}") from error
         if not isinstance(more, Registry):
             raise InputError(f"{name}: expected a function that returns a Registry, got {more!r}")
         registry |= more

@@ -4,8 +4,10 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine
-from inspect import iscoroutine
+from inspect import isasyncgen, iscoroutine, isgenerator
 from typing import Any
+
+from handheld.errors import GraphError
 
 _log = logging.getLogger(__name__)
 
@@ -28,8 +30,13 @@ class EventLoop:
         self._starting = threading.Lock()
 
     def complete(self, result: Any) -> None:
-        """Wait for what a method of a calculator returned, if that is a coroutine."""
+        """Wait for what a method of a calculator returned, if that is a coroutine.
+
+        Raises :class:`GraphError` for a generator: what it would have done would be missing.
+        """
         if not iscoroutine(result):
+            if isgenerator(result) or isasyncgen(result):
+                raise GraphError("it returned a generator, of which nothing runs: send instead")
             return
         call = _named(result.__qualname__, result)
         future = asyncio.run_coroutine_threadsafe(call, self._running())

@@ -160,17 +160,18 @@ def _needed(node: RunNode) -> list[Edge]:
 
 def _without_common(node: RunNode, pairs: list[UnmetInputs]) -> str:
     ports = [f"{edge.port!r} (stream {edge.stream.name!r})" for edge in _needed(node)]
-    advice = ""
+    # Whether any other calculator needs them together, only its author knows.
+    advice = "; where it needs them together, they need the same timestamp"
     if isinstance(node.calculator, FunctionCalculator):
-        advice = ", or annotate an input 'X | None' if it may be missing"
+        advice = (
+            "; packets that belong together need the same timestamp"
+            ", or annotate an input 'X | None' if it may be missing"
+        )
     nearest = ""
     if pairs:
         distance = min(pair.nearest for pair in pairs)
         nearest = f"; the nearest are off by {microseconds(distance)}"
-    return (
-        f"its inputs {' and '.join(ports)} had no timestamp in common; "
-        f"packets that belong together need the same timestamp{advice}{nearest}"
-    )
+    return f"its inputs {' and '.join(ports)} had no timestamp in common{advice}{nearest}"
 
 
 def _node_stats(node: RunNode) -> NodeStats:

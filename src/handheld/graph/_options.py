@@ -11,6 +11,9 @@ from handheld.graph.calculator import Calculator, Context
 from handheld.graph.timestamp import Timestamp
 from handheld.graph.types import full_type_name, runtime_classes, type_name
 
+# Of a change at a node's next call, whatever its timestamp.
+_AT_ONCE = int(Timestamp.UNSET)
+
 
 class OptionChange(NamedTuple):
     """A new value for an option, from a timestamp on."""
@@ -35,7 +38,16 @@ class OptionChanges:
     def add(self, change: OptionChange) -> None:
         """Make a change later: of two at one timestamp, that which was added last counts."""
         with self._lock:
+            # The earlier one is left out, so that a node which is never called keeps nothing.
+            self._changes = [
+                other for other in self._changes if (other.at, other.name) != change[:2]
+            ]
             insort(self._changes, change, key=lambda later: later.at)
+
+    def forget_times(self) -> None:
+        """Forget what was to change at a timestamp: those of the next run mean other moments."""
+        with self._lock:
+            self._changes = [change for change in self._changes if change.at == _AT_ONCE]
 
     def process(self, context: Context) -> Any:
         """Change what is due at the timestamp of a call, then let the calculator do it."""
@@ -72,4 +84,4 @@ def change_option(node: RunNode, name: str, value: Any, at: int | None) -> None:
     if node.changes is None:
         node.changes = OptionChanges(node.calculator)
         node.process = node.changes.process
-    node.changes.add(OptionChange(int(Timestamp.UNSET) if at is None else at, name, value))
+    node.changes.add(OptionChange(_AT_ONCE if at is None else at, name, value))

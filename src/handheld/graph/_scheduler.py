@@ -731,7 +731,7 @@ def _may_run(source: RunNode) -> bool:
 def _moved(bound: int, offset: int) -> int:
     # Special values have no neighbours to be moved to.
     if _MIN < bound <= _MAX:
-        return bound + offset
+        return min(max(bound + offset, _MIN), _MAX)
     return bound
 
 

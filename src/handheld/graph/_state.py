@@ -334,6 +334,8 @@ class RunNode:
             lane.error = None
             lane.context.forget()
         self.context.forget()
+        if self.changes is not None:
+            self.changes.forget_times()
         self.state = OPEN
         self.timestamp = int(Timestamp.UNSTARTED)
         self.error = None
@@ -347,6 +349,8 @@ class RunNode:
 
     def _synchronise(self, edges: list[Edge], synchroniser: Synchroniser) -> None:
         self.sync_sets.append(synchroniser)
+        for edge in edges:
+            edge.limit = max(edge.limit, synchroniser.least_room)
         if synchroniser.drops_on_arrival:
             for edge in edges:
                 edge.limit = synchroniser.drops_on_arrival

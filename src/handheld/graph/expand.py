@@ -232,11 +232,13 @@ def _contract(calculator: Any, name: str) -> Contract:
             f"node {name!r}: expected a Calculator object, a function decorated with @calculator "
             f"or a GraphConfig, got {calculator!r}{_did_you_mean(calculator)}"
         )
-    # Its call would return at once, with nothing done, and nobody would say a word.
-    if is_generator(calculator.process):
-        raise GraphValidationError(
-            f"node {name!r}: its process() is a generator; it must be a plain function or async"
-        )
+    for method in (calculator.open, calculator.process, calculator.reset, calculator.close):
+        # Its call would return at once, with nothing done, and nobody would say a word.
+        if is_generator(method):
+            raise GraphValidationError(
+                f"node {name!r}: its {method.__name__}() is a generator; it must be a plain "
+                "function or async"
+            )
     if isinstance(calculator, FunctionCalculator) and calculator.missing:
         raise GraphValidationError(
             f"node {name!r}: {calculator.__name__}() needs the options {list(calculator.missing)}: "

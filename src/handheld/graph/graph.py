@@ -8,6 +8,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from math import isfinite
 from operator import index
 from os import PathLike
 from types import TracebackType
@@ -306,7 +307,10 @@ class Graph:
 
     def _stamp(self, streams: Sequence[Stream]) -> Timestamp:
         """Return the time since the graph was opened, or later where a stream is further."""
-        since_open = round((self._scheduler.now - self._began) * 1_000_000)
+        since_open_s = self._scheduler.now - self._began
+        if not isfinite(since_open_s):
+            raise GraphError(f"the graph's clock says {self._scheduler.now}: give a timestamp")
+        since_open = round(since_open_s * 1_000_000)
         return Timestamp(max([since_open, *(stream.bound for stream in streams)]))
 
     def _go_on(self, executor: Executor) -> None:
@@ -621,7 +625,8 @@ class Graph:
             option: ``"node.option"``, as in ``"detector.threshold"``; of a function, a keyword-only
                 parameter, of a class what its contract lists as ``options``.
             value: of the option's type.
-            at: the timestamp from which on the node uses it; None: from its next call on.
+            at: the timestamp from which on the node uses it, in this run (:meth:`reset` forgets
+                it); None: from its next call on.
 
         Raises:
             InputError: there is no such node or option, or the value is of another type.

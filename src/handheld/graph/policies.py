@@ -59,6 +59,9 @@ class Synchroniser:
     drops_on_arrival = 0
     """Packets in a queue at which ``trim`` is called, rather than the sources be held back."""
 
+    least_room = 1
+    """Packets that each queue has to hold for a call to come."""
+
     matches_timestamps = True
     """Whether what comes in one call has one timestamp; else none is missed where they differ."""
 
@@ -153,6 +156,7 @@ class _Batches(Synchroniser):
     def __init__(self, queues: Sequence[InputQueue], size: int) -> None:
         super().__init__(queues)
         self._size = size
+        self.least_room = size
         self._due = 0  # timestamps of the present batch that are still to be handled
 
     def next(self) -> tuple[int, int]:

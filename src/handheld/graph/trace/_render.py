@@ -11,6 +11,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
+from math import isfinite
 from typing import Any
 
 from handheld.graph.timestamp import Timestamp
@@ -200,7 +201,8 @@ class ChromeRenderer:
         return node
 
     def _us(self, seconds: float) -> float:
-        return (seconds - self._origin_s) * 1e6
+        time_us = (seconds - self._origin_s) * 1e6
+        return time_us if isfinite(time_us) else 0.0
 
     def _track(self, thread: int, node: str) -> int:
         track = self._tracks.get(thread)
@@ -239,6 +241,8 @@ class ChromeRenderer:
         start = (start_s - self._origin_s) * 1e6
         took = (end_s - start_s) * 1e6
         queued = (start_s - ready_s) * 1e6
+        if not isfinite(start + took + queued):
+            return  # by a clock that told no time, for which JSON has no number
         # Formatted once, for the call and for the arrows to it: that takes most of the time here.
         location = f'{track},"ts":{start:.3f}'
         method = method_of(record_type, timestamp)

@@ -6,6 +6,7 @@ what is known already; whoever writes the trace works out the rest.
 
 import logging
 import threading
+from math import isfinite
 from threading import get_ident
 from typing import Any
 
@@ -63,7 +64,10 @@ class TracedScheduler(Scheduler):
         nodes = tuple(map(_shape_of, list(self.by_rank.values())))
         name = self.plan.config.name
         self._see_threads()
-        return GraphShape(name, tuple(self.inputs), nodes, self.clock(), dict(self._threads))
+        at_s = self.clock()
+        if not isfinite(at_s):
+            at_s = 0.0  # of a clock that tells no time; JSON has no such numbers
+        return GraphShape(name, tuple(self.inputs), nodes, at_s, dict(self._threads))
 
     def _see_threads(self) -> None:
         """Take note of the names of threads: of one that ended, nobody knows it."""
