@@ -340,7 +340,7 @@ def test_a_clock_that_tells_no_time_is_told_and_spoils_no_trace(tmp_path: Path) 
         with pytest.raises(GraphError, match=r"clock says nan: give a timestamp"):
             graph.add("x", 1)
     json.loads(path.read_text("utf-8"), parse_constant=pytest.fail)
-    assert read_trace(path).shape.nodes
+    assert read_trace(path).graph.nodes
 
 
 @pytest.mark.parametrize("offset", [7, -7])
