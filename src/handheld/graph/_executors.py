@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from threading import get_ident
 from typing import NamedTuple, Protocol
 
 from handheld.errors import GraphError, GraphStuckError
@@ -151,18 +152,19 @@ class CallingThread:
         """Whether a node that this thread runs is calling, or a coroutine, which it waits for."""
         if self._scheduler.loop.owns(threading.current_thread()):
             return True
-        return self._running and self._runner == threading.get_ident()
+        return self._running and self._runner == get_ident()
 
     def _run(self, condition: Callable[[], bool] | None, sources: Sources) -> None:
         """Run until a condition holds; without one, until no node is ready."""
         scheduler = self._scheduler
+        heap = scheduler.heaps[""]
         asked = condition is not None
         self._running = True
-        self._runner = threading.get_ident()
+        self._runner = get_ident()
         node = None
         try:
             while not scheduler.stopped and (condition is None or not condition()):
-                node = scheduler.pick(scheduler.heaps[""], sources=asked)
+                node = scheduler.pick(heap, sources=asked)
                 if node is not None:
                     job = scheduler.begin(node)
                     scheduler.invoke(job)
@@ -171,8 +173,9 @@ class CallingThread:
                 if asked and scheduler.forget_readers():
                     continue
                 full = self._full(sources) if asked else []
-                grow(scheduler, full)
-                if not full and not scheduler.close_loop():
+                if full:
+                    grow(scheduler, full)
+                elif not scheduler.close_loop():
                     return
         except GraphError as error:
             scheduler.error = error
@@ -360,7 +363,7 @@ class ThreadPool:
 
     def is_inside(self) -> bool:
         """Whether a worker is calling, or a node that a caller runs."""
-        return self.owns(threading.current_thread()) or threading.get_ident() in self._inside
+        return self.owns(threading.current_thread()) or get_ident() in self._inside
 
     def _start(self) -> None:
         for crew in self._crews:
@@ -522,7 +525,7 @@ class ThreadPool:
 
         The caller holds the lock.
         """
-        me = threading.get_ident()
+        me = get_ident()
         # A node that feeds its own graph must not run others inside its call.
         if self._scheduler.error is not None or self._stopping or self._pauses:
             return False

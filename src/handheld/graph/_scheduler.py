@@ -96,6 +96,7 @@ class Scheduler:
         self._sources: dict[str, list[PacketSource]] = {}  # stream -> what feeds it
         self._side_outputs: dict[str, Mapping[str, str]] = {}  # node -> port -> side packet
         self.looped: set[str] = set()  # streams below a back edge: see close_loop
+        self._loop_nodes: list[RunNode] = []
         for name, producer in plan.streams.items():
             self.streams[name] = Stream(name, producer.node)
             if producer.node == INPUT:
@@ -128,6 +129,8 @@ class Scheduler:
         node.connect(flat.policy, list(flat.contract.inputs))
         _remember_joined(node)
         node.outputs = [stream for stream in ports.values() if stream is not None]
+        if node.has_back:
+            self._loop_nodes.append(node)
         if not node.inputs:
             node.source = self.make_source(flat.name)
             node.source_layer = flat.source_layer
@@ -454,10 +457,12 @@ class Scheduler:
         Returns whether there was one. Only when nothing runs and nothing more can come: earlier,
         the result would depend on who came first.
         """
+        if not self._loop_nodes:  # as in most graphs, and this is asked for each packet
+            return False
         if self.is_fed() or any(node.state != CLOSED for node in self.source_nodes):
             return False
-        for node in self.by_rank.values():
-            if node.state == OPEN and node.has_back and _at_end(node.close_edges):
+        for node in self._loop_nodes:
+            if node.state == OPEN and _at_end(node.close_edges):
                 self.retire(node)
                 return True
         return False

@@ -295,7 +295,8 @@ class Graph:
         stream = scheduler.streams[name]
         with executor.lock:
             # An error that a worker met since the last call, before the packet is lost in it.
-            self._raise_error()
+            if scheduler.error is not None:
+                raise scheduler.error
             if source.blocked and not self._has_room(source, when_full, timeout):
                 return False
             scheduler.now = scheduler.clock()
@@ -315,9 +316,11 @@ class Graph:
 
     def _go_on(self, executor: Executor) -> None:
         """Handle what was added; the caller holds the lock."""
-        self._scheduler.settle()
+        scheduler = self._scheduler
+        scheduler.settle()
         executor.work()
-        self._raise_error()
+        if scheduler.error is not None:
+            raise scheduler.error
 
     def _has_room(self, source: PacketSource, when_full: str, timeout: float | None) -> bool:
         """Wait for room at a graph input that is held back; return whether there is some."""

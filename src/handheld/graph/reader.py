@@ -1,6 +1,6 @@
 """Readers: how packets leave a graph."""
 
-import threading
+from threading import current_thread
 from typing import Any, Self
 from weakref import ref
 
@@ -35,7 +35,7 @@ class PacketReader:
         self._edge = edge
         self._timeout = timeout
         # Until another thread reads, this one is expected to.
-        edge.owner = threading.current_thread()
+        edge.owner = current_thread()
         edge.reader = ref(self)
 
     def __iter__(self) -> Self:
@@ -44,9 +44,11 @@ class PacketReader:
     def __next__(self) -> Packet[Any]:
         edge = self._edge
         with self._executor.lock:
-            edge.owner = threading.current_thread()
+            edge.owner = current_thread()
             # Asked here first, since a packet that is there already is the usual case.
-            if not edge.queue and not self._ended():
+            if edge.queue:
+                return self._pop()
+            if not self._ended():
                 sources = self._sources()
                 self._executor.wait_for(self._has_news, sources=sources, timeout=self._timeout)
             return self._take(StopIteration)
