@@ -1,7 +1,8 @@
+import warnings
 from collections.abc import Sequence
 
 import pytest
-from graph_parts import Call, Keep
+from graph_parts import Call, Keep, Numbers
 
 from handheld.graph import (
     Graph,
@@ -249,3 +250,29 @@ def test_statistics_are_printed_as_tables() -> None:
         "",
         *map(str, stats.waiting),
     ]
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_sources_that_nobody_waited_for_are_told(threads: int) -> None:
+    config = GraphConfig(
+        inputs={"x": int},
+        nodes=[
+            Node(Numbers(3), outputs="n", name="counts"),
+            Node(PassThrough(), inputs="x", outputs="y"),
+        ],
+    )
+    graph = Graph(config, threads=threads)
+    with pytest.warns(GraphWarning, match=r"before its sources 'counts' ran") as told, graph:
+        graph.add("x", 1, 1)
+    assert len(told) == 1
+    with pytest.warns(GraphWarning, match=r"'counts'"), Graph(config, threads=threads) as graph:
+        graph.observe("n", print)
+    seen: list[int] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with Graph(config, threads=threads):
+            pass  # that nobody used
+        with Graph(config, threads=threads) as graph:
+            graph.observe("n", lambda packet: seen.append(packet.payload))
+            graph.wait()
+    assert seen == [0, 1, 2]

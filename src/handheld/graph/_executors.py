@@ -170,12 +170,7 @@ class CallingThread:
                     scheduler.invoke(job)
                     scheduler.finish(job)
                     continue
-                if asked and scheduler.forget_readers():
-                    continue
-                full = self._full(sources) if asked else []
-                if full:
-                    grow(scheduler, full)
-                elif not scheduler.close_loop():
+                if not self._make_way(sources, asked=asked):
                     return
         except GraphError as error:
             scheduler.error = error
@@ -187,10 +182,20 @@ class CallingThread:
         finally:
             self._running = False
 
-    def _full(self, sources: Sources) -> list[Edge]:
-        """Return the full queues without which the caller would get what it waits for."""
+    def _make_way(self, sources: Sources, *, asked: bool) -> bool:
+        """Where no node is ready, give full queues room or end a loop; return whether it helped.
+
+        Queues only where the caller waits: else it may read them itself.
+        """
         scheduler = self._scheduler
-        return _useful(scheduler.holding(scheduler.held_back()), [sources])
+        if asked:
+            if scheduler.forget_readers():
+                return True
+            full = _useful(scheduler.holding(scheduler.held_back()), [sources])
+            if full:
+                grow(scheduler, full)
+                return True
+        return scheduler.close_loop()
 
 
 class ThreadPool:

@@ -6,7 +6,7 @@ That is statistics, who waits for what, and queues that have to grow.
 import logging
 import warnings
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from handheld.errors import GraphStuckError
 from handheld.graph._explain import explain, unmet_inputs, waits_of
@@ -103,6 +103,28 @@ def grow(scheduler: Scheduler, queues: Iterable[Edge]) -> None:
         warnings.warn(
             f"the queue of stream {edge.stream.name!r} at {reader} is full and nothing can run; "
             f"it grows to {edge.limit} packets ({why_stuck(scheduler)})",
+            GraphWarning,
+            stacklevel=_STACK_LEVEL,
+        )
+
+
+def unasked_sources(scheduler: Scheduler) -> list[str]:
+    """Return the sources that were never called, though somebody used the graph."""
+    is_watched = len(scheduler.by_rank) > len(scheduler.plan.nodes)
+    if not is_watched and not any(scheduler.streams[name].packets for name in scheduler.inputs):
+        return []
+    # Those without outputs set side packets, when they are opened.
+    sources = [node for node in scheduler.source_nodes if node.outputs]
+    return [node.name for node in sources if node.state == OPEN and not node.calls]
+
+
+def tell_unasked(sources: Sequence[str]) -> None:
+    """Warn of sources that ended before they began: what they would have sent is missing."""
+    if sources:
+        names = ", ".join(map(repr, sources))
+        warnings.warn(
+            f"the graph ends before its sources {names} ran: they run while somebody waits, so "
+            "call wait() first, or read an output",
             GraphWarning,
             stacklevel=_STACK_LEVEL,
         )

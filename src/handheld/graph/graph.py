@@ -17,7 +17,14 @@ from typing import Any, Literal, Self
 from handheld.errors import GraphError, GraphStuckError, GraphValidationError, InputError
 from handheld.graph._executors import CallingThread, Executor, ThreadPool
 from handheld.graph._explain import explain
-from handheld.graph._inspect import grow, stats, tell_unmet, why_stuck
+from handheld.graph._inspect import (
+    grow,
+    stats,
+    tell_unasked,
+    tell_unmet,
+    unasked_sources,
+    why_stuck,
+)
 from handheld.graph._options import change_option, check_option
 from handheld.graph._scheduler import Scheduler
 from handheld.graph._state import CLOSED, OPEN, PacketSource, Stream
@@ -499,8 +506,10 @@ class Graph:
     def close(self) -> None:
         """End the sources, handle what is under way, close every node.
 
-        Raises what a calculator raised. A function that never ran, since the inputs that it needs
-        had no timestamp in common, is told by a :class:`GraphWarning`.
+        Sources run while somebody waits, by :meth:`wait` or a reader: to let them come to their own
+        end, wait first. Raises what a calculator raised. A :class:`GraphWarning` tells of sources
+        that never ran, and of a function that never ran, since the inputs that it needs had no
+        timestamp in common.
 
         Called by one of the graph's own nodes or observers, it ends the inputs and sources and
         returns: the graph cannot wait for the node that waits for it. What is under way is handled
@@ -520,8 +529,10 @@ class Graph:
         try:
             with self._executor.lock:
                 self._raise_error()
+                unasked = unasked_sources(self._scheduler)
                 self._end_sources()
             self.wait()
+            tell_unasked(unasked)
             tell_unmet(self._scheduler)
         except GraphError:
             # Cancelled meanwhile, by a node of its own too: it is closed, as was asked for.
