@@ -253,3 +253,27 @@ def test_a_long_run_keeps_no_history():
             graph.add("x", time, time)
         [node] = [node for node in graph._scheduler.by_rank.values() if node.name == "node"]
         assert len(node.calculator._channels._times) <= 2
+
+
+@THREADS
+def test_a_silent_control_holds_nothing_back_where_selection_is_asynchronous(threads):
+    config = switch_container([plus_ten, negated], async_selection=True)
+    with Graph(config, threads=threads) as graph:
+        out = graph.output("out", timeout=20.0)
+        for time, select in ((1, None), (2, 1), (4, None), (5, 0), (6, None)):
+            if select is not None:
+                graph.add("select", select, time)
+                graph.wait_settled(time, ["select"])
+                continue
+            graph.add("x", time, time)
+            assert next(out) == ({1: 11, 4: -4, 6: 16}[time], time)
+
+
+def test_what_was_selected_too_late_counts_from_then_on():
+    config = switch_container([plus_ten, negated], async_selection=True)
+    with Graph(config) as graph:
+        out = graph.output("out")
+        graph.add("x", 5, 5)
+        graph.add("select", 1, 3)
+        graph.add("x", 6, 6)
+        assert pairs(out.drain()) == [(15, 5), (-6, 6)]

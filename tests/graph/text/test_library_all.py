@@ -280,6 +280,8 @@ EVERY_TEN = {time: time for time in range(0, 60, 10)}
         ('input_stream: "SELECT:s"', "", {20: 1}, 0, [0, 10, 20, 40]),
         ('input_stream: "ENABLE:s"', "enable: true", {30: False}, 0, [0, 20, 30, 40, 50]),
         ('input_stream: "SELECT:s"', "synchronize_io: true", {20: 1}, 0, [0, 10, 20, 40]),
+        # Of what comes first nothing waits for it.
+        ('input_stream: "SELECT:s"', "async_selection: true", {99: 1}, 0, [0, 10, 20, 30, 40, 50]),
     ],
 )
 def test_a_switch_in_a_text(select, options, feed, side, times):

@@ -74,7 +74,7 @@ class _Switch(Calculator):
     """What both ends of a switch have in common: they follow the control.
 
     Both take packets as they come and wait for what they need, stream by stream, so that the result
-    is that of the timestamps alone.
+    is that of the timestamps alone; with ``async_selection`` they do not wait for the control.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class _Switch(Calculator):
         control: Control | None,
         side_control: Control | None,
         initial: int,
+        async_selection: bool,
     ) -> None:
         whole_in_range("channels", channels, low=1)
         whole_in_range("initial", initial, low=0, high=channels - 1)
@@ -91,6 +92,7 @@ class _Switch(Calculator):
         self._control = control
         self._side_control = side_control
         self._initial = initial
+        self._async_selection = async_selection
 
     def _contract(
         self, inputs: Ports, outputs: Ports, side_inputs: Ports, side_outputs: Ports
@@ -129,6 +131,8 @@ class _Switch(Calculator):
             return int(Timestamp.DONE)
         if self._control in context.inputs:
             self._channels.change(context.timestamp, context.get(self._control))
+        if self._async_selection:
+            return int(Timestamp.DONE)
         return int(context.bound(self._control))
 
     def _bound(self, context: Context, port: str) -> int:
@@ -154,9 +158,10 @@ class SwitchDemux(_Switch):
         control: the input that selects; None for none.
         side_control: the side input that selects the first channel; None for ``initial``.
         initial: channel before the first packet on ``control``.
+        async_selection: go by what the control has said so far, rather than wait for it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # options by keyword, each by itself
         self,
         channels: int,
         inputs: Sequence[str],
@@ -165,8 +170,15 @@ class SwitchDemux(_Switch):
         control: Control | None = "select",
         side_control: Control | None = None,
         initial: int = 0,
+        async_selection: bool = False,
     ) -> None:
-        super().__init__(channels, control=control, side_control=side_control, initial=initial)
+        super().__init__(
+            channels,
+            control=control,
+            side_control=side_control,
+            initial=initial,
+            async_selection=async_selection,
+        )
         self._inputs = tuple(inputs)
         self._sides = tuple(sides)
         self.contract = self._contract(
@@ -222,9 +234,10 @@ class SwitchMux(_Switch):
         control: the input that selects; None for none.
         side_control: the side input that selects the first channel; None for ``initial``.
         initial: channel before the first packet on ``control``.
+        async_selection: go by what the control has said so far, rather than wait for it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # options by keyword, each by itself
         self,
         channels: int,
         outputs: Sequence[str],
@@ -233,8 +246,15 @@ class SwitchMux(_Switch):
         control: Control | None = "select",
         side_control: Control | None = None,
         initial: int = 0,
+        async_selection: bool = False,
     ) -> None:
-        super().__init__(channels, control=control, side_control=side_control, initial=initial)
+        super().__init__(
+            channels,
+            control=control,
+            side_control=side_control,
+            initial=initial,
+            async_selection=async_selection,
+        )
         self._outputs = tuple(outputs)
         self._sides = tuple(sides)
         self.contract = self._contract(
@@ -310,12 +330,13 @@ def channel_ports(ports: Sequence[str], channels: int) -> list[str]:
     return names
 
 
-def switch_container(
+def switch_container(  # noqa: PLR0913  # options by keyword, each by itself
     choices: Sequence[Calculator | GraphConfig],
     *,
     control: Control = "select",
     by_side: bool = False,
     initial: int = 0,
+    async_selection: bool = False,
     without: Collection[str] = (),
     name: str = "switch",
 ) -> GraphConfig:
@@ -346,6 +367,10 @@ def switch_container(
         control: its kind.
         by_side: the control is a side input, the same for all timestamps.
         initial: number of the choice before the first packet of the control.
+        async_selection: what comes goes at once to the choice that was selected last, rather than
+            wait until the control is settled there: for a control that is silent as long as nothing
+            changes. Around a change the result depends on the run, and what the choice before has
+            not given yet is dropped.
         without: inputs and side inputs that choices can do without, and that the switch does not
             have.
         name: of the graph.
@@ -371,6 +396,7 @@ def switch_container(
         control=stream_control,
         side_control=side_control,
         initial=initial,
+        async_selection=async_selection,
     )
     mux = SwitchMux(
         len(choices),
@@ -379,6 +405,7 @@ def switch_container(
         control=stream_control,
         side_control=side_control,
         initial=initial,
+        async_selection=async_selection,
     )
     # Streams inside are called after the ports that they connect: c0__image, c1__image, ...
     nodes = [_node(demux, "demux")]

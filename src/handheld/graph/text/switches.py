@@ -5,6 +5,7 @@ multiplexer.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from handheld.errors import GraphTextError
 from handheld.graph.calculator import Calculator
@@ -174,29 +175,16 @@ def switch_demux(node: NodeText) -> SwitchDemux:
     """Return the demultiplexer of a node. Raises :class:`~handheld.errors.GraphTextError`."""
     channels = _count([*node.outputs, *node.side_outputs], node)
     inputs = _names(_data(node.inputs))
-    control, side_control, initial = _selection(node, channels)
-    return SwitchDemux(
-        channels,
-        inputs,
-        sides=_names(_data(node.side_inputs)),
-        control=control,
-        side_control=side_control,
-        initial=initial,
-    )
+    sides = _names(_data(node.side_inputs))
+    return SwitchDemux(channels, inputs, sides=sides, **_selection(node, channels)._asdict())
 
 
 def switch_mux(node: NodeText) -> SwitchMux:
     """Return the multiplexer of a node. Raises :class:`~handheld.errors.GraphTextError`."""
     channels = _count([*_data(node.inputs), *_data(node.side_inputs)], node)
-    control, side_control, initial = _selection(node, channels)
-    return SwitchMux(
-        channels,
-        _names(node.outputs),
-        sides=_names(node.side_outputs),
-        control=control,
-        side_control=side_control,
-        initial=initial,
-    )
+    outputs = _names(node.outputs)
+    sides = _names(node.side_outputs)
+    return SwitchMux(channels, outputs, sides=sides, **_selection(node, channels)._asdict())
 
 
 def _names(ports: Sequence[PortText]) -> list[str]:
@@ -216,11 +204,19 @@ def _count(ports: Iterable[PortText], node: NodeText) -> int:
     return max(count, 1)
 
 
-def _selection(node: NodeText, channels: int) -> tuple[Control | None, Control | None, int]:
-    """Return the input that selects, the side input that does, and the channel without either."""
+class _Selection(NamedTuple):
+    """What both ends of a switch take, see :class:`SwitchDemux`."""
+
+    control: Control | None
+    side_control: Control | None
+    initial: int
+    async_selection: bool
+
+
+def _selection(node: NodeText, channels: int) -> _Selection:
     with read_options(node, _OPTIONS) as options:
-        # Ours goes by timestamps whatever these say, so that no run differs from another.
-        options.ignore("contained_node", "synchronize_io", "async_selection", "tick_input_stream")
+        # Ours waits for the selected channel alone, and loses nothing of it, whatever these say.
+        options.ignore("contained_node", "synchronize_io", "tick_input_stream")
         initial = options.whole("select", 0, low=0, high=channels - 1)
         if options.has("select") and options.has("enable"):
             raise options.located("enable", "expected one of select and enable")
@@ -228,7 +224,12 @@ def _selection(node: NodeText, channels: int) -> tuple[Control | None, Control |
             initial = 1
         if initial >= channels:
             raise options.located("enable", "expected two channels")
-    return _control(node, node.inputs), _control(node, node.side_inputs), initial
+        return _Selection(
+            control=_control(node, node.inputs),
+            side_control=_control(node, node.side_inputs),
+            initial=initial,
+            async_selection=options.flag("async_selection"),
+        )
 
 
 def _control(node: NodeText, ports: Iterable[PortText]) -> Control | None:
