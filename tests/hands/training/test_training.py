@@ -284,3 +284,18 @@ def test_trained_networks_become_a_pack_that_tracks(world, tmp_path, monkeypatch
     assert len(json.loads(json.dumps(hands[0].to_json()))["confidence"]) == 21
     with pytest.raises(InputError, match="expected a run of palm"):
         assemble_pack(tmp_path / "landmarks", tmp_path / "palm", tmp_path / "other")
+
+
+def test_a_narrower_network_starts_from_the_channels_of_a_wide_one(world, tmp_path):
+    first = run(landmark_config(world, steps=2), tmp_path / "wide")
+    state = str(tmp_path / "wide" / "state.pt")
+    narrow_shape = LandmarkShape(size=64, hidden=8, **TINY | {"widths": (2, 4, 6, 8, 8)})
+    config = replace(landmark_config(world, steps=1, rate=1e-9, start=state), network=narrow_shape)
+    second = run(config, tmp_path / "narrow")
+    started = second.learner.network.state_dict()["backbone.stages.0.0.0.weight"]
+    rows = list(first.learner.average.module.state_dict()["backbone.stages.0.0.0.weight"])
+    for row in started:
+        assert any(torch.allclose(row, other, atol=1e-6) for other in rows)
+    (tmp_path / "wide" / "plan.json").write_text('{"network": {"size": "many"}}')
+    with pytest.raises(InputError, match="size"):
+        run(config, tmp_path / "again")

@@ -75,7 +75,7 @@ class LearnConfig:
         seed: of everything random.
         evaluate_every: steps between two evaluations.
         start: state of another run whose averaged weights are the first of this
-            one; empty: from nothing.
+            one; of a wider network, its most important channels; empty: from nothing.
     """
 
     # Rates, decay and average are those of the runs in docs/train-hand-models.md.

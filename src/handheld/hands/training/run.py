@@ -18,6 +18,7 @@ from handheld.errors import FileError, InputError
 from handheld.files import atomic_path
 from handheld.hands.training.averaging import Learner
 from handheld.hands.training.config import LearnConfig
+from handheld.networks.pruning.narrowing import narrowed_state
 from handheld.ranges import in_range
 from handheld.training import Schedule, device, fit, load_state
 from handheld.training.runs import Progress, locked, silent
@@ -37,8 +38,12 @@ _MEAN = "average.module."
 class Trainee(Protocol):
     """What differs between the two networks."""
 
-    def make_network(self) -> nn.Module:
-        """Return the network with its first weights."""
+    def make_network(self, shape: Mapping[str, Any] | None = None) -> nn.Module:
+        """Return the network with its first weights.
+
+        Args:
+            shape: as another run's plan has it; None: that of this training.
+        """
 
     def loss(self, network: nn.Module, step: int) -> torch.Tensor:
         """Return the loss of a step, of the batch that belongs to it."""
@@ -193,12 +198,26 @@ def make_learner(trainee: Trainee, learn: LearnConfig) -> Learner:
     torch.manual_seed(learn.seed)
     network = trainee.make_network()
     if learn.start:
-        network.load_state_dict(averaged_weights(Path(learn.start)))
+        network.load_state_dict(_first_weights(trainee, network, Path(learn.start)))
     network = network.to(device())
     # As `to_unit` gives the pictures; convolutions would else turn them in every layer.
     # torch's types have no overload for the format alone.
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Learner(network, learn.average)
+
+
+def _first_weights(trainee: Trainee, network: nn.Module, start: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of a run that another starts from, cut where it has a wider network."""
+    weights = averaged_weights(start)
+    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    if shapes == {name: tensor.shape for name, tensor in weights.items()}:
+        return weights
+    shape = TrainingFolder(start.parent).read_plan().get("network", {})
+    wide = trainee.make_network(shape)
+    wide.load_state_dict(weights)
+    side = int(shape["size"])
+    # Two: a batch of one is taken for a constant.
+    return narrowed_state(wide, network, torch.zeros(2, 3, side, side))
 
 
 def averaged_network(trainee: Trainee, folder: TrainingFolder) -> nn.Module:

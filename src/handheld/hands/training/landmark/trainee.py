@@ -1,7 +1,7 @@
 """The landmark network in training: its configuration, its loss of a step, its evaluation."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from handheld.config import from_table
 from handheld.hands.training.batches import BatchStream
 from handheld.hands.training.blocks import to_unit
 from handheld.hands.training.config import ExampleConfig, LearnConfig
@@ -122,9 +123,11 @@ class LandmarkTrainee:
         workers = config.examples.workers
         self._stream: BatchStream[CropBatch] = BatchStream(self.mixture, workers)
 
-    def make_network(self) -> nn.Module:
-        """Return the network with its first weights."""
-        return LandmarkNetwork(self._config.network)
+    def make_network(self, shape: Mapping[str, Any] | None = None) -> nn.Module:
+        """Return the network with its first weights, of this training or of another's shape."""
+        if shape is None:
+            return LandmarkNetwork(self._config.network)
+        return LandmarkNetwork(from_table(LandmarkShape, dict(shape), "network"))
 
     def loss(self, network: nn.Module, step: int) -> torch.Tensor:
         """Return the loss of a step."""

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from handheld.config import from_table
 from handheld.errors import InputError
 from handheld.hands.palm import PalmGeometry, anchor_centres, decode_palms, merge_palms
 from handheld.hands.result import Palm
@@ -140,9 +141,11 @@ class PalmTrainee:
         make = _TargetedScenes(self.mixture, AnchorGrid(config.network))
         self._stream = BatchStream(make, config.examples.workers)
 
-    def make_network(self) -> nn.Module:
-        """Return the network with its first weights."""
-        return PalmNetwork(self._config.network)
+    def make_network(self, shape: Mapping[str, Any] | None = None) -> nn.Module:
+        """Return the network with its first weights, of this training or of another's shape."""
+        if shape is None:
+            return PalmNetwork(self._config.network)
+        return PalmNetwork(from_table(PalmShape, dict(shape), "network"))
 
     def loss(self, network: nn.Module, step: int) -> torch.Tensor:
         """Return the loss of a step."""
