@@ -91,6 +91,21 @@ def test_a_batch_is_handled_when_it_is_full_and_the_rest_at_the_end() -> None:
     assert seen[-3:] == [("end", 8), ("called", 6), ("called", 7)]
 
 
+def test_what_is_settled_on_one_input_alone_fills_no_batch() -> None:
+    seen: list[int] = []
+    contract = Contract(inputs=TWO.inputs, policy=DefaultPolicy(batch_size=3))
+    call = Call(lambda context: seen.append(int(context.timestamp)), contract)
+    nodes = [Node(call, inputs=list(TWO.inputs))]
+    with Graph(GraphConfig(inputs=dict.fromkeys(TWO.inputs, object), nodes=nodes)) as graph:
+        for timestamp in (0, 1, 3):
+            graph.add("a", None, timestamp)
+        graph.add("b", None, 0)
+        assert not seen  # of the three timestamps one is settled on both inputs
+        graph.add("b", None, 2)
+        assert seen == [0, 1, 2]
+    assert seen == [0, 1, 2, 3]
+
+
 @given(feeds(), st.integers(1, 5))
 def test_batches_change_when_a_node_is_called_and_not_with_what(feed: Any, size: int) -> None:
     arrivals = feed[2]

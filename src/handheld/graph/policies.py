@@ -163,7 +163,10 @@ class _Batches(Synchroniser):
         packet, bound = super().next()
         if self._due or packet >= bound:
             return packet, bound
-        ready = _settled_timestamps(self.queues, bound)
+        # Not that bound, which holds for the lowest packet alone: a queue with packets counts for
+        # nothing there, and what comes on it after them may still lie between those of the others.
+        settled = min(edge.stream.bound for edge in self.queues)
+        ready = _settled_timestamps(self.queues, settled)
         # What is left at the end of the inputs is a batch too.
         if len(ready) < self._size and not _all_ended(self.queues):
             return _DONE, packet

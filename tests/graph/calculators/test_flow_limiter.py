@@ -167,6 +167,28 @@ def test_a_header_passes_a_limiter() -> None:
     assert seen == ["30 fps"]
 
 
+def test_what_other_streams_have_between_frames_follows_the_frame_before() -> None:
+    """As MediaPipe's ranges: a sensor that is faster than the camera is kept where frames are."""
+    streams = {"in": "out", "sensor": "kept"}
+    limiter = FlowLimiter(max_in_queue=0, streams=streams)
+    ports = {"in": "frame", "sensor": "sensor", "finished": BackEdge("done")}
+    nodes = [
+        Node(limiter, inputs=ports, outputs={"out": "admitted", "kept": "kept"}),
+        Node(Hole(), inputs="admitted", outputs="done"),
+    ]
+    inputs = {"frame": int, "sensor": int}
+    with Graph(GraphConfig(inputs=inputs, nodes=nodes)) as graph:
+        kept = graph.output("kept")
+        for timestamp in range(8):
+            graph.add("sensor", timestamp, timestamp)
+        # The first passes, and never finishes; the second is dropped.
+        graph.add("frame", 0, 2)
+        graph.add("frame", 1, 5)
+        graph.close_input()
+        assert [packet.timestamp for packet in kept] == [0, 1, 2, 3, 4]
+        assert graph.stats().drops == 4
+
+
 def test_there_are_two_clocks() -> None:
     with pytest.raises(InputError, match="clock: expected packets or graph, got 'wall'"):
         FlowLimiter(clock="wall")  # type: ignore[arg-type]

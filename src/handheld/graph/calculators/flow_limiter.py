@@ -3,6 +3,7 @@
 It drops what the graph cannot handle in time.
 """
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -48,7 +49,8 @@ class FlowLimiter(Calculator):
             that is so much later; "graph" for the graph's clock, since the packet was let through,
             looked at when anything comes.
         streams: input port -> output port, for several streams. Of the first it is decided what
-            passes; of the others what has the same timestamps does.
+            passes. What the others have at a timestamp shares the fate of the first one's packet
+            there or, where it has none, of its last one before; what comes before its first passes.
     """
 
     contract = Contract(
@@ -99,8 +101,9 @@ class FlowLimiter(Calculator):
         self._in_flight: deque[_UnderWay] = deque()
         self._queue: deque[Packet[Any]] = deque()
         self._waiting: dict[str, deque[Packet[Any]]] = {port: deque() for port in self._others}
-        # Timestamps that were let through, as long as another stream may have a packet there.
-        self._passed: deque[int] = deque()
+        # At which timestamps it was decided, and what: as long as another stream may ask.
+        self._decided_at: list[int] = []
+        self._decisions: list[bool] = []
         pass_headers(context, dict([self._main]) | self._others)
 
     def process(self, context: Context) -> None:
@@ -116,7 +119,7 @@ class FlowLimiter(Calculator):
         while len(self._queue) > self._max_in_queue:
             packet = self._queue.popleft()
             context.drop()
-            context.send("allow", False, packet.timestamp)
+            self._decide(context, packet, allowed=False)
         self._settle(context)
 
     def close(self, context: Context) -> None:
@@ -156,9 +159,26 @@ class FlowLimiter(Calculator):
     def _let_through(self, context: Context, packet: Packet[Any]) -> None:
         _, output = self._main
         context.send(output, packet.payload, packet.timestamp)
-        context.send("allow", True, packet.timestamp)
+        self._decide(context, packet, allowed=True)
+
+    def _decide(self, context: Context, packet: Packet[Any], *, allowed: bool) -> None:
+        context.send("allow", allowed, packet.timestamp)
         if self._others:
-            self._passed.append(packet.timestamp)
+            self._decided_at.append(packet.timestamp)
+            self._decisions.append(allowed)
+
+    def _is_allowed(self, timestamp: int) -> bool:
+        """Return what was decided at a timestamp, or last before it."""
+        number = bisect_right(self._decided_at, timestamp)
+        # Before the first packet nothing was too much.
+        return number == 0 or self._decisions[number - 1]
+
+    def _forget_decisions(self, lowest: int) -> None:
+        """Forget what was decided before the decision that holds at a timestamp."""
+        number = bisect_right(self._decided_at, lowest) - 1
+        if number > 0:
+            del self._decided_at[:number]
+            del self._decisions[:number]
 
     def _settle(self, context: Context) -> None:
         """Promise that nothing comes before the packet that waits longest."""
@@ -170,21 +190,25 @@ class FlowLimiter(Calculator):
         context.advance("allow", settled)
         for port in self._others:
             self._follow(context, port, settled)
-        bounds = [context.bound(port) for port in self._others]
-        while self._passed and self._passed[0] < min(bounds):
-            self._passed.popleft()
+        if self._others:
+            self._forget_decisions(min(self._earliest(context, port) for port in self._others))
+
+    def _earliest(self, context: Context, port: str) -> int:
+        """Return the first timestamp at which another stream may still have a packet to send."""
+        waiting = self._waiting[port]
+        if waiting:
+            return waiting[0].timestamp
+        bound: int = context.bound(port)
+        return bound
 
     def _follow(self, context: Context, port: str, settled: int) -> None:
-        """Send of another stream what has the timestamps that passed, as far as that is decided."""
+        """Send of another stream what is allowed, as far as that is decided."""
         waiting = self._waiting[port]
         while waiting and waiting[0].timestamp < settled:
             packet = waiting.popleft()
-            if packet.timestamp in self._passed:
+            if self._is_allowed(packet.timestamp):
                 context.send(self._others[port], packet.payload, packet.timestamp)
             else:
                 context.drop()
         if settled < Timestamp.DONE:
-            bound: int = context.bound(port)
-            if waiting:
-                bound = waiting[0].timestamp
-            context.advance(self._others[port], min(bound, settled))
+            context.advance(self._others[port], min(self._earliest(context, port), settled))
