@@ -110,6 +110,21 @@ def test_numbers_that_can_be_checked_by_hand(threads):
     assert drops == 0
 
 
+@pytest.mark.parametrize(
+    ("first", "base", "sent"),
+    [
+        # Halves go away from zero: -0.5 points from the base to -1, and half a point from there
+        # to the base again. The point before the stream, as near as the base, has no packet.
+        (950_000, 1_000_000, [("a", 1_000_000), ("b", 1_100_000)]),
+        (1_050_000, 1_000_000, [("b", 1_100_000)]),
+    ],
+)
+def test_a_first_packet_halfway_between_two_points_is_sent_at_no_earlier_one(first, base, sent):
+    resampler = PacketResampler(frame_rate=10, base_timestamp=base)
+    packets = {first: "a", 1_100_000: "b"}
+    assert run_node(resampler, {"in": packets})[0]["out"] == sent
+
+
 def test_thirds_of_a_second_do_not_add_up_their_rounding():
     packets = dict.fromkeys(range(0, SECOND + 1, 10_000), "x")
     sent = run_node(PacketResampler(frame_rate=3), {"in": packets})[0]["out"]

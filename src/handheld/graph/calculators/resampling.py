@@ -65,6 +65,9 @@ class GridSampling(Sampling):
         """Yield the points that the packet decides."""
         if self._first is None:
             self._first = self._start(packet.timestamp)
+            # Halfway between two points, the first packet belongs to the later one: the other is
+            # before all packets, and has none.
+            self._number = max(0, self._nearest(packet.timestamp))
         number = self._nearest(packet.timestamp)
         # Points that no packet is near to.
         while self._number < number and self._last is not None:
