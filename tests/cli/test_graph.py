@@ -126,6 +126,28 @@ def test_a_graph_runs_on_lines(graph, tmp_path):
     assert json.loads((tmp_path / "result.json").read_text()) == {"outputs": {"out": 3}}
 
 
+def test_what_stays_open_is_said(graph, tmp_path):
+    a = lines(tmp_path / "a.jsonl", {0: 1})
+    done = called("run", graph, "--input", f"a={a}")
+    assert "open, for want of --input: b\n" in done.stderr
+    assert "open, for want of --side: allow\n" in done.stderr
+
+
+def test_a_stream_is_fed_where_a_side_packet_of_its_name_stays_open(tmp_path):
+    path = tmp_path / "same.pbtxt"
+    path.write_text(
+        """
+        input_stream: "x" input_side_packet: "x" output_stream: "y"
+        node { calculator: "PacketThinnerCalculator" input_stream: "x" output_stream: "y"
+               input_side_packet: "PERIOD:x" }
+        """
+    )
+    fed = lines(tmp_path / "x.jsonl", {0: "a", 4: "b"})
+    words = ["run", path, "--input", f"x={fed}", "--output", "y=-"]
+    assert called(*words).stdout.count("payload") == 2
+    assert called(*words, "--side", "x=5").stdout.count("payload") == 1
+
+
 def test_a_side_packet_that_is_not_given_stays_open(graph, tmp_path):
     a = lines(tmp_path / "a.jsonl", {0: 1})
     words = ["run", graph, "--input", f"a={a}", "--input", f"b={a}", "--output", "out=-"]

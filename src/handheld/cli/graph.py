@@ -16,7 +16,7 @@ from handheld.cli._output import Json, Output, Quiet
 if TYPE_CHECKING:
     from handheld.files import LineWriter
     from handheld.graph import GraphConfig, Packet
-    from handheld.graph.text import GraphCheck, GraphText
+    from handheld.graph.text import GraphCheck, GraphText, PortText
 
 app = typer.Typer(help="Draw, check and run graphs.", no_args_is_help=True)
 
@@ -273,7 +273,10 @@ def run(
     sides = _by_stream("--side", sides, text.side_inputs, or_any=True)
     known = registry_of(registry or (), subgraph or (), resources=resources)
     known = _with_included(known, [text], include)
-    config = load_graph(text, known, left_out=_left_out(text, sources, sides))
+    open_inputs = _unnamed(text.inputs, sources)
+    open_sides = _unnamed(text.side_inputs, sides)
+    _say_open(output, open_inputs, open_sides)
+    config = load_graph(text, known, left_out=open_inputs, left_out_sides=open_sides)
     settings = run_settings(text)
     with output.stoppable():
         counts = _run(output, config, vars(settings) | {"side": sides}, sources, targets)
@@ -281,11 +284,16 @@ def run(
     output.result(words, {"outputs": counts})
 
 
-def _left_out(text: "GraphText", sources: Mapping[str, Any], sides: Mapping[str, Any]) -> list[str]:
-    """Return the inputs and side inputs of a graph that nothing was named for."""
-    names = [port.name for port in text.inputs if port.name not in sources]
-    names += [port.name for port in text.side_inputs if port.name not in sides]
-    return names
+def _unnamed(ports: Sequence["PortText"], values: Mapping[str, Any]) -> list[str]:
+    """Return the inputs or side inputs of a graph that nothing was named for."""
+    return [port.name for port in ports if port.name not in values]
+
+
+def _say_open(output: Output, inputs: Sequence[str], sides: Sequence[str]) -> None:
+    """Say what stays open: what a calculator makes of that is seldom what a slip was meant to."""
+    for option, names in (("--input", inputs), ("--side", sides)):
+        if names:
+            output.say(f"open, for want of {option}: {', '.join(names)}")
 
 
 def _by_stream(

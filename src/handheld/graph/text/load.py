@@ -46,6 +46,7 @@ def load_graph(
     registry: Registry,
     *,
     left_out: Collection[str] = (),
+    left_out_sides: Collection[str] | None = None,
 ) -> GraphConfig:
     """Make a graph that runs of its description.
 
@@ -71,6 +72,8 @@ def load_graph(
         registry: calculators and subgraphs by their names.
         left_out: the graph's own inputs and side inputs that nobody will feed, by port (``TAG``) or
             name, as MediaPipe allows where the calculators do.
+        left_out_sides: the same of side inputs alone, where a stream has the name of one; None
+            takes those of ``left_out``.
 
     Raises:
         GraphTextError: a name is not registered (all of them are named), options, ports or a
@@ -88,7 +91,9 @@ def load_graph(
         raise _not_registered(unregistered, registry)
     # Before any is made: a few small files, each in the next, make more nodes than memory holds.
     _count_nodes(text, registry, (), {})
-    text = without_inputs(_with_side_inputs(text), left_out, left_out)
+    if left_out_sides is None:
+        left_out_sides = left_out
+    text = without_inputs(_with_side_inputs(text), left_out, left_out_sides)
     return _config(with_options(text, None), registry)
 
 
