@@ -29,13 +29,11 @@ def node(text, port="NORM_RECT"):
         # 40 x 20 pixels.
         ("square_long: true", (0.5, 0.5, 0.2, 0.2), (0.5, 0.5, 0.2, 0.4, 0)),
         ("square_short: true", (0.5, 0.5, 0.2, 0.2), (0.5, 0.5, 0.1, 0.2, 0)),
-        ("rotation_degrees: 90", (0.5, 0.5, 0.2, 0.2), (0.5, 0.5, 0.2, 0.2, np.pi / 2)),
-        # Along its own upper edge, which leads down: 40 pixels of 100.
-        (
-            "rotation: 1.5707963267948966 shift_x: 1",
-            (0.5, 0.5, 0.2, 0.2),
-            (0.5, 0.9, 0.2, 0.2, np.pi / 2),
-        ),
+        # The option turns the shift alone, as in MediaPipe: the rectangle stays as it is turned.
+        ("rotation_degrees: 90", (0.5, 0.5, 0.2, 0.2), (0.5, 0.5, 0.2, 0.2, 0)),
+        # Down, across an edge of 40 pixels of 100.
+        ("rotation: 1.5707963267948966 shift_x: 1", (0.5, 0.5, 0.2, 0.2), (0.5, 0.9, 0.2, 0.2, 0)),
+        ("rotation_degrees: -90", (0.5, 0.5, 0.2, 0.2, 1.5), (0.5, 0.5, 0.2, 0.2, 1.5)),
     ],
 )
 def test_a_rectangle_is_transformed_in_pixels(text, rect, expected):
@@ -54,6 +52,9 @@ def test_several_and_those_in_pixels():
     assert found == Rect(5, 6, 14, 8)
     (found,) = converted(node("scale_x: 2", "RECTS"), {"RECTS": [Rect(5, 6, 7, 8)]}, "0")
     assert found == Rect(5, 6, 14, 8)
+    turned = Rect(5, 6, 7, 8, 1.5)
+    found = converted(node("rotation_degrees: 90", "RECT"), {"RECT": turned}, "0")
+    assert found == turned
 
 
 def test_options_that_exclude_each_other_are_told():

@@ -1,6 +1,7 @@
 """Rectangles: around landmarks, transformed, and those that are not another's."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from math import radians
 from typing import Any, Literal
@@ -28,7 +29,14 @@ _LANDMARKS = 21
 
 def transformed(rect: NormalizedRect, size: ImageSize, transform: RectTransform) -> NormalizedRect:
     """Return a relative rectangle that is transformed in pixels of a picture of a size."""
-    return NormalizedRect.of_pixels(transform_rect(rect.in_pixels(size), transform), size)
+    moved = _transformed_pixels(rect.in_pixels(size), transform)
+    return NormalizedRect.of_pixels(moved, size)
+
+
+def _transformed_pixels(rect: Rect, transform: RectTransform) -> Rect:
+    # MediaPipe turns the shift by its option and leaves the rectangle's own rotation as it was
+    # (rect_transformation_calculator.cc, and 0.10.21 when it was run).
+    return replace(transform_rect(rect, transform), angle=rect.angle)
 
 
 def _transformed_rects(
@@ -38,7 +46,7 @@ def _transformed_rects(
 
 
 def _transform_pixels(rects: Sequence[Rect], transform: RectTransform) -> list[Rect]:
-    return [transform_rect(rect, transform) for rect in rects]
+    return [_transformed_pixels(rect, transform) for rect in rects]
 
 
 def rect_transformation_calculator(node: NodeText) -> Calculator:
@@ -60,7 +68,7 @@ def rect_transformation_calculator(node: NodeText) -> Calculator:
     choices: dict[str, tuple[Callable[..., Any], Any, Any]] = {
         "NORM_RECT": (partial(transformed, transform=transform), NormalizedRect, NormalizedRect),
         "NORM_RECTS": (partial(_transformed_rects, transform=transform), list, list),
-        "RECT": (partial(transform_rect, rule=transform), Rect, Rect),
+        "RECT": (partial(_transformed_pixels, transform=transform), Rect, Rect),
         "RECTS": (partial(_transform_pixels, transform=transform), list, list),
     }
     function, hint, result = choices[source]
