@@ -97,6 +97,10 @@ def test_rectangles_of_several_and_of_none():
     )
     assert (rect.x_center, rect.y_center) == pytest.approx((0.4, 0.45))
     assert (rect.width, rect.height) == pytest.approx((0.4, 0.1))
+    single = [Detection(0, 0, 1, 1, np.array([[0.2, 0.4]]))]
+    node = rects_node("conversion_mode: USE_KEYPOINTS", ports)
+    with pytest.raises(InputError, match="expected 2 keypoints or more, got 1"):
+        converted(node, {"DETECTIONS": single}, "NORM_RECTS")
 
 
 def test_rectangles_in_pixels_and_half_a_rotation_are_refused():

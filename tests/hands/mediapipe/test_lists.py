@@ -30,6 +30,9 @@ def test_landmarks_are_combined():
     node = splitter("SplitNormalizedLandmarkListCalculator", text)
     points = np.arange(15.0).reshape(5, 3)
     assert converted(node, {"0": points}, "0")[:, 0].tolist() == [0, 3, 12]
+    single = "ranges { begin: 1 end: 2 } element_only: true combine_outputs: true"
+    node = splitter("SplitNormalizedLandmarkListCalculator", single)
+    assert converted(node, {"0": points}, "0").tolist() == [[3, 4, 5]]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,10 @@ def test_landmarks_are_combined():
         ("ranges { end: 1 } ranges { end: 1 }", "an output for each of 2"),
         ("ranges { begin: 1 end: 1 }", "end"),
         ("ranges { end: 2 } element_only: true", "expected ranges of one item"),
+        (
+            "ranges { end: 3 } ranges { begin: 2 end: 4 } combine_outputs: true",
+            "combine_outputs: expected ranges that do not overlap",
+        ),
     ],
 )
 def test_ranges_that_are_wrong_are_told(text, reason):

@@ -165,6 +165,7 @@ def detection_projection_calculator(node: NodeText) -> Calculator:
 
 
 _MODES = {"DEFAULT": 0, "USE_BOUNDING_BOX": 1, "USE_KEYPOINTS": 2}
+_FEWEST_OF_A_BOX = 2  # keypoints, as in MediaPipe: one alone has no extent
 
 
 @dataclass(frozen=True)
@@ -198,8 +199,11 @@ def rect_of_detection(
     """
     box = detection.rect
     if options.from_keypoints:
-        if not len(detection.keypoints):
-            raise InputError("conversion_mode: the detection has no keypoints")
+        if len(detection.keypoints) < _FEWEST_OF_A_BOX:
+            raise InputError(
+                f"conversion_mode: expected {_FEWEST_OF_A_BOX} keypoints or more, "
+                f"got {len(detection.keypoints)}"
+            )
         low = detection.keypoints.min(axis=0)
         extent = detection.keypoints.max(axis=0) - low
         (x, y), (width, height) = (low + extent / 2).tolist(), extent.tolist()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -64,10 +64,17 @@ def split_calculator(node: NodeText) -> Calculator:
             with entry:
                 begin = entry.whole("begin", 0, low=0)
                 ranges.append((begin, entry.whole("end", 0, low=begin + 1)))
-        rule = Split(tuple(ranges), options.flag("element_only"), options.flag("combine_outputs"))
+        combine = options.flag("combine_outputs")
+        # Combined, the items are a list again, as in MediaPipe.
+        element_only = options.flag("element_only") and not combine
+        rule = Split(tuple(ranges), element_only, combine)
     outputs = ordered_ports(node.outputs)
-    if rule.element_only and (rule.combine or any(e - b != 1 for b, e in rule.ranges)):
-        raise wrong(node, "element_only: expected ranges of one item, and no combine_outputs")
+    if rule.element_only and any(end - begin != 1 for begin, end in ranges):
+        raise wrong(node, "element_only: expected ranges of one item")
+    # Sorted, so that it is enough to look at neighbours.
+    neighbours = pairwise(sorted(ranges))
+    if rule.combine and any(begin < end for (_, end), (begin, _) in neighbours):
+        raise wrong(node, "combine_outputs: expected ranges that do not overlap")
     if not ranges or len(outputs) != (1 if rule.combine else len(ranges)):
         raise wrong(node, f"expected an output for each of {len(ranges)} ranges")
     return converter(
