@@ -90,7 +90,8 @@ _TYPES = st.from_regex(r"[a-z]{1,4}(\.[A-Z][a-z]{1,4}){1,2}", fullmatch=True)
 
 def _options(name):
     entries = st.builds(TextField, _TYPES.map(name), _FIELDS)
-    return st.lists(entries, max_size=2).map(_message)
+    # Of one type options stand once.
+    return st.lists(entries, max_size=2, unique_by=lambda entry: entry.name).map(_message)
 
 
 _OPTIONS = _options(lambda type_: f"[{type_}.ext]")

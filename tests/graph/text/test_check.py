@@ -130,6 +130,29 @@ node { calculator: "EndLoopXCalculator" input_stream: "ITEM:a" output_stream: "I
     ]
 
 
+def test_options_in_the_brackets_of_the_other_form_are_told():
+    """We read them; MediaPipe says: Expected "/", found "]"."""
+    extension = "[a.GateCalculatorOptions.ext] { allow: true }"
+    message = "[type.googleapis.com/a.GateCalculatorOptions] { allow: true }"
+    text = 'input_stream: "x"\n node { calculator: "Mine" input_stream: "x" %s { %s } }'
+    for name, right, wrong in (
+        ("options", extension, message),
+        ("node_options", message, extension),
+    ):
+        assert check_text(text % (name, right), LIBRARY).findings == []
+        (finding,) = check_text(text % (name, wrong), LIBRARY).findings
+        assert (finding.severity, finding.line) == ("warning", 2)
+        assert finding.reason.startswith(f"Mine: {name} have the form [")
+
+
+@pytest.mark.parametrize("name", ["options", "node_options"])
+def test_options_of_one_type_stand_once(name):
+    fields = "[a.b/c.MineOptions] { x: 1 } " * 2
+    text = f'input_stream: "x" node {{ calculator: "Mine" input_stream: "x" {name} {{ {fields} }} }}'
+    reasons = [finding.reason for finding in check_text(text, LIBRARY).findings]
+    assert "'[a.b/c.MineOptions]' stands here and in line 1; it may stand once" in reasons
+
+
 def test_ports_of_subgraphs_are_checked():
     inner = parse_graph("type: 'S' input_stream: 'IN:a' node { calculator: 'X' input_stream: 'a' }")
     text = "input_stream: 'a' node { calculator: 'S' input_stream: 'IMAGE:a' }"

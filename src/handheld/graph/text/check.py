@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Literal
 
 from handheld.errors import GraphTextError
@@ -12,8 +12,8 @@ from handheld.graph._suggest import suggestion
 from handheld.graph.executors import INLINE
 from handheld.graph.text.files import is_table, read_graph_file
 from handheld.graph.text.load import problems_of_nodes
-from handheld.graph.text.message import parse_message
-from handheld.graph.text.model import GraphText, PortText
+from handheld.graph.text.message import TextField, parse_message
+from handheld.graph.text.model import GraphText, NodeText, PortText
 from handheld.graph.text.read import inspect_graph, read_text
 from handheld.graph.text.registry import Registry
 from handheld.graph.text.settings import run_settings
@@ -283,6 +283,24 @@ def _ports(family: Wires) -> Iterator[PortText]:
         yield use.port
 
 
+def _option_forms(graph: GraphText, wires: GraphWiring) -> Iterator[GraphFinding]:
+    """Find options in the brackets of the other form, which we read and MediaPipe refuses."""
+    for node in graph.nodes:
+        for entry in node.options:
+            if "/" in entry.name:
+                reason = _other_form(node, entry, "options", "[package.XOptions.ext]")
+                yield _at(graph, "warning", reason, entry.position)
+        for entry in chain.from_iterable(node.node_options):
+            if entry.name.startswith("[") and "/" not in entry.name:
+                expected = "[type.googleapis.com/package.XOptions]"
+                reason = _other_form(node, entry, "node_options", expected)
+                yield _at(graph, "warning", reason, entry.position)
+
+
+def _other_form(node: NodeText, entry: TextField, name: str, expected: str) -> str:
+    return f"{node.title}: {name} have the form {expected} in MediaPipe, got {entry.name}"
+
+
 def _executors(graph: GraphText, wires: GraphWiring) -> Iterator[GraphFinding]:
     try:
         run_settings(graph)
@@ -304,6 +322,7 @@ _CHECKS: Sequence[Callable[[GraphText, GraphWiring], Iterator[GraphFinding]]] = 
     _cycles,
     _indices,
     _names,
+    _option_forms,
     _executors,
 )
 

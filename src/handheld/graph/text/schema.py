@@ -46,6 +46,8 @@ class FieldRule(NamedTuple):
 
 
 _TEXTS = FieldRule(TEXT, repeated=True)
+# Of options of one type, whose fields nobody here knows.
+_SINGLE = FieldRule("")
 
 _PROFILER = {
     "histogram_interval_size_usec": FieldRule(INT64),
@@ -168,16 +170,14 @@ def problems(message: TextMessage, schema: str, source: str) -> Iterator[GraphTe
     """Yield what is wrong with a message and with those in it, with positions.
 
     That is a field that the schema does not have, one of another type or outside its range, and one
-    that stands twice but may once.
+    that stands twice but may once, as options of one type do.
     """
     rules = SCHEMAS[schema]
     first: dict[str, TextPosition] = {}
     for entry in message:
-        if entry.name.startswith("[") and schema in (EXTENSIONS, ANY):
-            yield from _option_problems(entry, source)
-            continue
-        rule = rules.get(entry.name)
-        if rule is None:
+        is_option = entry.name.startswith("[") and schema in (EXTENSIONS, ANY)
+        rule = rules.get(entry.name, _SINGLE)
+        if entry.name not in rules and not is_option:
             yield located(_unknown(entry.name, schema), source, entry.position)
             continue
         if entry.name in first and not rule.repeated:
@@ -185,7 +185,10 @@ def problems(message: TextMessage, schema: str, source: str) -> Iterator[GraphTe
             reason = f"{entry.name!r} stands here and in line {line}; it may stand once"
             yield located(reason, source, entry.position)
         first.setdefault(entry.name, entry.position)
-        yield from _value_problems(entry, rule, source)
+        if is_option:
+            yield from _option_problems(entry, source)
+        else:
+            yield from _value_problems(entry, rule, source)
 
 
 def _option_problems(entry: TextField, source: str) -> Iterator[GraphTextError]:
