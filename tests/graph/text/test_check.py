@@ -148,7 +148,7 @@ def test_options_in_the_brackets_of_the_other_form_are_told():
 @pytest.mark.parametrize("name", ["options", "node_options"])
 def test_options_of_one_type_stand_once(name):
     fields = "[a.b/c.MineOptions] { x: 1 } " * 2
-    text = f'input_stream: "x" node {{ calculator: "Mine" input_stream: "x" {name} {{ {fields} }} }}'
+    text = f'node {{ calculator: "Mine" output_stream: "x" {name} {{ {fields} }} }}'
     reasons = [finding.reason for finding in check_text(text, LIBRARY).findings]
     assert "'[a.b/c.MineOptions]' stands here and in line 1; it may stand once" in reasons
 

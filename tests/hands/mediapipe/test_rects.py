@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 from made import open_hand
 from mediapipe_nodes import calculator, converted, options
