@@ -15,6 +15,7 @@ from handheld.graph import (
     Calculator,
     Context,
     Contract,
+    FixedSizePolicy,
     Graph,
     GraphConfig,
     ImmediatePolicy,
@@ -353,3 +354,40 @@ def test_a_loop_without_a_beginning_says_who_waits(threads: int) -> None:
         Graph(GraphConfig(inputs={"in": int}, nodes=nodes), threads=threads) as graph,
     ):
         graph.add("in", 1, 7)
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("threads", [0, 1, 2])
+def test_what_a_call_did_not_send_is_settled_before_the_next(threads: int, lanes: int) -> None:
+    """A node that works off a backlog does not hold up a join of what it sends and does not send;
+    MediaPipe settles an output behind each call, too.
+    """
+    order: list[tuple[str, int]] = []
+
+    class Up(Calculator):
+        contract = Contract(inputs={"a": int, "b": int}, outputs={"sent": int, "silent": int})
+
+        def process(self, context: Context) -> None:
+            order.append(("up", int(context.timestamp)))
+            context.send("sent", context.get("b"))
+
+    class Down(Calculator):
+        contract = Contract(inputs={"sent": int, "silent": int}, policy=FixedSizePolicy())
+
+        def process(self, context: Context) -> None:
+            order.append(("down", int(context.timestamp)))
+
+    streams = ["sent", "silent"]
+    nodes = [
+        Node(Up(), inputs=["a", "b"], outputs=streams, max_in_flight=lanes),
+        Node(Down(), inputs=streams),
+    ]
+    config = GraphConfig(inputs={"a": int, "b": int}, nodes=nodes)
+    with Graph(config, threads=threads) as graph:
+        for timestamp in range(5):
+            graph.add("b", timestamp, timestamp)
+        graph.close_input("a")
+    downs = [timestamp for node, timestamp in order if node == "down"]
+    assert downs == list(range(5))
+    if lanes == 1 and threads < 2:
+        assert order == [(node, timestamp) for timestamp in range(5) for node in ("up", "down")]

@@ -597,9 +597,32 @@ class Scheduler:
             self.retire(node)
         else:
             node.state = OPEN
+            if node.lone is None or node.lone.queue:
+                self._settle_past(node, node.context.timestamp)
             # More packets may wait for it already.
             self._pending.append(node)
         self.settle()
+
+    def _settle_past(self, node: RunNode, timestamp: int) -> None:
+        """Settle the outputs of a node behind a call in which it sent nothing there.
+
+        Those of a node that has nothing more to do are settled as far as its inputs. But where more
+        waits for it, nodes below must not wait until all of that is handled too.
+        """
+        if node.offset is None:
+            return
+        settled = 1 + timestamp  # not + 1: see deliver
+        for stream in node.outputs:
+            if stream.bound < settled:
+                break
+        else:
+            return  # as nearly always
+        if len(node.sync_sets) > 1:
+            # Other sets of inputs may be further behind.
+            for sync_set in node.sync_sets:
+                settled = min(settled, *sync_set.next())
+        if settled < _END:  # else it closes, which is found out where all its inputs are looked at
+            self._pass_on(node, settled)
 
     def _land(self, lane: RunNode, node: RunNode) -> None:
         """Deliver what lanes sent, once all before them have; the node may go on."""
@@ -610,6 +633,7 @@ class Scheduler:
             node.lanes.append(first)
             node.take_counts(first)
             self._flush(first)
+            self._settle_past(node, first.context.timestamp)
         if node.context.finished:
             if not node.flying:
                 self.retire(node)
