@@ -154,16 +154,7 @@ def ensure_apart(
     Raises:
         InputError: names the output, and what it would be written over.
     """
-    written: dict[str, _AnyPath] = {}
-    for output in outputs:
-        if output is None or str(output) == STANDARD_OUTPUT or is_special(output):
-            continue
-        target = os.path.realpath(output)
-        if target in written:
-            raise InputError(
-                f"{output}: two results cannot go to one file: name another for one of them"
-            )
-        written[target] = output
+    written = _by_target(outputs)
     # By their numbers, not by each pair: there may be thousands of either.
     present = {_identity(path): output for path, output in written.items() if os.path.exists(path)}
     for path in inputs:
@@ -174,6 +165,23 @@ def ensure_apart(
             read = "" if str(path) == str(output) else f" ({path})"
             problem = f"would be written over what is read{read}"
             raise InputError(f"{output}: {problem}: name another file for the result")
+
+
+def _by_target(outputs: Iterable[_AnyPath | None]) -> dict[str, _AnyPath]:
+    """Return outputs by the files that they lead to. Raises :class:`InputError` where two do so to
+    one.
+    """
+    written: dict[str, _AnyPath] = {}
+    for output in outputs:
+        if output is None or str(output) == STANDARD_OUTPUT or is_special(output):
+            continue
+        target = os.path.realpath(output)
+        if target in written:
+            raise InputError(
+                f"{output}: two results cannot go to one file: name another for one of them"
+            )
+        written[target] = output
+    return written
 
 
 def _identity(path: _AnyPath) -> tuple[int, int]:

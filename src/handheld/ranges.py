@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any
 
 from handheld.errors import InputError
 
@@ -37,16 +38,15 @@ def in_range(
     Raises:
         InputError: names the value, the interval, and what came.
     """
+    bottom, top = _ends(low, high)
     # An end that nobody names is infinity, which is outside.
-    bottom = -math.inf if low is None else low
-    top = math.inf if high is None else high
     low_open = low_open or low is None
     high_open = high_open or high is None
-    if _is_real(value) and _is_within(value, bottom, top):
-        at_open_end = (low_open and value == bottom) or (high_open and value == top)
-        if not at_open_end:
-            return
-    interval = f"{'(' if low_open else '['}{bottom}, {top}{')' if high_open else ']'}"
+    if _is_real(value) and _is_above(value, bottom, low_open) and _is_below(value, top, high_open):
+        return
+    before = "(" if low_open else "["
+    after = ")" if high_open else "]"
+    interval = f"{before}{bottom}, {top}{after}"
     raise InputError(f"{name}: expected a number in {interval}, got {value!r}")
 
 
@@ -68,11 +68,18 @@ def whole_in_range(
     Raises:
         InputError: names the value, the range, and what came.
     """
-    bottom = -math.inf if low is None else low
-    top = math.inf if high is None else high
-    if isinstance(value, Integral) and _is_real(value) and _is_within(value, bottom, top):
+    bottom, top = _ends(low, high)
+    is_whole = isinstance(value, Integral) and _is_real(value)
+    if is_whole and _is_above(value, bottom) and _is_below(value, top):
         return
     raise InputError(f"{name}: expected a whole number{_span(low, high)}, got {value!r}")
+
+
+def _ends(low: float | None, high: float | None) -> tuple[float, float]:
+    """Return the ends of a range; infinity for one that nobody names."""
+    bottom = -math.inf if low is None else low
+    top = math.inf if high is None else high
+    return bottom, top
 
 
 def _is_real(value: object) -> bool:
@@ -80,9 +87,17 @@ def _is_real(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _is_within(value: object, bottom: float, top: float) -> bool:
-    """Whether a number lies between two others or is one of them; NaN never does."""
-    return bool(bottom <= value <= top)  # type: ignore[operator]  # the caller knows a number
+def _is_above(value: Any, bottom: float, is_open: bool = False) -> bool:
+    """Whether a number is above another, or, where that one counts too, it; NaN never is."""
+    if is_open:
+        return bool(value > bottom)
+    return bool(value >= bottom)
+
+
+def _is_below(value: Any, top: float, is_open: bool = False) -> bool:
+    if is_open:
+        return bool(value < top)
+    return bool(value <= top)
 
 
 def _span(low: int | None, high: int | None) -> str:
