@@ -217,8 +217,11 @@ def misfits(turn: Turn) -> frozenset[str]:
     shape = _shape_of(turn, words, question)
     return frozenset().union(
         _below_questions(shape, question),
+        _below_facts(shape, question),
+        _below_requests(shape, question),
         _below_news(shape, words),
-        _below_people(words, question, shape),
+        _below_people(shape, words),
+        _answers_to_nothing(shape, words, question),
     )
 
 
@@ -239,20 +242,32 @@ def _shape_of(turn: Turn, words: str, question: str) -> _Shape:
 
 
 def _below_questions(shape: _Shape, question: str) -> frozenset[str]:
-    """Return what answers no such question, or would be rude below a favour."""
-    out: set[str] = set()
-    if shape.asks:
-        out |= _NO_ANSWER
+    """Return what answers no question."""
+    if not shape.asks:
+        return frozenset()
+    out = set(_NO_ANSWER)
     if shape.offers:
         out.discard("thanks")
     if _PROPOSAL.search(question):
         out.discard("nice")
-    if shape.asks_fact and not _STATE.search(question):
+    return frozenset(out)
+
+
+def _below_facts(shape: _Shape, question: str) -> frozenset[str]:
+    """Return what does not tell the fact that a question asks for."""
+    if not shape.asks_fact:
+        return frozenset()
+    out = {"no", "no thanks", "good luck", "yes, please", "I will"} | _CHEER | _AGREEMENT
+    if not _STATE.search(question):
         out |= _STATES
-    if shape.asks_fact:
-        out |= _CHEER | _AGREEMENT | {"no", "no thanks", "good luck", "yes, please", "I will"}
-    if shape.asks_fact and not _WHEN.search(question):
+    if not _WHEN.search(question):
         out.add("soon")
+    return frozenset(out)
+
+
+def _below_requests(shape: _Shape, question: str) -> frozenset[str]:
+    """Return what chooses nothing, would be rude below a favour, or declines what is no offer."""
+    out: set[str] = set()
     if shape.asks and _CHOICE.search(question) and not _PROPOSAL.search(question):
         out |= _AGREEMENT | {"no", "sounds good"}
     if shape.is_favour:
@@ -276,8 +291,8 @@ def _below_news(shape: _Shape, words: str) -> frozenset[str]:
     return frozenset(out)
 
 
-def _below_people(words: str, question: str, shape: _Shape) -> frozenset[str]:
-    """Return what would be vain, cold, or an answer to what nobody said."""
+def _below_people(shape: _Shape, words: str) -> frozenset[str]:
+    """Return what would be vain below praise, or cold below anger and pleas."""
     out: set[str] = set()
     if _PRAISE.search(words) and not shape.asks:
         out |= _AGREEMENT | {"no", "nice", "what", "why", "interesting"}
@@ -287,7 +302,12 @@ def _below_people(words: str, question: str, shape: _Shape) -> frozenset[str]:
         out |= {"no", "I don't think so", "I guess", "maybe"}
     if _PLEA.search(words):
         out |= _PUT_OFF | _CHEER
-    # These answer one thing alone, and are out of place wherever it was not said.
+    return frozenset(out)
+
+
+def _answers_to_nothing(shape: _Shape, words: str, question: str) -> frozenset[str]:
+    """Return what answers one thing alone, where that was not said."""
+    out: set[str] = set()
     if not _LEAVE_TAKING.search(question):
         out.add("goodbye")
     if not _WISH.search(words):

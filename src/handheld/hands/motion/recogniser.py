@@ -98,15 +98,8 @@ class MotionRecogniser:
         t_us = int(t_us)
         if size is not None and len(size) != 2:
             raise InputError(f"size: expected height and width, got {size!r:.80}")
-        if self._last_us is not None and t_us <= self._last_us:
-            raise TimestampError(
-                f"hands at {t_us} us do not follow those at {self._last_us} us; call finish() "
-                "before a new stream"
-            )
-        self._last_us = t_us
-        ids = [hand.id for hand in hands]
-        if len(set(ids)) < len(ids):
-            raise InputError(f"expected an id for each hand, got {ids}")
+        self._go_on_to(t_us)
+        _require_unique_ids(hands)
         events = self._forget(t_us - _MEMORY_US)
         for hand in hands:
             # A palm of no length has no lengths to measure by, and one frame of NaN would be in
@@ -117,6 +110,14 @@ class MotionRecogniser:
             moment = followed.maker.make(hand, hand.landmarks, t_us, size)
             events += _events(hand.id, followed.update(moment))
         return _in_order(events)
+
+    def _go_on_to(self, t_us: int) -> None:
+        if self._last_us is not None and t_us <= self._last_us:
+            raise TimestampError(
+                f"hands at {t_us} us do not follow those at {self._last_us} us; call finish() "
+                "before a new stream"
+            )
+        self._last_us = t_us
 
     def _followed(self, hand_id: int) -> _FollowedHand:
         if hand_id not in self._hands:
@@ -143,6 +144,12 @@ class MotionRecogniser:
                 events += _events(hand_id, followed.finish())
                 del self._hands[hand_id]
         return events
+
+
+def _require_unique_ids(hands: Sequence[HandResult]) -> None:
+    ids = [hand.id for hand in hands]
+    if len(set(ids)) < len(ids):
+        raise InputError(f"expected an id for each hand, got {ids}")
 
 
 def _events(hand_id: int, spans: list[MotionSpan]) -> list[MotionEvent]:
