@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
-from handheld.bench.metric import MetricEstimate
+from handheld.bench.facts import ModelFacts
+from handheld.bench.metric import MetricEstimate, WallTimeScore
 from handheld.bench.record import read_records
 from handheld.bench.run import BenchResult, LatencyFigures
 from handheld.config import from_table
@@ -60,18 +61,22 @@ def _with_nans(hint: Any, value: Any) -> Any:
     if hint is float and value is None:
         return math.nan
     if is_dataclass(hint) and isinstance(value, Mapping):
-        hints = get_type_hints(hint)
-        known = {field.name for field in fields(hint)}
-        restored = dict(value)
-        for name in known & restored.keys():
-            restored[name] = _with_nans(hints[name], restored[name])
-        return restored
+        return _table_with_nans(hint, value)
     for option in get_args(hint):
         if isinstance(value, list):
             return [_with_nans(option, entry) for entry in value]
         if is_dataclass(option):
             return _with_nans(option, value)
     return value
+
+
+def _table_with_nans(dataclass: Any, table: Mapping[Any, Any]) -> dict[Any, Any]:
+    hints = get_type_hints(dataclass)
+    known = {field.name for field in fields(dataclass)}
+    restored = dict(table)
+    for name in known & restored.keys():
+        restored[name] = _with_nans(hints[name], restored[name])
+    return restored
 
 
 def _require_bounded(value: object, location: str, depth: int = 0) -> None:
@@ -98,8 +103,7 @@ def _require_short(size: int, longest: int, location: str) -> None:
 def _require_plausible(result: BenchResult) -> None:
     """Refuse figures that no run has. Raises :class:`InputError`, which names the entry."""
     _check_latency(result.latency)
-    for name in ("bytes", "macs", "parameters"):
-        whole_in_range(f"model.{name}", getattr(result.model, name), low=0, high=_MOST_COUNT)
+    _check_model(result.model)
     whole_in_range("examples", result.examples, low=0, high=_MOST_COUNT)
     if result.core is not None:
         whole_in_range("core", result.core, low=0, high=_MOST_COUNT)
@@ -110,9 +114,7 @@ def _require_plausible(result: BenchResult) -> None:
     if result.accuracy is not None:
         _check_share("accuracy", result.accuracy)
     for number, score in enumerate(result.scores):
-        _check_share(f"scores[{number}].score", score.score)
-        whole_in_range(f"scores[{number}].reached", score.reached, low=0, high=_MOST_COUNT)
-        whole_in_range(f"scores[{number}].examples", score.examples, low=0, high=_MOST_COUNT)
+        _check_score(f"scores[{number}]", score)
     if result.verdict.valid and result.verdict.reasons:
         raise InputError("verdict: it is valid, and gives reasons against it")
     for name, seconds in (result.operator_seconds or {}).items():
@@ -135,6 +137,11 @@ def _check_latency(latency: LatencyFigures) -> None:
             raise InputError(f"latency.{name}: expected a time above 0, got 0")
 
 
+def _check_model(model: ModelFacts) -> None:
+    for name in ("bytes", "macs", "parameters"):
+        whole_in_range(f"model.{name}", getattr(model, name), low=0, high=_MOST_COUNT)
+
+
 def _check_seconds(name: str, seconds: float) -> None:
     """Refuse what is no time; NaN is one that the device does not tell."""
     if not math.isnan(seconds):
@@ -147,6 +154,12 @@ def _check_share(name: str, estimate: MetricEstimate) -> None:
         if not math.isnan(number):
             in_range(f"{name}.{end}", number, low=0, high=1)
     _check_interval(name, estimate)
+
+
+def _check_score(name: str, score: WallTimeScore) -> None:
+    _check_share(f"{name}.score", score.score)
+    whole_in_range(f"{name}.reached", score.reached, low=0, high=_MOST_COUNT)
+    whole_in_range(f"{name}.examples", score.examples, low=0, high=_MOST_COUNT)
 
 
 def _check_interval(name: str, estimate: MetricEstimate) -> None:

@@ -80,15 +80,11 @@ def ranking(
     # Nothing rests on a run that cannot be trusted.
     curve = _fitted(_points(row for row in rows if row.outcome.valid))
     entries: list[BoardEntry] = []
-    seen: set[int] = set()
-    for row in rows:
+    for rank, row in enumerate(_best_of_teams(rows, by_key, 1), 1):
         submission = by_key[row.key.submission]
-        if submission.team in seen:
-            continue
-        seen.add(submission.team)
         entries.append(
             BoardEntry(
-                rank=len(entries) + 1,
+                rank=rank,
                 submission=submission,
                 measurement=row,
                 gain=_gain(curve, row),
@@ -107,6 +103,20 @@ def _ranked(
     return sorted(rows, key=lambda row: _order(row, by_key[row.key.submission]))
 
 
+def _best_of_teams(
+    rows: Iterable[Measurement], by_key: Mapping[str, Submission], most: int
+) -> list[Measurement]:
+    """Return the first of each team's measurements, ``most`` of them, in their order."""
+    counts: dict[int, int] = {}
+    chosen = []
+    for row in rows:
+        team = by_key[row.key.submission].team
+        counts[team] = counts.get(team, 0) + 1
+        if counts[team] <= most:
+            chosen.append(row)
+    return chosen
+
+
 def finalists(
     rules: ChallengeRules,
     submissions: Sequence[Submission],
@@ -116,14 +126,7 @@ def finalists(
     by_key = {submission.key: submission for submission in submissions}
     device = rules.devices[0].name
     rows = _ranked([row for row in measurements if row.key.device == device], by_key, PUBLIC)
-    counts: dict[int, int] = {}
-    chosen = []
-    for row in rows:
-        team = by_key[row.key.submission].team
-        counts[team] = counts.get(team, 0) + 1
-        if counts[team] <= rules.finals:
-            chosen.append(row.key.submission)
-    return chosen
+    return [row.key.submission for row in _best_of_teams(rows, by_key, rules.finals)]
 
 
 def has_results(measurements: Iterable[Measurement]) -> bool:
