@@ -56,16 +56,18 @@ class ClientDemands:
         if self.secure and not is_secure:
             raise InputError("expected secure aggregation, and the server would see each update")
         plan.require_dense()
-        if self.local_epsilon is None:
-            return
+        if self.local_epsilon is not None:
+            self._require_noise(plan, self.local_epsilon)
+
+    def _require_noise(self, plan: DevicePlan, most_epsilon: float) -> None:
         if plan.purpose == "evaluation":
             raise InputError("expected noise of the device's own, which an evaluation adds none of")
         noises = [stage for stage in plan.stages if isinstance(stage, LocalNoise)]
         promised = [
             local(noise.multiplier, self.delta).epsilon for noise in noises if noise.multiplier > 0
         ]
-        if not promised or min(promised) > self.local_epsilon:
+        if not promised or min(promised) > most_epsilon:
             raise InputError(
                 f"expected noise of the device's own that promises an epsilon of"
-                f" {self.local_epsilon:g} at most, got {min(promised, default=float('inf')):.3g}"
+                f" {most_epsilon:g} at most, got {min(promised, default=float('inf')):.3g}"
             )

@@ -26,7 +26,7 @@ from handheld.federated.server.leading import (
 from handheld.federated.server.ledger import Commit, FederationLedger, TaskRow
 from handheld.federated.server.log import EventLog
 from handheld.federated.server.round_store import RoundRow, RoundStore, farthest_beginning
-from handheld.federated.server.task import PlainUpload, SecureUpload
+from handheld.federated.server.task import PlainUpload, SecureUpload, UploadTerms
 from handheld.federated.server.watcher import RoundWatcher
 from handheld.federated.wire.messages import BlobAddress, PlanAddress, plans_bytes
 
@@ -220,18 +220,8 @@ class Coordinator:
             raise InputError(f"model {head.number} of task {task.model_task!r} is not kept")
         settings = task.settings
         upload = task.served.upload(self._blobs.get(head.state_blob))
-        goal = settings.goal
-        if upload.most_clients is not None and goal > upload.most_clients:
-            raise InputError(
-                f"goal: expected {upload.most_clients} devices or fewer, of whom the sum fits, "
-                f"got {goal}"
-            )
+        _require_goal(settings.goal, upload)
         is_secure = isinstance(upload, SecureUpload)
-        if is_secure and goal < LEAST_SECURE:
-            raise InputError(
-                f"goal: expected {LEAST_SECURE} devices or more, as a sum of fewer tells what each "
-                f"sent, got {goal}"
-            )
         now = self._clock()
         opened = RoundRow(
             id=os.urandom(16).hex(),
@@ -239,7 +229,7 @@ class Coordinator:
             base=row.number,
             state="selecting",
             reason="",
-            goal=goal,
+            goal=settings.goal,
             least=max(settings.least_clients, LEAST_SECURE if is_secure else 1),
             most=settings.most_selected,
             selected=0,
@@ -324,6 +314,20 @@ class Coordinator:
     def _tell(self, name: str, error: Exception, **fields: str) -> None:
         prefix = "" if isinstance(error, HandheldError) else f"{type(error).__name__}: "
         self._log.event(f"{name} failed", error=f"{prefix}{error}", **fields)
+
+
+def _require_goal(goal: int, upload: UploadTerms) -> None:
+    """Refuse a goal that what devices send cannot bear. Raises :class:`InputError`."""
+    if upload.most_clients is not None and goal > upload.most_clients:
+        raise InputError(
+            f"goal: expected {upload.most_clients} devices or fewer, of whom the sum fits, "
+            f"got {goal}"
+        )
+    if isinstance(upload, SecureUpload) and goal < LEAST_SECURE:
+        raise InputError(
+            f"goal: expected {LEAST_SECURE} devices or more, as a sum of fewer tells what each "
+            f"sent, got {goal}"
+        )
 
 
 def process_name() -> str:

@@ -117,13 +117,10 @@ class LedRound:
         if row.state == "selecting":
             return self._select(row)
         still_open = [group for group in groups if group.state == "open"]
-        pauses = [self._step_group(row, group) for group in still_open]
-        if None in pauses:
-            return None
-        if not pauses:
+        if not still_open:
             self._close(row, groups)
             return None
-        return min(pause for pause in pauses if pause is not None)
+        return self._step_groups(row, still_open)
 
     def abandon(self, row: RoundRow, reason: str) -> None:
         """End a round that gives nothing."""
@@ -173,6 +170,20 @@ class LedRound:
         )
         # Not seeded: who could foretell the groups could fill one with accomplices.
         return deal_secure(identities, rules, np.random.default_rng())
+
+    def _step_groups(self, row: RoundRow, groups: Sequence[GroupRow]) -> float | None:
+        pauses: list[float] = []
+        has_changed = False
+        # All of them at each look: one that goes on must not keep others past their deadlines.
+        for group in groups:
+            pause = self._step_group(row, group)
+            if pause is None:
+                has_changed = True
+            else:
+                pauses.append(pause)
+        if has_changed:
+            return None
+        return min(pauses)
 
     def _step_group(self, row: RoundRow, group: GroupRow) -> float | None:
         before = self._groups.get(group.number)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from handheld.errors import FetchError, InputError
@@ -87,21 +88,14 @@ class FederationConnection:
         allow_open: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        address, port = _address(url)
-        if address.scheme not in ("https", "http") or not address.hostname:
-            raise InputError(f"expected an https:// address, got {url[:80]!r}")
-        if address.path not in ("", "/") or address.query or address.username is not None:
-            raise InputError(f"expected https://host:port and nothing else, got {url[:80]!r}")
-        is_here = address.hostname in ("127.0.0.1", "::1", "localhost")
-        if address.scheme == "http" and not (is_here or allow_open):
-            raise InputError(f"expected an https:// address, got {url[:80]!r}: http is read by all")
+        address = _server_address(url, allow_open=allow_open)
         self.patience = patience or ConnectionPatience()
         self.sent = 0
         self.received = 0
-        self._host = address.hostname
-        self._port = port
+        self._host = address.host
+        self._port = address.port
         self._context = None
-        if address.scheme == "https":
+        if address.is_secure:
             self._context = client_context(authority, certificate, key)
         self._sleep = sleep
         self._open: http.client.HTTPConnection | None = None
@@ -202,10 +196,32 @@ class FederationConnection:
         return longest * (0.5 + random.random() / 2)
 
 
-def _address(url: str) -> tuple[SplitResult, int | None]:
+class _ServerAddress(NamedTuple):
+    """Where a server is, and whether it is spoken to by https."""
+
+    host: str
+    port: int | None
+    is_secure: bool
+
+
+def _server_address(url: str, *, allow_open: bool) -> _ServerAddress:
+    """Return what an address leads to. Raises :class:`InputError` where it may not be used."""
+    address, port = _split(url)
+    if address.scheme not in ("https", "http") or not address.hostname:
+        raise InputError(f"expected an https:// address, got {url[:80]!r}")
+    if address.path not in ("", "/") or address.query or address.username is not None:
+        raise InputError(f"expected https://host:port and nothing else, got {url[:80]!r}")
+    is_here = address.hostname in ("127.0.0.1", "::1", "localhost")
+    if address.scheme == "http" and not (is_here or allow_open):
+        raise InputError(f"expected an https:// address, got {url[:80]!r}: http is read by all")
+    return _ServerAddress(address.hostname, port, address.scheme == "https")
+
+
+def _split(url: str) -> tuple[SplitResult, int | None]:
     """Return the parts of an address, and its port."""
     try:
         address = urlsplit(url)
+        # A port that is no number shows as it is read.
         return address, address.port
     except ValueError as error:
         raise InputError(f"expected an https:// address, got {url[:80]!r}: {error}") from error
