@@ -73,6 +73,7 @@ class ClientSide:
         state = ServerState(
             layout.weights_of(arrays), offer.round, {}, layout.statistics_of(arrays)
         )
+        # FedAvg whatever the server does with a round: how to train is the app's own.
         task = ClientTask(state, FedAvg(), ClientWork(), offer.seed)
         chain = plan.chain(layout)
         memory = memory_from(offer.memory)
@@ -89,6 +90,7 @@ class ClientSide:
             self.offer.round.to_bytes(8, "little") + self.offer.seed.to_bytes(8, "little")
         )
         hashed.update(hashlib.sha256(self.offer.memory).digest())
+        # In one order of bytes: machines of both kinds must come to the same hash.
         hashed.update(state.weights.astype("<f4").tobytes())
         return hashed.digest()
 

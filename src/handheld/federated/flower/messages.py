@@ -25,6 +25,8 @@ ANSWER = "answer"
 StepName = Literal["share", "mask", "agree", "reveal"]
 """Of a client in secure aggregation, after it has sent its keys."""
 
+# What stages tell clients are a few numbers, such as the length to clip at: more is no honest
+# server's.
 _MEMORY_BYTES = 1 << 20
 _NO_WEIGHTS = np.empty(0, np.float32)
 
@@ -110,6 +112,7 @@ def secure_answer_from(content: bytes) -> SecureAnswer:
 
 def memory_bytes(memory: tuple[Memory, ...]) -> bytes:
     """Return what clients get of what stages keep, as it travels."""
+    # That form is read with bounds already; the weights travel as Flower's own arrays.
     return FederationState(ServerState(_NO_WEIGHTS), memory).to_bytes()
 
 

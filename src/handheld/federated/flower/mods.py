@@ -153,8 +153,10 @@ def _plainly(
     content, kept = side.plain_answer(trained, owed)
     if kept is not None:
         context.state[_OWED] = record_of({_OWED_ARRAY: kept})
+    # Without the app's metrics: they would tell what noise hides.
     if plan.promises:
         return _answered(message, content)
+    # The model would travel beside what was made small of it.
     del reply.content[model_key(reply.content)]
     put_bytes(reply.content, ANSWER, content)
     return reply

@@ -96,6 +96,7 @@ class UpdatePlan:
     @property
     def digest(self) -> bytes:
         """32 bytes that tell one plan from another."""
+        # Of its repr, by which dataclasses say all their fields, alike on every machine.
         return hashlib.sha256(f"plan {_VERSION} {self!r}".encode()).digest()
 
     def layout(self, arrays: NamedArrays) -> "ArrayLayout":
@@ -158,6 +159,7 @@ class ArrayLayout:
     def require(self, arrays: NamedArrays) -> None:
         """Raise :class:`InputError` unless arrays have these names and shapes."""
         names = list(arrays)
+        # In their order too: an update has no names, so its numbers would go to other arrays.
         if names != list(self.shapes):
             raise InputError(f"expected arrays {list(self.shapes)}, got {names}")
         for name, shape in self.shapes.items():

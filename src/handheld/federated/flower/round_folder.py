@@ -39,6 +39,7 @@ class RoundFolder:
             RefusedMessageError: nothing is kept of it: it never began here, has ended, or another
                 message of it is being answered.
         """
+        # A new name: another process may take another round at the same time.
         mine = self._path / f"{secrets.token_hex(16)}.taken"
         try:
             # One of several processes succeeds.

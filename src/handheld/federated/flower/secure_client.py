@@ -60,6 +60,7 @@ class SecureClient:
             folder.identity, side.whole_numbers(trained), self._policy(side.context, folder)
         )
         content = client.advertise(terms.to_bytes())
+        # Before the answer goes: the next message may come to another process at once.
         self._rounds.put(terms.round, client.to_bytes())
         return SecureAnswer(identity=folder.identity.public, content=content)
 
@@ -70,12 +71,15 @@ class SecureClient:
             RefusedMessageError: no honest server asks that.
             InputError: the client's own file is damaged.
         """
+        # Before anything is looked at: a step that is answered twice could reveal both secrets of a
+        # peer.
         kept = self._rounds.take(offer.round)
         folder = ClientFolder(self.path)
         # What terms have to be about was seen when it began.
         client = SecureAggregationClient.from_bytes(
             kept, folder.identity, self._policy(b"", folder)
         )
+        # The names that ``StepOffer`` lets through are those of these methods.
         content: bytes = getattr(client, offer.step)(offer.content)
         if offer.step != _LAST_STEP:
             self._rounds.put(offer.round, client.to_bytes())

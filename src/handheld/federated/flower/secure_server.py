@@ -67,6 +67,7 @@ class SecureRound:
             self.reject(node, str(error))
             return
         self._identities[node] = identity
+        # Those whose values came are in the sum, whoever leaves after that.
         if self._server.phase is ServerPhase.INPUTS:
             self._counted += 1
 

@@ -131,6 +131,7 @@ class ServerSide:
     def reading(self) -> "PlainReading":
         """Return what adds up the plain answers of the round that has begun."""
         most_weight = self._max_weight
+        # A robust mean takes no weights: a client could claim as much as it wants.
         if self.plan.uniform or self._robust is not None:
             most_weight = 0.0
         return PlainReading(

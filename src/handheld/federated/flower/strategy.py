@@ -200,10 +200,12 @@ class SecureAggregationStrategy(FederationStrategy):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Go through all steps of a round but the last; return what clients are asked in that."""
+        # Empty for now: the terms depend on how many messages there are.
         messages = self._offers(server_round, arrays, config, grid, b"")
         try:
             return self._rounds.until_last(grid, messages, arrays_of(arrays))
         except HandheldError as error:
+            # Flower's loop goes on with the next round; an error would end the run.
             _LOG.warning("round %d comes to nothing: %s", server_round, error)
             return []
 

@@ -95,6 +95,8 @@ def _asked(context: Any) -> list[Message]:
     )
     messages = []
     for proxy, instructions in chosen:
+        # keep_input: Flower else empties the list of tensors as it converts, which all clients
+        # share.
         content = recorddict_compat.fitins_to_recorddict(instructions, keep_input=True)
         message = Message(
             content,

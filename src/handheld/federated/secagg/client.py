@@ -93,6 +93,8 @@ class SecureAggregationClient:
             terms = messages.terms_from(content)
             self._check_terms(terms)
             self._terms = terms
+            # Two pairs: the mask key is revealed where its client drops out, and what was sealed by
+            # the other must stay closed then.
             self._cipher_key = AgreementKey()
             self._mask_key = AgreementKey()
             keys = signed_keys(terms, self._cipher_key.public, self._mask_key.public)
@@ -136,6 +138,8 @@ class SecureAggregationClient:
         with self._only(_Step.MASK):
             inbox = messages.inbox_from(content, len(self._roster.members), SEALED_SHARE_BYTES)
             self._sharers = inbox.sharers
+            # Masks are agreed with those who shared alone: of others no key could be put together,
+            # to take theirs away.
             sharing = self._among_peers(inbox.sharers)
             self._require_own(inbox.sharers)
             self._require_enough(inbox.sharers, "have shared their secrets")
@@ -172,12 +176,14 @@ class SecureAggregationClient:
                 self._check_agreements(content)
             else:
                 self._take_survivors(content)
+            # Of nobody both: seed and key together would lay a client's values open.
             survived = set(self._survivors)
             shares = [
                 one_of(self._shares[seat], of_seed=seat in survived)
                 for seat in sorted(self._shares)
             ]
             answer = messages.RevealedShares(shares=shares).to_bytes()
+            # A second answer, to other survivors, would give what the first held back.
             self._forget()
             return answer
 
@@ -273,6 +279,7 @@ class SecureAggregationClient:
     @contextmanager
     def _only(self, expected: _Step) -> Iterator[None]:
         """Take a step once, in its order; whatever goes wrong in it is the end."""
+        # None while a step runs: one that failed half way cannot be taken again.
         step = self._next
         self._next = None
         try:
@@ -283,6 +290,7 @@ class SecureAggregationClient:
                     f"expected the message of {step.name.lower()}, not of {expected.name.lower()}"
                 )
             yield
+        # Whatever it is, KeyboardInterrupt too: secrets of a broken step are of no more use.
         except BaseException:
             self._forget()
             raise
@@ -321,18 +329,21 @@ class SecureAggregationClient:
                 f"expected a threshold of {policy.least_threshold} or more, got {terms.threshold}"
             )
         self._check_adversary(terms)
+        # Last: the id counts as seen from here on, and terms that are refused must not use it up.
         if not policy.is_new_round(terms.round):
             raise RefusedMessageError("this round has been before")
 
     def _check_adversary(self, terms: RoundTerms) -> None:
         if self._policy.needs_consistency and not terms.is_active:
             raise RefusedMessageError("expected a round in which all are told the same")
+        # The few peers of Bell et al. are safe from a server that follows the protocol alone.
         if terms.is_active and terms.peers:
             raise RefusedMessageError(
                 "expected that all are peers, where a server may be dishonest"
             )
         if terms.peers and self._policy.graph is None:
             raise RefusedMessageError("expected that all are peers, as the policy says")
+        # Half of them stand to each side on the ring.
         if terms.peers % 2:
             raise RefusedMessageError(f"expected an even number of peers, got {terms.peers}")
 
@@ -387,6 +398,8 @@ class SecureAggregationClient:
 
     def _context(self, sender: int, receiver: int) -> bytes:
         identities = self._roster.identities
+        # The key is the same both ways: without names a server could hand a client its own shares
+        # back as a peer's.
         return b"shares" + self._roster.digest + identities[sender] + identities[receiver]
 
     def _seal(self, share: bytes, peer: int) -> bytes:
@@ -450,6 +463,7 @@ class SecureAggregationClient:
 
     def _take_survivors(self, content: bytes) -> None:
         survivors = messages.survivors_from(content, len(self._roster.members)).seats
+        # Of one who did not share no seed comes out: its mask would stay in the sum.
         if not set(survivors) <= set(self._sharers):
             raise RefusedMessageError("somebody survived who did not share")
         self._require_own(survivors)
@@ -482,5 +496,6 @@ def agreed_survivors(roster: RoundRoster, sharers: list[int], survivors: list[in
     """Return what clients sign of who shared and who survived."""
     shared = np.array(sharers, "<u4").tobytes()
     survived = np.array(survivors, "<u4").tobytes()
+    # Sizes first: two lists one after the other could be cut at another place.
     sizes = len(sharers).to_bytes(4, "little") + len(survivors).to_bytes(4, "little")
     return b"survivors" + roster.digest + sizes + shared + survived

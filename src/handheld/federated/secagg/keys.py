@@ -20,6 +20,7 @@ from handheld.errors import InputError
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 _FIELD = 2**255 - 19  # of Curve25519: coordinates are below it
+# Nonce and tag of AES-GCM as NIST SP 800-38D recommends them.
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 SEALED_BYTES = _NONCE_BYTES + _TAG_BYTES
@@ -110,6 +111,7 @@ def seal(key: bytes, content: bytes, context: bytes) -> bytes:
         content: any.
         context: that who opens it must know.
     """
+    # At random is safe here: a key seals two messages of one round, one in each direction.
     nonce = os.urandom(_NONCE_BYTES)
     return nonce + AESGCM(key).encrypt(nonce, content, context)
 
@@ -120,6 +122,7 @@ def unseal(key: bytes, sealed: bytes, context: bytes) -> bytes:
     Raises:
         InputError: it was sealed with another key or for another context, or changed.
     """
+    # AESGCM raises a ValueError, not InvalidTag, where too little of the nonce is left.
     if len(sealed) < SEALED_BYTES:
         raise InputError(f"expected {SEALED_BYTES} sealed bytes or more, got {len(sealed)}")
     try:

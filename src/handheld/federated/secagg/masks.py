@@ -50,6 +50,8 @@ class MaskGenerator:
 
     def __init__(self, purpose: bytes) -> None:
         self._purpose = purpose
+        # A stream is what the cipher makes of zeros; update_into asks for up to a block more room
+        # than it fills.
         self._zeros = bytes(_BLOCK)
         self._made = bytearray(_BLOCK + _BLOCK_BYTES)
 

@@ -18,6 +18,7 @@ from handheld.federated.secagg.packing import packed_bytes
 from handheld.federated.secagg.shares import MOST_SHARES
 
 VERSION = 1
+# A gigabyte of words of 32 bits.
 MOST_VALUES = 1 << 28
 
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -232,6 +233,8 @@ def _decoded(content: bytes, message_type: type[_Kind], limit: int) -> _Kind:
         raise RefusedMessageError(f"expected at most {limit} bytes, got {len(content)}")
     try:
         return msgspec.msgpack.decode(content, type=message_type)
+    # The two others are what msgspec lets through: of nesting without end, and of bytes that are no
+    # UTF-8.
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise RefusedMessageError(f"expected {message_type.__name__}: {error}") from error
 
@@ -246,6 +249,7 @@ def _require_sizes(name: str, entries: list[bytes], count: int, size: int) -> No
 
 def _require_rising(seats: list[int], clients: int) -> None:
     """Refuse seats twice, out of their order, or of nobody."""
+    # Somebody twice would count twice towards a threshold.
     for one, following in itertools.pairwise(seats):
         if following <= one:
             raise RefusedMessageError(f"expected seats in their order, got {one} and {following}")

@@ -63,6 +63,7 @@ def unpack(content: bytes, count: int, bits: int) -> NDArray[np.unsignedinteger]
         numbers[:, column] >>= np.uint64(shift)
     numbers &= np.uint64((1 << bits) - 1)
     values = numbers.reshape(-1)
+    # Numbers have one form in bytes: what nobody reads could carry a mark.
     if content and content[-1] >> (count * bits - 1) % 8 + 1:
         raise InputError("expected zeros behind the last number")
     return values[:count].astype(word_type(bits))

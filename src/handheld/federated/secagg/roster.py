@@ -57,11 +57,15 @@ class RoundRoster:
         """
         roster = cls(terms, tuple(members))
         identities = roster.identities
+        # All must number the seats alike, or their masks would not cancel.
         if any(following <= one for one, following in itertools.pairwise(identities)):
             raise RefusedMessageError("the roster has somebody twice, or is not in order")
         keys = [member.cipher_key for member in members] + [member.mask_key for member in members]
+        # With both who have a key a peer would agree on one seed, and might take away for one what
+        # it adds for the other.
         if len(set(keys)) < len(keys):
             raise RefusedMessageError("two keys of the roster are the same")
+        # With other keys in its name, others would mask and seal for whoever has those.
         if advertised not in members:
             raise RefusedMessageError("the roster does not have this client's keys")
         for member in members:
@@ -102,6 +106,7 @@ class RoundRoster:
 
     def position(self, owner: int, holder: int) -> int:
         """Return where a client stands among the holders of another's secrets."""
+        # Where all hold shares a holder's place is its seat: no table of all pairs is made.
         if self.is_complete:
             return holder
         return self._positions(owner)[holder]
@@ -119,6 +124,7 @@ class RoundRoster:
     @property
     def is_complete(self) -> bool:
         """Whether each is everybody's peer."""
+        # From one less than all on, a seat's neighbours on the ring are everybody.
         return not 0 < self.terms.peers < len(self.members) - 1
 
     @cached_property

@@ -17,6 +17,7 @@ from handheld.federated.secagg.masks import SEED_BYTES
 from handheld.federated.secagg.packing import pack, packed_bytes, unpack
 from handheld.federated.secagg.shares import LIMB_BYTES, PRIME, split
 
+# The field has 65,537 elements: one more than 16 bits can tell.
 _ELEMENT_BITS = 17  # of an element of the field
 _SEED_LIMBS = SEED_BYTES // LIMB_BYTES
 SHARE_BYTES = packed_bytes(_SEED_LIMBS, _ELEMENT_BITS)
@@ -60,6 +61,7 @@ def elements_of(shares: Sequence[bytes]) -> NDArray[np.uint32]:
         elements = unpack(b"".join(shares), len(shares) * _SEED_LIMBS, _ELEMENT_BITS)
     except InputError as error:
         raise RefusedMessageError(f"a share is none: {error}") from error
+    # 17 bits hold numbers up to 131,071.
     if elements.size and int(elements.max()) >= PRIME:
         raise RefusedMessageError("a share is none: it is beyond the field")
     return elements.astype(np.uint32).reshape(len(shares), _SEED_LIMBS)

@@ -91,6 +91,7 @@ class SecureAggregationServer:
             ServerPhase.REVEALED: self._receive_revealed,
         }
         take[self.phase](seat, content)
+        # After it was taken: one that is refused may be sent again, and right.
         self._awaited.discard(seat)
 
     def advance(self) -> dict[bytes, bytes]:
@@ -120,6 +121,7 @@ class SecureAggregationServer:
         if len(self._keys) >= self._most_clients:
             raise RefusedMessageError(f"{self._most_clients} clients take part already")
         advertisement = messages.advertisement_from(content)
+        # Else a client could take part in another's name, by an advertisement that it has seen.
         if advertisement.identity != identity:
             raise RefusedMessageError("these keys are another client's")
         check_advertisement(self.terms, advertisement, self._is_enrolled)
@@ -141,6 +143,7 @@ class SecureAggregationServer:
     def _end_keys(self) -> dict[bytes, bytes]:
         if len(self._keys) < self.terms.threshold:
             self._fail("sent their keys", len(self._keys))
+        # Sorted, as clients demand: seats come of identities, not of who was first.
         members = [self._keys[identity] for identity in sorted(self._keys)]
         self._roster = RoundRoster(self.terms, tuple(members))
         self._to(ServerPhase.SHARES, range(len(members)))
@@ -166,12 +169,14 @@ class SecureAggregationServer:
                     sealed.append(self._shares[peer][position])
             inbox = messages.Inbox(sharers=self._sharers, sealed=sealed)
             answers[self._roster.identities[seat]] = inbox.to_bytes()
+        # About 100 bytes for each pair of clients, which nobody needs any more.
         self._shares.clear()
         return answers
 
     def _receive_input(self, seat: int, content: bytes) -> None:
         values = messages.input_from(content, self.terms).values
         try:
+            # Added at once and not kept: memory stays that of one vector, however many come.
             self._sum += unpack(values, self.terms.count, self.terms.bits)
         except InputError as error:
             raise RefusedMessageError(str(error)) from error
@@ -224,6 +229,8 @@ class SecureAggregationServer:
         for seat, secret in secrets.items():
             if seat not in survivors:
                 self._take_away_pairs(generator, seat, secret)
+        # Once, at the end: words go around at 2^16 or 2^32, of which every such modulus is a
+        # divisor.
         self.total = self._sum & self._sum.dtype.type((1 << self.terms.bits) - 1)
         self.phase = ServerPhase.DONE
         return {}
@@ -231,6 +238,8 @@ class SecureAggregationServer:
     def _take_away_pairs(self, generator: MaskGenerator, seat: int, secret: bytes) -> None:
         """Take away the masks that survivors share with one who is gone."""
         key = AgreementKey(secret)
+        # Shares of a client that cheated give some other key: its masks would stay in the sum
+        # unseen.
         if key.public != self._roster.members[seat].mask_key:
             raise RoundFailedError(f"the shares of client {seat}'s key are not its own")
         survivors = set(self._survivors)
@@ -241,6 +250,8 @@ class SecureAggregationServer:
             if peer not in survivors:
                 continue
             seed = key.agree(self._roster.members[peer].mask_key, context)
+            # The other way round than in ``SecureAggregationClient``: what survivors added is taken
+            # away.
             if peer < seat:
                 subtracted.append(seed)
             else:
@@ -277,6 +288,8 @@ class SecureAggregationServer:
     def _chosen(self, owner: int) -> list[int]:
         """Return the clients whose shares of one's secret are put together."""
         there = [seat for seat in self._roster.holders(owner) if seat in self._revealed]
+        # The first ones: where all are peers these are the same for every owner, and one group of
+        # points.
         return there[: self.terms.threshold]
 
     def _joined(
@@ -290,6 +303,7 @@ class SecureAggregationServer:
     def _require_holders(self, seats: Sequence[int], deed: str) -> None:
         """Fail where of somebody's secrets too few shares would be left."""
         alive = set(seats)
+        # All hold shares of all: one count stands for everybody's, which would be a loop in a loop.
         if self._roster.is_complete:
             if len(alive) < self.terms.threshold:
                 self._fail(deed, len(alive))

@@ -42,6 +42,7 @@ def split(secret: bytes, shares: int, threshold: int) -> NDArray[np.uint32]:
     whole_in_range("shares", shares, low=threshold, high=MOST_SHARES)
     limbs = np.frombuffer(secret, "<u2").astype(np.int64)
     coefficients = np.vstack([limbs, _elements(threshold - 1, len(limbs))])
+    # From 1 on: the share at 0 would be the secret.
     points = np.arange(1, shares + 1, dtype=np.int64)
     return _product(_powers(points, threshold), coefficients)
 
@@ -68,6 +69,7 @@ def join(points: NDArray[np.int64], shares: NDArray[np.uint32]) -> list[bytes]:
         raise InputError("expected shares below 65,537")
     rows = shares.reshape(len(points), -1)
     values = _product(_at_zero(points)[np.newaxis], rows.astype(np.int64))
+    # A limb of a secret has 16 bits; 65,536 is the one element of the field that none is.
     if values.size and int(values.max()) >= MOST_SHARES:
         raise InputError("these shares are of no secret")
     limbs = values.reshape(shares.shape[1:]).astype("<u2")
@@ -105,6 +107,7 @@ def _powers(points: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 def _product(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.uint32]:
     """Return a matrix product in the field."""
+    # In doubles, for BLAS: numpy multiplies matrices of integers without it.
     exact = rows.astype(np.float64) @ columns.astype(np.float64)
     return (exact.astype(np.int64) % PRIME).astype(np.uint32)
 

@@ -59,6 +59,7 @@ def snapshot_from(content: bytes) -> ClientSnapshot:
         snapshot = msgspec.msgpack.decode(content, type=ClientSnapshot)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise InputError(f"these bytes are no client of a round: {error}") from error
+    # What a program before an update kept is a round that is lost, not one that goes wrong.
     if snapshot.version != VERSION:
         raise InputError(f"client of a round: expected version {VERSION}, got {snapshot.version}")
     return snapshot

@@ -32,6 +32,8 @@ def create_federation_app(host: FederationHost, *, hosts: Iterable[str] = ()) ->
         await host.stop()
 
     routes = [*devices.routes(), *operator.routes()]
+    # The operator's pages say what is wrong to browsers; devices' endpoints answer their errors
+    # themselves.
     app = guarded_app(routes, operator.pages, hosts=hosts, lifespan=lifespan)
     app.state.context = host
     return app

@@ -51,6 +51,8 @@ class FederationBlobs:
         digest = hashlib.sha256(content).hexdigest()
         target = self._kept(digest)
         with explaining_errors(self.location, "a blob"):
+            # The hash says that it is the same; a model that an evaluation uses is put again each
+            # time.
             if not self._exists(target):
                 self._write(target, content, durable=True)
         return digest
@@ -63,6 +65,7 @@ class FederationBlobs:
         """
         with explaining_errors(self.location, "a blob"):
             content = self._read(self._kept(digest))
+        # A disk that rots, or a store that others write into: nothing damaged becomes a model.
         if hashlib.sha256(content).hexdigest() != digest:
             raise ServiceError(f"the blob {digest[:12]} is damaged")
         return content
@@ -114,6 +117,7 @@ class FederationBlobs:
         return shutil.disk_usage(self._root).free
 
     def _kept(self, digest: str) -> str:
+        # It may come out of a request's address: nothing that leads elsewhere becomes a path.
         if not _HASH.fullmatch(digest):
             raise InputError("expected the hash of a blob, got something else")
         return os.path.join(self._root, "kept", digest[:2], digest)

@@ -26,11 +26,13 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
         UploadError: it is longer, too slow, or broken off.
     """
     announced = request.headers.get("content-length", "0")
+    # int() takes digits of all scripts, and long ones for seconds.
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > most_bytes:
         raise UploadError(413, f"expected at most {most_bytes} bytes")
     pieces: list[bytes] = []
     size = 0
     try:
+        # A body that comes byte by byte would else hold a connection and its memory for days.
         async with asyncio.timeout(_GRACE_SECONDS + most_bytes / _LEAST_RATE):
             stream = request.stream()
             while True:

@@ -254,6 +254,7 @@ def open_tasks(settings: FederationSettings, folder: Path) -> dict[str, Federati
         if served.name in tasks:
             raise InputError(f"tasks[{number}]: there is a task {served.name!r} already")
         tasks[served.name] = FederationTask(served, entry)
+    # After all: a task may use the model of one that stands below it in the file.
     for number, task in enumerate(tasks.values()):
         if task.model_task not in tasks:
             raise InputError(f"tasks[{number}].model_of: there is no task {task.model_task!r}")

@@ -93,6 +93,7 @@ class Coordinator:
         for task in self._tasks.values():
             if task.model_task == task.name:
                 self._start(task, self._first(task))
+        # After the others: a task that measures begins with the state of one that learns.
         for task in self._tasks.values():
             if task.model_task != task.name:
                 head = self._ledger.head(task.model_task)
@@ -136,6 +137,7 @@ class Coordinator:
         row = self._ledger.task(task.name)
         assert row is not None
         limit = task.settings.rounds
+        # The configuration has more rounds now than when the task was done.
         if row.state == "done" and (limit is None or row.number < limit):
             self._ledger.set_state(task.name, "running")
 
@@ -183,6 +185,7 @@ class Coordinator:
         """Open rounds of tasks that have none, until it is cancelled."""
         await self._watcher.looked.wait()
         while True:
+            # First: what is told while the tasks are looked at makes it look again.
             self._tending.clear()
             try:
                 if await self._in_thread(self._open_rounds):
@@ -272,6 +275,8 @@ class Coordinator:
         led = LedRound(self._parts, task)
         failures = 0
         while True:
+            # The version before the row: what changes in between is waited for no longer than a
+            # moment.
             version = self._watcher.version(round_id)
             row = self._watcher.snapshot.rounds.get(round_id)
             if row is None:
@@ -286,6 +291,7 @@ class Coordinator:
             except Exception as error:
                 failures += 1
                 self._tell("step", error, task=row.task, round=row.id)
+                # Begun anew from the database: what failed may have left its machines half way.
                 led = LedRound(self._parts, task)
                 if failures >= _MOST_STEPS:
                     reason = f"the server cannot go on: {error}"

@@ -116,6 +116,7 @@ class DeviceEndpoints:
         content = await read_body(request, wire.SMALL_BYTES)
         message = wire.message_from(content, wire.CheckIn)
         host = self._host
+        # Before anything is decided: those who are sent away are arrivals too.
         host.steering.arrived()
         reason = ""
         if host.has_room:
@@ -176,6 +177,7 @@ class DeviceEndpoints:
         """Give a model or a plan of a round that is under way."""
         self._identity(request)
         digest = request.path_params["digest"]
+        # Of what is under way alone: states lie beside models, and have what devices must not see.
         if digest not in self._public_blobs():
             raise UploadError(404, "there is no such model or plan now")
         content = await self._host.blob(digest)
@@ -246,6 +248,8 @@ class DeviceEndpoints:
         """Return the rounds that a device could take part in, the fullest and oldest first."""
         fitting = []
         for row in self._host.watcher.snapshot.rounds.values():
+            # With those who are being written in: a thousand at once would else all ask the
+            # database for the last seat.
             has_room = row.selected + self._joining.get(row.id, 0) < row.most
             if row.state != "selecting" or not has_room:
                 continue
@@ -325,6 +329,8 @@ class DeviceEndpoints:
             number = participant.group
             if number is None:
                 return None
+            # All of them, rather than the oldest: what is missing is read once more from the
+            # database.
             if len(self._groups) >= _MOST_GROUPS_KNOWN:
                 self._groups.clear()
             self._groups[row.id, identity] = number
@@ -371,8 +377,10 @@ class DeviceEndpoints:
         host = self._host
         if not host.has_room:
             raise UploadError(507, "the server's disk is full")
+        # One is always taken, however large: a limit that is set too low must not stop all.
         if host.inflight_bytes and host.inflight_bytes + limit > host.settings.inflight_bytes:
             raise BusyError("too much is being received; try again in a moment")
+        # By what it may become: its true length is known when it is too late.
         host.inflight_bytes += limit
         try:
             content = await read_body(request, limit)
@@ -411,6 +419,7 @@ class DeviceEndpoints:
             if not row.is_open or group is None:
                 return await self._outcome(row, number, identity)
             is_last = phase == _phases(group) - 1
+            # Devices need not wait for the sum: their part has ended with the last message.
             if is_last or group.state == "failed":
                 return await self._outcome(row, number, identity)
             if group.phase > phase:

@@ -68,6 +68,7 @@ class EnrolmentStore:
             with self._database.write() as connection:
                 connection.execute(sql.insert(devices).values(**values))
             return True
+        # It is enrolled already. Inserted first, as two requests at once could both find nothing.
         except IntegrityError:
             return nonce_at == 0 or self.seen(identity, nonce_at)
 

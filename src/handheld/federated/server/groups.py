@@ -52,6 +52,8 @@ class SecureGroup:
     def is_full(self) -> bool:
         """Whether the phase has all that it can get."""
         if self._machine.phase is ServerPhase.KEYS:
+            # The keys of so many suffice: who is selected beyond the goal is there for those who
+            # leave.
             return len(self.accepted) >= min(self._goal, len(self._awaited))
         return self.accepted == self._awaited
 
@@ -82,6 +84,7 @@ class SecureGroup:
         answers = self._machine.advance()
         if is_inputs:
             self.clients = clients
+        # Whoever is told nothing is out, and is waited for no more.
         self._awaited = set(answers)
         self.accepted = set()
         return answers
@@ -209,6 +212,7 @@ def deal_secure(
     shuffled = [identities[position] for position in rng.permutation(len(identities))]
     plans = []
     for group in range(number):
+        # As many as dealing one by one gives this group: sizes differ by one at most.
         goal = len(range(group, clients, number))
         terms = rules.terms(new_id(), goal)
         members = sorted(shuffled[group::number])
@@ -246,6 +250,7 @@ def most_message_bytes(phase: int, terms: RoundTerms, *, members: int) -> int:
         0,
         members * 256,
     )
+    # Without the phase of signatures the shares come one phase sooner.
     if not terms.is_active and phase == _REVEALED_PHASE - 1:
         phase = _REVEALED_PHASE
     return _BEGINNING + sizes[phase]

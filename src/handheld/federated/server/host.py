@@ -92,6 +92,7 @@ class FederationHost:
         """End, and let others go on."""
         if self._beating is not None:
             self._beating.cancel()
+        # First what leads and asks, then what they ask: the executors and the database.
         await self.coordinator.stop()
         try:
             await self.in_thread(self.steering.leave)
@@ -186,6 +187,7 @@ def open_host(  # what a server is made of
         lease_seconds=server.lease_seconds,
         clock=clock,
     )
+    # Before the port is opened: a task without a state or a plan ends the start, not a round.
     coordinator.prepare()
     signing = signing_key(folder / server.signing_key)
     return FederationHost(

@@ -49,6 +49,7 @@ def serve_federation(
     host = open_host(
         settings, folder, enrolment_token=enrolment_token, operator_token=operator_token
     )
+    # Systems allow 1,024 or fewer by default, and accept() fails beyond.
     _allow_files(server.connections + _SPARE_FILES)
     run_app(
         create_federation_app(host, hosts=(*server.names, server.host)),

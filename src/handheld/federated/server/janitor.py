@@ -50,5 +50,6 @@ class Janitor:
     def _forget(self, name: str, keep: int) -> None:
         """Remove the states of a task but the newest."""
         old = self._ledger.forget(name, keep)
+        # Others lead to the same content where an evaluation or a rollback has it too.
         for digest in old - self._ledger.kept_blobs():
             self._blobs.remove(digest)

@@ -145,6 +145,8 @@ class LedRound:
         settings = self._task.settings
         deadline = now + settings.report_seconds
         deal = self._deal_plain if not row.count else self._deal_secure
+        # In the transaction that ends the selection: who joins while devices are dealt would be in
+        # no group.
         self._require_lead(
             self._leading.store.configure(row, lambda identities: deal(row, identities), deadline)
         )
@@ -190,6 +192,7 @@ class LedRound:
         if before is not None and before.phase > group.phase:
             return _STALE_SECONDS
         led = self._led(row, group)
+        # Before the deadline is looked at: what came in time counts, however late the look is.
         self._feed(row, group, led)
         now = self._leading.clock()
         settings = self._task.settings
@@ -201,6 +204,8 @@ class LedRound:
         try:
             answers = led.machine.advance()
         except RoundFailedError as error:
+            # A machine that failed is over: where the group is seen open once more, it is built
+            # anew.
             self._groups.pop(group.number)
             self._require_lead(self._leading.store.fail_group(group, str(error), led.refused))
             self._leading.log.event(
@@ -244,6 +249,7 @@ class LedRound:
     ) -> None:
         """Give a machine the messages of its phase that it has not seen."""
         store = self._leading.store
+        # Sorted: which come first is decided by names, the same for every leader.
         new = sorted(store.senders(group, led.phase) - led.seen)
         for start in range(0, len(new), _AT_ONCE):
             for message in store.messages_of(group, led.phase, new[start : start + _AT_ONCE]):
@@ -254,6 +260,7 @@ class LedRound:
 
     def _give(self, row: RoundRow, group: GroupRow, led: _LedGroup, message: StoredMessage) -> None:
         content = message.content
+        # Plain uploads are counted alone: the task reads their files when the round closes.
         if content is None and group.terms:
             content = self._leading.blobs.get_upload(row.id, message.upload_name(group, led.phase))
         try:
@@ -319,6 +326,7 @@ class LedRound:
                 names += self._counted_uploads(group)
             uploads = UploadSequence(self._leading.blobs, row.id, names)
             return Received(clients=len(names), uploads=uploads)
+        # Sums of 32 bits go around as the modulus does, so groups need no wider type.
         total = np.zeros(row.count, np.uint32)
         clients = 0
         for group in done:

@@ -99,6 +99,7 @@ class FederationLedger:
             "failures": 0,
             "next_at": 0.0,
         }
+        # Alone: processes that start at the same time must not both add it.
         with self._database.exclusive() as connection:
             if self._task(connection, first.task) is not None:
                 return
@@ -245,6 +246,7 @@ def _values(commit: Commit) -> dict[str, Any]:
         "state_blob": commit.state_blob,
         "model_blob": commit.model_blob,
         "model_bytes": commit.model_bytes,
+        # NaN is no JSON: other programs could not read it.
         "figures": json.dumps(dict(commit.figures), allow_nan=False),
         "clients": commit.clients,
         "committed": commit.committed,

@@ -64,6 +64,7 @@ class ServerMetrics:
                 yield from self._of_times(name, labels, buckets)
 
     def _of_times(self, name: str, labels: Labels, buckets: Sequence[int]) -> Iterator[str]:
+        # Prometheus's buckets are cumulative: each holds those before it.
         total = 0
         for bound, count in zip((*_BOUNDS, "+Inf"), buckets, strict=True):
             total += count

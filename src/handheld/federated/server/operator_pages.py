@@ -119,6 +119,7 @@ class OperatorEndpoints:
         values = await self._form(request)
         name = self._task_name(request)
         number = values.get("number", "")
+        # SQL's integers have 32 bits, and int() takes digits of all scripts.
         if not (number.isascii() and number.isdigit() and len(number) < 10):
             raise InputError(f"number: expected the number of a model, got {number[:40]!r}")
         commit = await self._host.in_thread(self._host.ledger.roll_back, name, int(number))
@@ -216,6 +217,7 @@ class OperatorEndpoints:
         header = request.headers.get("authorization", "")
         if self._is_token(header.removeprefix("Bearer ")):
             return True
+        # A cookie of a server that had a token before is good no more.
         if self._host.operator_token is None:
             return False
         return self._host.keys.is_cookie(request.cookies.get(self._cookie_name, ""))
@@ -246,6 +248,7 @@ class OperatorEndpoints:
             path="/",
             secure=bool(self._host.settings.certificate),
             httponly=True,
+            # No other site's form can start, pause or roll back with the operator's cookie.
             samesite="strict",
         )
 

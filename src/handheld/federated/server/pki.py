@@ -72,6 +72,7 @@ def write_certificates(folder: Path, hosts: Sequence[str], *, days: int = 365) -
     authority = _authority(folder, days)
     key = generate_private_key(SECP256R1())
     builder = _builder(hosts[0], authority, key.public_key(), days)
+    # Clients look at these names alone: a common name has not counted for years.
     builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     builder = _for(builder, ExtendedKeyUsageOID.SERVER_AUTH)
     certificate = builder.sign(authority.key, SHA256())
@@ -128,6 +129,7 @@ def identity_of(certificate: bytes) -> bytes | None:
 def _authority(folder: Path, days: int) -> _Authority:
     """Return the folder's authority, a new one where there is none."""
     key_path, path = folder / AUTHORITY_KEY, folder / AUTHORITY
+    # A new authority over half an old one would lock out all devices that trust the old.
     if key_path.exists() != path.exists():
         raise InputError(f"{folder}: has one of {AUTHORITY} and {AUTHORITY_KEY}, not both")
     if path.exists():
@@ -142,6 +144,7 @@ def _authority(folder: Path, days: int) -> _Authority:
     key = generate_private_key(SECP256R1())
     builder = _builder("handheld federation", None, key.public_key(), days)
     certificate = (
+        # path_length 0: it vouches for servers and devices, and makes no other authorities.
         builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .sign(key, SHA256())

@@ -245,6 +245,8 @@ class RoundStore:
         with self._database.read() as connection:
             rows = connection.execute(sql.select(rounds).where(is_open)).all()
             their_groups = []
+            # Most looks find nothing under way, and there are thirty a second: one query is enough
+            # then.
             if rows:
                 selected = sql.select(groups).where(groups.c.round.in_(ids))
                 their_groups = list(connection.execute(selected).all())
@@ -315,6 +317,7 @@ class RoundStore:
         values = {"round": round_id, "identity": identity, "joined": self._clock()}
         try:
             with self._database.write() as connection:
+                # A device that did not get the answer asks again, and has its seat already.
                 if connection.execute(sql.select(participants.c.joined).where(is_here)).first():
                     return Joined.SELECTED
                 if self._is_revoked(connection, identity):
@@ -359,6 +362,7 @@ class RoundStore:
             digest: hash of the content.
             size: of the content, in bytes.
         """
+        # Read first: repeats are common on poor networks, and a read locks nobody.
         before = self.taken(group, phase, sender, digest)
         if before is not None:
             return before
@@ -385,6 +389,7 @@ class RoundStore:
                     return Taken.LATE
                 connection.execute(sql.insert(messages).values(**values))
         except IntegrityError:
+            # The same message twice at the same moment: the other one was first.
             return self.taken(group, phase, sender, digest) or Taken.LATE
         return Taken.NEW
 
@@ -459,6 +464,7 @@ class RoundStore:
         """Let go of all rounds: this process ends."""
         is_ours = (rounds.c.owner == self.owner) & rounds.c.state.in_(OPEN_STATES)
         with self._database.write() as connection:
+            # An end that lies in the past: others need not wait until the lease is over.
             connection.execute(sql.update(rounds).where(is_ours).values(lease=0.0))
 
     def configure(
@@ -633,6 +639,7 @@ class RoundStore:
             "bytes_up": self._bytes_up(row.id),
             "bytes_down": self._bytes_down(row),
         }
+        # With its open round: a task that was given another one meanwhile is left alone.
         is_task = (tasks.c.name == row.task) & (tasks.c.open_round == row.id)
         with self._database.write() as connection:
             if not self._lead(connection, row.id, row.state, values):
@@ -715,6 +722,7 @@ class RoundStore:
         """Remove what devices sent and were told; that they sent it stays for a while."""
         connection.execute(sql.delete(answers).where(answers.c.round == round_id))
         update = sql.update(messages).where(messages.c.round == round_id)
+        # The rows stay: devices may still ask whether what they sent was counted.
         connection.execute(update.values(content=None))
 
     def _is_revoked(self, connection: sql.Connection, identity: str) -> bool:
@@ -763,6 +771,7 @@ class RoundStore:
         answered = 0
         for group, phase, own_bytes, recipients in shared_rows:
             answered += own_bytes + recipients * common_bytes.get((group, phase), 0)
+        # As if each had fetched it: what was really sent, processes count each for itself.
         return int(answered) + row.selected * row.model_bytes
 
     def _count_participations(

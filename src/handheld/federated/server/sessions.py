@@ -53,6 +53,8 @@ class SessionKeys:
 
     def nonce(self) -> bytes:
         """Return something that a device signs to show who it is."""
+        # Its time is what makes it good once: a device's newest is kept, and older ones are
+        # refused.
         moment = int(self._clock() * _MICRO).to_bytes(_TIME_BYTES, "big")
         content = moment + os.urandom(_RANDOM_BYTES)
         return content + _mac(self._nonce_key, content)
@@ -63,6 +65,7 @@ class SessionKeys:
         if content is None or len(content) != _TIME_BYTES + _RANDOM_BYTES:
             return None
         moment = int.from_bytes(content[:_TIME_BYTES], "big")
+        # To both sides: another server's clock may be ahead.
         if abs(self._clock() - moment / _MICRO) > NONCE_SECONDS:
             return None
         return moment
@@ -109,6 +112,7 @@ class SessionKeys:
         return messages.Signed(content=content, signature=signature)
 
     def _derived(self, purpose: bytes) -> bytes:
+        # One key for each use: a nonce can never be shown as a session.
         return hmac.digest(self._signing.private, b"handheld federation 1 " + purpose, sha256)
 
 
@@ -128,6 +132,7 @@ def signing_key(path: Path) -> SigningKey:
 
 
 def _mac(key: bytes, content: bytes) -> bytes:
+    # 128 bits: nobody tries so many at a server, and tokens travel with each request.
     return hmac.digest(key, content, sha256)[:_MAC_BYTES]
 
 
@@ -141,6 +146,7 @@ def _opened(key: bytes, sealed: bytes) -> bytes | None:
 
 def _decoded(text: str) -> bytes:
     try:
+        # validate: without it other letters are passed over, and one token has many forms.
         return base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError):
         return b""

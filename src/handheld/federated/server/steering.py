@@ -77,6 +77,8 @@ class PaceSteering:
             is_over = ~is_live & (processes.c.free < now)
             connection.execute(sql.delete(processes).where(is_over))
             changed = connection.execute(sql.update(processes).where(is_it).values(**values))
+            # Updated first: after the first beat there is a row, unless others removed it for being
+            # silent.
             if not changed.rowcount:
                 connection.execute(sql.insert(processes).values(name=self._name, **values))
             counted = sql.select(sql.func.count()).where(is_live)
@@ -86,6 +88,7 @@ class PaceSteering:
         """Say that this process ends; its timetable stays for the next one."""
         update = sql.update(processes).where(processes.c.name == self._name)
         with self._database.write() as connection:
+            # beat 0: it counts as silent at once, and the next process goes on with its timetable.
             connection.execute(update.values(beat=0.0, free=self.pace.free))
 
     def _free_of_silent(self, now: float) -> float:

@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 from handheld.errors import FetchError, InputError
 from handheld.ranges import in_range, whole_in_range
 
+# Of a proxy whose server is away, or of a server that is busy: it may be there in a moment.
 _AGAIN_STATUS = (502, 503, 504)
 _CHUNK = 1 << 16
 
@@ -129,6 +130,7 @@ class FederationConnection:
                 self._sleep(self._pause(attempt))
             try:
                 answer = self._once(method, path, content, headers or {}, most_bytes)
+            # Before OSError, of which it is one: another try would meet the same certificate.
             except ssl.SSLCertVerificationError as error:
                 self.close()
                 raise FetchError(
@@ -166,12 +168,15 @@ class FederationConnection:
     def _read(self, response: http.client.HTTPResponse, most_bytes: int) -> bytes:
         pieces = []
         room = most_bytes
+        # A byte more than there is room for shows that an answer is too long without reading it
+        # all.
         while piece := response.read(min(_CHUNK, room + 1)):
             room -= len(piece)
             if room < 0:
                 self.close()
                 raise FetchError(f"{self._host}: expected an answer of {most_bytes} bytes at most")
             pieces.append(piece)
+        # http.client does not say so where a body that is read in pieces was cut short.
         if response.length:
             raise http.client.IncompleteRead(b"".join(pieces), response.length)
         return b"".join(pieces)

@@ -27,6 +27,7 @@ Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
+# They become parts of addresses, and of files' names.
 RoundId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
 Seconds = Annotated[float, Meta(ge=0, le=_MOST_SECONDS)]
 Size = Annotated[int, Meta(ge=0, le=_MOST_BYTES)]
@@ -270,6 +271,7 @@ Answer = (
 
 def signed_enrolment(server: bytes, nonce: bytes) -> bytes:
     """Return what a device signs to enrol: for this server alone."""
+    # Each begins with another name: a signature that was given for one thing is good for no other.
     return b"handheld enrol 1" + server + nonce
 
 

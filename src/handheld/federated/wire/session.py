@@ -184,6 +184,7 @@ class FederationSession:
         if not is_signed(self._server_key(), signed.signature, content):
             raise FetchError("the offer is not signed by the federation's server")
         offer = messages.message_from(signed.content, Offer)
+        # One for another round is signed as well, and could be given in its place.
         if offer.round != selected.round or offer.task != selected.task:
             raise FetchError("the offer is for another round than the device was selected for")
         return offer
@@ -244,10 +245,12 @@ class FederationSession:
         """Ask with the session's token; with a new one where it has ended."""
         if not self._token:
             self._open_session()
+        # A refusal may be longer than the file that was asked for.
         room = max(most_bytes, messages.SMALL_BYTES)
         for is_last in (False, True):
             headers = {"Authorization": f"Bearer {self._token}"}
             answer = self.connection.ask(method, path, content, headers=headers, most_bytes=room)
+            # Once: a server that refuses its own new token would be asked for ever.
             if answer.status != _EXPIRED or is_last:
                 break
             self._open_session()
