@@ -61,11 +61,13 @@ def beside(results: Sequence[BenchResult]) -> list[BesideRow]:
                 model=result.model.name,
                 device=result.device,
                 profile=profile.name if profile else "",
+                # A multiple of a time that cannot be trusted cannot be either.
                 valid=result.verdict.valid and (profile is None or profile.valid),
                 median=result.latency.p50,
                 times=tuple(normalised_times(result.latency.p50, profile)),
             )
         )
+    # From the last to the first: of a name that comes twice the first place stays.
     order = {result.model.name: number for number, result in reversed(list(enumerate(results)))}
     return sorted(rows, key=lambda row: order[row.model])
 

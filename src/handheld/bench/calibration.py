@@ -170,6 +170,7 @@ def normalised(time: MetricEstimate, calibration: MetricEstimate) -> MetricEstim
     below = math.hypot(_log(time.value, time.low), _log(calibration.high, calibration.value))
     above = math.hypot(_log(time.high, time.value), _log(calibration.value, calibration.low))
     count = min(time.count, calibration.count)
+    # The exponential of a logarithm is off in its last digits: exp(log(3)) is 3.0000000000000004.
     low = round(ratio * math.exp(-below), 12)
     high = round(ratio * math.exp(above), 12)
     return MetricEstimate(ratio, low, high, count)
@@ -217,6 +218,7 @@ def require_alike(
                 f"{expected.work}: take it again with 'handheld bench calibrate'"
             )
         ratio = measured.median / expected.median
+        # In logarithms: twice as fast is as far off as twice as slow.
         if abs(math.log(ratio)) > math.log1p(tolerance):
             raise InputError(
                 f"this is not the device of profile {profile.name!r}, or something slows it: "
@@ -260,6 +262,7 @@ def _lines(profile: CalibrationProfile) -> Iterator[str]:
         yield "\n[[times]]  # seconds of one call"
         yield f"work = {_quoted(time.work)}"
         yield f"sha256 = {_quoted(time.sha256)}"
+        # repr: the shortest digits that are read back as the same number.
         yield f"median = {time.median!r}"
         if time.has_interval:
             yield f"low = {time.low!r}"

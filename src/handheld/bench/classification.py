@@ -117,6 +117,8 @@ class ClassificationTask:
             raise InputError(f"{folder}: {expected}, got none")
         classes = sorted({path.parent.name for path in paths})
         numbers = {name: number for number, name in enumerate(classes)}
+        # Shuffled: files lie by class, and where a wall time ends no class may be cut off before
+        # another.
         order = np.random.default_rng(seed).permutation(len(paths))
         shuffled = [paths[number] for number in order]
         truth = np.array([numbers[path.parent.name] for path in shuffled], np.int64)
@@ -233,6 +235,8 @@ def read_labels(path: Path) -> tuple[str, ...]:
     """
     content = content_of(path)
     try:
+        # With its mark, if any: editors of Windows begin a text with it, which would be a part of
+        # the first label.
         text = content.decode("utf-8-sig")
     except ValueError as error:
         raise InputError(f"{path}: cannot be read as labels: it is no UTF-8 text") from error
@@ -243,6 +247,7 @@ def _digest(paths: Sequence[Path], folder: Path) -> str:
     """Return a hash of names and contents: the same pictures give the same."""
     hasher = hashlib.sha256()
     for path in paths:
+        # replace: a name of a file need not be UTF-8.
         hasher.update(f"{path.relative_to(folder).as_posix()}\0".encode("utf-8", "replace"))
         hasher.update(hashlib.sha256(content_of(path)).digest())
     return hasher.hexdigest()

@@ -197,6 +197,7 @@ def _interval(
 
     Rounds and not calls: what disturbed a round disturbed both.
     """
+    # A thousand medians of all rounds of a short call would take longer than the run.
     step = -(-len(times) // _MOST_RESAMPLED)
     times = times[::step]
     first = first[::step]

@@ -100,6 +100,7 @@ def snapshot(core: int | None, *, read: ReadFile = read_system_file) -> SystemSn
         core_busy=_busy(core_row),
         core_stolen=_column(core_row, _STEAL),
         all_busy=_busy(whole_row),
+        # Without the row "cpu", which is the sum of the others.
         cores=len(rows) - 1 if rows else None,
         own_cpu=time.process_time(),
         preempted=_preempted(),
@@ -175,6 +176,7 @@ def _pressure(read: ReadFile) -> float | None:
         first = read("/proc/pressure/cpu").splitlines()[0]
     except (OSError, IndexError):
         return None
+    # The first line, "some": time in which one task or more waited, in microseconds.
     total = first.rpartition("total=")[2]
     return int(total) / 1e6
 

@@ -183,6 +183,7 @@ def _detected(outputs: Sequence[NDArray[Any]]) -> DetectedBoxes:
     rows = rows[is_finite]
     # the best, in the order in which they came where they are alike
     rows = rows[np.argsort(-rows[:, -1], kind="stable")[:_MOST_BOXES]]
+    # Models count classes from 0, COCO its categories from 1.
     return DetectedBoxes(rows[:, :_CORNERS], rows[:, _CORNERS].astype(np.int64) + 1, rows[:, -1])
 
 

@@ -165,6 +165,7 @@ class _System:
                 self._answer(query)
         except BaseException as error:
             self.failure = error
+            # Without bytes: LoadGen waits for an answer to each query, whatever became of it.
             self._complete([(query.id, 0, 0) for query in queries])
 
     def _answer(self, query: Any) -> None:
@@ -172,6 +173,7 @@ class _System:
         output = self._run(self._ready[query.index])
         self.ended = time.perf_counter()
         self.times.append(self.ended - start)
+        # LoadGen is done with the bytes when this returns: the array need not live longer.
         self._complete([(query.id, output.ctypes.data, output.nbytes)])
 
     def _complete(self, answers: list[tuple[int, int, int]]) -> None:

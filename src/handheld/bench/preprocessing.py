@@ -126,6 +126,7 @@ def resize_bilinear(picture: NDArray[np.float32], height: int, width: int) -> ND
 
 def _mixed(picture: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     before = len(picture)
+    # In float32, as TensorFlow's kernel has it.
     positions = np.arange(count, dtype=np.float32) * np.float32(before / count)
     low = np.minimum(positions.astype(np.int64), before - 1)
     high = np.minimum(low + 1, before - 1)

@@ -62,6 +62,7 @@ def append_records(path: str | os.PathLike[str], records: Iterable[Mapping[str, 
         if content and not content.endswith(b"\n"):
             content += b"\n"
         with atomic_path(target) as temporary:
+            # backslashreplace: a path in a record may hold bytes that are no UTF-8.
             temporary.write_bytes(content + lines.encode("utf-8", "backslashreplace"))
 
 

@@ -35,6 +35,7 @@ def result_of(values: object, location: str = "result") -> BenchResult:
     Raises:
         InputError: it is no result, or holds figures that no run has; names the entry.
     """
+    # First: messages about what is wrong repeat what came.
     _require_bounded(values, location)
     result = from_table(BenchResult, _with_nans(BenchResult, values), location)
     try:
@@ -90,6 +91,7 @@ def _require_bounded(value: object, location: str, depth: int = 0) -> None:
         entries = value
     elif isinstance(value, dict):
         entries = [*value.keys(), *value.values()]
+    # Twice: of a table keys and values both count.
     _require_short(len(entries), 2 * _MOST_ENTRIES, location)
     for entry in entries:
         _require_bounded(entry, location, depth + 1)

@@ -224,6 +224,7 @@ def bench(  # noqa: PLR0913  # options by keyword, each by itself
     # What a task opens, the task alone knows to open.
     if isinstance(task, SystemTask):
         return _result(subject, measured, protocol, opened=opened, memory=None)
+    # Only now: a second process beside the timed calls would disturb them.
     memory = tools.memory(path, protocol.threads)
     result = _result(subject, measured, protocol, opened=opened, memory=memory)
     # What has to run in a process of its own does not run here in parts.

@@ -97,6 +97,7 @@ def _stopping_politely(stops: list[int]) -> Iterator[None]:
     sys.unraisablehook = dropped
     handlers = {}
     for number in INTERRUPTS:
+        # What is ignored stays so: nohup lets a command go on when its terminal is gone.
         if signal.getsignal(number) is not signal.SIG_IGN:
             handlers[number] = signal.signal(number, interrupt)
     try:

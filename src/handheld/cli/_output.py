@@ -27,6 +27,7 @@ Quiet = Annotated[
     ),
 ]
 
+# 128 and the number of SIGINT, as shells have it.
 INTERRUPTED = 130
 """Exit status of a command that Ctrl-C or a polite end stopped."""
 

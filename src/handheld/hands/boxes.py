@@ -69,6 +69,7 @@ def decode_boxes(raw: NDArray[Any], anchors: NDArray[Any], layout: BoxLayout) ->
     if layout.order == "yxhw":
         points = points[:, :, ::-1]
     points = points / np.array(layout.scale[:2], dtype=np.float32)
+    # Only then: the palm model has one scale for all, and its sizes are there already.
     if layout.scale[2:] != layout.scale[:2] or layout.exponential:
         points[:, 1] = _sizes(raw, layout)
     if anchors.shape[1] > 2:

@@ -11,6 +11,7 @@ from handheld.graph.record import Codecs, ValueCodec, dataclass_codec
 from handheld.hands.result import HandResult, Palm, Region
 from handheld.media import Frame, Rect
 
+# Numbers alone: numpy unpickles an array of objects, and a pickle runs what it says.
 _DTYPES = ("bool", "uint8", "int32", "int64", "float32", "float64")
 _MOST_DIMENSIONS = 8
 

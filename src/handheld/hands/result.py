@@ -128,6 +128,7 @@ class HandResult:
             "handedness": self.handedness,
             "handedness_score": _rounded(self.handedness_score, 4),
             "score": _rounded(self.score, 4),
+            # A hundredth of a pixel, and of a millimetre: less than the models tell apart.
             "landmarks": _rounded(self.landmarks, 2),
             "world": _rounded(self.world, 5),
             "confidence": _rounded(self.confidence, 4),

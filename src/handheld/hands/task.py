@@ -90,6 +90,7 @@ def frame_errors(tracked: Sequence[Points], labels: FrameLabels) -> FrameErrors:
         labels: of the frame.
     """
     sizes = [palm_size(truth) for truth in labels.hands]
+    # Infinite until it is found: every known keypoint of a hand that is missed is wrong.
     distances = np.full((len(labels.hands), _KEYPOINTS), np.inf)
     pairs = []
     for row, (truth, size) in enumerate(zip(labels.hands, sizes, strict=True)):
@@ -97,6 +98,7 @@ def frame_errors(tracked: Sequence[Points], labels: FrameLabels) -> FrameErrors:
         for column, points in enumerate(tracked):
             apart = np.linalg.norm(points - truth, axis=1) / size
             pairs.append((float(np.nanmean(apart)), row, column, apart))
+    # Without the fourth: arrays have no order.
     pairs.sort(key=lambda pair: pair[:3])
     rows: set[int] = set()
     columns: set[int] = set()
@@ -198,6 +200,7 @@ class HandTrackingTask:
             FetchError: a pack of MediaPipe's that has not been fetched.
             ModelError: there is no such pack, or it is damaged.
         """
+        # No more: a tracker that may find another one looks for it in every frame.
         max_hands = max(len(one.hands) for one in self._labels)
         return TimedTracker(
             path, self._frames, self._begins, max_hands=max_hands, protocol=protocol
