@@ -45,6 +45,7 @@ def with_frame_rate(header: Any, rate: float) -> Any:
     Raises:
         InputError: it is neither, or has no frame rate.
     """
+    # For its error: a header without a rate is not one that could tell another.
     frame_rate_of(header)
     if isinstance(header, Mapping):
         return {**header, FRAME_RATE: rate}

@@ -127,6 +127,7 @@ class _Writer:
 
     def write(self, value: Any, depth: int) -> None:
         _check_depth(depth)
+        # The very type: of a subclass something else would come back.
         cls = type(value)
         codec = self._codecs.by_type.get(cls)
         if codec is not None:
@@ -158,6 +159,7 @@ class _Writer:
         for key, item in fields.items():
             if type(key) is not str:
                 raise GraphRecordError(f"no codec for a dictionary with the key {key!r}")
+            # Python's texts may hold halves of letters, as names of files that are no UTF-8 do.
             self.put(b"S", key.encode("utf-8", "surrogatepass"))
             self.write(item, depth + 1)
 
@@ -174,6 +176,7 @@ def _plain_of(value: Any, codec: ValueCodec) -> Plain:
 
 
 def _whole_bytes(number: int) -> bytes:
+    # 8 and not 7: a bit more, for the sign.
     return number.to_bytes((number.bit_length() + 8) // 8, "little", signed=True)
 
 
@@ -270,6 +273,7 @@ _READERS: dict[bytes, Callable[[_Reader, int], Any]] = {
     b"I": lambda reader, depth: int.from_bytes(reader.data(), "little", signed=True),
     b"D": lambda reader, depth: reader.number(),
     b"S": lambda reader, depth: reader.text(),
+    # A copy: a view of a few bytes would keep the whole block in memory.
     b"B": lambda reader, depth: bytes(reader.data()),
     b"L": lambda reader, depth: reader.items(depth),
     b"U": lambda reader, depth: tuple(reader.items(depth)),

@@ -116,6 +116,7 @@ class Recorder:
     def close(self) -> None:
         """Write how far each stream is settled, and end the file; safe to call twice."""
         self._ended.set()
+        # First: no packet may come behind the end.
         for stream, edge in zip(self._streams, self._edges, strict=True):
             stream.edges = [other for other in stream.edges if other is not edge]
         with self._lock:

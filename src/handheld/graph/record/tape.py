@@ -65,6 +65,7 @@ def block(data: bytes) -> bytes:
     """Return bytes with their length and checksum before them."""
     if len(data) > MOST_BLOCK:
         raise GraphRecordError(f"a packet of {len(data)} bytes; at most {MOST_BLOCK} are recorded")
+    # Against cuts and bad disks, not against forgers, who can write a checksum too.
     return _HEAD.pack(len(data), zlib.crc32(data)) + data
 
 
@@ -114,6 +115,7 @@ def parse_entry(data: bytes, streams: int) -> TapeEntry:
     if len(data) < _ENTRY.size:
         raise GraphRecordError("an entry is cut off")
     mark, stream, timestamp = _ENTRY.unpack_from(data)
+    # max: a recording of no stream has entries of number 0 too, its resets and its end.
     if mark not in (PACKET, BOUND, HEADER, RESET, END) or stream >= max(1, streams):
         raise GraphRecordError(f"an entry {mark!r} of stream number {stream}")
     return TapeEntry(mark, stream, timestamp, memoryview(data)[_ENTRY.size :])

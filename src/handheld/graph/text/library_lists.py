@@ -43,6 +43,7 @@ def concatenate_vector(node: NodeText) -> ConcatenateVector:
 def clip_vector_size(node: NodeText) -> ClipVectorSize:
     """Return the clip of a node. Raises :class:`~handheld.errors.GraphTextError`."""
     with read_options(node, "ClipVectorSizeCalculatorOptions") as options:
+        # 1 is the default of clip_vector_size_calculator.proto.
         return ClipVectorSize(options.whole("max_vec_size", 1, low=1))
 
 

@@ -59,6 +59,7 @@ def _data(ports: tuple[PortText, ...], otherwise: str) -> str:
 def packet_thinner(node: NodeText) -> PacketThinner:
     """Return the thinner of a node. Raises :class:`~handheld.errors.GraphTextError`."""
     with read_options(node, "PacketThinnerCalculatorOptions") as options:
+        # Defaults of packet_thinner_calculator.proto.
         thinner_type: Literal["async", "sync"] = "async"
         if options.choice("thinner_type", _THINNERS, "ASYNC") == "SYNC":
             thinner_type = "sync"

@@ -43,6 +43,7 @@ def input_policy(handler: HandlerText, port_of: PortOf, source: str) -> InputPol
     try:
         with read_handler_options(handler, source) as options:
             return maker(options, port_of)
+    # It is a HandheldError too, and knows its place in the text already.
     except GraphTextError:
         raise
     except HandheldError as error:
@@ -67,6 +68,7 @@ def _canonical(text: str) -> str:
 
 
 def _fixed_size(options: OptionReader, port_of: PortOf) -> InputPolicy:
+    # Defaults of fixed_size_input_stream_handler.proto.
     return FixedSizePolicy(
         trigger_queue_size=options.whole("trigger_queue_size", 2),
         target_queue_size=options.whole("target_queue_size", 1),

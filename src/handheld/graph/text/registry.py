@@ -40,6 +40,7 @@ class RegisteredCalculator:
         """
         try:
             calculator = self.factory(node)
+        # It is a HandheldError too, and knows its place in the text already.
         except GraphTextError:
             raise
         except HandheldError as error:

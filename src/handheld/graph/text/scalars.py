@@ -63,6 +63,7 @@ def read_number(text: str, *, negative: bool = False) -> int | float:
         if LEAST_INT <= value <= MOST_UINT:
             return value
         return float(value)
+    # Of at most 64 bits, unlike decimals: a field of floats takes none of these.
     if _HEX.fullmatch(text):
         return _in_64_bits(sign * int(text, 16))
     if _OCTAL.fullmatch(text):

@@ -11,6 +11,7 @@ from handheld.graph.text.options import OptionReader, read_executor_options
 from handheld.graph.text.tokens import located
 
 _DEFAULT_QUEUE = 100  # of MediaPipe, and ours
+# Our queues always have a limit; this one no memory reaches.
 _NO_LIMIT = 2**31
 _CALLING_THREAD = "ApplicationThreadExecutor"
 

@@ -109,6 +109,7 @@ def _sizes(options: SsdAnchors, layer: int) -> Iterator[tuple[float, float]]:
     for ratio in options.aspect_ratios:
         yield _size(scale, ratio)
     if options.interpolated_scale_aspect_ratio > 0:
+        # Behind the last layer MediaPipe takes the whole picture.
         following = 1.0
         if layer < len(options.strides) - 1:
             following = _scale(options, layer + 1)
@@ -146,6 +147,8 @@ def pyramid_anchors(options: PyramidAnchors) -> Anchors:
         pairs = list(product(options.aspect_ratios, octave))
         sizes = np.array([_size(base * scale, ratio) for ratio, scale in pairs]).reshape(-1, 2)
         columns, rows = _cells(options, number)
+        # As TensorFlow's multiscale_grid_anchor_generator: where a stride does not divide a side,
+        # the first cell is centred on its edge.
         offset = [
             stride / 2 if side % 2**level == 0 or side == 1 else 0.0 for side in options.input_size
         ]

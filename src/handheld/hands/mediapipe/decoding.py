@@ -119,6 +119,7 @@ def _best_classes(
     if not len(numbers):
         return np.full(len(scores), -1), np.full(len(scores), -np.inf, np.float32)
     seen = scores[:, numbers]
+    # Before the sigmoid, which keeps the order: it is taken of one score a row.
     best = seen.argmax(axis=1)
     values = seen[np.arange(len(seen)), best]
     if options.sigmoid_score:
@@ -136,6 +137,7 @@ def _is_allowed(number: int, options: DecodingOptions) -> bool:
 def _passes(scores: NDArray[Any], classes: NDArray[Any], options: DecodingOptions) -> NDArray[Any]:
     passes = classes >= 0
     if options.min_score_thresh is not None:
+        # In float32, as the scores are: 0.7 in doubles lies above their 0.7.
         passes &= scores >= np.float32(options.min_score_thresh)
     return passes
 
@@ -167,6 +169,7 @@ def _listed(
     return detections
 
 
+# The order in which TFLite's Detection_PostProcess gives them.
 _BUILT_IN = {"detections": 0, "classes": 1, "scores": 2, "num_detections": 3}
 
 

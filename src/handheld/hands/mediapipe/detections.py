@@ -120,6 +120,7 @@ def projected(detections: Detections, matrix: NDArray[Any]) -> Detections:
         detections: to be moved.
         matrix: (4, 4).
     """
+    # Without the third column, which is depth's: boxes have none.
     affine = np.asarray(matrix, dtype=np.float64).reshape(4, 4)[:2, [0, 1, 3]]
     return [_projected(detection, affine) for detection in detections]
 

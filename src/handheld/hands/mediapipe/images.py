@@ -18,6 +18,7 @@ from handheld.hands.mediapipe.values import ImageSize, NormalizedRect, Padding, 
 from handheld.media import Image, Rect
 
 _BRIGHTEST = 255
+# Numbers are those of the enums in MediaPipe's .proto files: texts may have them for the names.
 _BORDERS = {"BORDER_UNSPECIFIED": 0, "BORDER_ZERO": 1, "BORDER_REPLICATE": 2}
 # Where a GPU's pictures begin; ours begin at the top whatever it says.
 _GPU_ORIGIN = "gpu_origin"
@@ -102,6 +103,7 @@ def _in_range(pixels: Image, tensor: TensorFormat) -> NDArray[Any]:
         values += np.float32(tensor.low)
     if tensor.dtype == "float32":
         return values
+    # To the nearest, halves to the even one, as OpenCV's convertTo rounds.
     return np.rint(values).astype(tensor.dtype)
 
 

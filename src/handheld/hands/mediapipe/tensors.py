@@ -92,6 +92,7 @@ class Thresholding(Calculator):
             self._threshold = context.get("THRESHOLD")
         if "FLOAT" not in context.inputs:
             return
+        # Above, as MediaPipe has it: a number that is equal to the threshold is not enough.
         accepted = context.get("FLOAT") > self._threshold
         context.send("FLAG", accepted)
         # What is sent is the answer, as in MediaPipe.
