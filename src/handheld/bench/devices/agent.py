@@ -114,6 +114,7 @@ class _Agent:
         path = self._folder / _FILES / _safe(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
+            # A link and no copy: one content may be needed under several names.
             os.link(self._blob(sha256), path)
 
     def _run(self, words: object) -> None:
@@ -131,6 +132,7 @@ class _Agent:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
+                # A group of its own, so that what it starts can be ended with it.
                 start_new_session=True,
             )
             try:

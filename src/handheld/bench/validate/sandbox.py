@@ -129,6 +129,8 @@ def _run_faults(model: Model, pictures: Sequence[NDArray[np.uint8]]) -> list[str
         for _ in range(_RUNS):
             noise = _random(model.inputs[0], rng)
             first = model.run(noise)
+            # A model that keeps a state or draws at random cannot be judged by one run of each
+            # example.
             again = model.run(noise)
             problem = _unlike(first, again) or _not_finite(first)
             if problem:

@@ -108,6 +108,7 @@ def memory_of(arrays: Arrays, stages: int) -> tuple[Memory, ...]:
     memory: list[dict[str, NDArray[Any]]] = [{} for _ in range(stages)]
     for name, array in arrays.items():
         if name.startswith("stage."):
+            # Two splits and no more: names may have dots of their own.
             _, number, inner_name = name.split(".", 2)
             memory[int(number)][inner_name] = array
     return tuple(memory)

@@ -98,6 +98,8 @@ def evaluation_numbers(scores: ExampleScores) -> NDArray[np.uint32]:
     figures = scores.figures
     examples = min(len(scores.losses), _MOST_EXAMPLES)
     loss = figures["loss"]
+    # Where the model overflows, the device counts as badly as one may: left out, it would make the
+    # model look better than it is.
     if not np.isfinite(loss):
         loss = _MOST_LOSS
     asked = 0

@@ -92,6 +92,7 @@ def training(**options: Any) -> TrainingTask:
         ),
         work=said.work,
         stages=stages,
+        # Sums of whole numbers and robust means know no weights.
         equal=said.uniform or is_whole or robust is not None,
         clients=said.clients,
         seed=said.seed,

@@ -191,6 +191,8 @@ class TrainingTask:
         if not self.plan.chain.promises:
             return {}
         assert self.population is not None
+        # Less than one over the devices, as is usual: at more, giving away one of them whole would
+        # be within the promise.
         delta = self.delta or 1 / (self.population + 1)
         # Devices come when they can: nobody draws them, and sampling promises nothing.
         promised = guarantees(
