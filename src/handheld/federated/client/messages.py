@@ -78,6 +78,7 @@ def answer_from(content: bytes, statistics: int, extra: int) -> tuple[ClientAnsw
     """
     try:
         message = msgspec.msgpack.decode(content, type=PlainAnswer)
+    # The two others are what msgspec lets through, as in secure aggregation's messages.
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise InputError(f"answer: {error}") from error
     if message.version != VERSION:
@@ -104,6 +105,7 @@ def answer_from(content: bytes, statistics: int, extra: int) -> tuple[ClientAnsw
 def _numbers(name: str, content: bytes, count: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     if len(content) != _FLOAT * count:
         raise InputError(f"answer: {name}: expected {_FLOAT * count:,} bytes, got {len(content):,}")
+    # A copy, in this machine's order of bytes: arrays upon bytes cannot be written to.
     numbers = np.frombuffer(content, "<f4").astype(np.float32)
     if not are_finite(numbers):
         raise InputError(f"answer: {name}: expected finite numbers")

@@ -15,6 +15,7 @@ SERVER = -1
 # rotations, grids), and what is a device's alone (encoding, and in simulations rounding and noise).
 _COMMON_SEED = 11
 _OWN_SEED = 12
+# As many as an answer's number may have.
 _NUMBER_BITS = 31
 
 

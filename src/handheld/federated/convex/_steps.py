@@ -16,6 +16,7 @@ from handheld._kernels import kernel
 @njit(nogil=True, inline="always")
 def _slope(label: Any, margin: Any) -> Any:
     """Derivative of the logistic loss by the margin."""
+    # Where the exponential overflows, the slope is 0, which it is but for some 1e-308.
     return -label / (1.0 + np.exp(label * margin))
 
 

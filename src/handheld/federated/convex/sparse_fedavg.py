@@ -57,6 +57,7 @@ class SparseFedAvg:
             change[device.touched] += count * self._descended(problem, device, weights, seed, rng)
         sent = sum(len(device.touched) for device in problem.devices)
         traffic = Traffic(sent, sent, len(weights) * len(problem.devices))
+        # At least 1: where nobody holds a feature, nothing has changed either.
         return weights + change / np.maximum(problem.held, 1), traffic
 
     def _descended(

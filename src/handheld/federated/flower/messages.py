@@ -125,6 +125,7 @@ def _decoded(content: bytes, message_type: type[_Kind]) -> _Kind:
     name = message_type.__name__
     try:
         message = msgspec.msgpack.decode(content, type=message_type)
+    # The two others are what msgspec lets through, as in secure aggregation's messages.
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise InputError(f"expected {name}: {error}") from error
     if message.version != VERSION:

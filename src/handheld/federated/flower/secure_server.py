@@ -30,6 +30,8 @@ _STEPS: dict[ServerPhase, StepName] = {
 
 def default_threshold(clients: int, *, is_active: bool) -> int:
     """Return the fewest of some clients that must stay to the end, so that none of them refuses."""
+    # What clients check, of all that are asked: of the fewer that send their keys they want no
+    # more.
     if is_active:
         return 2 * clients // 3 + 1
     return clients // 2 + 1

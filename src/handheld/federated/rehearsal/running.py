@@ -105,6 +105,7 @@ class RehearsalBook:
 
     def after(self, number: int) -> list[Commit]:
         """Return the models after one, the oldest first."""
+        # Asked ten times a second: the head is one row, the history is all of them.
         if self.newest <= number:
             return []
         history = self.ledger.history(TASK)
@@ -157,6 +158,7 @@ def _processes(rehearsal: Rehearsal) -> Iterator[list["subprocess.Popen[bytes]"]
     try:
         for name, file, log in commands:
             command = [sys.executable, "-m", "handheld", "federated", name, str(file)]
+            # Appended: a rehearsal can be gone on with, after what its last run said.
             with log.open("ab") as output:
                 started.append(
                     subprocess.Popen(command, stdout=output, stderr=output, env=environment)

@@ -108,6 +108,7 @@ def write_rehearsal(  # noqa: PLR0913  # options by keyword, each by itself
 
 
 def _free_port() -> int:
+    # Free for as long as nobody else takes it: the server does so seconds later.
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port
@@ -177,6 +178,7 @@ def _server_table(
 
 
 def _over_selection(goal: int, devices: int) -> float:
+    # Were more to be selected than there are, each selection would last to its end.
     return min(_OVER_SELECTION, devices / goal)
 
 
