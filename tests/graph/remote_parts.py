@@ -144,27 +144,3 @@ class Countdown(Calculator):
     def source_order(self, context: Context) -> int:
         # The bound counts what the last call sent, as it does without a process.
         return self.left + 0 * context.output_bound("out")
-
-
-class PlusSide(Calculator):
-    """Adds a side packet to what comes."""
-
-    contract = Contract(inputs={"in": int}, outputs={"out": int}, side_inputs={"plus": int})
-
-    def process(self, context: Context) -> None:
-        context.send("out", context.get("in") + context.side["plus"])
-
-
-class CountAtClose(Calculator):
-    """Sets the number of packets as a side packet when it closes."""
-
-    contract = Contract(inputs={"in": object}, side_outputs={"count": int})
-
-    def open(self, context: Context) -> None:
-        self.count = 0
-
-    def process(self, context: Context) -> None:
-        self.count += 1
-
-    def close(self, context: Context) -> None:
-        context.send_side("count", self.count)

@@ -7,8 +7,7 @@ import logging
 from typing import Any
 
 import pytest
-from graph_parts import Call, Log, Numbers, pairs
-from remote_parts import CountAtClose, PlusSide
+from graph_parts import Call, FirstAsSide, Log, Numbers, PlusSide, pairs
 
 from handheld.errors import (
     CalculatorError,
@@ -98,7 +97,13 @@ def test_in_processes_too(threads: int, placed: str) -> None:
         where[name] = "far" if placed in (name, "both") else ""
     nodes = [
         plus_side(executor=where["taker"]),
-        Node(CountAtClose(), inputs="a", side_outputs="p", name="giver", executor=where["giver"]),
+        Node(
+            FirstAsSide(at_close=True),
+            inputs="a",
+            side_outputs="p",
+            name="giver",
+            executor=where["giver"],
+        ),
     ]
     config = GraphConfig(inputs={"x": int, "a": int}, nodes=nodes)
     with Graph(config, threads=threads, executors={"far": ProcessExecutor()}) as graph:
@@ -158,7 +163,7 @@ def test_a_source_begins_when_its_side_packet_is_there(threads: int) -> None:
 @THREADS
 def test_one_set_at_the_end_of_a_node(threads: int) -> None:
     nodes = [
-        Node(CountAtClose(), inputs="a", side_outputs="p"),
+        Node(FirstAsSide(at_close=True), inputs="a", side_outputs="p"),
         Node(CountingSource(), outputs="n", side_inputs={"max_count": "p"}),
     ]
     with Graph(GraphConfig(inputs={"a": int}, nodes=nodes), threads=threads) as graph:
@@ -439,7 +444,7 @@ def test_a_graph_that_is_closed_ends_a_source_that_opens_late(threads: int) -> N
 
     nodes = [
         Node(Source(), outputs="n", side_inputs="p"),
-        Node(CountAtClose(), inputs="a", side_outputs="p"),
+        Node(FirstAsSide(at_close=True), inputs="a", side_outputs="p"),
     ]
     with Graph(GraphConfig(inputs={"a": int}, nodes=nodes), threads=threads) as graph:
         graph.close()
@@ -455,7 +460,7 @@ def test_a_loop_ends_though_a_source_waits_for_what_it_gives_at_its_end(threads:
     nodes = [
         Node(PreviousLoopback(), inputs={"main": "a", "loop": BackEdge("sum")}, outputs="previous"),
         Node(add, inputs=["a", "previous"], outputs="sum"),
-        Node(CountAtClose(), inputs="sum", side_outputs="p"),
+        Node(FirstAsSide(at_close=True), inputs="sum", side_outputs="p"),
         Node(CountingSource(), outputs="n", side_inputs={"max_count": "p"}),
     ]
     with Graph(GraphConfig(inputs={"a": int}, nodes=nodes), threads=threads) as graph:

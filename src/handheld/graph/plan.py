@@ -228,7 +228,7 @@ def _cycle(path: list[str], first: str, nodes: Mapping[str, FlatNode], stream: s
     if not ports:
         term = "side packet"
         ports = [port for port, name in taker.side_inputs.items() if name == stream]
-        advice = "none of them could open; a stream of the cycle can be marked as a BackEdge"
+        advice = "none of them would ever open; a stream of the cycle can be a BackEdge"
     return (
         f"nodes form a cycle: {' <- '.join([*members, first])}, closed by {term} {str(stream)!r} "
         f"at node {taker.name!r}, input port {ports[0]!r}; {advice}"

@@ -229,7 +229,7 @@ def _cycle(wires: GraphWiring, cycle: Cycle) -> str:
     if cycle.side:
         return (
             f"a cycle: {names}, closed by side packet {cycle.closing.port.name!r}, without which "
-            "its node does not open"
+            "its node does not open; a stream of the cycle can be a back edge"
         )
     canonical = cycle.closing.canonical
     tag_index = f":{canonical}" if canonical.isdigit() else canonical
