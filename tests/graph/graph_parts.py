@@ -146,6 +146,49 @@ class TwoLanes(Calculator):
             context.send(port, self.sums[port])
 
 
+class FirstAsSide(Calculator):
+    """Sets the first number as a side packet, or the number of packets when it closes."""
+
+    contract = Contract(inputs={"in": int}, side_outputs={"side": int})
+
+    def __init__(self, *, at_close: bool) -> None:
+        self.at_close = at_close
+
+    def open(self, context: Context) -> None:
+        self.count = 0
+
+    def process(self, context: Context) -> None:
+        if not self.count and not self.at_close:
+            context.send_side("side", context.get("in"))
+        self.count += 1
+
+    def close(self, context: Context) -> None:
+        if self.at_close or not self.count:
+            context.send_side("side", self.count)
+
+
+class PlusSide(Calculator):
+    """Adds a side packet to what comes."""
+
+    contract = Contract(inputs={"in": int}, outputs={"out": int}, side_inputs={"plus": int})
+
+    def process(self, context: Context) -> None:
+        context.send("out", (context.get("in") + context.side["plus"]) % 1_000_003)
+
+
+class SideNumbers(Numbers):
+    """A source whose numbers are as many as a side packet says, by the remainder of 7."""
+
+    contract = Contract(outputs={"out": int}, side_inputs={"side": int}, timestamp_offset=None)
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def open(self, context: Context) -> None:
+        super().open(context)
+        self.count = context.side["side"] % 7
+
+
 class Call(Calculator):
     """Calls a function with the context: for nodes that do one odd thing."""
 

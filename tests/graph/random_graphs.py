@@ -7,7 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graph_parts import Burst, Delay, Echo, Join, Keep, Numbers, Residue, Shift, TwoLanes
+from graph_parts import (
+    Burst,
+    Delay,
+    Echo,
+    FirstAsSide,
+    Join,
+    Keep,
+    Numbers,
+    PlusSide,
+    Residue,
+    Shift,
+    SideNumbers,
+    TwoLanes,
+)
 from hypothesis import strategies as st
 
 from handheld.graph import (
@@ -291,6 +304,18 @@ def _switch(name: str, x: int, y: int, streams: list[str]) -> Made:
     ], [name]
 
 
+def _late_side(name: str, x: int, y: int, streams: list[str]) -> Made:
+    side = f"{name}_side"
+    numbers = f"{name}_numbers"
+    return [
+        Node(
+            PlusSide(), inputs=streams[1], outputs=name, side_inputs=side, max_in_flight=1 + y % 3
+        ),
+        Node(FirstAsSide(at_close=bool(x % 2)), inputs=streams[0], side_outputs=side),
+        Node(SideNumbers(), outputs=numbers, side_inputs=side),
+    ], [name, numbers]
+
+
 def _shared(name: str, x: int, y: int, streams: list[str]) -> Made:
     select, *parts = (f"{name}_{part}" for part in ("select", "a", "b", "a2", "b2"))
     first, second, first_done, second_done = parts
@@ -358,6 +383,7 @@ KINDS: dict[str, Callable[[str, int, int, list[str]], Made]] = {
     "concatenated": _concatenated,
     "shared": _shared,
     "switch": _switch,
+    "late_side": _late_side,
     "mux": _mux,
     "previous": _previous,
     "echo": _echo,

@@ -10,6 +10,8 @@ from handheld.graph import (
     Node,
     PassThrough,
     PreviousLoopback,
+    SidePacketToStream,
+    StreamToSidePacket,
     to_mermaid,
     to_svg,
 )
@@ -91,6 +93,27 @@ def test_mermaid() -> None:
         '    n2 -- "sum" --> n3',
     ]
     assert all(f'"{name}"' in to_mermaid(LOOP).replace("#quot;", '"') for name in NODES)
+
+
+def test_side_packets_between_nodes_are_dashed() -> None:
+    config = GraphConfig(
+        inputs={"p": int},
+        side_inputs={"outside": int},
+        nodes=[
+            Node(StreamToSidePacket(), inputs="p", side_outputs="p", name="giver"),
+            Node(SidePacketToStream("zero"), side_inputs="p", outputs="x", name="taker"),
+            Node(SidePacketToStream("zero"), side_inputs="outside", name="other"),
+        ],
+    )
+    assert to_mermaid(config).splitlines()[-2:] == [
+        '    n0 -- "p" --> n1',
+        '    n1 -. "p" .-> n2',
+    ]
+    root = ElementTree.fromstring(to_svg(config))
+    svg = "{http://www.w3.org/2000/svg}"
+    assert sum("stroke-dasharray" in path.attrib for path in root.iter(f"{svg}path")) == 1
+    # Both are named, though they are called the same.
+    assert [text.text for text in root.iter(f"{svg}text")].count("p") == 3
 
 
 def test_letters_that_nobody_sees_break_no_picture() -> None:

@@ -252,8 +252,11 @@ def test_wrong_side_packets(side: dict[str, Any], message: str) -> None:
 
 
 def test_a_side_packet_that_was_promised_and_not_set() -> None:
-    message = "node 'graph/adder': side packet 'model' was not set by node 'loader' in open"
-    with pytest.raises(InputError, match=message), Graph(side_config(), side={"path": ""}):
+    message = (
+        "cannot finish: node 'graph/adder' waits for side packet 'model' of node 'loader' at port "
+        "'model', which has closed without setting it"
+    )
+    with pytest.raises(GraphStuckError, match=message), Graph(side_config(), side={"path": ""}):
         pass
 
 

@@ -180,7 +180,7 @@ def test_timestamps_that_no_packet_may_have(at: int) -> None:
         ),
         (
             lambda c: c.send_side("side", 1),
-            "TimestampError: node 'bad': side output 'side' may be set in open",
+            r"InputError: node 'bad' sets side output 'side', .* it declares \[\]",
         ),
     ],
 )

@@ -50,6 +50,7 @@ def test_a_node_alone_is_opened_fed_and_closed() -> None:
     side = {"start": 7}
     with NodeRunner(Everything(), inputs=["in"], side=side, headers={"in": 100}) as runner:
         assert pairs(runner.take("in")) == [(7, -5)]
+        assert runner.side_packets() == {"start": 1}
         runner.add("in", 1, 10)
         assert pairs(runner.take("in")) == [(101, 10)]
         assert runner.take("in") == []

@@ -21,6 +21,7 @@ from handheld.graph.calculators.side_packets import (
     ConstantSidePacket,
     DefaultSidePacket,
     SidePacketToStream,
+    StreamToSidePacket,
 )
 from handheld.graph.calculators.switch import SwitchDemux, SwitchMux, switch_container
 from handheld.graph.calculators.throttle import RealTimeThrottle
@@ -37,6 +38,7 @@ from handheld.graph.contract import Contract
 from handheld.graph.draw import to_mermaid, to_svg
 from handheld.graph.executors import ProcessExecutor, ThreadExecutor
 from handheld.graph.explanation import (
+    AwaitedSidePacket,
     GraphExplanation,
     InputState,
     NodeState,
@@ -72,6 +74,7 @@ from handheld.graph.stats import (
 from handheld.graph.timestamp import Timestamp
 
 __all__ = [
+    "AwaitedSidePacket",
     "BackEdge",
     "BarrierPolicy",
     "BeginLoop",
@@ -128,6 +131,7 @@ __all__ = [
     "SplitVector",
     "StreamStats",
     "StreamTimes",
+    "StreamToSidePacket",
     "SwitchDemux",
     "SwitchMux",
     "SyncSetPolicy",

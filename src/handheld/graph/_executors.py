@@ -15,11 +15,8 @@ from handheld.graph._inspect import grow
 from handheld.graph._scheduler import Scheduler
 from handheld.graph._state import Edge, PacketSource, RunNode
 from handheld.graph.executors import INLINE
-from handheld.graph.timestamp import Timestamp
 
 _log = logging.getLogger(__name__)
-
-_DONE = int(Timestamp.DONE)
 
 # Seconds after which whoever cancels a graph hears what it still waits for.
 _GRACE_S = 5.0
@@ -473,7 +470,7 @@ class ThreadPool:
             return
         self._running += 1
         self._begun(crew)
-        if job.is_async and job.context.timestamp != _DONE:
+        if job.is_async and not job.step:
             # Whoever runs now is free for the next node while this one is awaited.
             call = scheduler.invoke_async(job)
             scheduler.loop.start(f"node {job.name!r}", call, lambda: self._awaited(job, crew))

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations
 
 from handheld.graph._scheduler import Scheduler
-from handheld.graph._state import CLOSED, OPEN, QUEUED, RECENT, RUNNING, Edge, RunNode
+from handheld.graph._state import CLOSED, QUEUED, RECENT, RUNNING, UNOPENED, Edge, RunNode
 from handheld.graph.explanation import (
+    AwaitedSidePacket,
     GraphExplanation,
     InputState,
     NodeState,
@@ -37,6 +38,29 @@ def explain(scheduler: Scheduler) -> GraphExplanation:
         unmet=tuple(unmet),
         error="" if scheduler.error is None else str(scheduler.error),
     )
+
+
+def awaited_sides(scheduler: Scheduler, node: RunNode) -> list[AwaitedSidePacket]:
+    """Return the side packets without which a node does not open."""
+    if node.state != UNOPENED:
+        return []
+    awaited: list[AwaitedSidePacket] = []
+    for port, side_packet in scheduler.missing_sides(node).items():
+        producer = scheduler.plan.sides[side_packet].node
+        awaited.append(
+            AwaitedSidePacket(
+                node=node.name,
+                port=port,
+                side_packet=side_packet,
+                producer=producer,
+                ended=_is_closed(scheduler, producer),
+            )
+        )
+    return awaited
+
+
+def _is_closed(scheduler: Scheduler, name: str) -> bool:
+    return any(n.name == name and n.state == CLOSED for n in scheduler.by_rank.values())
 
 
 def waits_of(node: RunNode) -> Iterator[Waiting]:
@@ -163,8 +187,9 @@ def _node_state(scheduler: Scheduler, node: RunNode) -> NodeState:
     full: tuple[str, ...] = ()
     if state == "throttled" and node.source is not None:
         full = _names(scheduler.holding([node.source]))
+    sides = tuple(awaited_sides(scheduler, node))
     waits: tuple[Waiting, ...] = ()
-    if state == "waits":
+    if state == "waits" and not sides:
         waits = tuple(waits_of(node))
     return NodeState(
         name=node.name,
@@ -174,15 +199,16 @@ def _node_state(scheduler: Scheduler, node: RunNode) -> NodeState:
         inputs=tuple(map(_input_state, node.inputs)),
         waits=waits,
         full=full,
+        sides=sides,
     )
 
 
 def _word(node: RunNode) -> str:
     if node.flying:
         return "running"
-    if node.state != OPEN:
+    if node.state in _WORDS:
         return _WORDS[node.state]
-    if node.source is None:
+    if node.source is None or node.state == UNOPENED:
         return "waits"
     return "throttled" if node.source.blocked else "idle"
 

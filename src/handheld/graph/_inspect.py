@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from handheld.errors import GraphStuckError
 from handheld.graph._explain import explain, unmet_inputs, waits_of
 from handheld.graph._scheduler import Scheduler
-from handheld.graph._state import CLOSED, OPEN, Edge, PacketSource, RunNode, Stream
+from handheld.graph._state import CLOSED, OPEN, UNOPENED, Edge, PacketSource, RunNode, Stream
 from handheld.graph.explanation import GraphExplanation, UnmetInputs, microseconds
 from handheld.graph.function import FunctionCalculator
 from handheld.graph.stats import (
@@ -59,7 +59,7 @@ def waiting(scheduler: Scheduler) -> tuple[Waiting, ...]:
     """Return who waits for which stream at which timestamp."""
     waits: list[Waiting] = []
     for node in scheduler.by_rank.values():
-        if node.state == OPEN:
+        if node.state in (OPEN, UNOPENED):
             waits += waits_of(node)
     return tuple(waits)
 
@@ -75,6 +75,10 @@ def why_stuck(scheduler: Scheduler) -> str:
 
 
 def _in_short(scheduler: Scheduler, explanation: GraphExplanation) -> str:
+    # What is downstream of a node that cannot open waits for nothing else.
+    sides = [str(side) for node in explanation.nodes for side in node.sides]
+    if sides:
+        return "; ".join(sides)
     waits = waiting(scheduler)
     # Packets that wait say what went wrong; a node without input may only be behind such a one.
     with_packet = [wait for wait in waits if wait.timestamp is not None]

@@ -11,19 +11,21 @@ _OUTPUT = "\1"
 
 @dataclass(frozen=True)
 class StreamArrow:
-    """A stream from one box to another.
+    """A stream, or a side packet, from one box to another.
 
     Attributes:
         source: box.
         target: box.
-        stream: its name.
+        stream: its name, or that of the side packet.
         back: whether it leads back, around a loop.
+        side: whether it is a side packet.
     """
 
     source: str
     target: str
     stream: str
     back: bool
+    side: bool = False
 
 
 @dataclass(frozen=True)

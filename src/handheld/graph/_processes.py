@@ -50,7 +50,7 @@ class _Reply(NamedTuple):
     """What the calculator did: (port, payload, timestamp, whether it is a bound) of each send."""
 
     sends: list[tuple[str, Any, int, bool]]
-    side: dict[str, Any]
+    side: list[tuple[str, Any]]
     headers: dict[str, Any]
     drops: int
     skips: int
@@ -284,7 +284,7 @@ def _replay(reply: _Reply, context: Context) -> None:
     """Let a calculator's own context do what was done in the process."""
     for port, header in reply.headers.items():
         context.set_header(port, header)
-    for port, payload in reply.side.items():
+    for port, payload in reply.side:
         context.send_side(port, payload)
     for port, payload, timestamp, is_bound in reply.sends:
         if is_bound:
@@ -360,8 +360,8 @@ def _answer(
         return _failure(error)
     headers = {p: s.header for p, s in ports.items() if s is not None and s.header is not None}
     return _Reply(
-        sends=[_send(stream, packet) for stream, packet in context._outbox],
-        side=context._side_outbox,
+        sends=[_send(stream, packet) for stream, packet in context._outbox if stream is not None],
+        side=[packet[1] for stream, packet in context._outbox if stream is None],
         headers=headers,
         drops=context.drops,
         skips=context.skips,
@@ -376,6 +376,8 @@ def _source_order(calculator: Calculator, context: Context) -> int | None:
     if type(calculator).source_order is Calculator.source_order:
         return None
     for stream, packet in context._outbox:
+        if stream is None:  # a side packet
+            continue
         bound = packet.timestamp if packet.payload is BOUND else bound_after(packet.timestamp)
         stream.bound = max(stream.bound, int(bound))
     return index(calculator.source_order(context))
@@ -388,7 +390,7 @@ def _send(stream: _RemoteStream, packet: Packet[Any]) -> tuple[str, Any, int, bo
     return stream.port, payload, int(timestamp), False
 
 
-_NOTHING = _Reply([], {}, {}, 0, 0, finished=False, error=None, order=None)
+_NOTHING = _Reply([], [], {}, 0, 0, finished=False, error=None, order=None)
 
 
 def _failure(error: Exception) -> _Reply:

@@ -18,9 +18,13 @@ from handheld.graph._event_loop import EventLoop
 from handheld.graph._processes import RemoteCalculator
 from handheld.graph._state import (
     CLOSED,
+    CLOSING,
     OPEN,
+    OPENING,
+    PROCESSING,
     QUEUED,
     RUNNING,
+    UNOPENED,
     Edge,
     PacketSource,
     RunNode,
@@ -39,6 +43,7 @@ _log = logging.getLogger(__name__)
 
 # Plain integers: a Timestamp takes half as long again to compare, and everything here is compared.
 _UNSET = int(Timestamp.UNSET)
+_UNSTARTED = int(Timestamp.UNSTARTED)
 _PRE_STREAM = int(Timestamp.PRE_STREAM)
 _MIN = int(Timestamp.MIN)
 _MAX = int(Timestamp.MAX)
@@ -95,6 +100,8 @@ class Scheduler:
         self.source_nodes: list[RunNode] = []
         self._sources: dict[str, list[PacketSource]] = {}  # stream -> what feeds it
         self._side_outputs: dict[str, Mapping[str, str]] = {}  # node -> port -> side packet
+        # By name, those that were to be opened and lack something for it.
+        self._unopened: dict[str, RunNode] = {}
         self.looped: set[str] = set()  # streams below a back edge: see close_loop
         self._loop_nodes: list[RunNode] = []
         for name, producer in plan.streams.items():
@@ -176,41 +183,74 @@ class Scheduler:
             node.inputs.append(edge)
         return edge
 
-    def open(self, node: RunNode, *, again: bool = False) -> None:
+    def open(self, node: RunNode) -> None:
+        """Open a node, or let it wait until all is there that it needs to open."""
+        if self._can_open(node):
+            self.open_now(node)
+        else:
+            self._unopened[node.name] = node
+
+    def open_now(self, node: RunNode) -> None:
         """Call a node's ``open`` and send what it sends; or ``reset``, of one that is open."""
-        context = node.context
-        # Only now: those that a node makes come when that is opened, before this one.
-        context.side = {
-            port: self._side_packet(node, name) for port, name in node.side_names.items()
-        }
-        begin = node.calculator.reset if again else node.calculator.open
         try:
-            self.loop.complete(begin(context))
+            self._call_open(node)
         except Exception as error:
             node.error = error
-        node.opened = node.error is None
-        for lane in node.lanes:
-            lane.context.begin_lane(context)
-        if context._side_outbox:
-            self._take_side_packets(node)
         self._flush(node)
-        self._pending.append(node)
+        self._opened(node)
         self.settle()
 
-    def _side_packet(self, node: RunNode, name: str) -> Any:
-        if name not in self.side:
-            producer = self.plan.sides[name].node
-            raise InputError(
-                f"node {node.name!r}: side packet {name!r} was not set "
-                f"by node {producer!r} in open()"
-            )
-        return self.side[name]
+    def _can_open(self, node: RunNode) -> bool:
+        """Whether a node's side packets are there, and what feeds it is open.
 
-    def _take_side_packets(self, node: RunNode) -> None:
-        names = self._side_outputs[node.name]
-        for port, payload in node.context._side_outbox.items():
-            if port in names:  # else nobody takes it
-                self.side[names[port]] = payload
+        As in MediaPipe: else it would miss the headers of its inputs.
+        """
+        if any(edge.stream.producer in self._unopened for edge in node.close_edges):
+            return False
+        return all(name in self.side for name in node.side_names.values())
+
+    def _call_open(self, node: RunNode) -> None:
+        context = node.context
+        context.side = {port: self.side[name] for port, name in node.side_names.items()}
+        begin = node.calculator.reset if node.opened else node.calculator.open
+        # Before the call: what did not open is not closed either.
+        node.opened = False
+        self.loop.complete(begin(context))
+        node.opened = True
+
+    def _opened(self, node: RunNode) -> None:
+        """Let a node take packets, and those open that have waited for that."""
+        node.step = PROCESSING
+        node.state = OPEN
+        for lane in node.lanes:
+            lane.context.begin_lane(node.context)
+        self._pending.append(node)
+        if self._unopened.pop(node.name, None) is not None:
+            self._queue_to_open()
+
+    def _queue_to_open(self) -> None:
+        """Queue each node that waited to be opened and that lacks nothing any more."""
+        for node in self._unopened.values():
+            if node.state == UNOPENED and self._can_open(node):
+                node.step = OPENING
+                node.timestamp = _UNSTARTED
+                self._enqueue(node)
+
+    def missing_sides(self, node: RunNode) -> dict[str, str]:
+        """Return side input -> side packet, of those without which a node does not open."""
+        return {port: name for port, name in node.side_names.items() if name not in self.side}
+
+    def _take_side_packet(self, node: RunNode, port: str, payload: Any) -> None:
+        name = self._side_outputs[node.name].get(port)
+        if name is None:  # nobody takes it
+            return
+        if name in self.side:
+            raise InputError(
+                f"node {node.name!r}: side output {port!r} (side packet {name!r}) was set before; "
+                "there is one in a run"
+            )
+        self.side[name] = payload
+        self._queue_to_open()
 
     def deliver(self, stream: Stream, packet: Packet[Any]) -> None:
         """Put a packet into every queue of a stream."""
@@ -301,7 +341,7 @@ class Scheduler:
         pending = self._pending
         while pending:
             node = pending.pop()
-            if node.state != OPEN or not node.opened:
+            if node.state != OPEN:
                 continue
             lone = node.lone
             if lone is None:
@@ -372,8 +412,8 @@ class Scheduler:
 
     def retire(self, node: RunNode) -> None:
         """Queue a node to be closed."""
+        node.step = CLOSING
         node.timestamp = _DONE
-        node.sync_set = None
         self._enqueue(node)
 
     def _enqueue(self, node: RunNode) -> None:
@@ -459,7 +499,9 @@ class Scheduler:
         """
         if not self._loop_nodes:  # as in most graphs, and this is asked for each packet
             return False
-        if self.is_fed() or any(node.state != CLOSED for node in self.source_nodes):
+        # A source that is not open waits for a side packet, which a node may set in its close.
+        over = (CLOSED, UNOPENED)
+        if self.is_fed() or any(node.state not in over for node in self.source_nodes):
             return False
         for node in self._loop_nodes:
             if node.state == OPEN and _at_end(node.close_edges):
@@ -472,9 +514,11 @@ class Scheduler:
         node.state = RUNNING
         context = node.context
         timestamp = node.timestamp
-        if timestamp == _DONE:
+        if node.step:
             context.inputs = {}
-        elif node.lone is not None:
+            context.timestamp = timestamp
+            return node
+        if node.lone is not None:
             packet = node.lone.pop()
             timestamp = packet[1]
             context.inputs = {node.lone.port: packet}
@@ -487,7 +531,7 @@ class Scheduler:
         else:
             context.inputs = {}
         context.timestamp = timestamp
-        if node.lanes and timestamp != _DONE:
+        if node.lanes:
             return self._begin_lane(node)
         return node
 
@@ -513,18 +557,25 @@ class Scheduler:
         start = self.clock()
         node.started_at = start
         try:
-            if node.context.timestamp == _DONE:
+            if not node.step:
+                result = node.process(node.context)
+                if result is not None:  # a coroutine
+                    self.loop.complete(result)
+            elif node.step == CLOSING:
                 # Before the call: one that raises is not called again by Graph.cancel.
                 node.opened = False
                 self.loop.complete(node.calculator.close(node.context))
             else:
-                result = node.process(node.context)
-                if result is not None:  # a coroutine
-                    self.loop.complete(result)
+                self._call_open(node)
+                if self.stopped:
+                    # It may have been cancelled by this very call, before it could be closed.
+                    self.close_stopped(node)
         except Exception as error:
             node.error = error  # raised by finish, under the lock
         end = self.clock()
         self.now = end
+        if node.step == OPENING:  # which counts as no call, late or not
+            return
         node.calls += 1
         node.busy_s += end - start
         node.wait_s += start - node.ready_at
@@ -572,6 +623,8 @@ class Scheduler:
         What it sends is lost, and its own error must not hide the first one.
         """
         node.state = CLOSED
+        # If it runs, as what cancels its graph does, its call is its last.
+        node.step = CLOSING
         node.context.timestamp = Timestamp.DONE
         try:
             self.loop.complete(node.calculator.close(node.context))
@@ -591,8 +644,8 @@ class Scheduler:
             return
         if node.error is not None or node.context._outbox:
             self._flush(node)
-        if node.context.timestamp == _DONE:
-            self._closed(node)
+        if node.step:
+            self._opened_or_closed(node)
         elif node.context.finished:
             self.retire(node)
         else:
@@ -602,6 +655,14 @@ class Scheduler:
             # More packets may wait for it already.
             self._pending.append(node)
         self.settle()
+
+    def _opened_or_closed(self, node: RunNode) -> None:
+        if node.step == CLOSING:
+            self._closed(node)
+            return
+        self._opened(node)
+        if node.context.finished:  # as all sources are when the graph is closed
+            self.retire(node)
 
     def _settle_past(self, node: RunNode, timestamp: int) -> None:
         """Settle the outputs of a node behind a call in which it sent nothing there.
@@ -651,11 +712,13 @@ class Scheduler:
         if error is None:
             try:
                 for stream, packet in outbox:
-                    if packet[0] is BOUND:
+                    if packet[0] is not BOUND:
+                        self.deliver(stream, packet)
+                    elif stream is not None:
                         self.set_bound(stream, packet[1])
                     else:
-                        self.deliver(stream, packet)
-            except TimestampError as wrong:
+                        self._take_side_packet(node, *packet[1])
+            except (TimestampError, InputError) as wrong:
                 error = wrong
         # After an error too: it must not be sent by the next call.
         outbox.clear()
@@ -710,11 +773,12 @@ class Scheduler:
         for node in nodes:
             self._reconnect(node)
             node.restart()
+        self._unopened.clear()
         self.side = dict(self._side_inputs)
         self.error = None
         self.unclosed = len(nodes)
         for node in nodes:
-            self.open(node, again=node.opened)
+            self.open(node)
 
     def _close_for_reset(self, node: RunNode) -> None:
         node.opened = False
@@ -754,7 +818,7 @@ def _may_run(source: RunNode) -> bool:
     """Whether a source is open, waits for its turn, and nothing holds it back."""
     if source.source is None or source.source.blocked:
         return False
-    return source.opened and source.state == OPEN
+    return source.state == OPEN
 
 
 def _moved(bound: int, offset: int) -> int:

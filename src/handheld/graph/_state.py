@@ -16,8 +16,11 @@ from handheld.graph.policies import InputPolicy, Synchroniser
 from handheld.graph.timestamp import Timestamp
 
 # Numbers rather than an Enum, whose members take twice as long to look up and compare.
-OPEN, QUEUED, RUNNING, CLOSED = range(4)
-"""A node waits for input, waits for its turn, runs, or is closed."""
+UNOPENED, OPEN, QUEUED, RUNNING, CLOSED = range(5)
+"""A node waits to be opened, waits for input, waits for its turn, runs, or is closed."""
+
+PROCESSING, OPENING, CLOSING = range(3)
+"""What a node is queued for: a call with packets, or the one that opens or closes it."""
 
 RECENT = 64
 """Timestamps that a joined stream remembers: two seconds of a camera, to find the nearest pair."""
@@ -230,6 +233,7 @@ class RunNode:
         "source_layer",
         "started_at",
         "state",
+        "step",
         "sync_set",
         "sync_sets",
         "timestamp",
@@ -265,7 +269,8 @@ class RunNode:
         self.has_back = False
         self.source: PacketSource | None = None
         self.source_layer = 0
-        self.state = OPEN
+        self.state = UNOPENED
+        self.step = PROCESSING
         self.opened = False
         self.timestamp = int(Timestamp.UNSTARTED)
         self.error: BaseException | None = None
@@ -336,7 +341,8 @@ class RunNode:
         self.context.forget()
         if self.changes is not None:
             self.changes.forget_times()
-        self.state = OPEN
+        self.state = UNOPENED
+        self.step = PROCESSING
         self.timestamp = int(Timestamp.UNSTARTED)
         self.error = None
         self.sync_set = None

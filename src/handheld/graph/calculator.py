@@ -16,7 +16,7 @@ MaybeCoroutine = Coroutine[Any, Any, None] | None
 """What a method gives that may be a plain one or ``async``."""
 
 BOUND = object()
-"""Payload that marks an outbox entry as a bound, not a packet."""
+"""Payload that marks an outbox entry as no packet: a bound, or without a stream a side packet."""
 
 # Packet(...) goes through a Python function of the named tuple, which takes twice as long.
 _new_packet = tuple.__new__
@@ -40,7 +40,6 @@ class Context:
         "_node",
         "_outbox",
         "_ports",
-        "_side_outbox",
         "drops",
         "finished",
         "inputs",
@@ -74,8 +73,7 @@ class Context:
         self._edges: Mapping[str, Any] = {}
         # What is sent waits here until the call is over: while it runs, on a thread of its own, it
         # may not touch the queues of others.
-        self._outbox: list[tuple[Any, Packet[Any]]] = []
-        self._side_outbox: dict[str, Any] = {}
+        self._outbox: list[tuple[Any, Any]] = []
 
     @property
     def contract(self) -> Contract:
@@ -92,7 +90,6 @@ class Context:
         self.inputs = {}
         self.finished = False
         self._outbox.clear()
-        self._side_outbox.clear()
 
     def begin_lane(self, node: "Context") -> None:
         """Take over what opening the node made known, with an outbox of its own."""
@@ -189,12 +186,25 @@ class Context:
         return None if edge is None else edge.stream.header
 
     def send_side(self, port: str, payload: Any) -> None:
-        """Set a side output. Allowed in ``open`` only, once for each port."""
-        if self.timestamp != Timestamp.UNSTARTED:
-            raise TimestampError(
-                f"node {self._node!r}: side output {port!r} may be set in open() only"
+        """Set a side output, once in a run: in ``open``, ``process`` or ``close``.
+
+        Nodes that take it open when it is there. Raises :class:`InputError` where the contract
+        declares no such side output, or another type for it.
+        """
+        declared = self._contract.side_outputs
+        if port not in declared:
+            raise InputError(
+                f"node {self._node!r} sets side output {port!r}, which its contract does not "
+                f"declare; it declares {sorted(declared)}"
             )
-        self._side_outbox[port] = payload
+        classes = runtime_classes(declared[port])
+        if classes and not isinstance(payload, classes):
+            raise InputError(
+                f"node {self._node!r} sets {full_type_name(type(payload))} on side output "
+                f"{port!r}, whose contract says {type_name(declared[port])}"
+            )
+        # In the outbox too: as what is sent, it leaves when the call is over, in its turn.
+        self._outbox.append((None, (BOUND, (port, payload))))
 
     def drop(self, count: int = 1) -> None:
         """Count packets that this calculator drops on purpose; shown by ``Graph.stats``."""

@@ -32,7 +32,7 @@ class GraphConfig:
 
     ``inputs`` and ``side_inputs`` map the names of streams and side packets that come from outside
     to their types. ``outputs`` names the streams that leave, ``side_outputs`` the side packets (as
-    a subgraph; a running graph lets one see any stream).
+    a subgraph; a running graph lets one see any of them).
     """
 
     nodes: Sequence["Node"]

@@ -20,7 +20,7 @@ class Contract:
 
     ``inputs``, ``outputs``, ``side_inputs`` and ``side_outputs`` map a port's name to the type of
     its payload (``object`` takes anything). ``optional`` names inputs and side inputs that may stay
-    unconnected; an output may always.
+    unconnected; an output may always. A node opens when its side packets are there.
 
     ``timestamp_offset`` promises that every output is at the input's timestamp plus the offset, so
     that streams downstream are settled as soon as the input is; ``None`` promises nothing: the

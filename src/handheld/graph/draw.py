@@ -15,7 +15,7 @@ from handheld.graph._picture import (
     picture,
 )
 from handheld.graph.config import BackEdge, GraphConfig
-from handheld.graph.plan import GraphPlan, plan
+from handheld.graph.plan import INPUT, GraphPlan, plan
 
 # Pixels of a letter in a box (13 px) and at an arrow (11 px): both 0.57 of the font's size, which
 # is rather too wide than too narrow for the fonts that system-ui stands for.
@@ -39,7 +39,8 @@ _END_STYLE = ("#eef6ee", BOX_HEIGHT / 2)
 def to_mermaid(config: GraphConfig) -> str:
     """Return the graph as a Mermaid flowchart.
 
-    Boxes are nodes, rounded ends are inputs and outputs, dotted arrows back edges.
+    Boxes are nodes, rounded ends are inputs and outputs, dotted arrows back edges and side packets
+    that one node sets for another.
 
     Raises :class:`~handheld.errors.GraphValidationError` for a graph that could not run.
     """
@@ -49,7 +50,8 @@ def to_mermaid(config: GraphConfig) -> str:
 def to_svg(config: GraphConfig) -> str:
     """Return the graph as an SVG drawing of its own.
 
-    Inputs are at the top, back edges dashed along the side.
+    Inputs are at the top, back edges dashed along the side, dashed as well side packets that one
+    node sets for another.
 
     Raises :class:`~handheld.errors.GraphValidationError` for a graph that could not run.
     """
@@ -67,6 +69,11 @@ def picture_of(config: GraphConfig) -> Picture:
         for stream in node.inputs.values():
             back = isinstance(stream, BackEdge)
             arrows.append(StreamArrow(_sender(graph, stream), node.name, stream, back))
+        for name in node.side_inputs.values():
+            producer = graph.sides[name].node
+            # Not from outside: those are known before there is a graph.
+            if producer != INPUT:
+                arrows.append(StreamArrow(producer, node.name, name, back=False, side=True))
     outputs = [
         StreamArrow(_sender(graph, stream), output_box(stream), stream, back=False)
         for stream in config.outputs
@@ -91,7 +98,7 @@ def mermaid_of(drawn: Picture) -> str:
             shape = f"({shape})"
         lines.append(f"    {ids[box]}{shape}")
     for arrow in drawn.arrows:
-        start, tip = ("-.", ".->") if arrow.back else ("--", "-->")
+        start, tip = ("-.", ".->") if arrow.back or arrow.side else ("--", "-->")
         source = ids[arrow.source]
         target = ids[arrow.target]
         lines.append(f"    {source} {start} {_quoted(arrow.stream)} {tip} {target}")
@@ -153,12 +160,13 @@ def _svg(elements: Sequence[str], width: float, height: float) -> str:
 
 def _svg_forward(arrows: Sequence[StreamArrow], layout: GraphLayout) -> list[str]:
     elements = []
-    labelled: set[str] = set()
+    labelled: set[tuple[bool, str]] = set()
     for arrow, route in zip(arrows, layout.routes, strict=True):
-        # A stream that goes to several nodes is named once.
-        name = "" if arrow.stream in labelled else arrow.stream
-        labelled.add(arrow.stream)
-        elements.append(_svg_route(route, name))
+        # A stream that goes to several nodes is named once; a side packet may be called like it.
+        named = (arrow.side, arrow.stream)
+        name = "" if named in labelled else arrow.stream
+        labelled.add(named)
+        elements.append(_svg_route(route, name, dashed=arrow.side))
     return elements
 
 
@@ -172,7 +180,7 @@ def _svg_backward(arrows: Sequence[StreamArrow], layout: GraphLayout) -> list[st
     return elements
 
 
-def _svg_route(route: Sequence[Point], name: str) -> str:
+def _svg_route(route: Sequence[Point], name: str, *, dashed: bool) -> str:
     """Draw a smooth line from below the first box, through waypoints, to above the last."""
     points = list(route)
     first_x, first_y = points[0]
@@ -191,7 +199,7 @@ def _svg_route(route: Sequence[Point], name: str) -> str:
     second_x, second_y = route[1]
     label_x = (first_x + 2 * second_x) / 3 + 5
     label_y = second_y - BOX_HEIGHT / 2 - 14
-    return _svg_line(path, name, label_x, label_y)
+    return _svg_line(path, name, label_x, label_y, dashed=dashed)
 
 
 def _svg_back(source: Point, target: Point, lane: float, name: str) -> str:

@@ -52,6 +52,36 @@ class InputState:
 
 
 @dataclass(frozen=True)
+class AwaitedSidePacket:
+    """A side packet that another node has not set yet, and without which a node does not open.
+
+    Attributes:
+        node: that takes it.
+        port: of that node.
+        side_packet: its name.
+        producer: the node that sets it.
+        ended: whether that node has closed, and so never will.
+    """
+
+    node: str
+    port: str
+    side_packet: str
+    producer: str
+    ended: bool
+
+    def __str__(self) -> str:
+        return f"node {self.node!r} {self.words()}"
+
+    def words(self) -> str:
+        """Return what it says of its node."""
+        ended = ", which has closed without setting it" if self.ended else ""
+        return (
+            f"waits for side packet {self.side_packet!r} of node {self.producer!r} "
+            f"at port {self.port!r}{ended}"
+        )
+
+
+@dataclass(frozen=True)
 class NodeState:
     """One node.
 
@@ -64,6 +94,7 @@ class NodeState:
         inputs: its inputs.
         waits: for what it waits.
         full: of a throttled source, the queues that hold it back.
+        sides: of a node that is not open yet, the side packets for which it waits.
     """
 
     name: str
@@ -73,6 +104,7 @@ class NodeState:
     inputs: tuple[InputState, ...]
     waits: tuple[Waiting, ...]
     full: tuple[str, ...] = ()
+    sides: tuple[AwaitedSidePacket, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -80,6 +112,8 @@ class NodeState:
     def _lines(self) -> Iterator[str]:
         since = f" for {self.for_s:.3f} s" if self.for_s else ""
         yield f"{self.name!r}: {self.state}{since}, {counted(self.calls, 'call')}"
+        for side in self.sides:
+            yield f"    {side.words()}"
         for wait in self.waits:
             when = "more packets"
             if wait.timestamp is not None:

@@ -661,6 +661,17 @@ class Graph:
         with self._executor.lock:
             return stats(self._scheduler)
 
+    def side_packets(self) -> dict[str, Any]:
+        """Return what the nodes have set as side packets so far, in this run, by name.
+
+        It may be called at any time, from any thread, and after the end.
+        """
+        with self._executor.lock:
+            sides = dict(self._scheduler.side)
+        for name in self.config.side_inputs:
+            del sides[name]
+        return sides
+
     def explain(self) -> GraphExplanation:
         """Return for each node whether it runs or for what it waits; printed, it reads as lines.
 

@@ -123,15 +123,21 @@ def plan(config: GraphConfig) -> GraphPlan:
             raise GraphValidationError(
                 f"node {node.name!r}: max_in_flight is of a node with inputs; a source has none"
             )
-    for stream in config.outputs:
-        if stream not in streams.producers:
-            raise GraphValidationError(
-                f"the graph's output {stream!r} is no stream of the graph"
-                f"{suggestion(stream, streams.producers)}"
-            )
+    _check_outputs("output", config.outputs, streams)
+    _check_outputs("side output", config.side_outputs, sides)
     # Last, since it takes for granted that every stream has a producer.
     order = _topological(nodes, _needs(nodes, streams.producers, sides.producers))
     return GraphPlan(order, streams.producers, sides.producers, config)
+
+
+def _check_outputs(term: str, names: Sequence[str], table: _ProducerTable) -> None:
+    """Raise where the graph lets something leave that is not there."""
+    for name in names:
+        if name not in table.producers:
+            raise GraphValidationError(
+                f"the graph's {term} {name!r} is no {table.term} of the graph"
+                f"{suggestion(name, table.producers)}"
+            )
 
 
 def _check_policy(node: FlatNode) -> None:
@@ -213,13 +219,19 @@ def _cycle(path: list[str], first: str, nodes: Mapping[str, FlatNode], stream: s
     """Describe the cycle at the end of a path that leads back to one of its nodes."""
     members = path[path.index(first) :]
     taker = nodes[members[-1]]
-    inputs = [*taker.inputs.items(), *taker.side_inputs.items()]
-    port = next(port for port, name in inputs if name == stream)
-    return (
-        f"nodes form a cycle: {' <- '.join([*members, first])}, closed by stream {str(stream)!r} "
-        f"at node {taker.name!r}, input port {port!r}; "
+    term = "stream"
+    ports = [port for port, name in taker.inputs.items() if name == stream]
+    advice = (
         "if it is meant, mark the input that takes the earlier result with "
         f"BackEdge({str(stream)!r}), usually on a PreviousLoopback or FlowLimiter"
+    )
+    if not ports:
+        term = "side packet"
+        ports = [port for port, name in taker.side_inputs.items() if name == stream]
+        advice = "none of them would ever open; a stream of the cycle can be a BackEdge"
+    return (
+        f"nodes form a cycle: {' <- '.join([*members, first])}, closed by {term} {str(stream)!r} "
+        f"at node {taker.name!r}, input port {ports[0]!r}; {advice}"
     )
 
 

@@ -61,13 +61,14 @@ class NodeRunner:
         contract = calculator.contract
         connected = list(contract.inputs if inputs is None else inputs)
         side = side or {}
+        self._sides = _streams(_OUT, contract.side_outputs)
         # Streams with names of their own: an output port may be called as an input port is.
         node = Node(
             calculator,
             inputs=_streams(_IN, connected),
             outputs=_streams(_OUT, contract.outputs),
             side_inputs=_streams(_IN, side),
-            side_outputs=_streams(_OUT, contract.side_outputs),
+            side_outputs=self._sides,
             name="node",
             policy=policy,
         )
@@ -129,6 +130,11 @@ class NodeRunner:
     def bound(self, port: str) -> Timestamp:
         """Return the timestamp below which an output is settled."""
         return self._graph.stats().streams[_OUT.format(port)].bound
+
+    def side_packets(self) -> dict[str, Any]:
+        """Return the side outputs that the calculator has set, by port."""
+        sides = self._graph.side_packets()
+        return {port: sides[name] for port, name in self._sides.items() if name in sides}
 
     @property
     def drops(self) -> int:

@@ -203,6 +203,26 @@ def test_each_cycle_is_told_once_and_long_chains_are_none():
     assert list(cycles(wiring(parse_graph(chain)))) == []
 
 
+def test_nodes_that_wait_for_side_packets_of_each_other():
+    taker = "node { calculator: 'A' input_side_packet: 'p' output_stream: 'p' }"
+    giver = "node { calculator: 'B' input_stream: 'p' output_side_packet: 'p' }"
+    (finding,) = check_text(f"{taker}\n{giver}", LIBRARY).findings
+    assert str(finding) == (
+        "<text>:1:43: error: a cycle: A -> B -> A, closed by side packet 'p', without which its "
+        "node does not open; a stream of the cycle can be a back edge"
+    )
+    (finding,) = check_text(f"{giver}\n{taker}", LIBRARY).findings
+    assert str(finding).startswith("<text>:1:38: error: a cycle: B -> A -> B, closed by stream 'p'")
+    back = giver.replace("output", "input_stream_info { tag_index: ':0' back_edge: true } output")
+    assert check_text(taker + back, LIBRARY).findings == []
+
+
+def test_a_side_packet_that_two_nodes_set():
+    text = "node { calculator: 'A' output_side_packet: 'p' }" * 2
+    reasons = [finding.reason for finding in check_text(text, LIBRARY).findings]
+    assert "side packet 'p' has two producers: A in line 1, and A" in reasons
+
+
 def test_a_check_of_a_very_large_graph_comes_to_an_end():
     def node(sends, *takes):
         inputs = " ".join(f"input_stream: '{name}'" for name in takes)
@@ -237,6 +257,24 @@ def test_a_picture_shows_what_nobody_registered():
         '    n1 -- "old_boxes" --> n2\n'
         '    n2 -- "boxes" --> n3\n'
     )
+
+
+def test_side_packets_between_nodes_are_dashed():
+    text = """
+    input_stream: "a" input_side_packet: "model"
+    node { calculator: "A" input_stream: "a" input_side_packet: "model" output_side_packet: "a" }
+    node { calculator: "B" input_stream: "a" input_side_packet: "a" }
+    node { calculator: "C" input_side_packet: "c" output_side_packet: "c" }
+    """
+    graph = parse_graph(text)
+    assert text_to_mermaid(graph).splitlines()[-4:] == [
+        '    n0 -- "a" --> n1',
+        '    n0 -- "a" --> n2',
+        '    n1 -. "a" .-> n2',
+        '    n3 -. "c" .-> n3',
+    ]
+    paths = ElementTree.fromstring(text_to_svg(graph)).iter(f"{SVG}path")
+    assert sum("stroke-dasharray" in path.attrib for path in paths) == 2
 
 
 def test_a_picture_shows_what_is_wrong_too():

@@ -4,8 +4,16 @@ import pytest
 from run_texts import run_text
 
 from handheld.errors import GraphTextError
-from handheld.graph import Timestamp
-from handheld.graph.text import LIBRARY, Registry, check_text, load_graph, parse_graph, read_graph
+from handheld.graph import Graph, Timestamp
+from handheld.graph.text import (
+    LIBRARY,
+    Registry,
+    check_text,
+    load_graph,
+    parse_graph,
+    print_graph,
+    read_graph,
+)
 
 
 def node_of(calculator, fields, options=""):
@@ -220,6 +228,34 @@ def test_when_a_side_packet_is_sent(tag, more, times):
     text = graph_of(node_of("SidePacketToStream", fields), ["t"], ["x"], ["p", "when"])
     sent = run_text(text, {"t": {3: 0, 5: 0}}, side={"p": "a", "when": 9})
     assert sent == {"x": dict.fromkeys(times, "a")}
+
+
+BACK_AND_FORTH = """
+input_stream: "offset"
+output_stream: "x"
+output_side_packet: "offset"
+node {
+  calculator: "StreamToSidePacketCalculator"
+  input_stream: "offset"
+  output_side_packet: "offset"
+}
+node {
+  calculator: "SidePacketToStreamCalculator"
+  output_stream: "AT_POSTSTREAM:x"
+  input_side_packet: "offset"
+}
+"""
+
+
+def test_a_stream_becomes_a_side_packet_and_a_stream_again():
+    """As in MediaPipe's test OutputSidePacketInProcess, whose names these are."""
+    assert run_text(BACK_AND_FORTH, {"offset": {5: 100}}) == {"x": {Timestamp.POST_STREAM: 100}}
+    config = load_graph(parse_graph(BACK_AND_FORTH), LIBRARY)
+    with Graph(config) as graph:
+        graph.add("offset", 100, 5)
+        graph.wait()
+    assert graph.side_packets() == {"offset": 100}
+    assert print_graph(parse_graph(BACK_AND_FORTH)) == BACK_AND_FORTH[1:]
 
 
 @pytest.mark.parametrize("connected", [True, False])

@@ -1,4 +1,4 @@
-"""Calculators of side packets: values, defaults, and side packets as streams."""
+"""Calculators of side packets: values, defaults, and side packets to streams and back."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -138,3 +138,17 @@ class SidePacketToStream(Calculator):
             if self._at == "first_tick":
                 self._is_over = True
                 context.advance(output, Timestamp.DONE)
+
+
+class StreamToSidePacket(Calculator):
+    """Sets the side output ``packet`` to the only packet that comes.
+
+    Nodes that take it open then; what comes to them before waits. A second packet is an error.
+    Source: ``mediapipe/calculators/core/stream_to_side_packet_calculator.cc``.
+    """
+
+    contract = Contract(inputs={"in": object}, side_outputs={"packet": object})
+
+    def process(self, context: Context) -> None:
+        """Set it."""
+        context.send_side("packet", context.get("in"))

@@ -226,6 +226,11 @@ def _cycle(wires: GraphWiring, cycle: Cycle) -> str:
         half = _MOST_NAMED // 2
         around = [*around[:half], f"{len(around) - 2 * half} more", *around[-half:]]
     names = " -> ".join(around)
+    if cycle.side:
+        return (
+            f"a cycle: {names}, closed by side packet {cycle.closing.port.name!r}, without which "
+            "its node does not open; a stream of the cycle can be a back edge"
+        )
     canonical = cycle.closing.canonical
     tag_index = f":{canonical}" if canonical.isdigit() else canonical
     return (

@@ -14,7 +14,7 @@ def text_to_mermaid(graph: GraphText) -> str:
     """Return a graph as a Mermaid flowchart.
 
     Boxes are nodes, rounded ends inputs, outputs and streams that nobody sends, dotted arrows back
-    edges, marked as such or closing a cycle.
+    edges, marked as such or closing a cycle, and side packets that one node sets for another.
 
     Raises:
         GraphTextError: it has more than 5,000 nodes or connections.
@@ -30,7 +30,8 @@ def text_to_svg(graph: GraphText) -> str:
 def picture_of_text(graph: GraphText) -> Picture:
     """Return what is drawn of a graph, see :func:`text_to_mermaid`."""
     wires = wiring(graph)
-    if max(len(wires.nodes), len(wires.streams.taken)) > MOST_DRAWN:
+    connections = len(wires.streams.taken) + len(wires.sides.taken)
+    if max(len(wires.nodes), connections) > MOST_DRAWN:
         raise GraphTextError(
             f"expected at most {MOST_DRAWN:,} nodes and connections to draw", source=graph.source
         )
@@ -43,6 +44,13 @@ def picture_of_text(graph: GraphText) -> Picture:
         back = id(use) in closing or (use.node, use.canonical) in wires.back
         target = output_box(stream) if use.node is None else names[use.node]
         arrows.append(StreamArrow(_source(wires, use, names), target, stream, back))
+    for use in wires.sides.taken:
+        senders = wires.sides.sent.get(use.port.name, ())
+        if use.node is None or not senders or senders[0].node is None:
+            continue
+        sender = names[senders[0].node]
+        back = id(use) in closing
+        arrows.append(StreamArrow(sender, names[use.node], use.port.name, back, side=True))
     return picture([port.name for port in graph.inputs], names, arrows)
 
 

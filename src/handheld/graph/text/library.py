@@ -12,7 +12,11 @@ from handheld.graph.calculators.presence import DefaultValue, PacketPresence
 from handheld.graph.calculators.previous_loopback import PreviousLoopback
 from handheld.graph.calculators.routing import ImmediateMux, PacketInnerJoin, RoundRobinDemux
 from handheld.graph.calculators.sequence import Counter, CountingSource, SequenceShift
-from handheld.graph.calculators.side_packets import DefaultSidePacket, SidePacketToStream
+from handheld.graph.calculators.side_packets import (
+    DefaultSidePacket,
+    SidePacketToStream,
+    StreamToSidePacket,
+)
 from handheld.graph.calculators.throttle import RealTimeThrottle
 from handheld.graph.calculators.vectors import (
     ClipVectorSize,
@@ -211,6 +215,7 @@ LIBRARY = (
     .add("ConstantSidePacketCalculator", constant_side_packet)
     .add("DefaultSidePacketCalculator", DefaultSidePacket)
     .add("SidePacketToStreamCalculator", side_packet_to_stream)
+    .add("StreamToSidePacketCalculator", StreamToSidePacket)
     .add("SwitchContainer", switch_container_text)
     .add("SwitchDemuxCalculator", switch_demux)
     .add("SwitchMuxCalculator", switch_mux)
@@ -245,6 +250,7 @@ LIBRARY = (
     .add("CountingSource", CountingSource)
     .add("DefaultSidePacket", DefaultSidePacket)
     .add("SidePacketToStream", SidePacketToStream)
+    .add("StreamToSidePacket", StreamToSidePacket)
     .add("BeginLoop", BeginLoop)
     .add("EndLoop", EndLoop)
     .add("ConcatenateVector", ConcatenateVector)

@@ -65,14 +65,16 @@ class GraphWiring:
 
 @dataclass(frozen=True)
 class Cycle:
-    """A way around through streams, none of which is marked as a back edge.
+    """A way around through side packets and through streams that are not marked as back edges.
 
     Attributes:
         closing: the input that closes it.
+        side: whether that is one of a side packet.
         nodes: numbers of its nodes, the one with that input first, each followed by what it feeds.
     """
 
     closing: PortUse
+    side: bool
     nodes: tuple[int, ...]
 
 
@@ -174,15 +176,18 @@ _Arc = tuple[int, PortUse]
 def cycles(graph: GraphWiring) -> Iterator[Cycle]:
     """Yield a cycle for each input without which there would be fewer."""
     arcs = _arcs(graph)
+    # By identity: a stream and a side packet may be called the same.
+    sides = {id(use) for use in graph.sides.taken}
     done: set[int] = set()
     for root in range(len(graph.nodes)):
         if root not in done:
-            yield from _cycles_from(root, arcs, done)
+            for closing, nodes in _cycles_from(root, arcs, done):
+                yield Cycle(closing, id(closing) in sides, nodes)
 
 
 def _cycles_from(
     root: int, arcs: Mapping[int, Sequence[PortUse]], done: set[int]
-) -> Iterator[Cycle]:
+) -> Iterator[tuple[PortUse, tuple[int, ...]]]:
     """Go depth first from a node, with a stack of our own: a chain may be long."""
     path: dict[int, None] = {root: None}  # ordered, and a node is found in it at once
     stack: list[Iterator[PortUse]] = [iter(arcs.get(root, ()))]
@@ -195,7 +200,7 @@ def _cycles_from(
         elif use.node in path:
             # It leads back to a node that we came through.
             nodes = list(path)
-            yield Cycle(use, tuple(nodes[nodes.index(use.node) :]))
+            yield use, tuple(nodes[nodes.index(use.node) :])
         elif use.node not in done:
             path[use.node] = None
             stack.append(iter(arcs.get(use.node, ())))
@@ -205,9 +210,17 @@ def _arcs(graph: GraphWiring) -> dict[int, list[PortUse]]:
     """Return node -> the inputs that it feeds, back edges aside."""
     arcs: dict[int, list[PortUse]] = {}
     for use in graph.streams.taken:
-        if use.node is None or (use.node, use.canonical) in graph.back:
-            continue
-        for sender in graph.streams.sent.get(use.port.name, ()):
-            if sender.node is not None:
-                arcs.setdefault(sender.node, []).append(use)
+        if (use.node, use.canonical) not in graph.back:
+            _add_arcs(arcs, graph.streams, use)
+    for use in graph.sides.taken:
+        _add_arcs(arcs, graph.sides, use)
     return arcs
+
+
+def _add_arcs(arcs: dict[int, list[PortUse]], wires: Wires, use: PortUse) -> None:
+    """Add an input to what those feed that send what it takes."""
+    if use.node is None:
+        return
+    for sender in wires.sent.get(use.port.name, ()):
+        if sender.node is not None:
+            arcs.setdefault(sender.node, []).append(use)

@@ -11,7 +11,7 @@ from threading import get_ident
 from typing import Any
 
 from handheld.graph._scheduler import Scheduler
-from handheld.graph._state import PacketSource, RunNode, Stream
+from handheld.graph._state import OPENING, PacketSource, RunNode, Stream
 from handheld.graph.calculator import BOUND
 from handheld.graph.packet import Packet
 from handheld.graph.timestamp import Timestamp
@@ -100,13 +100,13 @@ class TracedScheduler(Scheduler):
         except Exception as error:
             self._remove(error)
 
-    def open(self, node: RunNode, *, again: bool = False) -> None:
+    def open_now(self, node: RunNode) -> None:
         """Open a node, and say so."""
         before = [stream.packets for stream in node.outputs]
         start = self.clock()
         failure = ""
         try:
-            super().open(node, again=again)
+            super().open_now(node)
         except Exception as error:
             failure = type(error.__cause__ or error).__name__
             raise
@@ -129,7 +129,12 @@ class TracedScheduler(Scheduler):
         """Run a node's own code, and say when, on which thread, with what and what it sent."""
         busy = node.busy_s
         Scheduler.invoke(self, node)  # not by super(), which takes twice as long
-        self._tell_invoked(node, busy, get_ident())
+        if node.step == OPENING:
+            failure = "" if node.error is None else type(node.error).__name__
+            sent = _packets(node.context._outbox)
+            self._tell_call(OPENED, node, 0, node.started_at, sent, failure)
+        else:
+            self._tell_invoked(node, busy, get_ident())
 
     async def invoke_async(self, node: RunNode) -> None:
         """Run the coroutine of a node, and say so as :meth:`invoke` does."""
