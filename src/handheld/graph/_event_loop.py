@@ -77,8 +77,9 @@ class EventLoop:
         self._thread.join(_GRACE_S)
         if self._thread.is_alive():
             names = {task.get_name() for task in asyncio.all_tasks(loop)} - {_ENDING}
-            left = ", ".join(sorted(names))
-            _log.error("not ended %g s after they were cancelled: %s", _GRACE_S, left)
+            _log.error(
+                "not ended %g s after they were cancelled: %s", _GRACE_S, ", ".join(sorted(names))
+            )
 
     def forked(self) -> None:
         """Forget the thread, which a fork of the program does not have."""

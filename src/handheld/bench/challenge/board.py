@@ -104,15 +104,15 @@ def _ranked(
 
 
 def _best_of_teams(
-    rows: Iterable[Measurement], by_key: Mapping[str, Submission], most: int
+    rows: Iterable[Measurement], by_key: Mapping[str, Submission], limit: int
 ) -> list[Measurement]:
-    """Return the first of each team's measurements, ``most`` of them, in their order."""
+    """Return the first of each team's measurements, ``limit`` of them, in their order."""
     counts: dict[int, int] = {}
     chosen = []
     for row in rows:
         team = by_key[row.key.submission].team
         counts[team] = counts.get(team, 0) + 1
-        if counts[team] <= most:
+        if counts[team] <= limit:
             chosen.append(row)
     return chosen
 
