@@ -221,3 +221,34 @@ def test_a_graph_of_the_callers_thread_goes_on_in_a_fork_and_is_recorded_once(
         assert in_a_fork(child) == "[1, 20]"
         graph.add("x", 2, 2)
     assert pairs(GraphRecording(path).packets("x")) == [(1, 1), (2, 2)]
+
+
+def test_a_graph_that_is_cancelled_while_it_opens_opens_no_more_and_closes_each_once() -> None:
+    calls: list[str] = []
+
+    class Notes(Calculator):
+        contract = Contract(inputs={"in": int}, outputs={"out": int})
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def open(self, context: Context) -> None:
+            calls.append(f"open {self.name}")
+            if self.name == "second":
+                graph.cancel()
+
+        def process(self, context: Context) -> None:
+            """Never called."""
+
+        def close(self, context: Context) -> None:
+            calls.append(f"close {self.name}")
+
+    nodes = [
+        Node(Notes("first"), inputs="x", outputs="a"),
+        Node(Notes("second"), inputs="a", outputs="b"),
+        Node(Notes("third"), inputs="b", outputs="c"),
+    ]
+    graph = Graph(GraphConfig(inputs={"x": int}, nodes=nodes))
+    with pytest.raises(GraphError, match="was cancelled while its nodes were opened"), graph:
+        pytest.fail("it opened")
+    assert sorted(calls) == ["close first", "close second", "open first", "open second"]

@@ -117,9 +117,11 @@ def test_two_threads_feed_two_inputs() -> None:
 def test_a_reader_in_another_thread_holds_the_producer_back() -> None:
     """No queue has to grow (that would be a warning, and so an error): the producer waits."""
     attached, full = threading.Event(), threading.Event()
+    readers = []  # kept: of one that nobody has, the graph tells nothing
 
     def read(graph: Graph) -> list[int]:
         reader = graph.output("out")
+        readers.append(reader)
         attached.set()
         assert full.wait(LIMIT)
         return [packet.payload for packet in reader]

@@ -27,7 +27,7 @@ from handheld.graph._inspect import (
 )
 from handheld.graph._options import change_option, check_option
 from handheld.graph._scheduler import Scheduler
-from handheld.graph._state import CLOSED, OPEN, PacketSource, Stream
+from handheld.graph._state import CLOSED, OPEN, PacketSource, RunNode, Stream
 from handheld.graph._suggest import suggestion
 from handheld.graph.calculator import Calculator, Context
 from handheld.graph.config import GraphConfig
@@ -152,12 +152,22 @@ class Graph:
             self._began = self._scheduler.clock()
             for node in self._scheduler.by_rank.values():
                 self._scheduler.open(node)
+                self._require_not_cancelled(node)
         except BaseException:
             self.cancel()
             raise
         self._open = True
         _OPEN_GRAPHS.add(self)
         return self
+
+    def _require_not_cancelled(self, node: RunNode) -> None:
+        """Raise where the graph was cancelled while this node was opened."""
+        if not self._over:
+            return
+        # It was not open yet when the others were closed.
+        if node.opened and node.state != CLOSED:
+            self._scheduler.close_stopped(node)
+        raise GraphError("the graph was cancelled while its nodes were opened")
 
     def __exit__(
         self,
