@@ -30,9 +30,9 @@ def mediapipe():
         pytest.skip(f"MediaPipe's models are not here and cannot be fetched: {error}")
 
 
-@pytest.fixture(scope="module", params=["handheld", "mediapipe-full"])
+@pytest.fixture(scope="module", params=["handheld", "handheld-lite", "mediapipe-full"])
 def pack(request):
-    if request.param != "handheld":
+    if request.param.startswith("mediapipe"):
         request.getfixturevalue("mediapipe")
     return request.param
 

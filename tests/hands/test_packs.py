@@ -98,10 +98,11 @@ def test_a_pack_that_was_not_fetched_names_the_command(tmp_path, monkeypatch):
         HandTracker(pack="mediapipe-full")
 
 
-def test_the_pack_that_ships_needs_nothing_fetched(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["handheld", "handheld-lite"])
+def test_the_packs_that_ship_need_nothing_fetched(name, tmp_path, monkeypatch):
     monkeypatch.setenv("HANDHELD_CACHE", str(tmp_path))
-    pack = load_pack("handheld")
-    assert pack.name == "handheld"
+    pack = load_pack(name)
+    assert pack.name == name
     sizes = [file.stat().st_size for file in (pack.palm, pack.landmark)]
     assert max(sizes) <= 4_000_000
     assert sum(sizes) <= 6_000_000
@@ -113,6 +114,13 @@ def test_the_pack_that_ships_is_the_default(tmp_path, monkeypatch):
     with HandTracker() as tracker:
         assert tracker.pack.name == "handheld"
         assert tracker.options.min_palm_score == 0.2
+
+
+def test_the_lite_pack_does_about_half_the_work():
+    ours, lite = load_pack("handheld"), load_pack("handheld-lite")
+    for name in ("open_palm", "open_landmark"):
+        full, half = getattr(ours, name)(), getattr(lite, name)()
+        assert half.cost.macs < 0.6 * full.cost.macs
 
 
 def test_models_of_the_wrong_geometry(fixtures):

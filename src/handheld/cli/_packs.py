@@ -10,8 +10,8 @@ DEFAULT_PACK = "handheld"
 Pack = Annotated[
     str,
     typer.Option(
-        help="Model pack: handheld ships; mediapipe-full and mediapipe-lite are fetched once; "
-        "or a folder with pack.toml."
+        help="Model pack: handheld and handheld-lite ship; mediapipe-full and mediapipe-lite are "
+        "fetched once; or a folder with pack.toml."
     ),
 ]
 

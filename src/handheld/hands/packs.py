@@ -49,10 +49,13 @@ OURS = "handheld"
 it.
 """
 
+LITE = "handheld-lite"
+"""A pack of half the work that ships too, for old phones; ``assets/handheld-lite/card.md``."""
+
 _FETCHED = {"mediapipe-full": "full", "mediapipe-lite": "lite"}
 """Packs out of MediaPipe's wheel, by name."""
 
-PACK_NAMES = (OURS, *_FETCHED)
+PACK_NAMES = (OURS, LITE, *_FETCHED)
 """Packs that have a name; all others are folders."""
 
 
@@ -109,7 +112,7 @@ def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
 
     or, without one, MediaPipe's files under their own names.
 
-    ``handheld`` is the pack that ships; ``mediapipe-full`` and ``mediapipe-lite`` are fetched.
+    ``handheld`` and ``handheld-lite`` ship; ``mediapipe-full`` and ``mediapipe-lite`` are fetched.
 
     Raises:
         FetchError: a named pack has not been fetched yet; the message is the command that does it.
@@ -117,8 +120,8 @@ def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
     """
     if isinstance(pack, ModelPack):
         return pack
-    if pack == OURS:
-        return replace(_from_toml(ASSETS / OURS), name=OURS)
+    if pack in (OURS, LITE):
+        return replace(_from_toml(ASSETS / str(pack)), name=str(pack))
     if variant := _FETCHED.get(str(pack)):
         palm, landmark = _file_names(variant)
         return ModelPack(
