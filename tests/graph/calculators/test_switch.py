@@ -8,6 +8,7 @@ from node_runs import BOUND, one_node, run_node
 
 from handheld.errors import CalculatorError, InputError
 from handheld.graph import (
+    Calculator,
     ConstantSidePacket,
     Contract,
     FlowLimiter,
@@ -277,3 +278,55 @@ def test_what_was_selected_too_late_counts_from_then_on():
         graph.add("select", 1, 3)
         graph.add("x", 6, 6)
         assert pairs(out.drain()) == [(15, 5), (-6, 6)]
+
+
+@settings(deadline=None)
+@given(
+    steps=st.lists(st.tuples(st.sampled_from("abs"), st.integers(0, 2)), max_size=30),
+    first=st.integers(0, 2),
+    threads=st.sampled_from([0, 2]),
+)
+def test_nothing_is_lost_or_doubled_where_selection_is_asynchronous(steps, first, threads):
+    """Each packet comes out once, of one choice; of two inputs at one time, of the same choice."""
+    choices = [
+        GraphConfig(
+            inputs={"a": object, "b": object},
+            outputs=["x", "y"],
+            nodes=[Node(Tag(n), "a", "x", name="x"), Node(Tag(n), "b", "y", name="y")],
+        )
+        for n in range(3)
+    ]
+    config = switch_container(choices, async_selection=True, initial=first)
+    times = dict.fromkeys("abs", 0)
+    fed = {"a": [], "b": []}
+    with Graph(config, threads=threads) as graph:
+        readers = [graph.output("x"), graph.output("y")]
+        for name, value in steps:
+            times[name] += 1 + value
+            graph.add("select" if name == "s" else name, value, times[name])
+            if name != "s":
+                fed[name].append(times[name])
+        graph.close_input()
+        x, y = ({int(p.timestamp): p.payload for p in reader} for reader in readers)
+    assert [list(x), list(y)] == [fed["a"], fed["b"]]
+    assert all(x[time] == y[time] for time in x.keys() & y.keys())
+
+
+def test_ports_may_be_called_as_those_of_the_switch():
+    choice = GraphConfig(
+        inputs={"selected": object}, outputs=["select"], nodes=[Node(Tag(7), "selected", "select")]
+    )
+    with Graph(switch_container([choice], control="enable", async_selection=True)) as graph:
+        out = graph.output("select")
+        graph.add("selected", 1, 1)
+        assert pairs(out.drain()) == [(7, 1)]
+
+
+class Tag(Calculator):
+    contract = Contract(inputs={"in": object}, outputs={"out": int})
+
+    def __init__(self, number):
+        self.number = number
+
+    def process(self, context):
+        context.send("out", self.number)

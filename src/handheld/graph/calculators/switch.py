@@ -1,8 +1,9 @@
 """The switch: one of several calculators or subgraphs at a time gets the packets."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 from handheld.errors import InputError
@@ -17,6 +18,11 @@ from handheld.ranges import whole_in_range
 Control = Literal["select", "enable"]
 
 _TYPES: Mapping[str, type] = {"select": int, "enable": bool}
+
+_SELECTED = "selected"
+"""Output of a demultiplexer that does not wait for its control: the channel, at each change."""
+
+_SELECTED_STREAM = "c__selected"
 
 
 class _Channels:
@@ -51,6 +57,16 @@ class _Channels:
             return int(Timestamp.DONE)
         return self._times[index]
 
+    def changes(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Return the time and the channel of each change from ``start`` to before ``end``.
+
+        Of several at one time, the last.
+        """
+        changed: dict[int, int] = {}
+        for index in range(bisect_left(self._times, start), bisect_left(self._times, end)):
+            changed[self._times[index]] = self._channels[index]
+        return list(changed.items())
+
     def forget(self, bound: int) -> None:
         """Forget what is only of interest below a timestamp."""
         # The last change at or below it stays: it still says what is selected there.
@@ -74,7 +90,7 @@ class _Switch(Calculator):
     """What both ends of a switch have in common: they follow the control.
 
     Both take packets as they come and wait for what they need, stream by stream, so that the result
-    is that of the timestamps alone; with ``async_selection`` they do not wait for the control.
+    is that of the timestamps alone.
     """
 
     def __init__(
@@ -84,7 +100,6 @@ class _Switch(Calculator):
         control: Control | None,
         side_control: Control | None,
         initial: int,
-        async_selection: bool,
     ) -> None:
         whole_in_range("channels", channels, low=1)
         whole_in_range("initial", initial, low=0, high=channels - 1)
@@ -92,7 +107,6 @@ class _Switch(Calculator):
         self._control = control
         self._side_control = side_control
         self._initial = initial
-        self._async_selection = async_selection
 
     def _contract(
         self, inputs: Ports, outputs: Ports, side_inputs: Ports, side_outputs: Ports
@@ -130,10 +144,12 @@ class _Switch(Calculator):
         if self._control is None:
             return int(Timestamp.DONE)
         if self._control in context.inputs:
-            self._channels.change(context.timestamp, context.get(self._control))
-        if self._async_selection:
-            return int(Timestamp.DONE)
+            self._channels.change(self._change_time(context), context.get(self._control))
         return int(context.bound(self._control))
+
+    def _change_time(self, context: Context) -> int:
+        """Return from when on what the control says counts."""
+        return context.timestamp
 
     def _bound(self, context: Context, port: str) -> int:
         """Return the timestamp of the first packet that waits, or below which none comes."""
@@ -158,7 +174,9 @@ class SwitchDemux(_Switch):
         control: the input that selects; None for none.
         side_control: the side input that selects the first channel; None for ``initial``.
         initial: channel before the first packet on ``control``.
-        async_selection: go by what the control has said so far, rather than wait for it.
+        async_selection: go by what the control has said so far, rather than wait for it. Which
+            channel that was, the output ``selected`` tells: a :class:`SwitchMux` whose control is
+            that misses nothing.
     """
 
     def __init__(  # noqa: PLR0913  # options by keyword, each by itself
@@ -172,18 +190,15 @@ class SwitchDemux(_Switch):
         initial: int = 0,
         async_selection: bool = False,
     ) -> None:
-        super().__init__(
-            channels,
-            control=control,
-            side_control=side_control,
-            initial=initial,
-            async_selection=async_selection,
-        )
+        super().__init__(channels, control=control, side_control=side_control, initial=initial)
+        # Without a stream that selects there is nothing to wait for.
+        self._async_selection = async_selection and control is not None
         self._inputs = tuple(inputs)
         self._sides = tuple(sides)
+        selected: dict[str, Any] = {_SELECTED: int} if self._async_selection else {}
         self.contract = self._contract(
             inputs=dict.fromkeys(self._inputs, object),
-            outputs=dict.fromkeys(channel_ports(self._inputs, channels), object),
+            outputs={**dict.fromkeys(channel_ports(self._inputs, channels), object), **selected},
             side_inputs=dict.fromkeys(self._sides, object),
             side_outputs=dict.fromkeys(channel_ports(self._sides, channels), object),
         )
@@ -191,6 +206,7 @@ class SwitchDemux(_Switch):
     def open(self, context: Context) -> None:
         """Start with the first channel; side packets and headers go to all."""
         self._start(context, self._inputs)
+        self._decided = int(Timestamp.PRE_STREAM)  # below it, nothing changes any more
         for channel in range(self._count):
             for port in self._inputs:
                 header = context.header(port)
@@ -206,17 +222,36 @@ class SwitchDemux(_Switch):
             context.finish()
             return
         known = self._take(context)
+        if self._async_selection:
+            known = int(Timestamp.DONE)
+        sent = self._decided
         for port, queue in self._queues.items():
             while queue and queue[0].timestamp < known:
                 packet = queue.popleft()
                 output = channel_port(port, self._channels.at(packet.timestamp))
                 context.send(output, packet.payload, packet.timestamp)
+                sent = max(sent, 1 + packet.timestamp)
             bound = self._bound(context, port)
             # Of the other channels too: nodes behind them must not wait for what never comes.
             for channel in range(self._count):
                 context.advance(channel_port(port, channel), bound)
-        bounds = [self._bound(context, port) for port in self._queues]
-        self._channels.forget(min(bounds, default=known))
+        settled = min([self._bound(context, port) for port in self._queues], default=known)
+        if self._async_selection:
+            self._tell(context, max(sent, settled))
+        self._channels.forget(settled)
+
+    def _change_time(self, context: Context) -> int:
+        # Where it was decided already, the change comes too late.
+        if self._async_selection:
+            return max(self._decided, context.timestamp)
+        return context.timestamp
+
+    def _tell(self, context: Context, decided: int) -> None:
+        """Send which channel was selected up to a timestamp, on ``selected``."""
+        for timestamp, channel in self._channels.changes(self._decided, decided):
+            context.send(_SELECTED, channel, timestamp)
+        context.advance(_SELECTED, decided)
+        self._decided = decided
 
 
 class SwitchMux(_Switch):
@@ -234,10 +269,9 @@ class SwitchMux(_Switch):
         control: the input that selects; None for none.
         side_control: the side input that selects the first channel; None for ``initial``.
         initial: channel before the first packet on ``control``.
-        async_selection: go by what the control has said so far, rather than wait for it.
     """
 
-    def __init__(  # noqa: PLR0913  # options by keyword, each by itself
+    def __init__(
         self,
         channels: int,
         outputs: Sequence[str],
@@ -246,15 +280,8 @@ class SwitchMux(_Switch):
         control: Control | None = "select",
         side_control: Control | None = None,
         initial: int = 0,
-        async_selection: bool = False,
     ) -> None:
-        super().__init__(
-            channels,
-            control=control,
-            side_control=side_control,
-            initial=initial,
-            async_selection=async_selection,
-        )
+        super().__init__(channels, control=control, side_control=side_control, initial=initial)
         self._outputs = tuple(outputs)
         self._sides = tuple(sides)
         self.contract = self._contract(
@@ -369,8 +396,7 @@ def switch_container(  # noqa: PLR0913  # options by keyword, each by itself
         initial: number of the choice before the first packet of the control.
         async_selection: what comes goes at once to the choice that was selected last, rather than
             wait until the control is settled there: for a control that is silent as long as nothing
-            changes. Around a change the result depends on the run, and what the choice before has
-            not given yet is dropped.
+            changes. From when on a change counts then depends on the run.
         without: inputs and side inputs that choices can do without, and that the switch does not
             have.
         name: of the graph.
@@ -398,17 +424,17 @@ def switch_container(  # noqa: PLR0913  # options by keyword, each by itself
         initial=initial,
         async_selection=async_selection,
     )
+    follows_demux = _SELECTED in demux.contract.outputs
     mux = SwitchMux(
         len(choices),
         list(outputs),
         sides=list(side_outputs),
-        control=stream_control,
+        control="select" if follows_demux else stream_control,
         side_control=side_control,
         initial=initial,
-        async_selection=async_selection,
     )
     # Streams inside are called after the ports that they connect: c0__image, c1__image, ...
-    nodes = [_node(demux, "demux")]
+    nodes = [_node(demux, "demux", outputs={_SELECTED: _SELECTED_STREAM})]
     for channel, (choice, contract) in enumerate(zip(choices, ports, strict=True)):
         nodes.append(
             Node(
@@ -420,7 +446,9 @@ def switch_container(  # noqa: PLR0913  # options by keyword, each by itself
                 name=f"choice_{channel}",
             )
         )
-    nodes.append(_node(mux, "mux"))
+    # Not the control itself, which may come to it earlier or later than to the first node.
+    renamed = {"select": _SELECTED_STREAM} if follows_demux else {}
+    nodes.append(_node(mux, "mux", inputs=renamed))
     return GraphConfig(
         inputs={**_control_ports(stream_control), **inputs},
         outputs=list(outputs),
@@ -466,13 +494,19 @@ def _to_channel(ports: Ports, channel: int) -> dict[str, str]:
     return {port: channel_port(port, channel) for port in ports}
 
 
-def _node(switch: Calculator, name: str) -> Node:
-    """Return a node of which each port is connected to the stream of its name."""
+def _node(
+    switch: Calculator,
+    name: str,
+    *,
+    inputs: Mapping[str, str] = MappingProxyType({}),
+    outputs: Mapping[str, str] = MappingProxyType({}),
+) -> Node:
+    """Return a node of which each port is connected to the stream of its name, or to another."""
     contract = switch.contract
     return Node(
         switch,
-        inputs={port: port for port in contract.inputs},
-        outputs={port: port for port in contract.outputs},
+        inputs={port: inputs.get(port, port) for port in contract.inputs},
+        outputs={port: outputs.get(port, port) for port in contract.outputs},
         side_inputs={port: port for port in contract.side_inputs},
         side_outputs={port: port for port in contract.side_outputs},
         name=name,

@@ -19,6 +19,7 @@ from handheld.graph.text.tokens import located
 _OPTIONS = "SwitchContainerOptions"
 _CHANNEL = re.compile(r"C([0-9]{1,4})__")
 _CONTROLS = ("SELECT", "ENABLE")
+_SELECTED = "SELECTED"
 
 
 def switch_container_text(node: NodeText) -> Calculator:
@@ -100,11 +101,17 @@ def _opened(node: NodeText, prefix: str) -> list[NodeText]:
         outputs=_of_channels(data_inputs, prefix, channels),
         side_outputs=_of_channels(data_sides, prefix, channels),
     )
+    mux_controls = _controls(node.inputs)
+    if mux_controls and _is_async(node):
+        # The mux follows what the demux did, see SwitchDemux.
+        stream = f"{prefix}_selected"
+        demux = replace(demux, outputs=(*demux.outputs, PortText(name=stream, tag=_SELECTED)))
+        mux_controls = (PortText(name=stream, tag="SELECT"),)
     mux = replace(
         node,
         calculator="SwitchMuxCalculator",
         name=f"{prefix}_mux",
-        inputs=(*_controls(node.inputs), *_of_channels(node.outputs, prefix, channels)),
+        inputs=(*mux_controls, *_of_channels(node.outputs, prefix, channels)),
         side_inputs=(
             *_controls(node.side_inputs),
             *_of_channels(node.side_outputs, prefix, channels),
@@ -176,7 +183,13 @@ def switch_demux(node: NodeText) -> SwitchDemux:
     channels = _count([*node.outputs, *node.side_outputs], node)
     inputs = _names(_data(node.inputs))
     sides = _names(_data(node.side_inputs))
-    return SwitchDemux(channels, inputs, sides=sides, **_selection(node, channels)._asdict())
+    return SwitchDemux(
+        channels,
+        inputs,
+        sides=sides,
+        async_selection=_is_async(node),
+        **_selection(node, channels)._asdict(),
+    )
 
 
 def switch_mux(node: NodeText) -> SwitchMux:
@@ -196,6 +209,8 @@ def _count(ports: Iterable[PortText], node: NodeText) -> int:
     """Return the number of channels, by the tags of their ports; contained nodes count as well."""
     count = len(read_options(node, _OPTIONS).raw("contained_node"))
     for port in ports:
+        if port.tag == _SELECTED:
+            continue
         matched = _CHANNEL.match(port.tag)
         if matched is None:
             reason = f"{node.title}: expected tags such as C0__IMAGE, got {port.tag!r}"
@@ -210,13 +225,13 @@ class _Selection(NamedTuple):
     control: Control | None
     side_control: Control | None
     initial: int
-    async_selection: bool
 
 
 def _selection(node: NodeText, channels: int) -> _Selection:
     with read_options(node, _OPTIONS) as options:
         # Ours waits for the selected channel alone, and loses nothing of it, whatever these say.
         options.ignore("contained_node", "synchronize_io", "tick_input_stream")
+        options.flag("async_selection")  # of the demultiplexer
         initial = options.whole("select", 0, low=0, high=channels - 1)
         if options.has("select") and options.has("enable"):
             raise options.located("enable", "expected one of select and enable")
@@ -228,8 +243,11 @@ def _selection(node: NodeText, channels: int) -> _Selection:
             control=_control(node, node.inputs),
             side_control=_control(node, node.side_inputs),
             initial=initial,
-            async_selection=options.flag("async_selection"),
         )
+
+
+def _is_async(node: NodeText) -> bool:
+    return read_options(node, _OPTIONS).flag("async_selection")
 
 
 def _control(node: NodeText, ports: Iterable[PortText]) -> Control | None:
