@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from handheld.engine import Model
 from handheld.hands import HandTracker, load_pack
+from handheld.hands.packs import PACK_NAMES
 from handheld.hands.result import palm_size
 from handheld.hands.training.examples.crops import Jitter, tracking_region
 from handheld.hands.training.examples.labelling import Teacher, read_labels
@@ -206,9 +207,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--labels", type=Path, required=True, help="of handheld hands pseudo-label")
-    parser.add_argument("--pack", action="append", help="default: ours and MediaPipe's two")
+    parser.add_argument("--pack", action="append", help="default: ours and MediaPipe's, two each")
     options = parser.parse_args()
-    packs = options.pack or ["handheld", "mediapipe-full", "mediapipe-lite"]
+    packs = options.pack or list(PACK_NAMES)
     cases = [*rendered_cases(), *photo_cases(options.labels)]
     errors = {pack: errors_of(pack, cases) for pack in packs}
     groups = sorted(errors[packs[0]])

@@ -22,6 +22,7 @@ from _report import show, write
 from numpy.typing import NDArray
 
 from handheld.hands import HandResult, HandTracker
+from handheld.hands.packs import PACK_NAMES
 from handheld.hands.result import palm_size
 from handheld.media import open_video
 
@@ -139,10 +140,10 @@ def _jitter(track: NDArray[np.float64]) -> float:
 def main() -> None:
     """Track every clip with every pack, in turns."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pack", action="append", help="default: ours and MediaPipe's two")
+    parser.add_argument("--pack", action="append", help="default: ours and MediaPipe's, two each")
     parser.add_argument("--redetect-every", type=int, default=1)
     options = parser.parse_args()
-    packs = options.pack or ["handheld", "mediapipe-full", "mediapipe-lite"]
+    packs = options.pack or list(PACK_NAMES)
     clips = sorted(VIDEO.glob("*.mkv"))
     totals = {pack: Counter[str]() for pack in packs}
     jitter: dict[str, list[float]] = {pack: [] for pack in packs}
