@@ -1,6 +1,8 @@
 """Ends that are hard: calls that hang, and copies of the program that has the graph."""
 
 import asyncio
+import concurrent.futures
+import contextlib
 import logging
 import os
 import select
@@ -39,7 +41,6 @@ WAIT_S = 30.0
 def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (_event_loop, _executors, _processes):
         monkeypatch.setattr(module, "_GRACE_S", 0.2)
-    monkeypatch.setattr(_event_loop, "_AGAIN_S", 0.05)
 
 
 def await_the_loops() -> None:
@@ -87,9 +88,47 @@ def test_a_coroutine_that_ignores_its_cancellation_holds_nobody_up(
         with caplog.at_level(logging.ERROR):
             graph.cancel()
     assert closed == ["closed"]
-    node.over.set()
+    if ends_at is None:
+        node.over.set()
+    # Told once more, and so on, it may end after all.
     await_the_loops()
-    assert ("node 'deaf'" in caplog.text) == (ends_at is None)
+    assert "cancelled: node 'deaf'" in caplog.text
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_a_coroutine_that_is_cancelled_may_await_while_it_closes(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (_event_loop, _executors):
+        monkeypatch.setattr(module, "_GRACE_S", WAIT_S)
+    begun = threading.Event()
+    said: list[str] = []
+
+    class Polite(Calculator):
+        contract = Contract(inputs={"in": int})
+
+        async def process(self, context: Context) -> None:
+            begun.set()
+            try:
+                await asyncio.sleep(WAIT_S)
+            finally:
+                await asyncio.sleep(0.5)
+                said.append("goodbye")
+
+    def feed() -> None:
+        # On the calling thread it waits for the coroutine, which is cancelled.
+        with contextlib.suppress(GraphError, concurrent.futures.CancelledError):
+            graph.add("x", 1, 1)
+
+    config = GraphConfig(inputs={"x": int}, nodes=[Node(Polite(), inputs="x")])
+    with Graph(config, threads=threads) as graph:
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        assert begun.wait(WAIT_S)
+        graph.cancel()
+        feeder.join(WAIT_S)
+    await_the_loops()
+    assert said == ["goodbye"]
 
 
 def test_a_coroutine_that_blocks_the_loop_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> None:

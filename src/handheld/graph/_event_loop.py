@@ -11,9 +11,9 @@ from handheld.errors import GraphError
 
 _log = logging.getLogger(__name__)
 
-# Seconds for what is cancelled to end, and between two times that it is told to.
+# Seconds for what is cancelled to end, as it closes what it holds. Not told again before: a second
+# cancellation would end that too.
 _GRACE_S = 5.0
-_AGAIN_S = 0.2
 
 _ENDING = "the end of the loop"
 
@@ -137,10 +137,13 @@ def _cancel_tasks() -> None:
 
 
 async def _cancel_until_over() -> None:
-    """Cancel every other task again and again, until all have ended; then stop the loop."""
+    """Cancel every other task, and again what takes no notice, until all have ended; then stop."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        if not task.cancelling():
+            task.cancel()
     while others:
+        _, others = await asyncio.wait(others, timeout=_GRACE_S)
         for task in others:
             task.cancel()
-        _, others = await asyncio.wait(others, timeout=_AGAIN_S)
     asyncio.get_running_loop().stop()

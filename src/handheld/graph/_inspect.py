@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from handheld.errors import GraphStuckError
 from handheld.graph._explain import explain, unmet_inputs, waits_of
@@ -75,10 +76,12 @@ def why_stuck(scheduler: Scheduler) -> str:
 
 
 def _in_short(scheduler: Scheduler, explanation: GraphExplanation) -> str:
+    sides = chain.from_iterable(node.sides for node in explanation.nodes)
     # What is downstream of a node that cannot open waits for nothing else.
-    sides = [str(side) for node in explanation.nodes for side in node.sides]
-    if sides:
-        return "; ".join(sides)
+    return "; ".join(map(str, sides)) or _waits_in_short(scheduler, explanation)
+
+
+def _waits_in_short(scheduler: Scheduler, explanation: GraphExplanation) -> str:
     waits = waiting(scheduler)
     # Packets that wait say what went wrong; a node without input may only be behind such a one.
     with_packet = [wait for wait in waits if wait.timestamp is not None]

@@ -342,6 +342,25 @@ def _answer(
     ports: dict[str, _RemoteStream | None] = dict.fromkeys(calculator.contract.outputs)
     for port, bound in call.output_bounds.items():
         ports[port] = _RemoteStream(port, bound)
+    context = _context(calculator, node, call, side, ports)
+    try:
+        result = getattr(calculator, call.method)(context)
+        if iscoroutine(result):
+            runner.run(result)
+        order = _source_order(calculator, context)
+    except Exception as error:
+        return _failure(error)
+    return _reply(context, ports, order)
+
+
+def _context(
+    calculator: Calculator,
+    node: str,
+    call: _Call,
+    side: Mapping[str, Any],
+    ports: dict[str, _RemoteStream | None],
+) -> Context:
+    """Return what the calculator sees in a call."""
     context = Context(node, ports, side, calculator.contract)
     context.timestamp = Timestamp(call.timestamp)
     context.inputs = {
@@ -351,13 +370,11 @@ def _answer(
         port: _RemoteEdge(_RemoteStream(port, bound, call.headers[port]))
         for port, bound in call.bounds.items()
     }
-    try:
-        result = getattr(calculator, call.method)(context)
-        if iscoroutine(result):
-            runner.run(result)
-        order = _source_order(calculator, context)
-    except Exception as error:
-        return _failure(error)
+    return context
+
+
+def _reply(context: Context, ports: dict[str, _RemoteStream | None], order: int | None) -> _Reply:
+    """Return what the calculator did in a call."""
     headers = {p: s.header for p, s in ports.items() if s is not None and s.header is not None}
     return _Reply(
         sends=[_send(stream, packet) for stream, packet in context._outbox if stream is not None],

@@ -1,5 +1,7 @@
 """Graphs drawn of their texts alone: nothing has to be registered, and nothing has to fit."""
 
+from collections.abc import Collection, Iterator
+
 from handheld.errors import GraphTextError
 from handheld.graph._picture import Picture, StreamArrow, input_box, output_box, picture
 from handheld.graph.draw import mermaid_of, svg_of
@@ -38,20 +40,34 @@ def picture_of_text(graph: GraphText) -> Picture:
     names = unique_names([node.name or node.calculator for node in wires.nodes], joint=" ")
     # By identity: a port of a node may be as that of another.
     closing = {id(cycle.closing) for cycle in cycles(wires)}
-    arrows: list[StreamArrow] = []
+    arrows = [
+        *_stream_arrows(wires, names, closing),
+        *_side_arrows(wires, names, closing),
+    ]
+    return picture([port.name for port in graph.inputs], names, arrows)
+
+
+def _stream_arrows(
+    wires: GraphWiring, names: list[str], closing: Collection[int]
+) -> Iterator[StreamArrow]:
     for use in wires.streams.taken:
         stream = use.port.name
         back = id(use) in closing or (use.node, use.canonical) in wires.back
         target = output_box(stream) if use.node is None else names[use.node]
-        arrows.append(StreamArrow(_source(wires, use, names), target, stream, back))
+        yield StreamArrow(_source(wires, use, names), target, stream, back)
+
+
+def _side_arrows(
+    wires: GraphWiring, names: list[str], closing: Collection[int]
+) -> Iterator[StreamArrow]:
+    """Yield those between nodes: side packets from outside would be arrows from everywhere."""
     for use in wires.sides.taken:
         senders = wires.sides.sent.get(use.port.name, ())
         if use.node is None or not senders or senders[0].node is None:
             continue
         sender = names[senders[0].node]
         back = id(use) in closing
-        arrows.append(StreamArrow(sender, names[use.node], use.port.name, back, side=True))
-    return picture([port.name for port in graph.inputs], names, arrows)
+        yield StreamArrow(sender, names[use.node], use.port.name, back, side=True)
 
 
 def _source(wires: GraphWiring, use: PortUse, names: list[str]) -> str:

@@ -56,8 +56,8 @@ def split(items: Any, rule: Split) -> Any:
     return pieces[0] if len(pieces) == 1 else tuple(pieces)
 
 
-def split_calculator(node: NodeText) -> Calculator:
-    """Make a ``Split...LandmarkListCalculator``; those of lists are in ``graph``'s library."""
+def _split_rule(node: NodeText) -> Split:
+    """Return what a node's options say. Raises :class:`~handheld.errors.GraphTextError`."""
     with read_options(node, "SplitVectorCalculatorOptions") as options:
         ranges: list[tuple[int, int]] = []
         for entry in options.messages("ranges"):
@@ -67,16 +67,21 @@ def split_calculator(node: NodeText) -> Calculator:
         combine = options.flag("combine_outputs")
         # Combined, the items are a list again, as in MediaPipe.
         element_only = options.flag("element_only") and not combine
-        rule = Split(tuple(ranges), element_only, combine)
-    outputs = ordered_ports(node.outputs)
-    if rule.element_only and any(end - begin != 1 for begin, end in ranges):
+    if element_only and any(end - begin != 1 for begin, end in ranges):
         raise wrong(node, "element_only: expected ranges of one item")
     # Sorted, so that it is enough to look at neighbours.
     neighbours = pairwise(sorted(ranges))
-    if rule.combine and any(begin < end for (_, end), (begin, _) in neighbours):
+    if combine and any(begin < end for (_, end), (begin, _) in neighbours):
         raise wrong(node, "combine_outputs: expected ranges that do not overlap")
-    if not ranges or len(outputs) != (1 if rule.combine else len(ranges)):
-        raise wrong(node, f"expected an output for each of {len(ranges)} ranges")
+    return Split(tuple(ranges), element_only, combine)
+
+
+def split_calculator(node: NodeText) -> Calculator:
+    """Make a ``Split...LandmarkListCalculator``; those of lists are in ``graph``'s library."""
+    rule = _split_rule(node)
+    outputs = ordered_ports(node.outputs)
+    if not rule.ranges or len(outputs) != (1 if rule.combine else len(rule.ranges)):
+        raise wrong(node, f"expected an output for each of {len(rule.ranges)} ranges")
     return converter(
         node,
         partial(split, rule=rule),
