@@ -299,3 +299,6 @@ def test_a_narrower_network_starts_from_the_channels_of_a_wide_one(world, tmp_pa
     (tmp_path / "wide" / "plan.json").write_text('{"network": {"size": "many"}}')
     with pytest.raises(InputError, match="size"):
         run(config, tmp_path / "again")
+    (tmp_path / "wide" / "plan.json").write_text("{}")
+    with pytest.raises(InputError, match="not of the network in its plan"):
+        run(config, tmp_path / "again")

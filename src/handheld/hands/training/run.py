@@ -213,9 +213,12 @@ def _first_weights(trainee: Trainee, network: nn.Module, start: Path) -> dict[st
     if shapes == {name: tensor.shape for name, tensor in weights.items()}:
         return weights
     shape = TrainingFolder(start.parent).read_plan().get("network", {})
-    wide = trainee.make_network(shape)
-    wide.load_state_dict(weights)
-    side = int(shape["size"])
+    wide: Any = trainee.make_network(shape)
+    try:
+        wide.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"{start}: its weights are not of the network in its plan.json") from error
+    side = wide.shape.size
     # Two: a batch of one is taken for a constant.
     return narrowed_state(wide, network, torch.zeros(2, 3, side, side))
 
