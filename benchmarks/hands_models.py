@@ -12,7 +12,7 @@ sessions in the validation and test splits).
 import argparse
 import os
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -27,11 +27,17 @@ from handheld.hands.packs import PACK_NAMES
 from handheld.hands.result import palm_size
 from handheld.hands.training.examples.crops import Jitter, tracking_region
 from handheld.hands.training.examples.labelling import Teacher, read_labels
-from handheld.hands.training.examples.photos import load_pixels, read_photos
+from handheld.hands.training.examples.mistakes import FARTHER, from_afar
+from handheld.hands.training.examples.photos import (
+    empty_pictures,
+    load_pixels,
+    read_photos,
+    split_of,
+)
 from handheld.hands.training.examples.pool import from_middles
 from handheld.hands.training.render.sources import open_sources
 from handheld.hands.training.render.studio import CropOptions, Studio
-from handheld.media import Image, Rect
+from handheld.media import Image, Rect, read_image
 
 DATA = Path(os.environ.get("HANDHELD_DATA", "../shared/data")) / "hands"
 
@@ -173,6 +179,27 @@ def tips_of(pack: str) -> dict[str, object]:
     }
 
 
+def false_hands_of(pack: str) -> dict[str, object]:
+    """Return the share of the test split's pictures without hands in which hands are seen, as they
+    are and from afar.
+    """
+    pictures = [
+        path
+        for path in empty_pictures(DATA)
+        if split_of(path.relative_to(DATA).as_posix()) == "test"
+    ]
+    seen: dict[int, int] = Counter()
+    with HandTracker(pack=pack, max_hands=2) as tracker:
+        for path in pictures:
+            image = read_image(path)
+            for times in (1, *FARTHER):
+                seen[times] += bool(tracker.detect(from_afar(image, times)[0]))
+    return {
+        "pictures without": len(pictures),
+        **{f"false at {times}x": f"{seen[times] / len(pictures):.1%}" for times in seen},
+    }
+
+
 def cost_of(pack: str) -> dict[str, object]:
     """Return the size of the two files, and the CPU milliseconds of a run on one thread, the
     fastest of 200.
@@ -223,7 +250,10 @@ def main() -> None:
     ]
     show("Mean error of the keypoints, palm lengths", rows)
     write("hands_models_errors", rows)
-    costs = [{"pack": Path(pack).name, **cost_of(pack), **tips_of(pack)} for pack in packs]
+    costs = [
+        {"pack": Path(pack).name, **cost_of(pack), **tips_of(pack), **false_hands_of(pack)}
+        for pack in packs
+    ]
     show("Size, CPU time on one thread, and tips that were set by hand", costs)
     write("hands_models_costs", costs)
 

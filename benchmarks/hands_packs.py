@@ -6,7 +6,9 @@ jitter, time.
 A hand is lost when its id ends before the clip does. Jitter is how far a keypoint strays from its
 own straight line within a second in which the hand rests, with smoothing off, in palm lengths; only
 seconds in which the hand rests by the answers of every pack count, so that all are judged by the
-same ones.
+same ones. How many hands a pack reports says nothing of whether they are hands: two columns say how
+many of those that MediaPipe's full models see it sees too, and how many it sees where those see
+none (a face that is taken for a hand, or a hand that they miss).
 """
 
 import argparse
@@ -165,15 +167,21 @@ def main() -> None:
                 worse[pack].append(f"{clip.stem} {tracked.lost}:{reference.lost}")
             jitter[pack] += values
             for hands, others in zip(tracked.hands, reference.hands, strict=True):
-                apart[pack] += [
-                    nearest(hand, others)[1] for hand in hands if nearest(hand, others)[0]
-                ]
+                same = [nearest(hand, others) for hand in hands]
+                apart[pack] += [least for other, least in same if other]
+                totals[pack].update(
+                    others=len(others),
+                    shared=sum(nearest(other, hands)[0] is not None for other in others),
+                    alone=sum(other is None for other, _ in same),
+                )
     rows = [
         {
             "pack": Path(pack).name,
             "clips": len(clips),
             "frames": total["frames"],
             "hands": total["hands"],
+            "of mediapipe-full's": f"{total['shared'] / total['others']:.1%}",
+            "where that sees none": total["alone"],
             "frames with both hands": total["both"],
             "hands lost": total["lost"],
             "lost more often on": ", ".join(worse[pack]) or "none",

@@ -47,3 +47,37 @@ def test_hands_that_touch_are_two():
     left, right = hand(open_hand(0, 0), track=1), hand(open_hand(60, 0), track=2)
     assert drop_duplicates([left, right]) == [left, right]
     assert drop_duplicates([]) == []
+
+
+def test_fists_side_by_side_are_in_each_others_squares_and_are_two():
+    """Squares are 2.6 palms wide, so those of hands that touch overlap by more than half."""
+    followed, new = region(0, side=120.0, track=1), region(38, side=120.0)
+    assert join_regions([followed], [new], max_hands=2) == [followed, new]
+    assert join_regions([followed], [region(35, side=120.0)], max_hands=2) == [followed]
+
+
+def fist(x, y, *, turn=0.0, spread=18.0):
+    """Keypoints (21, 3) within a disc, palm of 40 pixels."""
+    random = np.random.default_rng(1)
+    points = np.zeros((21, 3), np.float32)
+    angles = random.uniform(0, 2 * np.pi, 21) + turn
+    points[:, 0] = x + spread * np.cos(angles)
+    points[:, 1] = y + spread * np.sin(angles)
+    points[0, :2] = x, y + 22
+    points[[5, 9, 17], :2] = [[x - 12, y - 18], [x, y - 18], [x + 14, y - 14]]
+    return points
+
+
+def test_a_fist_that_is_seen_a_second_time_is_one():
+    """The second answer names other fingers, and its palm is two thirds of a palm away."""
+    followed = hand(fist(100, 100), track=1)
+    again = hand(fist(112, 120, turn=0.7))
+    assert drop_duplicates([followed, again]) == [followed]
+    # Both were followed before: they are two that cross.
+    crossing = hand(fist(112, 120, turn=0.7), track=2)
+    assert drop_duplicates([followed, crossing]) == [followed, crossing]
+
+
+def test_a_new_fist_beside_another_is_another():
+    followed, beside = hand(fist(100, 100), track=1), hand(fist(140, 100))
+    assert drop_duplicates([followed, beside]) == [followed, beside]

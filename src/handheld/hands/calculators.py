@@ -38,38 +38,6 @@ _LEAST_PIXELS = 1.0
 _LEAST_METRES = 0.01
 
 
-class RedetectSchedule(Calculator):
-    """Says for each frame whether the palm detector shall run.
-
-    It runs where no hand is followed, in the frame after a hand was lost, and otherwise, while
-    fewer than ``max_hands`` are followed, in every ``every``-th frame.
-    """
-
-    contract = Contract(inputs={"frame": Frame, "followed": Regions}, outputs={"detect": bool})
-
-    def __init__(self, *, max_hands: int, every: int) -> None:
-        self._max_hands = max_hands
-        self._every = every
-
-    def open(self, context: Context) -> None:
-        """Start without hands."""
-        self._since = 0
-        self._before = 0
-
-    def process(self, context: Context) -> None:
-        """Decide."""
-        followed = len(context.get("followed") or ())
-        # Counted in frames, not in time: at half the rate the detector has twice the time.
-        self._since += 1
-        is_needed = followed == 0 or followed < self._before
-        detect = followed < self._max_hands and (is_needed or self._since >= self._every)
-        # From any run on, whatever it was for.
-        if detect:
-            self._since = 0
-        self._before = followed
-        context.send("detect", detect)
-
-
 class PalmDetector(Calculator):
     """Finds palms in a whole frame."""
 

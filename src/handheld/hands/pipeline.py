@@ -11,7 +11,6 @@ from handheld.hands.calculators import (
     HandLandmarks,
     PalmDetector,
     RecogniseGestures,
-    RedetectSchedule,
     SmoothHands,
     hands_to_regions,
     palms_to_regions,
@@ -20,6 +19,7 @@ from handheld.hands.calculators import (
 )
 from handheld.hands.gestures import GestureRecogniser
 from handheld.hands.packs import ModelPack
+from handheld.hands.redetection import RedetectSchedule
 from handheld.hands.smoothing import OneEuroOptions
 from handheld.media import Frame
 from handheld.ranges import flag, in_range, whole_in_range
@@ -36,6 +36,9 @@ class HandOptions:
         redetect_every: while some, but fewer than ``max_hands``, are followed, the detector runs in
             every k-th frame. With 2, both hands are seen in 90 % as many frames
             (``benchmarks/hands_redetection.py``).
+        redetect_change: grey levels by which some place outside of the followed hands must have
+            changed for it to run then, see :class:`~handheld.hands.redetection.RedetectSchedule`; 0
+            runs it in still pictures too.
         mirrored: whether frames are mirror images (as selfie cameras show them); decides what is
             left and right.
         smoothing: settings of the One-Euro filter; ``None`` leaves it out.
@@ -46,6 +49,7 @@ class HandOptions:
     min_palm_score: float = 0.5
     min_hand_score: float = 0.5
     redetect_every: int = 1
+    redetect_change: float = 8.0
     mirrored: bool = False
     smoothing: OneEuroOptions | None = OneEuroOptions()  # noqa: RUF009 - it is frozen
     palms_only: bool = False
@@ -53,6 +57,7 @@ class HandOptions:
     def __post_init__(self) -> None:
         whole_in_range("max_hands", self.max_hands, low=1)
         whole_in_range("redetect_every", self.redetect_every, low=1)
+        in_range("redetect_change", self.redetect_change, low=0, high=255)
         # It becomes a logit, which 0 and 1 do not have.
         in_range(
             "min_palm_score", self.min_palm_score, low=0, high=1, low_open=True, high_open=True
@@ -115,7 +120,11 @@ def _detection(options: HandOptions) -> list[Node]:
             name="previous_regions",
         ),
         Node(
-            RedetectSchedule(max_hands=options.max_hands, every=options.redetect_every),
+            RedetectSchedule(
+                max_hands=options.max_hands,
+                every=options.redetect_every,
+                change=options.redetect_change,
+            ),
             inputs=["admitted", "followed"],
             outputs="detect",
         ),

@@ -39,6 +39,7 @@ class HandTracker:
             left and right.
         redetect_every: while some, but fewer than ``max_hands``, hands are in view, look for more
             in every k-th frame.
+        redetect_change: see :class:`~handheld.hands.HandOptions`.
         threads: threads of the models.
         palms_only: report where palms are, without landmarks.
         gestures: a gesture table's name or file, ``learned`` for the classifier that ships, or
@@ -63,6 +64,7 @@ class HandTracker:
         smoothing: bool | OneEuroOptions = True,
         mirrored: bool = False,
         redetect_every: int = 1,
+        redetect_change: float = 8.0,
         threads: int = 1,
         palms_only: bool = False,
         gestures: str | os.PathLike[str] | GestureRecogniser = "signs",
@@ -77,6 +79,7 @@ class HandTracker:
             min_palm_score=min_palm_score,
             min_hand_score=min_hand_score,
             redetect_every=redetect_every,
+            redetect_change=redetect_change,
             mirrored=mirrored,
             smoothing=_filter_options(smoothing),
             palms_only=palms_only,

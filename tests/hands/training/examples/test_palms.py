@@ -211,3 +211,30 @@ def test_a_surrounding_picture_covers_its_area():
         assert first[1] <= 30 + 1e-9
         assert last[0] >= 120 - 1e-9
         assert last[1] >= 90 - 1e-9
+
+
+def test_small_pictures_without_hands_are_scattered_inside_their_area():
+    rng = np.random.default_rng(0)
+    area = Area(20, 30, 120, 190)
+    sides = []
+    for _ in range(300):
+        height, width = rng.integers(20, 400, 2)
+        blot = PalmPicture(
+            np.full((height, width, 3), 255, np.uint8), (), np.empty((0, 4)), complete=True
+        )
+        matrix = palms._draw_scattered(blot, area, 192, rng)
+        x, y = matrix @ [width / 2, height / 2, 1]
+        assert area.left <= x <= area.right
+        assert area.top <= y <= area.bottom
+        sides.append(np.hypot(*matrix[:, 0]) * max(height, width) / 192)
+    assert 0.119 < min(sides) < 0.16
+    assert 0.5 < max(sides) < 0.601
+
+
+def test_scenes_without_scattering_are_those_of_before_there_was_any(world):
+    plain = mixture_of(world)
+    assert np.array_equal(plain(1).pixels, mixture_of(world, scattered=0.0)(1).pixels)
+    scattered = mixture_of(world, scattered=1.0)
+    assert not np.array_equal(plain(1).pixels, scattered(1).pixels)
+    # Hands stay as many: what is scattered lies below them.
+    assert any(len(scene.boxes) for scene in scattered(1).scenes)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,6 +34,14 @@ DENIED = 0.1
 # Share of a region's side: a hand whose middle is as near to the region's middle lies within the
 # circle around the region, of which half the diagonal is the radius.
 _REACH = 0.7
+
+FARTHER = (2, 4)
+"""How many times as far away a picture is looked at too: a portrait fills its picture, but in a
+film a head is no larger than a hand.
+"""
+
+# Sides of a picture that is looked at from afar, pixels at least: below it there is nothing to see.
+_LEAST_SIDE = 32
 
 
 def find_mistakes(
@@ -135,8 +144,38 @@ def _write_line(lines: IO[str], name: str, regions: Sequence[Rect]) -> None:
 
 def suspected(image: Image, pupil: Teacher) -> list[Rect]:
     """Return the regions in which a pack sees a hand, as its detector and as its tracking would cut
-    them.
+    them; from near, and from afar.
     """
+    regions = _suspected_in(image, pupil)
+    for times in FARTHER:
+        if min(image.shape[:2]) < times * _LEAST_SIDE:
+            break
+        far, corner = from_afar(image, times)
+        regions += [_nearer(region, corner, times) for region in _suspected_in(far, pupil)]
+    return regions
+
+
+def from_afar(image: Image, times: int) -> tuple[Image, tuple[int, int]]:
+    """Return a picture as if it were so many times as far away, amid black, and its corner x, y."""
+    height, width = image.shape[:2]
+    size = (width // times, height // times)
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    x = (width - size[0]) // 2
+    y = (height - size[1]) // 2
+    far = np.zeros_like(image)
+    far[y : y + size[1], x : x + size[0]] = small
+    return far, (x, y)
+
+
+def _nearer(region: Rect, corner: tuple[int, int], times: int) -> Rect:
+    """Bring a region back from a picture that was shrunk and laid into the middle of another."""
+    # Whole coordinates are middles of pixels.
+    x = (region.x - corner[0] + 0.5) * times - 0.5
+    y = (region.y - corner[1] + 0.5) * times - 0.5
+    return Rect(x, y, times * region.width, times * region.height, region.angle)
+
+
+def _suspected_in(image: Image, pupil: Teacher) -> list[Rect]:
     regions = []
     for region in pupil.regions(image):
         look = pupil.look(image, region)

@@ -72,6 +72,11 @@ _MOST_ENLARGED = 4.0
 # How much larger than what it must cover a picture is that surrounds another one, least and most.
 _COVERING = (1.0, 1.6)
 
+# Longer sides of what is scattered over a scene, of the canvas's side, least and most; and how many
+# are at most.
+_SCATTERED_SIDES = (0.12, 0.6)
+_MOST_SCATTERED = 3
+
 _BORDERS = (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101)
 
 # How often each: half flat, as the tracker's letterbox is.
@@ -212,6 +217,9 @@ class PalmMixture:
         rendered: share of rendered scenes among pictures with hands; 0 needs no meshes.
         surrounded: share of the pictures with hands that are laid onto one without: a small hand is
             seen in a room then, not in a flat border.
+        scattered: share of pictures without hands over which others without are scattered, small
+            and at any angle: portraits fill their pictures, but in films heads are as small as
+            hands.
     """
 
     data: Path
@@ -226,6 +234,7 @@ class PalmMixture:
     pool: int = 20_000
     rendered: float = 0.4
     surrounded: float = 0.5
+    scattered: float = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         # What is open stays here: a worker opens it anew.
@@ -286,6 +295,7 @@ class PalmMixture:
         choice = rng.random()
         if choice < _EMPTY_SHARE:
             self._lay(canvas, self._empty_picture(rng), canvas.area, rng)
+            self._scatter(canvas, canvas.area, rng)
         elif choice < _EMPTY_SHARE + _MOSAIC_SHARE:
             self._lay_mosaic(canvas, index, rng)
         else:
@@ -351,6 +361,17 @@ class PalmMixture:
         picture = self._empty_picture(rng)
         matrix = _draw_cover(picture, area, rng)
         canvas.lay(picture, matrix, area, cv2.BORDER_REFLECT_101)
+        self._scatter(canvas, area, rng)
+
+    def _scatter(self, canvas: Canvas, area: Area, rng: np.random.Generator) -> None:
+        """Lay a few small pictures in which there is no hand onto an area, often."""
+        # No draw where nothing is scattered: such runs go on as before there was this.
+        if not self.scattered or rng.random() >= self.scattered:
+            return
+        for _ in range(int(rng.integers(1, _MOST_SCATTERED + 1))):
+            picture = self._empty_picture(rng)
+            matrix = _draw_scattered(picture, area, self.size, rng)
+            canvas.lay(picture, matrix, area, cv2.BORDER_TRANSPARENT)
 
 
 def _draw_cover(picture: PalmPicture, area: Area, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -362,6 +383,28 @@ def _draw_cover(picture: PalmPicture, area: Area, rng: np.random.Generator) -> N
     overhang = scale * np.array([width, height]) - np.array([area.width, area.height])
     corner = np.array([area.left, area.top]) - overhang * rng.uniform(0, 1, 2)
     return np.array([[scale, 0, corner[0]], [0, scale, corner[1]]])
+
+
+def _draw_scattered(
+    picture: PalmPicture, area: Area, size: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Choose how a small picture is laid somewhere into an area, (2, 3)."""
+    height, width = picture.pixels.shape[:2]
+    smallest, largest = _SCATTERED_SIDES
+    # Each doubling as often: evenly drawn sides would hardly ever be small.
+    side = size * exp(rng.uniform(log(smallest), log(largest)))
+    target = np.array([rng.uniform(area.left, area.right), rng.uniform(area.top, area.bottom)])
+    middle = np.array([width, height]) / 2
+    return _turned_onto(target, middle, scale=side / max(width, height), turn=_draw_turn(rng))
+
+
+def _turned_onto(target: Doubles, focus: Doubles, *, scale: float, turn: float) -> Doubles:
+    """Return what scales and turns a picture so that a pixel of it (2,) is on a target, (2, 3)."""
+    c = scale * cos(turn)
+    s = scale * sin(turn)
+    rotation = np.array([[c, -s], [s, c]])
+    shift = target - rotation @ focus
+    return np.concatenate([rotation, shift[:, None]], axis=1)
 
 
 def _draw_shade(rng: np.random.Generator) -> list[int]:
@@ -395,11 +438,7 @@ def draw_placing(
     scale, focus = _draw_scale(picture, area, size, rng)
     turn = _draw_turn(rng)
     target = _draw_target(area, rng)
-    c = scale * cos(turn)
-    s = scale * sin(turn)
-    rotation = np.array([[c, -s], [s, c]])
-    shift = target - rotation @ focus
-    return np.concatenate([rotation, shift[:, None]], axis=1)
+    return _turned_onto(target, focus, scale=scale, turn=turn)
 
 
 def _draw_scale(

@@ -56,6 +56,7 @@ class PalmConfig:
         box: what boxes are around: "palm" or "hand".
         rendered: share of rendered scenes among pictures with hands.
         surrounded: share of pictures with hands that are laid onto one without.
+        scattered: share of pictures without hands over which small others are scattered.
         examples: where they come from.
         learn: how long and how fast.
         network: its size, and whether it has a decoder.
@@ -65,6 +66,7 @@ class PalmConfig:
     box: str = "palm"
     rendered: float = 0.4
     surrounded: float = 0.5
+    scattered: float = 0.5
     examples: ExampleConfig = field(default_factory=lambda: ExampleConfig(pool=20_000))
     learn: LearnConfig = field(default_factory=lambda: LearnConfig(batch=32))
     network: PalmShape = field(default_factory=PalmShape)
@@ -75,6 +77,7 @@ class PalmConfig:
             raise InputError(f"box: expected {' or '.join(BOXES)}, got {self.box!r}")
         in_range("rendered", self.rendered, low=0, high=1)
         in_range("surrounded", self.surrounded, low=0, high=1)
+        in_range("scattered", self.scattered, low=0, high=1)
 
     def plan(self) -> dict[str, Any]:
         """Return what must be the same in all stretches of a run."""
@@ -83,6 +86,7 @@ class PalmConfig:
             "box": self.box,
             "rendered": self.rendered,
             "surrounded": self.surrounded,
+            "scattered": self.scattered,
             "disagreement": self.examples.disagreement,
             "pool": self.examples.pool,
             "learn": self.learn.plan(),
@@ -125,6 +129,7 @@ def _mixture_of(config: PalmConfig) -> PalmMixture:
         pool=examples.pool,
         rendered=config.rendered,
         surrounded=config.surrounded,
+        scattered=config.scattered,
     )
 
 
