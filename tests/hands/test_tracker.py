@@ -1,6 +1,7 @@
 import gc
 import resource
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -389,3 +390,33 @@ def test_results_are_the_users_to_change(tiny_pack, smoothing):
 def test_a_wrong_option_is_named(tiny_pack, option, value):
     with pytest.raises(InputError, match=f"{option}: expected"):
         HandTracker(pack=tiny_pack, **{option: value})
+
+
+def test_a_new_hand_must_be_surer_than_one_that_is_followed(tiny_pack):
+    """The tiny landmark model is about as sure of any square."""
+    with HandTracker(pack=tiny_pack, smoothing=False) as tracker:
+        (first,) = tracker.track(frame(0, (100, 120)))
+    above = replace(tiny_pack, new_hand_score=min(1.0, first.score + 0.01))
+    with HandTracker(pack=above, smoothing=False) as tracker:
+        assert tracker.options.min_new_hand_score == above.new_hand_score
+        assert tracker.track(frame(0, (100, 120))) == []
+        assert tracker.detect(frame(0, (100, 120)).image) == []
+    with HandTracker(pack=above, smoothing=False, min_new_hand_score=0.5) as tracker:
+        assert len(tracker.track(frame(0, (100, 120)))) == 1
+
+
+def test_a_followed_hand_may_fall_below_what_a_new_one_needs(tiny_pack, monkeypatch):
+    with HandTracker(pack=tiny_pack, smoothing=False, min_new_hand_score=0.9) as tracker:
+        (first,) = tracker.track(frame(0, (100, 120)))
+        assert first.score > 0.9
+        # From now on the model is less sure of everything.
+        monkeypatch.setattr(calculators, "run_on_crop", less_sure)
+        assert [hand.id for hand in tracker.track(frame(1, (100, 120)))] == [first.id]
+        assert tracker.detect(frame(2, (100, 120)).image) == []
+
+
+def less_sure(model, image, rect, *, border):
+    outputs = run_on_crop(model, image, rect, border=border)
+    if border == "black":  # the palm model's
+        return outputs
+    return outputs[0], np.full_like(outputs[1], 0.6), *outputs[2:]

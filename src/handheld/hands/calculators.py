@@ -78,6 +78,12 @@ class HandLandmarks(Calculator):
     """Finds the keypoints of the hand in each region, best first, until there are ``max_hands``.
 
     A region without a hand gives none.
+
+    Args:
+        max_hands: hands to find at most.
+        min_score: of a hand that is followed.
+        min_new_score: of a hand that a detection led to, if it is higher.
+        mirrored: whether frames are mirror images.
     """
 
     contract = Contract(
@@ -86,9 +92,12 @@ class HandLandmarks(Calculator):
         side_inputs={"landmark_model": Model, "pack": ModelPack},
     )
 
-    def __init__(self, *, max_hands: int, min_score: float, mirrored: bool) -> None:
+    def __init__(
+        self, *, max_hands: int, min_score: float, min_new_score: float, mirrored: bool
+    ) -> None:
         self._max_hands = max_hands
         self._min_score = min_score
+        self._min_new_score = max(min_score, min_new_score)
         self._mirrored = mirrored
 
     def open(self, context: Context) -> None:
@@ -113,8 +122,10 @@ class HandLandmarks(Calculator):
         outputs = run_on_crop(self._model, image, region.rect, border="replicate")
         raw, presence, handedness, world, *optional = outputs
         score = float(presence[0, 0])
+        # What is taken for a hand once is followed for long, so it takes more to begin with.
+        threshold = self._min_new_score if region.track is None else self._min_score
         # A number that is none would stay in the filters and regions of all frames to come.
-        if not (score >= self._min_score and isfinite(float(raw.sum() + world.sum()))):
+        if not (score >= threshold and isfinite(float(raw.sum() + world.sum()))):
             return None
         is_right, certainty = is_right_hand(
             float(handedness[0, 0]), self._geometry, mirrored=self._mirrored

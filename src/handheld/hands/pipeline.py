@@ -33,6 +33,7 @@ class HandOptions:
         max_hands: hands to report at most.
         min_palm_score: of a palm to be looked at, in (0, 1).
         min_hand_score: of a landmark result to be a hand; a hand below it is lost, in [0, 1].
+        min_new_hand_score: of one to be a new hand, in [0, 1]; it counts where it is higher.
         redetect_every: while some, but fewer than ``max_hands``, are followed, the detector runs in
             every k-th frame. With 2, both hands are seen in 90 % as many frames
             (``benchmarks/hands_redetection.py``).
@@ -48,6 +49,7 @@ class HandOptions:
     max_hands: int = 2
     min_palm_score: float = 0.5
     min_hand_score: float = 0.5
+    min_new_hand_score: float = 0.5
     redetect_every: int = 1
     redetect_change: float = 8.0
     mirrored: bool = False
@@ -63,6 +65,7 @@ class HandOptions:
             "min_palm_score", self.min_palm_score, low=0, high=1, low_open=True, high_open=True
         )
         in_range("min_hand_score", self.min_hand_score, low=0, high=1)
+        in_range("min_new_hand_score", self.min_new_hand_score, low=0, high=1)
         flag("mirrored", self.mirrored)
         flag("palms_only", self.palms_only)
         if not isinstance(self.smoothing, OneEuroOptions | None):
@@ -140,6 +143,7 @@ def _following(options: HandOptions, first_id: int) -> list[Node]:
     landmarks = HandLandmarks(
         max_hands=options.max_hands,
         min_score=options.min_hand_score,
+        min_new_score=options.min_new_hand_score,
         mirrored=options.mirrored,
     )
     return [

@@ -46,6 +46,7 @@ class HandTracker:
             gestures of one's own, see :func:`~handheld.hands.load_recogniser`.
         min_palm_score: of a palm to be looked at, in (0, 1); by default the pack's own.
         min_hand_score: see :class:`~handheld.hands.HandOptions`.
+        min_new_hand_score: see there; by default the pack's own.
 
     Raises:
         FetchError: the pack is one of MediaPipe's, and has not been fetched.
@@ -70,14 +71,18 @@ class HandTracker:
         gestures: str | os.PathLike[str] | GestureRecogniser = "signs",
         min_palm_score: float | None = None,
         min_hand_score: float = 0.5,
+        min_new_hand_score: float | None = None,
     ) -> None:
         self.pack = load_pack(pack)
         if min_palm_score is None:
             min_palm_score = self.pack.palm_score
+        if min_new_hand_score is None:
+            min_new_hand_score = self.pack.new_hand_score
         self.options = HandOptions(
             max_hands=max_hands,
             min_palm_score=min_palm_score,
             min_hand_score=min_hand_score,
+            min_new_hand_score=min_new_hand_score,
             redetect_every=redetect_every,
             redetect_change=redetect_change,
             mirrored=mirrored,
