@@ -31,9 +31,9 @@ class Section(NamedTuple):
 START = """\
 # How good the hand models are
 
-The pack that ships and is the default (`handheld`), beside MediaPipe's. Each table names the
-command that makes it; the page is put together by `python benchmarks/hands_results.py`. Errors
-are in palm lengths, from wrist to middle knuckle. What is measured on photos with labels of a
+The packs that ship, `handheld`, the default, and `handheld-lite`, beside MediaPipe's. Each table
+names the command that makes it; the page is put together by `python benchmarks/hands_results.py`.
+Errors are in palm lengths, from wrist to middle knuckle. What is measured on photos with labels of a
 teacher (MediaPipe's full model) is agreement with that teacher, and its own figure there says how
 far it agrees with itself when a crop moves a little. Photos are laid to at most 420 pixels a
 side, as for the training.
@@ -59,7 +59,8 @@ SECTIONS = (
         "CPU milliseconds of one run on one thread of LiteRT, the fastest of 200. Tips of thumb "
         "and index finger on photos of ti1k (the backs of hands, seen from above), its sessions "
         "in the validation and test splits: share of hands found in the whole photo, and the "
-        "median error.",
+        "median error. Then pictures of the test split in which there is no hand, as they are and "
+        "from twice and four times as far: in how many a hand is seen.",
     ),
     Section(
         "On the clips",
@@ -68,7 +69,10 @@ SECTIONS = (
         "Fifteen clips of sign language, two hands allowed, smoothing off. A hand is lost when "
         "its id ends before the clip; the table names the clips on which that happens more "
         "often than with MediaPipe's full models. Jitter is the distance of keypoints from "
-        "their own straight line in seconds in which a hand rests by all packs' answers.",
+        "their own straight line in seconds in which a hand rests by all packs' answers. How "
+        "many hands a pack sees says little alone: two columns say how many of those that "
+        "MediaPipe's full models see it sees too, and how many where those see none, which may be "
+        "hands that they miss or what is no hand.",
     ),
     Section(
         "Gestures",
@@ -107,7 +111,7 @@ SECTIONS = (
         "The landmark network: which hands it learned from",
         "hands_training_landmarks",
         "python benchmarks/hands_training.py --runs FOLDER",
-        "The lite network, equal and small budgets, three seeds (of the learning; one pool of "
+        "A narrow network, equal and small budgets, three seeds (of the learning; one pool of "
         "rendered hands), judged on photos with the teacher's labels. The post reports 16.1 % "
         "real only, 25.7 % rendered only, 13.4 % mixed. Here real alone is ahead of mixed by a "
         "hundredth at this budget, as half of the mixed crops are no photos; what rendered "

@@ -398,11 +398,18 @@ def test_a_new_hand_must_be_surer_than_one_that_is_followed(tiny_pack):
         (first,) = tracker.track(frame(0, (100, 120)))
     above = replace(tiny_pack, new_hand_score=min(1.0, first.score + 0.01))
     with HandTracker(pack=above, smoothing=False) as tracker:
+        assert tracker.options.min_hand_score == 0.5
         assert tracker.options.min_new_hand_score == above.new_hand_score
         assert tracker.track(frame(0, (100, 120))) == []
         assert tracker.detect(frame(0, (100, 120)).image) == []
     with HandTracker(pack=above, smoothing=False, min_new_hand_score=0.5) as tracker:
         assert len(tracker.track(frame(0, (100, 120)))) == 1
+
+
+def test_who_asks_for_doubtful_hands_gets_new_ones_too(tiny_pack):
+    with HandTracker(pack=replace(tiny_pack, new_hand_score=1.0), min_hand_score=0.1) as tracker:
+        assert tracker.options.min_new_hand_score == 0.1
+        assert len(tracker.detect(frame(0, (100, 120)).image)) == 1
 
 
 def test_a_followed_hand_may_fall_below_what_a_new_one_needs(tiny_pack, monkeypatch):

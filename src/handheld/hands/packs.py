@@ -50,7 +50,9 @@ it.
 """
 
 LITE = "handheld-lite"
-"""A pack of half the work that ships too, for old phones; ``assets/handheld-lite/card.md``."""
+"""A pack of six tenths of the work that ships too, for old phones;
+``assets/handheld-lite/card.md``.
+"""
 
 _FETCHED = {"mediapipe-full": "full", "mediapipe-lite": "lite"}
 """Packs out of MediaPipe's wheel, by name."""

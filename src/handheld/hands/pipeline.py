@@ -51,7 +51,7 @@ class HandOptions:
     min_hand_score: float = 0.5
     min_new_hand_score: float = 0.5
     redetect_every: int = 1
-    redetect_change: float = 8.0
+    redetect_change: float = 4.0
     mirrored: bool = False
     smoothing: OneEuroOptions | None = OneEuroOptions()  # noqa: RUF009 - it is frozen
     palms_only: bool = False

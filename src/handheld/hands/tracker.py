@@ -45,8 +45,9 @@ class HandTracker:
         gestures: a gesture table's name or file, ``learned`` for the classifier that ships, or
             gestures of one's own, see :func:`~handheld.hands.load_recogniser`.
         min_palm_score: of a palm to be looked at, in (0, 1); by default the pack's own.
-        min_hand_score: see :class:`~handheld.hands.HandOptions`.
-        min_new_hand_score: see there; by default the pack's own.
+        min_hand_score: see :class:`~handheld.hands.HandOptions`; 0.5 by default.
+        min_new_hand_score: see there; by default ``min_hand_score``, if that is given, or else the
+            pack's own.
 
     Raises:
         FetchError: the pack is one of MediaPipe's, and has not been fetched.
@@ -65,23 +66,26 @@ class HandTracker:
         smoothing: bool | OneEuroOptions = True,
         mirrored: bool = False,
         redetect_every: int = 1,
-        redetect_change: float = 8.0,
+        redetect_change: float = 4.0,
         threads: int = 1,
         palms_only: bool = False,
         gestures: str | os.PathLike[str] | GestureRecogniser = "signs",
         min_palm_score: float | None = None,
-        min_hand_score: float = 0.5,
+        min_hand_score: float | None = None,
         min_new_hand_score: float | None = None,
     ) -> None:
         self.pack = load_pack(pack)
         if min_palm_score is None:
             min_palm_score = self.pack.palm_score
         if min_new_hand_score is None:
-            min_new_hand_score = self.pack.new_hand_score
+            # Whoever asks for doubtful hands is not to be kept from them by the pack.
+            min_new_hand_score = (
+                self.pack.new_hand_score if min_hand_score is None else min_hand_score
+            )
         self.options = HandOptions(
             max_hands=max_hands,
             min_palm_score=min_palm_score,
-            min_hand_score=min_hand_score,
+            min_hand_score=0.5 if min_hand_score is None else min_hand_score,
             min_new_hand_score=min_new_hand_score,
             redetect_every=redetect_every,
             redetect_change=redetect_change,
