@@ -33,8 +33,8 @@ START = """\
 
 The packs that ship, `handheld`, the default, and `handheld-lite`, beside MediaPipe's. Each table
 names the command that makes it; the page is put together by `python benchmarks/hands_results.py`.
-Errors are in palm lengths, from wrist to middle knuckle. What is measured on photos with labels of a
-teacher (MediaPipe's full model) is agreement with that teacher, and its own figure there says how
+Errors are in palm lengths, from wrist to middle knuckle. What is measured on photos with labels of
+a teacher (MediaPipe's full model) is agreement with that teacher, and its own figure there says how
 far it agrees with itself when a crop moves a little. Photos are laid to at most 420 pixels a
 side, as for the training.
 How the models were made: [train hand models](train-hand-models.md). Milliseconds are of a machine
