@@ -180,7 +180,7 @@ def main() -> None:
             "clips": len(clips),
             "frames": total["frames"],
             "hands": total["hands"],
-            "of mediapipe-full's": f"{total['shared'] / total['others']:.1%}",
+            "of mediapipe-full's": f"{total['shared'] / max(1, total['others']):.1%}",
             "where that sees none": total["alone"],
             "frames with both hands": total["both"],
             "hands lost": total["lost"],

@@ -56,6 +56,10 @@ def test_fists_side_by_side_are_in_each_others_squares_and_are_two():
     assert join_regions([followed], [region(35, side=120.0)], max_hands=2) == [followed]
 
 
+def test_a_palm_without_a_size_is_compared():
+    assert len(join_regions([region(0, size=0.0, track=1)], [region(300)], max_hands=2)) == 2
+
+
 def fist(x, y, *, turn=0.0, spread=18.0):
     """Keypoints (21, 3) within a disc, palm of 40 pixels."""
     random = np.random.default_rng(1)

@@ -89,5 +89,10 @@ def test_pictures_of_any_shape_are_compared(shape):
     assert decisions([dark, dark, dark + 90], [[HAND]] * 3)[:2] == [True, False]
 
 
+def test_a_view_of_a_mirrored_picture_is_compared():
+    mirrored = [with_spot(250, 180)[:, ::-1], with_spot(250, 180)[:, ::-1], grey()[::-1]]
+    assert decisions(mirrored, [[HAND]] * 3) == [True, False, True]
+
+
 def test_another_size_is_another_picture():
     assert decisions([grey(), grey()[:100]], [[HAND]] * 2) == [True, True]

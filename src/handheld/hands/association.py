@@ -45,10 +45,12 @@ def join_regions(
 
 
 def _same(a: Region, b: Region, min_overlap: float) -> bool:
-    apart = _distance(a.centre, b.centre) / min(a.size, b.size)
-    if apart < _SAME_PALM:
+    apart = _distance(a.centre, b.centre)
+    # Not divided: a palm whose keypoints coincide has no size.
+    smaller = min(a.size, b.size)
+    if apart < _SAME_PALM * smaller:
         return True
-    return apart < _OTHER_PALM and overlap(a.rect, b.rect) > min_overlap
+    return apart < _OTHER_PALM * smaller and overlap(a.rect, b.rect) > min_overlap
 
 
 def drop_duplicates(hands: list[HandResult]) -> list[HandResult]:
