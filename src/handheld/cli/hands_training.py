@@ -164,7 +164,8 @@ def _read_by(settings: "LandmarkConfig | PalmConfig") -> list[str | Path | None]
     # by name, not the whole folder: the run itself may lie in it
     photos = settings.examples.folder / "photos"
     examples = settings.examples
-    return [examples.labels, examples.mistakes_file, photos, settings.learn.start or None]
+    start = settings.learn.start
+    return [examples.labels, examples.mistakes_file, photos, folder_of(start) if start else None]
 
 
 def _tell(output: Output, words: str, done: "Training[Any]") -> None:

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from handheld.errors import InputError, MediaError, TrainingError
-from handheld.hands import HandTracker
+from handheld.config import from_table
+from handheld.errors import HandheldError, InputError, MediaError, TrainingError
+from handheld.hands import HandTracker, load_pack
 from handheld.hands.training import pack
+from handheld.hands.training.compiled import shape_of_file
 from handheld.hands.training.config import ExampleConfig, LearnConfig
 from handheld.hands.training.landmark import training as landmark_training
 from handheld.hands.training.landmark.network import LandmarkShape
@@ -302,3 +304,22 @@ def test_a_narrower_network_starts_from_the_channels_of_a_wide_one(world, tmp_pa
     (tmp_path / "wide" / "plan.json").write_text("{}")
     with pytest.raises(InputError, match="not of the network in its plan"):
         run(config, tmp_path / "again")
+
+
+def test_a_run_can_start_from_a_pack_that_ships(world, tmp_path):
+    shape = from_table(LandmarkShape, shape_of_file(load_pack("handheld").landmark), "network")
+    config = landmark_config(world, steps=1, rate=1e-9, start="handheld")
+    config = replace(config, network=shape)
+    done = run(config, tmp_path / "run")
+    picture = torch.rand(1, 3, shape.size, shape.size)
+    with torch.no_grad():
+        output = done.learner.network.eval()(picture)
+    with load_pack("handheld").open_landmark() as model:
+        points = model.run(np.ascontiguousarray(picture.numpy().transpose(0, 2, 3, 1)))[0]
+    # In pixels of the crop: what one step's statistics of four small crops move is less than one.
+    np.testing.assert_allclose(output.points.flatten() * shape.size, points[0], atol=1.0)
+    narrow = replace(config, network=replace(shape, widths=(8, 16, 32, 64, 112), pyramid=32))
+    assert run(narrow, tmp_path / "narrow").evaluations
+    file = replace(config, learn=replace(config.learn, start=str(tmp_path / "no.tflite")))
+    with pytest.raises(HandheldError, match=r"no\.tflite"):
+        run(file, tmp_path / "none")

@@ -74,8 +74,9 @@ class LearnConfig:
         threads: of the training process.
         seed: of everything random.
         evaluate_every: steps between two evaluations.
-        start: state of another run whose averaged weights are the first of this
-            one; of a wider network, its most important channels; empty: from nothing.
+        start: what the first weights are of: the state of another run, of which its mean is taken;
+            a pack that ships, by its name; a float file of one, by its path. Of a wider network,
+            its most important channels. Empty: from nothing.
     """
 
     # Rates, decay and average are those of the runs in docs/train-hand-models.md.

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import nn
@@ -16,7 +16,9 @@ from torch import nn
 from handheld import __version__
 from handheld.errors import FileError, InputError
 from handheld.files import atomic_path
+from handheld.hands.packs import PACK_NAMES, ModelPack, load_pack
 from handheld.hands.training.averaging import Learner
+from handheld.hands.training.compiled import fill_from_file, shape_of_file
 from handheld.hands.training.config import LearnConfig
 from handheld.networks.pruning.narrowing import narrowed_state
 from handheld.ranges import in_range
@@ -44,6 +46,9 @@ class Trainee(Protocol):
         Args:
             shape: as another run's plan has it; None: that of this training.
         """
+
+    def file_in(self, pack: ModelPack) -> Path:
+        """Return the file of this network in a pack."""
 
     def loss(self, network: nn.Module, step: int) -> torch.Tensor:
         """Return the loss of a step, of the batch that belongs to it."""
@@ -198,7 +203,7 @@ def make_learner(trainee: Trainee, learn: LearnConfig) -> Learner:
     torch.manual_seed(learn.seed)
     network = trainee.make_network()
     if learn.start:
-        network.load_state_dict(_first_weights(trainee, network, Path(learn.start)))
+        network.load_state_dict(_first_weights(trainee, network, learn.start))
     network = network.to(device())
     # As `to_unit` gives the pictures; convolutions would else turn them in every layer.
     # torch's types have no overload for the format alone.
@@ -206,21 +211,44 @@ def make_learner(trainee: Trainee, learn: LearnConfig) -> Learner:
     return Learner(network, learn.average)
 
 
-def _first_weights(trainee: Trainee, network: nn.Module, start: Path) -> dict[str, torch.Tensor]:
-    """Return the weights of a run that another starts from, cut where it has a wider network."""
-    weights = averaged_weights(start)
+def _first_weights(trainee: Trainee, network: nn.Module, start: str) -> dict[str, torch.Tensor]:
+    """Return the weights that a run starts from, cut where those are of a wider network."""
+    wide = _from_pack(trainee, start) or _from_run(trainee, Path(start))
+    weights = wide.state_dict()
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
     if shapes == {name: tensor.shape for name, tensor in weights.items()}:
         return weights
-    shape = TrainingFolder(start.parent).read_plan().get("network", {})
-    wide: Any = trainee.make_network(shape)
-    try:
-        wide.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(f"{start}: its weights are not of the network in its plan.json") from error
-    side = wide.shape.size
+    side = cast(Any, wide).shape.size
     # Two: a batch of one is taken for a constant.
     return narrowed_state(wide, network, torch.zeros(2, 3, side, side))
+
+
+def _from_pack(trainee: Trainee, start: str) -> nn.Module | None:
+    """Return the network of a pack's file, None if it is another kind of start."""
+    if start in PACK_NAMES:
+        file = trainee.file_in(load_pack(start))
+    elif start.endswith(".tflite"):
+        file = Path(start)
+    else:
+        return None
+    network = trainee.make_network(shape_of_file(file))
+    # By the loss of a step, as that is how a batch gets to the network.
+    fill_from_file(network, file, lambda filled: trainee.loss(filled, 0))
+    return network
+
+
+def _from_run(trainee: Trainee, state: Path) -> nn.Module:
+    """Return the network of another run, with its mean weights."""
+    weights = averaged_weights(state)
+    folder = TrainingFolder(state.parent)
+    # A state that travelled alone can only be of the network of this training.
+    shape = folder.read_plan().get("network") if folder.plan.is_file() else None
+    network = trainee.make_network(shape)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"{state}: its weights are not of the network in its plan.json, or of this one where it has none") from error
+    return network
 
 
 def averaged_network(trainee: Trainee, folder: TrainingFolder) -> nn.Module:

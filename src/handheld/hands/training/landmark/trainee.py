@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from handheld.config import from_table
+from handheld.hands.packs import ModelPack
 from handheld.hands.training.batches import BatchStream
 from handheld.hands.training.blocks import to_unit
 from handheld.hands.training.config import ExampleConfig, LearnConfig
@@ -128,6 +129,10 @@ class LandmarkTrainee:
         if shape is None:
             return LandmarkNetwork(self._config.network)
         return LandmarkNetwork(from_table(LandmarkShape, dict(shape), "network"))
+
+    def file_in(self, pack: ModelPack) -> Path:
+        """Return the file of this network in a pack."""
+        return pack.landmark
 
     def loss(self, network: nn.Module, step: int) -> torch.Tensor:
         """Return the loss of a step."""

@@ -13,6 +13,7 @@ from torch import nn
 
 from handheld.config import from_table
 from handheld.errors import InputError
+from handheld.hands.packs import ModelPack
 from handheld.hands.palm import PalmGeometry, anchor_centres, decode_palms, merge_palms
 from handheld.hands.result import Palm
 from handheld.hands.training.batches import BatchStream
@@ -151,6 +152,10 @@ class PalmTrainee:
         if shape is None:
             return PalmNetwork(self._config.network)
         return PalmNetwork(from_table(PalmShape, dict(shape), "network"))
+
+    def file_in(self, pack: ModelPack) -> Path:
+        """Return the file of this network in a pack."""
+        return pack.palm
 
     def loss(self, network: nn.Module, step: int) -> torch.Tensor:
         """Return the loss of a step."""
