@@ -247,7 +247,10 @@ def _from_run(trainee: Trainee, state: Path) -> nn.Module:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        raise InputError(f"{state}: its weights are not of the network in its plan.json, or of this one where it has none") from error
+        raise InputError(
+            f"{state}: its weights are not of the network in its plan.json, "
+            "or of this one where it has none"
+        ) from error
     return network
 
 
