@@ -6,7 +6,7 @@ a batch and normalised again.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -107,7 +107,7 @@ def _pass_through(norm: nn.BatchNorm2d, bias: NDArray[np.floating[Any]]) -> None
 
 
 @contextlib.contextmanager
-def _measured(norms: Iterator[nn.BatchNorm2d]) -> Iterator[None]:
+def _measured(norms: Iterable[nn.BatchNorm2d]) -> Iterator[None]:
     """Let normalisations measure what they are given inside of the block, and normalise by that
     from then on, with answers that stay as they are.
     """
