@@ -6,6 +6,7 @@ import pytest
 from handheld.graph import Graph, GraphConfig, Node
 from handheld.hands.redetection import LOOK_ANYWAY, RedetectSchedule
 from handheld.hands.result import Region
+from handheld.hands.views import views_of_still, views_of_stream
 from handheld.media import Frame, Rect
 
 HAND = Region(Rect(80.0, 60.0, 60.0, 60.0), np.array([80.0, 60.0], np.float32), 20.0, track=1)
@@ -96,3 +97,51 @@ def test_a_view_of_a_mirrored_picture_is_compared():
 
 def test_another_size_is_another_picture():
     assert decisions([grey(), grey()[:100]], [[HAND]] * 2) == [True, True]
+
+
+def views(images, followed, **options):
+    """Return for each frame where the detector would look."""
+    options = {"max_hands": 2, "every": 1, "change": 8.0, "closer": True, **options}
+    config = GraphConfig(
+        nodes=[
+            Node(
+                RedetectSchedule(**options),
+                inputs=["frame", "followed"],
+                outputs=["detect", "views"],
+            )
+        ],
+        inputs={"frame": Frame, "followed": list[Region]},
+        outputs=["detect", "views"],
+    )
+    seen = {}
+    with Graph(config) as graph:
+        graph.observe("views", lambda packet: seen.update({packet.timestamp: packet.payload}))
+        for index, (image, regions) in enumerate(zip(images, followed, strict=True)):
+            graph.add("frame", Frame(image, index, index), index)
+            graph.add("followed", regions, index)
+    return [seen.get(index, []) for index in range(len(images))]
+
+
+def test_each_view_is_looked_at_once_and_then_where_something_changes():
+    images = [grey()] * 8 + [with_spot(290, 210)] * 4
+    seen = views(images, [[HAND]] * 12)
+    whole, one, _, two, _, three, _, four = views_of_stream(240, 320)
+    assert seen[:5] == [[whole], [one], [two], [three], [four]]
+    assert seen[5:8] == [[], [], []]
+    # The spot is in the whole picture and in the last of the closer looks.
+    assert sorted(view.x for look in seen[8:10] for view in look) == sorted([whole.x, four.x])
+    assert seen[10:] == [[], []]
+
+
+def test_a_change_that_is_small_beside_the_hands_is_none():
+    huge = Region(Rect(100.0, 100.0, 180.0, 180.0), np.array([100.0, 100.0], np.float32), 60.0, 1)
+    small = with_spot(290, 210)
+    assert decisions([grey(), small], [[huge]] * 2) == [True, False]
+    large = grey()
+    large[140:, 230:] = 200
+    assert decisions([grey(), large], [[huge]] * 2) == [True, True]
+
+
+def test_a_still_is_looked_at_in_all_its_views():
+    assert views([grey()], [[]], still=True) == [views_of_still(240, 320)]
+    assert len(views([grey()], [[]], still=True, closer=False)[0]) == 1

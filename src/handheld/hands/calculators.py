@@ -39,12 +39,13 @@ _LEAST_METRES = 0.01
 
 
 class PalmDetector(Calculator):
-    """Finds palms in a whole frame."""
+    """Finds palms in a frame, in the views that it is told, or in all of it."""
 
     contract = Contract(
-        inputs={"frame": Frame},
+        inputs={"frame": Frame, "views": list[Rect]},
         outputs={"palms": Palms},
         side_inputs={"palm_model": Model, "pack": ModelPack},
+        optional=frozenset({"views"}),
     )
 
     def __init__(self, *, min_score: float) -> None:
@@ -58,12 +59,19 @@ class PalmDetector(Calculator):
         self._anchors = anchor_centres(self._geometry)
 
     def process(self, context: Context) -> None:
-        """Letterbox, run, decode, merge."""
+        """Look at each view, and merge what is seen."""
         image = context.get("frame").image
-        view = letterbox(*image.shape[:2])
+        palms: Palms = []
+        for view in context.get("views") or [letterbox(*image.shape[:2])]:
+            palms += self._look(image, view)
+        # Best first, whichever view saw it.
+        palms.sort(key=lambda palm: -palm.score)
+        context.send("palms", merge_palms(palms))
+
+    def _look(self, image: Image, view: Rect) -> Palms:
         raw, logits = run_on_crop(self._model, image, view, border="black")
-        # One picture at a time: row 0 of a batch of one.
-        palms = decode_palms(
+        return decode_palms(
+            # One picture at a time: row 0 of a batch of one.
             raw[0],
             logits[0, :, 0],
             self._anchors,
@@ -71,7 +79,6 @@ class PalmDetector(Calculator):
             self._geometry,
             threshold=self._min_score,
         )
-        context.send("palms", merge_palms(palms))
 
 
 class HandLandmarks(Calculator):

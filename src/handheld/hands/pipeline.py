@@ -40,6 +40,8 @@ class HandOptions:
         redetect_change: grey levels by which some place outside of the followed hands must have
             changed for it to run then, see :class:`~handheld.hands.redetection.RedetectSchedule`; 0
             runs it in still pictures too.
+        look_closer: whether the detector looks closer in every other run, at a part of the picture
+            in turn, and at a single picture in several views; see :mod:`handheld.hands.views`.
         mirrored: whether frames are mirror images (as selfie cameras show them); decides what is
             left and right.
         smoothing: settings of the One-Euro filter; ``None`` leaves it out.
@@ -51,7 +53,8 @@ class HandOptions:
     min_hand_score: float = 0.5
     min_new_hand_score: float = 0.5
     redetect_every: int = 1
-    redetect_change: float = 4.0
+    redetect_change: float = 3.0
+    look_closer: bool = True
     mirrored: bool = False
     smoothing: OneEuroOptions | None = OneEuroOptions()  # noqa: RUF009 - it is frozen
     palms_only: bool = False
@@ -66,6 +69,7 @@ class HandOptions:
         )
         in_range("min_hand_score", self.min_hand_score, low=0, high=1)
         in_range("min_new_hand_score", self.min_new_hand_score, low=0, high=1)
+        flag("look_closer", self.look_closer)
         flag("mirrored", self.mirrored)
         flag("palms_only", self.palms_only)
         if not isinstance(self.smoothing, OneEuroOptions | None):
@@ -80,7 +84,9 @@ hand out.
 """
 
 
-def hand_graph(options: HandOptions | None = None, *, first_id: int = 0) -> GraphConfig:
+def hand_graph(
+    options: HandOptions | None = None, *, first_id: int = 0, still: bool = False
+) -> GraphConfig:
     """Return the graph from ``frame`` to ``hands``, a list of ``HandResult`` for each frame.
 
     Palms are looked for only when a hand is missing; else a hand's region in this frame follows
@@ -90,16 +96,17 @@ def hand_graph(options: HandOptions | None = None, *, first_id: int = 0) -> Grap
     Args:
         options: of the tracker.
         first_id: at which the ids of hands begin.
+        still: for a single picture: all views are looked at at once.
     """
     options = options or HandOptions()
     if options.palms_only:
         return _palm_graph(options, first_id)
-    return _full_graph(options, first_id)
+    return _full_graph(options, first_id, still)
 
 
-def _full_graph(options: HandOptions, first_id: int) -> GraphConfig:
+def _full_graph(options: HandOptions, first_id: int, still: bool) -> GraphConfig:
     return GraphConfig(
-        nodes=[*_detection(options), *_following(options, first_id), *_finish(options)],
+        nodes=[*_detection(options, still), *_following(options, first_id), *_finish(options)],
         inputs={"frame": Frame},
         outputs=["hands"],
         side_inputs={
@@ -112,7 +119,7 @@ def _full_graph(options: HandOptions, first_id: int) -> GraphConfig:
     )
 
 
-def _detection(options: HandOptions) -> list[Node]:
+def _detection(options: HandOptions, still: bool) -> list[Node]:
     """Return what finds the palms of new hands, in frames in which it has to."""
     return [
         _flow_limiter(),
@@ -127,13 +134,15 @@ def _detection(options: HandOptions) -> list[Node]:
                 max_hands=options.max_hands,
                 every=options.redetect_every,
                 change=options.redetect_change,
+                closer=options.look_closer,
+                still=still,
             ),
             inputs=["admitted", "followed"],
-            outputs="detect",
+            outputs=["detect", "views"],
         ),
         # Frames that it holds back never reach the detector, which costs most.
         Node(Gate(), inputs=["admitted", "detect"], outputs="palm_frame", name="detector_gate"),
-        _palm_detector(options, "palm_frame"),
+        _palm_detector(options, ["palm_frame", "views"]),
         Node(palms_to_regions, inputs="palms", outputs="palm_regions"),
     ]
 
@@ -187,7 +196,7 @@ def _palm_graph(options: HandOptions, first_id: int) -> GraphConfig:
     nodes = [
         _flow_limiter(),
         # On every frame: without landmarks nothing says where a palm is next.
-        _palm_detector(options, "admitted"),
+        _palm_detector(options, ["admitted"]),
         Node(palms_to_regions, inputs="palms", outputs="palm_regions"),
         Node(
             AssociateRegions(max_hands=options.max_hands),
@@ -217,6 +226,6 @@ def _flow_limiter() -> Node:
     )
 
 
-def _palm_detector(options: HandOptions, frames: str) -> Node:
+def _palm_detector(options: HandOptions, inputs: list[str]) -> Node:
     detector = PalmDetector(min_score=options.min_palm_score)
-    return Node(detector, inputs=frames, outputs="palms", side_inputs=["palm_model", "pack"])
+    return Node(detector, inputs=inputs, outputs="palms", side_inputs=["palm_model", "pack"])

@@ -1,6 +1,7 @@
-"""When to look for missing hands: often, but only where something has changed."""
+"""When and where to look for missing hands: often, but only where something has changed."""
 
 from collections.abc import Sequence
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +9,8 @@ from numpy.typing import NDArray
 
 from handheld.graph import Calculator, Context, Contract
 from handheld.hands.result import Region
-from handheld.media import Frame, Image
+from handheld.hands.views import views_of_still, views_of_stream
+from handheld.media import Frame, Image, Rect, letterbox
 
 LOOK_ANYWAY = 10
 """Frames after which the detector looks again though nothing has changed: it may have missed a hand
@@ -22,31 +24,53 @@ _CELLS = 32
 # Rows of a picture that are looked at; more cost time and say the same.
 _ROWS = 240
 
+# Share of the followed hands' area that must have changed: a hand that comes is no smaller than a
+# part of them, where compression, flicker and folds of clothes change single cells.
+_SHARE = 0.15
+
 # Reach of a followed hand around the middle of its region, in sides: fingers stretch beyond it.
 _REACH = 0.6
 
 
-class _View(NamedTuple):
+class _Grid(NamedTuple):
     """A picture as a coarse grid.
 
     Attributes:
         cells: (h, w, 3) mean colours, 0 to 255.
         hands: (h, w) where followed hands are.
+        height, width: of the picture, pixels.
     """
 
     cells: NDArray[np.int16]
     hands: NDArray[np.bool_]
+    height: int
+    width: int
 
-    def differs_from(self, other: "_View", change: float) -> bool:
-        """Whether a cell in which no hand is, then or now, has changed by as much."""
+    def differs_from(self, other: "_Grid", change: float, view: Rect) -> bool:
+        """Whether enough of what lies in a view, where no hand is, then or now, has changed."""
         if self.cells.shape != other.cells.shape:
             return True
         changes = np.abs(self.cells - other.cells).max(axis=2)
         changes[self.hands | other.hands] = 0
-        return bool(changes.max() >= change)
+        changed = np.count_nonzero(changes[self._cells_of(view)] >= change)
+        return bool(changed >= max(1.0, _SHARE * np.count_nonzero(self.hands)))
+
+    def _cells_of(self, view: Rect) -> tuple[slice, slice]:
+        """Return the rows and columns of the cells in a view."""
+        rows, columns = self.hands.shape
+        return (
+            _span(view.y, view.height, self.height / rows),
+            _span(view.x, view.width, self.width / columns),
+        )
 
 
-def _view_of(image: Image, regions: Sequence[Region]) -> _View:
+def _span(middle: float, side: float, cell: float) -> slice:
+    low = int((middle - side / 2) / cell)
+    high = ceil((middle + side / 2) / cell)
+    return slice(max(0, low), high)
+
+
+def _grid_of(image: Image, regions: Sequence[Region]) -> _Grid:
     # Late: a graph can be looked at where OpenCV is not installed.
     import cv2
 
@@ -62,36 +86,53 @@ def _view_of(image: Image, regions: Sequence[Region]) -> _View:
         rect = region.rect
         columns = np.abs(across - rect.x) < _REACH * rect.width
         hands |= columns & (np.abs(down - rect.y) < _REACH * rect.height)[:, None]
-    return _View(cells, hands)
+    return _Grid(cells, hands, height, width)
 
 
 class RedetectSchedule(Calculator):
-    """Says for each frame whether the palm detector shall run.
+    """Says for each frame whether the palm detector shall run, and where it shall look.
 
     It runs where no hand is followed, and in the frame after a hand was lost. Otherwise, while
-    fewer than ``max_hands`` are followed, it is due in every ``every``-th frame, and runs if the
-    picture has changed since it last ran: a hand does not come where nothing moves. So that one
-    that it missed is not missed for ever, it looks anyway after :data:`LOOK_ANYWAY` times.
+    fewer than ``max_hands`` are followed, it is due in every ``every``-th frame, and looks where
+    the picture has changed since it last looked there: a hand does not come where nothing moves. So
+    that one that it missed is not missed for ever, it looks anyway after :data:`LOOK_ANYWAY` times.
 
     Args:
         max_hands: hands to follow at most.
         every: frames.
-        change: grey levels by which some place outside of the followed hands must have changed; 0
-            looks whether or not any has.
+        change: grey levels by which a part outside of the followed hands must have changed that is
+            15 % as large as they; 0 looks whether or not any has.
+        closer: whether it looks closer too, see :mod:`~handheld.hands.views`.
+        still: whether frames have nothing to do with each other, and it looks at all views of each.
     """
 
-    contract = Contract(inputs={"frame": Frame, "followed": list[Region]}, outputs={"detect": bool})
+    contract = Contract(
+        inputs={"frame": Frame, "followed": list[Region]},
+        outputs={"detect": bool, "views": list[Rect]},
+    )
 
-    def __init__(self, *, max_hands: int, every: int, change: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        max_hands: int,
+        every: int,
+        change: float = 0.0,
+        closer: bool = False,
+        still: bool = False,
+    ) -> None:
         self._max_hands = max_hands
         self._every = every
         self._change = change
+        self._closer = closer
+        self._still = still
 
     def open(self, context: Context) -> None:
         """Start without hands."""
         self._since = 0
         self._before = 0
-        self._seen: _View | None = None
+        self._turn = 0
+        # Of each view that was looked at since a hand is followed.
+        self._seen: dict[Rect, _Grid] = {}
 
     def process(self, context: Context) -> None:
         """Decide."""
@@ -100,27 +141,41 @@ class RedetectSchedule(Calculator):
         self._since += 1
         is_lost = len(followed) < self._before
         self._before = len(followed)
-        detect = len(followed) < self._max_hands
-        # All of the picture is new to a tracker that has no hand, or has one less.
-        if detect and followed and not is_lost:
-            detect = self._since >= self._every and self._is_new(context.get("frame"), followed)
-        elif detect:
-            self._seen = None
+        views: list[Rect] = []
+        if len(followed) < self._max_hands:
+            views = self._views(context.get("frame").image, followed, is_lost=is_lost)
         # From any run on, whatever it was for.
-        if detect:
+        if views:
             self._since = 0
-        context.send("detect", detect)
+            context.send("views", views)
+        context.send("detect", bool(views))
 
-    def _is_new(self, frame: Frame, followed: Sequence[Region]) -> bool:
-        """Whether there is something to look at; remembers what the detector will have seen."""
-        if not self._change:
-            return True
-        view = _view_of(frame.image, followed)
-        is_new = (
-            self._seen is None
-            or self._since >= LOOK_ANYWAY * self._every
-            or view.differs_from(self._seen, self._change)
-        )
-        if is_new:
-            self._seen = view
-        return is_new
+    def _views(self, image: Image, followed: Sequence[Region], *, is_lost: bool) -> list[Rect]:
+        """Return where to look for a hand that is missing."""
+        height, width = image.shape[:2]
+        if self._still and self._closer:
+            return views_of_still(height, width)
+        in_turn = views_of_stream(height, width) if self._closer else [letterbox(height, width)]
+        # All of the picture is new to a tracker that has no hand, or has one less.
+        if not followed or is_lost:
+            self._seen = {}
+            return [self._next(in_turn)]
+        if self._since < self._every:
+            return []
+        if not self._change or self._since >= LOOK_ANYWAY * self._every:
+            return [self._next(in_turn)]
+        return self._changed(_grid_of(image, followed), in_turn)
+
+    def _next(self, in_turn: Sequence[Rect]) -> Rect:
+        self._turn += 1
+        return in_turn[(self._turn - 1) % len(in_turn)]
+
+    def _changed(self, grid: _Grid, in_turn: Sequence[Rect]) -> list[Rect]:
+        """Return the next view in which something is new; remembers what the detector sees."""
+        for _ in in_turn:
+            view = self._next(in_turn)
+            seen = self._seen.get(view)
+            if seen is None or grid.differs_from(seen, self._change, view):
+                self._seen[view] = grid
+                return [view]
+        return []

@@ -39,7 +39,7 @@ class HandTracker:
             left and right.
         redetect_every: while some, but fewer than ``max_hands``, hands are in view, look for more
             in every k-th frame.
-        redetect_change: see :class:`~handheld.hands.HandOptions`.
+        redetect_change, look_closer: see :class:`~handheld.hands.HandOptions`.
         threads: threads of the models.
         palms_only: report where palms are, without landmarks.
         gestures: a gesture table's name or file, ``learned`` for the classifier that ships, or
@@ -66,7 +66,8 @@ class HandTracker:
         smoothing: bool | OneEuroOptions = True,
         mirrored: bool = False,
         redetect_every: int = 1,
-        redetect_change: float = 4.0,
+        redetect_change: float = 3.0,
+        look_closer: bool = True,
         threads: int = 1,
         palms_only: bool = False,
         gestures: str | os.PathLike[str] | GestureRecogniser = "signs",
@@ -89,6 +90,7 @@ class HandTracker:
             min_new_hand_score=min_new_hand_score,
             redetect_every=redetect_every,
             redetect_change=redetect_change,
+            look_closer=look_closer,
             mirrored=mirrored,
             smoothing=_filter_options(smoothing),
             palms_only=palms_only,
@@ -155,9 +157,13 @@ class HandTracker:
         return hands
 
     def detect(self, image: Any) -> list[HandResult]:
-        """Return the hands of a single picture, with no memory of frames before and none kept."""
+        """Return the hands of a single picture, with no memory of frames before and none kept.
+
+        With ``look_closer`` it is looked at in two to four views or more, where a frame of a stream
+        is looked at in one.
+        """
         # A graph of its own: a stream that runs meanwhile keeps its hands.
-        session = self._start([], first_id=0)
+        session = self._start([], first_id=0, still=True)
         try:
             return session.feed(Frame(as_rgb(image), 0, 0))
         finally:
@@ -227,10 +233,12 @@ class HandTracker:
         observers: Sequence[Observer],
         *,
         first_id: int,
+        still: bool = False,
     ) -> "_Session":
         if self._closed:
             raise GraphError("the tracker is closed")
-        session = _Session(hand_graph(self.options, first_id=first_id), self._side)
+        graph = hand_graph(self.options, first_id=first_id, still=still)
+        session = _Session(graph, self._side)
         try:
             for stream, callback in observers:
                 session.graph.observe(stream, callback)

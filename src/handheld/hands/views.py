@@ -1,0 +1,60 @@
+"""Where the palm detector looks: at all of a picture, and closer.
+
+It sees a small square, in which a hand some metres away is a few pixels. Closer looks show more of
+it; what fills the picture is clearer with a border around it.
+"""
+
+from dataclasses import replace
+from itertools import product
+from math import ceil
+
+from handheld.media import Rect, letterbox
+
+BORDER = 1.5
+"""How much larger than the picture's square a view with a border is."""
+
+# Side of a closer look of a stream, as a share of the picture's longer side: hands are 1.7 times as
+# large, and those on the edge between two looks are whole in one of them.
+_CLOSER = 0.6
+
+
+def views_of_stream(height: int, width: int) -> list[Rect]:
+    """Return the squares that frames are looked at in, one a frame: all of the picture in every
+    other one, and closer looks in turn in those between.
+    """
+    whole = letterbox(height, width)
+    side = _CLOSER * whole.width
+    middles = product(_middles(height, side), _middles(width, side))
+    closer = [Rect(x, y, side, side, 0.0) for y, x in middles]
+    return [view for look in closer for view in (whole, look)]
+
+
+def views_of_still(height: int, width: int) -> list[Rect]:
+    """Return the squares that a single picture is looked at in: all of it, all with a border, and
+    squares as high as a picture that is wider than high, or as wide as one that is higher.
+    """
+    whole = letterbox(height, width)
+    side = float(min(height, width))
+    middles = product(_middles(height, side), _middles(width, side))
+    parts = [Rect(x, y, side, side, 0.0) for y, x in middles]
+    views = [whole, enlarged(whole, BORDER)]
+    # Of a picture that is nearly square the only part is nearly the whole.
+    return views + (parts if len(parts) > 1 else [])
+
+
+def enlarged(view: Rect, scale: float) -> Rect:
+    """Return a view around the same middle."""
+    return replace(view, width=scale * view.width, height=scale * view.height)
+
+
+# Share of a side that looks may leave out: a hand reaches farther than that.
+_LEFT_OUT = 0.1
+
+
+def _middles(length: int, side: float) -> list[float]:
+    """Return the middles of as few looks as cover a length, in pixels."""
+    count = ceil(length / side - _LEFT_OUT)
+    if count <= 1:
+        return [length / 2]
+    step = (length - side) / (count - 1)
+    return [side / 2 + number * step for number in range(count)]
