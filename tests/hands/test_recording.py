@@ -36,7 +36,7 @@ def test_json_lines_and_an_annotated_video(tracker, tmp_path):
     )
     assert seen == [(index + 1, index) for index in range(8)]
     # One of two hands is in view; at the sixth frame nothing but that hand has moved.
-    assert recording.detector_frames == [0, 3]
+    assert recording.detector_frames == [0, 3, 6]
     assert recording.fps > 0
     assert recording.latency_percentile(50) <= recording.latency_percentile(95)
     lines = lines_of(tmp_path / "out.jsonl")
@@ -127,7 +127,7 @@ def test_drawing_leaves_the_frame_alone(tracker):
 
 def test_one_tracker_records_one_stream_after_the_other(tracker):
     first, second = record(FRAMES, tracker), record(FRAMES[:4], tracker)
-    assert (first.frames, first.detector_frames) == (8, [0, 3])
+    assert (first.frames, first.detector_frames) == (8, [0, 3, 6])
     assert (second.frames, second.detector_frames) == (4, [0, 3])
     assert tracker.stats() is None
 

@@ -21,6 +21,7 @@ from handheld.hands.packs import ModelPack
 from handheld.hands.palm import anchor_centres, decode_palms, merge_palms
 from handheld.hands.result import HandResult, Palm, Region, palm_centre, palm_size
 from handheld.hands.smoothing import OneEuroFilter, OneEuroOptions
+from handheld.hands.views import is_whole
 from handheld.media import Frame, Image, Rect, letterbox
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ _NO_ID = -1
 # A hand that is seen edge on has a palm of next to no length; speeds are divided by it.
 _LEAST_PIXELS = 1.0
 _LEAST_METRES = 0.01
+
+
+CLOSER_SCORE = 0.3
+"""Of a palm in a closer look, where nobody asks for more: closer looks have more in them that is as
+large as a palm.
+"""
 
 
 class PalmDetector(Calculator):
@@ -70,15 +77,22 @@ class PalmDetector(Calculator):
 
     def _look(self, image: Image, view: Rect) -> Palms:
         raw, logits = run_on_crop(self._model, image, view, border="black")
-        return decode_palms(
+        palms = decode_palms(
             # One picture at a time: row 0 of a batch of one.
             raw[0],
             logits[0, :, 0],
             self._anchors,
             view,
             self._geometry,
-            threshold=self._min_score,
+            threshold=self._threshold(view, image),
         )
+        height, width = image.shape[:2]
+        return [palm for palm in palms if is_whole(palm.rect, view, height, width)]
+
+    def _threshold(self, view: Rect, image: Image) -> float:
+        if view == letterbox(*image.shape[:2]):
+            return self._min_score
+        return max(self._min_score, CLOSER_SCORE)
 
 
 class HandLandmarks(Calculator):

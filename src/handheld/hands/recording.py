@@ -364,6 +364,8 @@ def _plain(value: Any) -> Any:
         return {**_plain_rect(value.rect), "score": round(value.score, 4), "keypoints": keypoints}
     if isinstance(value, Region):
         return {**_plain_rect(value.rect), "track": value.track}
+    if isinstance(value, Rect):
+        return _plain_rect(value)
     return value
 
 

@@ -58,3 +58,19 @@ def _middles(length: int, side: float) -> list[float]:
         return [length / 2]
     step = (length - side) / (count - 1)
     return [side / 2 + number * step for number in range(count)]
+
+
+def is_whole(box: Rect, view: Rect, height: int, width: int) -> bool:
+    """Whether a view ends nowhere in an upright box, but where the picture ends: what is cut off is
+    seen better in another view.
+    """
+    return _ends_beyond(box.x, box.width, view.x, view.width, width) and _ends_beyond(
+        box.y, box.height, view.y, view.height, height
+    )
+
+
+def _ends_beyond(middle: float, side: float, view: float, view_side: float, length: int) -> bool:
+    """Whether a view that does not reach the picture's ends reaches those of a box."""
+    low = view - view_side / 2
+    high = view + view_side / 2
+    return not (0 < low > middle - side / 2 or (length > high and high < middle + side / 2))

@@ -47,7 +47,7 @@ def in_pixels(hands, image):
 
 
 def from_tracker(frames, pack, max_hands):
-    with HandTracker(pack=pack, max_hands=max_hands, smoothing=False) as tracker:
+    with HandTracker(pack=pack, max_hands=max_hands, smoothing=False, look_closer=False) as tracker:
         hands = [[hand.landmarks for hand in tracker.track(one)] for one in frames]
         return hands, tracker.stats().nodes["palm_detector"].calls
 

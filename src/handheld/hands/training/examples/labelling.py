@@ -7,7 +7,7 @@ the answers; their spread says how far it can be trusted (self-ensembling as in 
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -26,7 +26,7 @@ from handheld.hands.training.examples.corrections import read_records
 from handheld.hands.training.examples.photos import Photo, load_pixels, read_lines
 from handheld.hands.training.examples.records import require_record
 from handheld.hands.training.labels import LabelSource
-from handheld.hands.views import enlarged
+from handheld.hands.views import enlarged, views_of_still, views_of_stream
 from handheld.media import Image, Rect, letterbox
 
 PALM_SCORE = 0.4
@@ -192,7 +192,19 @@ class Teacher:
         """Give the regions around all palms that the pack finds, in whole and closer
         views, as :meth:`label`.
         """
-        for view in _views(image, boxes):
+        return self._regions_in(image, _views(image, boxes))
+
+    def tracked_regions(self, image: Image) -> Iterator[Rect]:
+        """Give the regions of all palms that a tracker would find in a film of this picture, and
+        when it looks at the picture alone.
+        """
+        height, width = image.shape[:2]
+        # Each once: a stream is looked at as a whole in every other frame, a still as well.
+        views = dict.fromkeys(views_of_stream(height, width) + views_of_still(height, width))
+        return self._regions_in(image, views)
+
+    def _regions_in(self, image: Image, views: Iterable[Rect]) -> Iterator[Rect]:
+        for view in views:
             for palm in self._palms(image, view, PALM_SCORE):
                 yield region_from_palm(palm.rect, palm.keypoints)
 

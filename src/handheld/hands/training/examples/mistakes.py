@@ -6,7 +6,7 @@ Shrivastava et al., arXiv 1604.03540).
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -144,14 +144,17 @@ def _write_line(lines: IO[str], name: str, regions: Sequence[Rect]) -> None:
 
 def suspected(image: Image, pupil: Teacher) -> list[Rect]:
     """Return the regions in which a pack sees a hand, as its detector and as its tracking would cut
-    them; from near, and from afar.
+    them; in all views of a tracker, and from afar.
     """
-    regions = _suspected_in(image, pupil)
+    regions = _suspected_in(image, pupil.tracked_regions(image), pupil)
     for times in FARTHER:
         if min(image.shape[:2]) < times * _LEAST_SIDE:
             break
         far, corner = from_afar(image, times)
-        regions += [_nearer(region, corner, times) for region in _suspected_in(far, pupil)]
+        regions += [
+            _nearer(region, corner, times)
+            for region in _suspected_in(far, pupil.regions(far), pupil)
+        ]
     return regions
 
 
@@ -175,9 +178,10 @@ def _nearer(region: Rect, corner: tuple[int, int], times: int) -> Rect:
     return Rect(x, y, times * region.width, times * region.height, region.angle)
 
 
-def _suspected_in(image: Image, pupil: Teacher) -> list[Rect]:
+def _suspected_in(image: Image, found: Iterable[Rect], pupil: Teacher) -> list[Rect]:
+    """Return those of some regions in which a pack sees a hand, and where it would look next."""
     regions = []
-    for region in pupil.regions(image):
+    for region in found:
         look = pupil.look(image, region)
         if look.presence < SUSPECTED:
             continue
