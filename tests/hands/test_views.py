@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from handheld.hands import HandTracker
-from handheld.hands.views import BORDER, enlarged, views_of_still, views_of_stream
-from handheld.media import Frame, letterbox
+from handheld.hands.views import BORDER, enlarged, is_whole, views_of_still, views_of_stream
+from handheld.media import Frame, Rect, letterbox
 
 SIZES = [(480, 640), (640, 480), (360, 640), (100, 100), (90, 1000), (1000, 90), (1, 1), (3, 2)]
 
@@ -66,3 +66,20 @@ def test_a_tracker_looks_closer_in_every_other_frame_while_it_sees_no_hand():
         assert looks(tracker, frames) == [[expected[index % 8]] for index in range(10)]
     with HandTracker(look_closer=False) as tracker:
         assert looks(tracker, frames) == [[letterbox(480, 640)]] * 10
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "whole"),
+    [
+        (100, 100, True),
+        (10, 100, True),  # beyond the picture's edge, which no other view moves
+        (100, 5, True),
+        (370, 100, False),  # the view ends within it, the picture goes on
+        (100, 380, False),
+        (360, 100, True),  # up to the view's edge
+    ],
+)
+def test_what_a_closer_look_cuts_off_is_left_to_another(x, y, whole):
+    first = views_of_stream(480, 640)[1]
+    assert is_whole(Rect(x, y, 48.0, 48.0, 0.0), first, 480, 640) is whole
+    assert is_whole(Rect(x, y, 48.0, 48.0, 0.0), letterbox(480, 640), 480, 640)
