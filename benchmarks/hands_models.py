@@ -13,7 +13,7 @@ import argparse
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,13 +22,14 @@ from _report import show, write
 from numpy.typing import NDArray
 
 from handheld.engine import Model
-from handheld.hands import HandTracker, load_pack
+from handheld.hands import HandResult, HandTracker, load_pack
 from handheld.hands.packs import PACK_NAMES
 from handheld.hands.result import palm_size
 from handheld.hands.training.examples.crops import Jitter, tracking_region
-from handheld.hands.training.examples.labelling import Teacher, read_labels
+from handheld.hands.training.examples.labelling import Teacher, TeacherHand, read_labels
 from handheld.hands.training.examples.mistakes import FARTHER, from_afar
 from handheld.hands.training.examples.photos import (
+    Photo,
     empty_pictures,
     load_pixels,
     read_photos,
@@ -47,6 +48,9 @@ million.
 """
 
 RENDERED = 600
+
+SAME = 0.5
+"""Palm lengths: a hand whose keypoints are nearer to a labelled one's on average is that hand."""
 
 EDGE = 0.2
 """Area of wrist and two knuckles in the picture, in squared palm lengths, below which a hand is
@@ -179,6 +183,45 @@ def tips_of(pack: str) -> dict[str, object]:
     }
 
 
+def hands_in_photos(labels: Path) -> dict[str, list[tuple[Photo, list[TeacherHand]]]]:
+    """Return the test split's photos that hold hands, with the teacher's, by set."""
+    labelled = read_labels(labels)
+    photos: dict[str, list[tuple[Photo, list[TeacherHand]]]] = defaultdict(list)
+    for photo in read_photos(DATA / "photos"):
+        hands = labelled.get(photo.name, [])
+        if photo.split == "test" and hands:
+            photos[photo.name.partition("/")[0]].append((photo, hands))
+    return photos
+
+
+def found_of(pack: str, photos: Sequence[tuple[Photo, list[TeacherHand]]], *, closer: bool) -> int:
+    """Return how many labelled hands are found in whole photos."""
+    found = 0
+    with HandTracker(pack=pack, max_hands=2, look_closer=closer) as tracker:
+        for photo, hands in photos:
+            seen = tracker.detect(load_pixels(photo))
+            found += sum(any(_is_same(answer, hand) for answer in seen) for hand in hands)
+    return found
+
+
+def _is_same(answer: HandResult, hand: TeacherHand) -> bool:
+    assert answer.landmarks is not None
+    apart = np.linalg.norm(answer.landmarks[:, :2] - hand.keypoints[:, :2], axis=1).mean()
+    return bool(apart < SAME * palm_size(hand.keypoints))
+
+
+def found_rows(packs: Sequence[str], labels: Path) -> list[dict[str, object]]:
+    """Return a row for each set of the test split."""
+    rows = []
+    for name, photos in sorted(hands_in_photos(labels).items()):
+        row: dict[str, object] = {"set": name, "hands": sum(len(hands) for _, hands in photos)}
+        for pack in packs:
+            row[Path(pack).name] = found_of(pack, photos, closer=True)
+            row[f"{Path(pack).name}, one look"] = found_of(pack, photos, closer=False)
+        rows.append(row)
+    return rows
+
+
 def false_hands_of(pack: str) -> dict[str, object]:
     """Return the share of the test split's pictures without hands in which hands are seen, as they
     are and from afar.
@@ -250,6 +293,9 @@ def main() -> None:
     ]
     show("Mean error of the keypoints, palm lengths", rows)
     write("hands_models_errors", rows)
+    found = found_rows(packs, options.labels)
+    show("Hands found in whole photos", found)
+    write("hands_models_found", found)
     costs = [
         {"pack": Path(pack).name, **cost_of(pack), **tips_of(pack), **false_hands_of(pack)}
         for pack in packs

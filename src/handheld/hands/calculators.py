@@ -66,14 +66,14 @@ class PalmDetector(Calculator):
         self._anchors = anchor_centres(self._geometry)
 
     def process(self, context: Context) -> None:
-        """Look at each view, and merge what is seen."""
+        """Look at each view. A palm that is seen in several comes as often."""
         image = context.get("frame").image
         palms: Palms = []
         for view in context.get("views") or [letterbox(*image.shape[:2])]:
             palms += self._look(image, view)
-        # Best first, whichever view saw it.
+        # Best first, whichever view saw it; where hands touch, a mean over views would mix them.
         palms.sort(key=lambda palm: -palm.score)
-        context.send("palms", merge_palms(palms))
+        context.send("palms", palms)
 
     def _look(self, image: Image, view: Rect) -> Palms:
         raw, logits = run_on_crop(self._model, image, view, border="black")
@@ -87,7 +87,8 @@ class PalmDetector(Calculator):
             threshold=self._threshold(view, image),
         )
         height, width = image.shape[:2]
-        return [palm for palm in palms if is_whole(palm.rect, view, height, width)]
+        whole = [palm for palm in palms if is_whole(palm.rect, view, height, width)]
+        return merge_palms(whole)
 
     def _threshold(self, view: Rect, image: Image) -> float:
         if view == letterbox(*image.shape[:2]):
@@ -134,8 +135,9 @@ class HandLandmarks(Calculator):
             hand = self._look(image, region)
             if hand is not None:
                 hands.append(hand)
-            # Most of a frame's time is spent here: no region is looked at that is not needed.
-            if len(hands) == self._max_hands:
+            # Most of a frame's time is spent here: no region is looked at that is not needed. One
+            # hand that two regions lead to keeps no other out.
+            if len(drop_duplicates(hands)) == self._max_hands:
                 break
         context.send("hands", hands)
 

@@ -83,6 +83,9 @@ _SPARE = 2
 hand out.
 """
 
+_SPARE_STILL = 8
+"""Of a single picture, in whose views a hand may be seen several times."""
+
 
 def hand_graph(
     options: HandOptions | None = None, *, first_id: int = 0, still: bool = False
@@ -106,7 +109,11 @@ def hand_graph(
 
 def _full_graph(options: HandOptions, first_id: int, still: bool) -> GraphConfig:
     return GraphConfig(
-        nodes=[*_detection(options, still), *_following(options, first_id), *_finish(options)],
+        nodes=[
+            *_detection(options, still),
+            *_following(options, first_id, still),
+            *_finish(options),
+        ],
         inputs={"frame": Frame},
         outputs=["hands"],
         side_inputs={
@@ -147,7 +154,7 @@ def _detection(options: HandOptions, still: bool) -> list[Node]:
     ]
 
 
-def _following(options: HandOptions, first_id: int) -> list[Node]:
+def _following(options: HandOptions, first_id: int, still: bool) -> list[Node]:
     """Return what finds landmarks where hands were, or palms are, and where to look next."""
     landmarks = HandLandmarks(
         max_hands=options.max_hands,
@@ -157,7 +164,7 @@ def _following(options: HandOptions, first_id: int) -> list[Node]:
     )
     return [
         Node(
-            AssociateRegions(max_hands=options.max_hands + _SPARE),
+            AssociateRegions(max_hands=options.max_hands + (_SPARE_STILL if still else _SPARE)),
             inputs=["admitted", "followed", "palm_regions"],
             outputs="regions",
         ),
