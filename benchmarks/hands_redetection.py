@@ -17,7 +17,7 @@ from handheld.hands import HandTracker
 from handheld.media import open_video
 
 VIDEO = Path(os.environ.get("HANDHELD_DATA", "../shared/data")) / "hands" / "video"
-CHANGE = 4.0
+CHANGE = 3.0
 """Grey levels, as by default."""
 
 SCHEDULES = ((1, 0.0), (1, CHANGE), (2, CHANGE), (3, CHANGE), (5, CHANGE), (10, CHANGE))

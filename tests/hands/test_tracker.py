@@ -44,12 +44,15 @@ def test_the_detector_runs_only_when_a_hand_is_missing(tracker):
     assert runs(tracker) == 3
 
 
-def test_a_new_hand_is_found_within_k_frames(tracker):
-    for index in range(3):
-        tracker.track(frame(index, (70, 120)))
-    found = [len(tracker.track(frame(index, (70, 120), (250, 120)))) for index in range(3, 9)]
+@pytest.mark.parametrize(("closer", "frames"), [(False, 5), (True, 10)])
+def test_a_new_hand_is_found_within_k_frames(tiny_pack, closer, frames):
+    # Twice as many where every other look is a closer one, which need not show it.
+    with HandTracker(pack=tiny_pack, redetect_every=5, look_closer=closer) as tracker:
+        for index in range(3):
+            tracker.track(frame(index, (70, 120)))
+        found = [len(tracker.track(frame(index, (70, 120), (250, 120)))) for index in range(3, 14)]
     assert found[-1] == 2
-    assert found.index(2) < 5
+    assert found.index(2) < frames
 
 
 def test_a_new_hand_is_found_at_once_by_default(tiny_pack):

@@ -5,7 +5,7 @@ it; what fills the picture is clearer with a border around it.
 """
 
 from dataclasses import replace
-from itertools import product
+from itertools import chain, product
 from math import ceil
 
 from handheld.media import Rect, letterbox
@@ -17,6 +17,9 @@ BORDER = 1.5
 # large, and those on the edge between two looks are whole in one of them.
 _CLOSER = 0.6
 
+# Of a picture: a panorama would else be looked at for minutes.
+_MOST_PARTS = 3
+
 
 def views_of_stream(height: int, width: int) -> list[Rect]:
     """Return the squares that frames are looked at in, one a frame: all of the picture in every
@@ -26,15 +29,16 @@ def views_of_stream(height: int, width: int) -> list[Rect]:
     side = _CLOSER * whole.width
     middles = product(_middles(height, side), _middles(width, side))
     closer = [Rect(x, y, side, side, 0.0) for y, x in middles]
-    return [view for look in closer for view in (whole, look)]
+    return list(chain.from_iterable((whole, look) for look in closer))
 
 
 def views_of_still(height: int, width: int) -> list[Rect]:
     """Return the squares that a single picture is looked at in: all of it, all with a border, and
-    squares as high as a picture that is wider than high, or as wide as one that is higher.
+    squares as high as a picture that is wider than high, or as wide as one that is higher; three of
+    them at most, which are larger where that is not enough.
     """
     whole = letterbox(height, width)
-    side = float(min(height, width))
+    side = max(float(min(height, width)), whole.width / _MOST_PARTS)
     middles = product(_middles(height, side), _middles(width, side))
     parts = [Rect(x, y, side, side, 0.0) for y, x in middles]
     views = [whole, enlarged(whole, BORDER)]
