@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handheld.hands import HandTracker
-from handheld.hands.views import BORDER, enlarged, is_whole, views_of_still, views_of_stream
+from handheld.hands.views import is_whole, views_of_still, views_of_stream
 from handheld.media import Frame, Rect, letterbox
 
 SIZES = [
@@ -50,10 +50,9 @@ def test_a_webcams_picture_has_four_closer_looks_within_it():
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
-def test_a_still_is_looked_at_as_a_whole_with_a_border_and_in_parts(height, width):
-    whole, bordered, *parts = views_of_still(height, width)
+def test_a_still_is_looked_at_as_a_whole_and_in_parts(height, width):
+    whole, *parts = views_of_still(height, width)
     assert whole == letterbox(height, width)
-    assert bordered == enlarged(whole, BORDER)
     assert len(parts) != 1
     if parts:
         assert {view.width for view in parts} == {max(min(height, width), max(height, width) / 3)}

@@ -159,7 +159,7 @@ class HandTracker:
     def detect(self, image: Any) -> list[HandResult]:
         """Return the hands of a single picture, with no memory of frames before and none kept.
 
-        With ``look_closer`` it is looked at in two to four views or more, where a frame of a stream
+        With ``look_closer`` it is looked at in up to four views, where a frame of a stream
         is looked at in one.
         """
         # A graph of its own: a stream that runs meanwhile keeps its hands.

@@ -1,17 +1,13 @@
 """Where the palm detector looks: at all of a picture, and closer.
 
 It sees a small square, in which a hand some metres away is a few pixels. Closer looks show more of
-it; what fills the picture is clearer with a border around it.
+it.
 """
 
-from dataclasses import replace
 from itertools import chain, product
 from math import ceil
 
 from handheld.media import Rect, letterbox
-
-BORDER = 1.5
-"""How much larger than the picture's square a view with a border is."""
 
 # Side of a closer look of a stream, as a share of the picture's longer side: hands are 1.7 times as
 # large, and those on the edge between two looks are whole in one of them.
@@ -33,22 +29,16 @@ def views_of_stream(height: int, width: int) -> list[Rect]:
 
 
 def views_of_still(height: int, width: int) -> list[Rect]:
-    """Return the squares that a single picture is looked at in: all of it, all with a border, and
-    squares as high as a picture that is wider than high, or as wide as one that is higher; three of
-    them at most, which are larger where that is not enough.
+    """Return the squares that a single picture is looked at in: all of it, and squares as high as a
+    picture that is wider than high, or as wide as one that is higher; three of them at most, which
+    are larger where that is not enough.
     """
     whole = letterbox(height, width)
     side = max(float(min(height, width)), whole.width / _MOST_PARTS)
     middles = product(_middles(height, side), _middles(width, side))
     parts = [Rect(x, y, side, side, 0.0) for y, x in middles]
-    views = [whole, enlarged(whole, BORDER)]
     # Of a picture that is nearly square the only part is nearly the whole.
-    return views + (parts if len(parts) > 1 else [])
-
-
-def enlarged(view: Rect, scale: float) -> Rect:
-    """Return a view around the same middle."""
-    return replace(view, width=scale * view.width, height=scale * view.height)
+    return [whole, *parts] if len(parts) > 1 else [whole]
 
 
 # Share of a side that looks may leave out: a hand reaches farther than that.

@@ -26,7 +26,7 @@ from handheld.hands.training.examples.corrections import read_records
 from handheld.hands.training.examples.photos import Photo, load_pixels, read_lines
 from handheld.hands.training.examples.records import require_record
 from handheld.hands.training.labels import LabelSource
-from handheld.hands.views import enlarged, views_of_still, views_of_stream
+from handheld.hands.views import views_of_still, views_of_stream
 from handheld.media import Image, Rect, letterbox
 
 PALM_SCORE = 0.4
@@ -293,7 +293,7 @@ def _views(image: Image, boxes: NDArray[np.float64] | None) -> Iterator[Rect]:
     height, width = image.shape[:2]
     letterboxed = letterbox(height, width)
     yield letterboxed
-    yield enlarged(letterboxed, _ZOOM_OUT)
+    yield _turned(letterboxed, 0.0, _ZOOM_OUT)
     if boxes is None:
         return
     for x, y, across, down in boxes:
