@@ -145,3 +145,18 @@ def test_a_change_that_is_small_beside_the_hands_is_none():
 def test_a_still_is_looked_at_in_all_its_views():
     assert views([grey()], [[]], still=True) == [views_of_still(240, 320)]
     assert len(views([grey()], [[]], still=True, closer=False)[0]) == 1
+
+
+def test_a_view_in_which_nothing_changes_gets_its_turn_while_something_moves_elsewhere():
+    images = [with_spot(290, 210, 100 + 50 * (index % 2)) for index in range(200)]
+    looks = [view for look in views(images, [[HAND]] * 200) for view in look]
+    for view in views_of_stream(240, 320):
+        frames = [index for index, look in enumerate(looks) if look == view]
+        assert len(frames) >= 2, view
+
+
+def test_a_change_beside_hands_that_fill_the_picture_is_seen():
+    huge = Region(Rect(190.0, 120.0, 220.0, 240.0), np.array([190.0, 120.0], np.float32), 90.0, 1)
+    strip = grey()
+    strip[:, :40] = 200
+    assert decisions([grey(), strip], [[huge]] * 2) == [True, True]

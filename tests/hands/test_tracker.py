@@ -330,9 +330,9 @@ def test_a_tracker_that_was_never_closed_does_not_stand_in_the_way(tiny_pack):
 
 def test_a_misspelt_stream_leaves_trackers_usable(tiny_pack, tracker):
     with HandTracker(pack=tiny_pack) as wrong:
-        wrong.observe("palm", print)
         with pytest.raises(InputError, match="'palm' is no stream"):
-            wrong.track(frame(0, (70, 120)))
+            wrong.observe("palm", print)
+        assert len(wrong.track(frame(0, (70, 120)))) == 1
     assert ids_of(tracker, 0, 1) == [[0], [0]]
 
 
@@ -430,3 +430,11 @@ def less_sure(model, image, rect, *, border):
     if border == "black":  # the palm model's
         return outputs
     return outputs[0], np.full_like(outputs[1], 0.6), *outputs[2:]
+
+
+def test_a_stream_that_is_refused_does_not_come_back(tracker):
+    for _ in range(2):
+        with pytest.raises(InputError, match="'nope' is no stream"):
+            tracker.observe("nope", print)
+        tracker.track(frame(0, (70, 120)))
+        tracker.reset()

@@ -92,7 +92,12 @@ def _shows_same(a: HandResult, b: HandResult) -> bool:
     # Hands that are followed may cross: for a moment their keypoints are among each other too.
     if not (_is_new(a) or _is_new(b)) or between_palms > _OTHER_PALM * smaller:
         return False
-    return _between_nearest(a.landmarks, b.landmarks) < _AMONG * smaller
+    return _lie_together(a.landmarks, b.landmarks, between_palms, smaller)
+
+
+def _lie_together(a: Points, b: Points, between_palms: float, size: float) -> bool:
+    """Whether two hands have their palms in one place, or all keypoints among each other."""
+    return between_palms < _SAME_PALM * size or _between_nearest(a, b) < _AMONG * size
 
 
 def _is_new(hand: HandResult) -> bool:

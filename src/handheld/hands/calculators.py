@@ -87,8 +87,8 @@ class PalmDetector(Calculator):
             threshold=self._threshold(view, image),
         )
         height, width = image.shape[:2]
-        whole = [palm for palm in palms if is_whole(palm.rect, view, height, width)]
-        return merge_palms(whole)
+        uncut = [palm for palm in palms if is_whole(palm.rect, view, height, width)]
+        return merge_palms(uncut)
 
     def _threshold(self, view: Rect, image: Image) -> float:
         if view == letterbox(*image.shape[:2]):

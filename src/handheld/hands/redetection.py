@@ -53,7 +53,9 @@ class _Grid(NamedTuple):
         changes = np.abs(self.cells - other.cells).max(axis=2)
         changes[self.hands | other.hands] = 0
         changed = np.count_nonzero(changes[self._cells_of(view)] >= change)
-        return bool(changed >= max(1.0, _SHARE * np.count_nonzero(self.hands)))
+        hands = np.count_nonzero(self.hands)
+        # Where hands fill the picture, there is little left that could change.
+        return bool(changed >= max(1.0, _SHARE * min(hands, self.hands.size - hands)))
 
     def _cells_of(self, view: Rect) -> tuple[slice, slice]:
         """Return the rows and columns of the cells in a view."""
@@ -62,6 +64,18 @@ class _Grid(NamedTuple):
             _span(view.y, view.height, self.height / rows),
             _span(view.x, view.width, self.width / columns),
         )
+
+
+class _Look(NamedTuple):
+    """What the detector saw in a view.
+
+    Attributes:
+        grid: the picture.
+        frame: its number.
+    """
+
+    grid: _Grid
+    frame: int
 
 
 def _span(middle: float, side: float, cell: float) -> slice:
@@ -94,8 +108,10 @@ class RedetectSchedule(Calculator):
 
     It runs where no hand is followed, and in the frame after a hand was lost. Otherwise, while
     fewer than ``max_hands`` are followed, it is due in every ``every``-th frame, and looks where
-    the picture has changed since it last looked there: a hand does not come where nothing moves. So
-    that one that it missed is not missed for ever, it looks anyway after :data:`LOOK_ANYWAY` times.
+    the picture has changed since it last looked there: a hand does not come where nothing moves.
+
+    So that one that it missed is not missed for ever, it looks anyway after :data:`LOOK_ANYWAY`
+    times, at the next view in turn; and at each view after as many times for each that there is.
 
     Args:
         max_hands: hands to follow at most.
@@ -131,14 +147,17 @@ class RedetectSchedule(Calculator):
         self._since = 0
         self._before = 0
         self._turn = 0
+        self._frame = 0
+        self._size = (0, 0)
         # Of each view that was looked at since a hand is followed.
-        self._seen: dict[Rect, _Grid] = {}
+        self._looks: dict[Rect, _Look] = {}
 
     def process(self, context: Context) -> None:
         """Decide."""
         followed: Sequence[Region] = context.get("followed") or ()
         # Counted in frames, not in time: at half the rate the detector has twice the time.
         self._since += 1
+        self._frame += 1
         is_lost = len(followed) < self._before
         self._before = len(followed)
         views: list[Rect] = []
@@ -157,25 +176,35 @@ class RedetectSchedule(Calculator):
             return views_of_still(height, width)
         in_turn = views_of_stream(height, width) if self._closer else [letterbox(height, width)]
         # All of the picture is new to a tracker that has no hand, or has one less.
+        if not followed or is_lost or self._size != (height, width):
+            self._looks = {}
+            self._size = (height, width)
         if not followed or is_lost:
-            self._seen = {}
             return [self._next(in_turn)]
         if self._since < self._every:
             return []
-        if not self._change or self._since >= LOOK_ANYWAY * self._every:
+        if not self._change:
             return [self._next(in_turn)]
-        return self._changed(_grid_of(image, followed), in_turn)
+        return self._due(_grid_of(image, followed), in_turn)
 
     def _next(self, in_turn: Sequence[Rect]) -> Rect:
         self._turn += 1
         return in_turn[(self._turn - 1) % len(in_turn)]
 
-    def _changed(self, grid: _Grid, in_turn: Sequence[Rect]) -> list[Rect]:
-        """Return the next view in which something is new; remembers what the detector sees."""
+    def _due(self, grid: _Grid, in_turn: Sequence[Rect]) -> list[Rect]:
+        """Return the next view that is to be looked at, if any is; remembers what is seen there."""
+        patience = LOOK_ANYWAY * self._every
         for _ in in_turn:
             view = self._next(in_turn)
-            seen = self._seen.get(view)
-            if seen is None or grid.differs_from(seen, self._change, view):
-                self._seen[view] = grid
+            look = self._looks.get(view)
+            is_due = (
+                look is None
+                or self._since >= patience
+                # Of each view too: something that moves elsewhere must not keep it from its turn.
+                or self._frame - look.frame >= patience * len(in_turn)
+                or grid.differs_from(look.grid, self._change, view)
+            )
+            if is_due:
+                self._looks[view] = _Look(grid, self._frame)
                 return [view]
         return []

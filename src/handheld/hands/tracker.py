@@ -28,7 +28,7 @@ Observer = tuple[str, Callable[[Packet[Any]], None]]
 class HandTracker:
     """Follows hands through frames, or finds them in single pictures.
 
-    It is a context manager, and not for several threads at once.
+    It is a context manager. :meth:`track` is not for several threads at once, :meth:`detect` is.
 
     Args:
         max_hands: hands to report at most.
@@ -173,10 +173,16 @@ class HandTracker:
         """Call ``callback`` with every packet of a stream, from the next frame of :meth:`track` on.
 
         It may be any stream of :attr:`config`.
+
+        Raises:
+            InputError: there is no such stream.
         """
-        self._observers.append((stream, callback))
+        # First: what is refused must not come back with the next stream of frames.
+        if stream not in self.streams:
+            raise InputError(f"{stream!r} is no stream of this graph: {', '.join(self.streams)}")
         if self._session is not None:
             self._session.graph.observe(stream, callback)
+        self._observers.append((stream, callback))
 
     @contextmanager
     def observing(self, callbacks: Sequence[Observer]) -> Iterator[None]:

@@ -21,11 +21,11 @@ def views_of_stream(height: int, width: int) -> list[Rect]:
     """Return the squares that frames are looked at in, one a frame: all of the picture in every
     other one, and closer looks in turn in those between.
     """
-    whole = letterbox(height, width)
-    side = _CLOSER * whole.width
+    all_of_it = letterbox(height, width)
+    side = _CLOSER * all_of_it.width
     middles = product(_middles(height, side), _middles(width, side))
     closer = [Rect(x, y, side, side, 0.0) for y, x in middles]
-    return list(chain.from_iterable((whole, look) for look in closer))
+    return list(chain.from_iterable((all_of_it, look) for look in closer))
 
 
 def views_of_still(height: int, width: int) -> list[Rect]:
@@ -33,12 +33,12 @@ def views_of_still(height: int, width: int) -> list[Rect]:
     picture that is wider than high, or as wide as one that is higher; three of them at most, which
     are larger where that is not enough.
     """
-    whole = letterbox(height, width)
-    side = max(float(min(height, width)), whole.width / _MOST_PARTS)
+    all_of_it = letterbox(height, width)
+    side = max(float(min(height, width)), all_of_it.width / _MOST_PARTS)
     middles = product(_middles(height, side), _middles(width, side))
-    parts = [Rect(x, y, side, side, 0.0) for y, x in middles]
+    squares = [Rect(x, y, side, side, 0.0) for y, x in middles]
     # Of a picture that is nearly square the only part is nearly the whole.
-    return [whole, *parts] if len(parts) > 1 else [whole]
+    return [all_of_it, *squares] if len(squares) > 1 else [all_of_it]
 
 
 # Share of a side that looks may leave out: a hand reaches farther than that.

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from handheld.config import from_table
-from handheld.errors import HandheldError, InputError, MediaError, TrainingError
+from handheld.errors import InputError, MediaError, TrainingError
 from handheld.hands import HandTracker, load_pack
+from handheld.hands.packs import ASSETS
 from handheld.hands.training import pack
 from handheld.hands.training.compiled import shape_of_file
 from handheld.hands.training.config import ExampleConfig, LearnConfig
@@ -320,6 +321,40 @@ def test_a_run_can_start_from_a_pack_that_ships(world, tmp_path):
     np.testing.assert_allclose(output.points.flatten() * shape.size, points[0], atol=1.0)
     narrow = replace(config, network=replace(shape, widths=(8, 16, 32, 64, 112), pyramid=32))
     assert run(narrow, tmp_path / "narrow").evaluations
-    file = replace(config, learn=replace(config.learn, start=str(tmp_path / "no.tflite")))
-    with pytest.raises(HandheldError, match=r"no\.tflite"):
-        run(file, tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ("handhold", "expected the state.pt of a run, handheld, handheld-lite"),
+        (str(ASSETS / "handheld" / "palm.tflite"), "no entry"),
+        (str(ASSETS / "handheld-lite"), "has 8 channels"),
+    ],
+)
+def test_a_start_that_does_not_fit_names_the_setting_and_leaves_nothing(
+    world, tmp_path, start, message
+):
+    shape = from_table(LandmarkShape, shape_of_file(load_pack("handheld").landmark), "network")
+    config = replace(landmark_config(world, steps=1, start=start), network=shape)
+    with pytest.raises(InputError, match=f"learn.start = .*{message}"):
+        run(config, tmp_path / "run")
+    right = replace(config, learn=replace(config.learn, start="handheld"))
+    assert run(right, tmp_path / "run").evaluations
+
+
+def test_a_start_for_pictures_of_another_size_is_refused(world, tmp_path):
+    config = landmark_config(world, steps=1, start="handheld")
+    with pytest.raises(InputError, match="for pictures of 128 pixels"):
+        run(config, tmp_path / "run")
+
+
+def test_a_run_goes_on_without_what_it_started_from(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", -1.0)
+    file = tmp_path / "start.tflite"
+    file.write_bytes(load_pack("handheld").landmark.read_bytes())
+    shape = from_table(LandmarkShape, shape_of_file(file), "network")
+    config = replace(landmark_config(world, start=str(file)), network=shape)
+    with pytest.raises(MachineLostError):
+        run(config, tmp_path / "run", progress=stop_at(4))
+    file.unlink()
+    assert run(config, tmp_path / "run").evaluations[-1]["step"] == 6

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from handheld import __version__
-from handheld.errors import FileError, InputError
+from handheld.errors import FileError, HandheldError, InputError
 from handheld.files import atomic_path
 from handheld.hands.packs import PACK_NAMES, ModelPack, load_pack
 from handheld.hands.training.averaging import Learner
@@ -163,6 +163,10 @@ def train(
         in_range("minutes", minutes, low=0, low_open=True)
     torch.set_num_threads(learn.threads)
     with locked(folder.path, ".lock"):
+        # Before the plan: a start that cannot be read leaves no folder that wants it again. A run
+        # that goes on has its weights, whatever has become of what it started from.
+        fresh = not folder.state.is_file()
+        learner = make_learner(trainee, learn if fresh else replace(learn, start=""))
         steps = learn.steps
         # Once: another speed tomorrow would be another schedule, and so another run.
         if minutes is not None and not folder.plan.is_file():
@@ -171,17 +175,17 @@ def train(
             {**plan, "steps": steps, "started": time.time(), "version": __version__}
         )
         learn = replace(learn, steps=int(settled["steps"]))
-        return _go_on(trainee, learn, settled, folder, progress)
+        return _go_on(trainee, learner, learn, settled, folder, progress)
 
 
 def _go_on(
     trainee: Trainee,
+    learner: Learner,
     learn: LearnConfig,
     plan: dict[str, Any],
     folder: TrainingFolder,
     progress: Progress,
 ) -> RunResult:
-    learner = make_learner(trainee, learn)
     watch = _Watch(trainee, learner, learn, folder, progress)
     fit(
         learner,
@@ -212,28 +216,50 @@ def make_learner(trainee: Trainee, learn: LearnConfig) -> Learner:
 
 
 def _first_weights(trainee: Trainee, network: nn.Module, start: str) -> dict[str, torch.Tensor]:
-    """Return the weights that a run starts from, cut where those are of a wider network."""
-    wide = _from_pack(trainee, start) or _from_run(trainee, Path(start))
-    weights = wide.state_dict()
-    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    if shapes == {name: tensor.shape for name, tensor in weights.items()}:
-        return weights
-    side = cast(Any, wide).shape.size
-    # Two: a batch of one is taken for a constant.
-    return narrowed_state(wide, network, torch.zeros(2, 3, side, side))
+    """Return the weights that a run starts from, cut where those are of a wider network.
+
+    Raises:
+        InputError: there are none, or not for this network; names the setting.
+    """
+    try:
+        wide = _network_of(trainee, start)
+        weights = wide.state_dict()
+        shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+        if shapes == {name: tensor.shape for name, tensor in weights.items()}:
+            return weights
+        side = cast(Any, wide).shape.size
+        # Two: a batch of one is taken for a constant.
+        return narrowed_state(wide, network, torch.zeros(2, 3, side, side))
+    except HandheldError as error:
+        raise InputError(f"learn.start = {start!r}: {error}") from error
 
 
-def _from_pack(trainee: Trainee, start: str) -> nn.Module | None:
-    """Return the network of a pack's file, None if it is another kind of start."""
-    if start in PACK_NAMES:
-        file = trainee.file_in(load_pack(start))
-    elif start.endswith(".tflite"):
-        file = Path(start)
-    else:
-        return None
+def _network_of(trainee: Trainee, start: str) -> nn.Module:
+    """Return the network that a run starts from."""
+    path = Path(start)
+    if start in PACK_NAMES or (path / "pack.toml").is_file():
+        return _from_file(trainee, trainee.file_in(load_pack(start)))
+    if not path.is_file():
+        raise InputError(
+            f"no such file: expected the state.pt of a run, {', '.join(PACK_NAMES)}, the folder of "
+            "a pack, or a .tflite of one"
+        )
+    if path.suffix == ".tflite":
+        return _from_file(trainee, path)
+    return _from_run(trainee, path)
+
+
+def _from_file(trainee: Trainee, file: Path) -> nn.Module:
+    """Return the network of a pack's file."""
     network = trainee.make_network(shape_of_file(file))
-    # By the loss of a step, as that is how a batch gets to the network.
-    fill_from_file(network, file, lambda filled: trainee.loss(filled, 0))
+    try:
+        # By the loss of a step, as that is how a batch gets to the network.
+        fill_from_file(network, file, lambda filled: trainee.loss(filled, 0))
+    except RuntimeError as error:
+        side = cast(Any, network).shape.size
+        raise InputError(
+            f"{file}: its network is for pictures of {side} pixels; give this one the same size"
+        ) from error
     return network
 
 

@@ -178,10 +178,10 @@ def _nearer(region: Rect, corner: tuple[int, int], times: int) -> Rect:
     return Rect(x, y, times * region.width, times * region.height, region.angle)
 
 
-def _suspected_in(image: Image, found: Iterable[Rect], pupil: Teacher) -> list[Rect]:
+def _suspected_in(image: Image, around_palms: Iterable[Rect], pupil: Teacher) -> list[Rect]:
     """Return those of some regions in which a pack sees a hand, and where it would look next."""
     regions = []
-    for region in found:
+    for region in around_palms:
         look = pupil.look(image, region)
         if look.presence < SUSPECTED:
             continue
