@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from handheld.hands import load_pack
+from handheld.hands.training.examples.labelling import Teacher
 from handheld.hands.training.examples.mistakes import suspected
+from handheld.hands.views import views_of_still, views_of_stream
 from handheld.media import Rect
 
 
@@ -33,6 +36,9 @@ class SeesWhite:
         if self.least <= right - left + 1 <= self.most:
             middle = (left + right) / 2, (top + bottom) / 2
             yield Rect(*middle, float(right - left + 1), float(bottom - top + 1), 0.4)
+
+    def tracked_regions(self, image):
+        return self.regions(image)
 
     def look(self, image, region):
         return Seen(0.9, region)
@@ -68,3 +74,12 @@ def test_a_small_picture_is_not_shrunk_to_nothing():
 def test_what_is_seen_at_every_distance_comes_once_for_each_look():
     # As found, and as tracking would go on from it; at three distances.
     assert len(suspected(portrait(), SeesWhite(1, 400))) == 6
+
+
+def test_a_trackers_views_are_looked_at_once_each(monkeypatch):
+    seen = []
+    monkeypatch.setattr(Teacher, "_palms", lambda self, image, view, score: seen.append(view) or [])
+    with Teacher(load_pack("handheld")) as pupil:
+        assert list(pupil.tracked_regions(np.zeros((480, 640, 3), np.uint8))) == []
+    assert set(seen) == {*views_of_stream(480, 640), *views_of_still(480, 640)}
+    assert len(seen) == len(set(seen))
