@@ -88,9 +88,9 @@ def test_track_writes_video_and_json_lines(clip, pack, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "frames/s" in done.stderr
-    # One hand of two is in view: it is looked for at first, beside the one that was found, and
-    # then where anything but that one moves.
-    assert "detector ran 2 times" in done.stderr
+    # One hand of two is in view: the other is looked for in each view once, and then where anything
+    # but that one moves.
+    assert "detector ran 6 times" in done.stderr
     lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
     assert [line["t_us"] for line in lines] == [index * 40_000 for index in range(6)]
     assert all(len(line["hands"]) == 1 and "regions" in line["nodes"] for line in lines)

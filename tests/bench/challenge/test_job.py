@@ -67,8 +67,9 @@ def test_samples_are_told_apart(measure, sample):
     # some milliseconds each, with 2 ms for each: how many are reached depends on the machine
     slow = measure(sample("slow"))
     assert slow["accuracy"] == linear["accuracy"]
-    assert slow["score"] < linear["score"]
-    assert slow["reached"] < 200
+    assert slow["score"] <= linear["score"]
+    # what was not reached counts as wrong, and a fast machine may reach all of it
+    assert (slow["score"] < slow["accuracy"]) == (slow["reached"] < 200)
 
 
 def test_no_copy_of_the_model_remains(measure, sample, tmp_path):
