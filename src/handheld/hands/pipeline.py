@@ -37,9 +37,9 @@ class HandOptions:
         redetect_every: while some, but fewer than ``max_hands``, are followed, the detector runs in
             every k-th frame. With 2, both hands are seen in 93 % as many frames
             (``benchmarks/hands_redetection.py``).
-        redetect_change: grey levels by which some place outside of the followed hands must have
-            changed for it to run then, see :class:`~handheld.hands.redetection.RedetectSchedule`; 0
-            runs it in still pictures too.
+        redetect_change: grey levels by which a part outside of the followed hands must have changed
+            for it to run then, see :class:`~handheld.hands.redetection.RedetectSchedule`; 0 runs it
+            in still pictures too.
         look_closer: whether the detector looks closer in every other run, at a part of the picture
             in turn, and at a single picture in several views; see :mod:`handheld.hands.views`.
         mirrored: whether frames are mirror images (as selfie cameras show them); decides what is

@@ -176,10 +176,11 @@ class RedetectSchedule(Calculator):
             return views_of_still(height, width)
         in_turn = views_of_stream(height, width) if self._closer else [letterbox(height, width)]
         # All of the picture is new to a tracker that has no hand, or has one less.
-        if not followed or is_lost or self._size != (height, width):
+        is_new = is_lost or not followed
+        if is_new or self._size != (height, width):
             self._looks = {}
             self._size = (height, width)
-        if not followed or is_lost:
+        if is_new:
             return [self._next(in_turn)]
         if self._since < self._every:
             return []
