@@ -689,12 +689,7 @@ class Scheduler:
         """Deliver what lanes sent, once all before them have; the node may go on."""
         lane.landed = True
         while node.flying and node.flying[0].landed:
-            first = node.flying.popleft()
-            first.landed = False
-            node.lanes.append(first)
-            node.take_counts(first)
-            self._flush(first)
-            self._settle_past(node, first.context.timestamp)
+            self._land_first(node.flying.popleft(), node)
         if node.context.finished:
             if not node.flying:
                 self.retire(node)
@@ -704,6 +699,13 @@ class Scheduler:
                 node.state = OPEN
             self._pending.append(node)
         self.settle()
+
+    def _land_first(self, lane: RunNode, node: RunNode) -> None:
+        lane.landed = False
+        node.lanes.append(lane)
+        node.take_counts(lane)
+        self._flush(lane)
+        self._settle_past(node, lane.context.timestamp)
 
     def _flush(self, node: RunNode) -> None:
         """Deliver what a node sent, or raise what went wrong in its call."""

@@ -224,6 +224,55 @@ def test_lanes_of_one_node_are_its_calls() -> None:
     assert trace.lost == 0
 
 
+def test_packets_of_lanes_have_their_arrows_whichever_is_done_first() -> None:
+    second_is_done = threading.Event()
+
+    def overtaken(context: Context) -> None:
+        if context.timestamp == 0:
+            assert second_is_done.wait(20)
+        context.send("out", context.get("in"))
+        if context.timestamp == 1:
+            second_is_done.set()
+
+    tracer = MemoryTracer()
+    nodes = [
+        Node(Call(overtaken), inputs="in", outputs="out", name="lanes", max_in_flight=2),
+        Node(PassThrough(), inputs="out", outputs="seen", name="taker"),
+    ]
+    with Graph(GraphConfig(inputs={"in": int}, nodes=nodes), trace=tracer, threads=2) as graph:
+        graph.add("in", 1, 0)
+        graph.add("in", 1, 1)
+    trace = tracer.trace()
+    timestamps = {
+        stream: [
+            (trace.calls[a.sender].timestamp, trace.calls[a.taker].timestamp)
+            for a in trace.arrows
+            if a.stream == stream
+        ]
+        for stream in ("in", "out")
+    }
+    assert timestamps == {"in": [(0, 0), (1, 1)], "out": [(0, 0), (1, 1)]}
+
+
+def test_a_lane_behind_one_that_failed_is_in_the_trace() -> None:
+    second_is_done = threading.Event()
+
+    def fails_late(context: Context) -> None:
+        if context.timestamp == 0:
+            assert second_is_done.wait(20)
+            raise ValueError("no")
+        second_is_done.set()
+
+    tracer = MemoryTracer()
+    node = Node(Call(fails_late), inputs="in", name="lanes", max_in_flight=2)
+    config = GraphConfig(inputs={"in": int}, nodes=[node])
+    with pytest.raises(CalculatorError), Graph(config, trace=tracer, threads=2) as graph:
+        for timestamp in (0, 1):
+            graph.add("in", 1, timestamp)
+    calls = [call for call in tracer.trace().calls if call.method == "process"]
+    assert [(call.timestamp, call.error) for call in calls] == [(0, "ValueError"), (1, "")]
+
+
 def test_errors_are_named() -> None:
     def fail(context: Context) -> None:
         raise ValueError("no")

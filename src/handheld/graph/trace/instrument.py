@@ -50,6 +50,9 @@ class TracedScheduler(Scheduler):
         # What is known of a graph that is still being built is in its description.
         self._sources_traced: list[_TracedSource] = []
         self._threads: dict[int, str] = {}
+        # Calls of lanes that are over: told when they land, in the order of their packets. In that
+        # of their ends a packet that was overtaken would be taken for one that was dropped.
+        self._landing: dict[RunNode, Record] = {}
         super().__init__(*plan, **options)
 
     def make_source(self, name: str) -> PacketSource:
@@ -85,6 +88,7 @@ class TracedScheduler(Scheduler):
 
     def ended(self) -> None:
         """Say what is still held back, and stop the tracer."""
+        self._tell_flying()
         for source in self._sources_traced:
             source.end()
         tracer = self._tracer
@@ -146,8 +150,24 @@ class TracedScheduler(Scheduler):
 
     def reset(self) -> None:
         """Let every node start anew, and say so: before nodes that open anew send something."""
+        self._tell_flying()
         self.tell((RESET,))
         super().reset()
+
+    def _land_first(self, lane: RunNode, node: RunNode) -> None:
+        self._tell_landing(lane)
+        super()._land_first(lane, node)
+
+    def _tell_flying(self) -> None:
+        """Tell of the calls of lanes that will not land any more."""
+        for node in self.by_rank.values():
+            for lane in node.flying:
+                self._tell_landing(lane)
+
+    def _tell_landing(self, lane: RunNode) -> None:
+        record = self._landing.pop(lane, None)
+        if record is not None:
+            self.tell(record)
 
     def _tell_invoked(self, node: RunNode, busy: float, thread: int) -> None:
         """Tell of a call that is over; ``busy`` is the node's time before it.
@@ -173,27 +193,29 @@ class TracedScheduler(Scheduler):
         # A lane has the packets, and its node the inputs.
         if len(inputs) < len((node.owner or node).inputs):
             ports = tuple(inputs)
+        record = (
+            CALL,
+            node.name,
+            thread,
+            node.calls,
+            node.ready_at,
+            start,
+            # Of its own times: asking the clock again would take longer than to add.
+            start + node.busy_s - busy,
+            # A plain int: the garbage collector would go through each tuple with a
+            # Timestamp in it again and again.
+            +context.timestamp,
+            ports,
+            "" if node.error is None else type(node.error).__name__,
+            sent,
+            at,
+            more,
+        )
+        if node.owner is not None:
+            self._landing[node] = record
+            return
         try:
-            self._record(
-                (
-                    CALL,
-                    node.name,
-                    thread,
-                    node.calls,
-                    node.ready_at,
-                    start,
-                    # Of its own times: asking the clock again would take longer than to add.
-                    start + node.busy_s - busy,
-                    # A plain int: the garbage collector would go through each tuple with a
-                    # Timestamp in it again and again.
-                    +context.timestamp,
-                    ports,
-                    "" if node.error is None else type(node.error).__name__,
-                    sent,
-                    at,
-                    more,
-                )
-            )
+            self._record(record)
         except Exception as error:
             self._remove(error)
 

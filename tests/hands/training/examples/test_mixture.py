@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from handheld.errors import InputError
 from handheld.hands.training.examples.mixture import CropMixture, fixed_examples
 from handheld.hands.training.examples.photo_hands import LabelLimits
+from handheld.hands.training.landmark.trainee import LandmarkConfig
 
 
 def mixture(world, **options):
@@ -56,3 +59,28 @@ def test_what_judges_a_network_never_changes(world):
 def test_an_unknown_arm_is_refused(world):
     with pytest.raises(InputError, match="mixed, real, rendered"):
         CropMixture(world.data, world.labels, world.cache, arm="both")
+
+
+def test_a_mixture_has_the_share_of_rendered_hands_that_is_asked_for(world, monkeypatch):
+    def marked(self, index, rng):
+        return replace(self._photo_example(rng), group="rendered")
+
+    # Instead of what needs meshes.
+    monkeypatch.setattr(CropMixture, "_rendered_example", marked)
+
+    def share(arm, asked):
+        options = {"size": 64, "batch": 300, "empty": 0.0, "arm": arm, "rendered_share": asked}
+        batch = CropMixture(world.data, world.labels, world.cache, **options)(0)
+        return np.mean([group == "rendered" for group in batch.groups])
+
+    assert share("mixed", 0.25) == pytest.approx(0.25, abs=0.08)
+    assert share("mixed", 0.0) == 0
+    assert share("real", 0.9) == 0
+    assert share("rendered", 0.1) == 1
+
+
+def test_another_share_is_another_run():
+    assert "rendered_share" not in LandmarkConfig().plan()
+    assert LandmarkConfig(rendered_share=0.25).plan()["rendered_share"] == 0.25
+    with pytest.raises(InputError, match="rendered_share"):
+        LandmarkConfig(rendered_share=1.5)

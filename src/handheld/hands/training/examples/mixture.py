@@ -42,8 +42,8 @@ from handheld.hands.training.render.sources import open_sources
 from handheld.hands.training.render.studio import CropOptions, Studio
 from handheld.media import Rect
 
-RENDERED_SHARE: dict[str, float] = {"mixed": 0.5, "real": 0.0, "rendered": 1.0}
-"""Share of rendered crops among those that show a hand."""
+ARMS = ("mixed", "real", "rendered")
+"""Which hands a network may learn from."""
 
 # Purposes of the random numbers: in a seed's list, so that no batch shares them with a judged crop.
 _TRAINING = 0
@@ -115,6 +115,7 @@ class CropMixture:
         size: side of a crop, pixels.
         batch: crops in a batch.
         arm: "mixed", "real" or "rendered" hands.
+        rendered_share: of the crops that show a hand, where the arm is mixed.
         empty: share of crops without a hand.
         skin_tones: share of a photo's crops of a hand that get another skin tone.
         mistakes: what a pack took for hands, JSON lines of ``find_mistakes``; of these is
@@ -130,6 +131,7 @@ class CropMixture:
     size: int = 128
     batch: int = 64
     arm: str = "mixed"
+    rendered_share: float = 0.5
     empty: float = 0.15
     skin_tones: float = 0.3
     mistakes: Path | None = None
@@ -138,8 +140,8 @@ class CropMixture:
     pool: int = 40_000
 
     def __post_init__(self) -> None:
-        if self.arm not in RENDERED_SHARE:
-            raise InputError(f"no arm {self.arm!r}: expected {', '.join(RENDERED_SHARE)}")
+        if self.arm not in ARMS:
+            raise InputError(f"no arm {self.arm!r}: expected {', '.join(ARMS)}")
 
     def __getstate__(self) -> dict[str, Any]:
         # What is open stays here: a worker opens it anew.
@@ -153,8 +155,12 @@ class CropMixture:
         """
         # Cached properties: to ask for them is to open them.
         _ = self.photos
-        if RENDERED_SHARE[self.arm]:
+        if self._rendered_share:
             _ = self.rendered
+
+    @property
+    def _rendered_share(self) -> float:
+        return {"mixed": self.rendered_share, "real": 0.0, "rendered": 1.0}[self.arm]
 
     @cached_property
     def photos(self) -> PhotoHands:
@@ -197,7 +203,7 @@ class CropMixture:
     def _example(self, index: int, rng: np.random.Generator) -> CropExample:
         if rng.random() < self.empty:
             return self._empty_example(rng)
-        if rng.random() < RENDERED_SHARE[self.arm]:
+        if rng.random() < self._rendered_share:
             # By its index, so that a picture comes again only when the pool has been gone through.
             return self._rendered_example(index, rng)
         return self._photo_example(rng)

@@ -48,6 +48,9 @@ _JUDGED_HANDS = 700
 _JUDGED_EMPTY = 300
 _JUDGED_RENDERED = 200
 
+# What `rendered_share` was before it could be set.
+_HALF = 0.5
+
 
 @dataclass(frozen=True)
 class LandmarkConfig:
@@ -55,6 +58,7 @@ class LandmarkConfig:
 
     Attributes:
         arm: which hands it sees: "mixed", "real" or "rendered".
+        rendered_share: of the crops that show a hand, where the arm is mixed.
         empty: share of crops without a hand.
         skin_tones: share of a photo's crops of a hand that get another skin tone; 0: none.
         examples: where they come from.
@@ -64,6 +68,7 @@ class LandmarkConfig:
     """
 
     arm: str = "mixed"
+    rendered_share: float = _HALF
     empty: float = 0.15
     skin_tones: float = 0.3
     examples: ExampleConfig = field(default_factory=ExampleConfig)
@@ -72,6 +77,7 @@ class LandmarkConfig:
     loss: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self) -> None:
+        in_range("rendered_share", self.rendered_share, low=0, high=1)
         in_range("empty", self.empty, low=0, high=1, high_open=True)
         in_range("skin_tones", self.skin_tones, low=0, high=1)
 
@@ -81,9 +87,13 @@ class LandmarkConfig:
 
     def plan(self) -> dict[str, Any]:
         """Return what must be the same in all stretches of a run."""
-        # Only where there are any: without them a run of before is the same run.
-        tones = {"skin_tones": self.skin_tones} if self.skin_tones else {}
-        return tones | {
+        optional: dict[str, Any] = {}
+        # Only what a run of before had not, or not otherwise: without it, that is the same run.
+        if self.skin_tones:
+            optional["skin_tones"] = self.skin_tones
+        if self.rendered_share != _HALF:
+            optional["rendered_share"] = self.rendered_share
+        return optional | {
             "task": "landmarks",
             "arm": self.arm,
             "empty": self.empty,
@@ -104,6 +114,7 @@ def _mixture_of(config: LandmarkConfig) -> CropMixture:
         size=config.network.size,
         batch=config.learn.batch,
         arm=config.arm,
+        rendered_share=config.rendered_share,
         empty=config.empty,
         skin_tones=config.skin_tones,
         mistakes=examples.mistakes_file,
