@@ -266,9 +266,14 @@ def test_a_lane_behind_one_that_failed_is_in_the_trace() -> None:
     tracer = MemoryTracer()
     node = Node(Call(fails_late), inputs="in", name="lanes", max_in_flight=2)
     config = GraphConfig(inputs={"in": int}, nodes=[node])
-    with pytest.raises(CalculatorError), Graph(config, trace=tracer, threads=2) as graph:
-        for timestamp in (0, 1):
-            graph.add("in", 1, timestamp)
+
+    def run() -> None:
+        with Graph(config, trace=tracer, threads=2) as graph:
+            graph.add("in", 1, 0)
+            graph.add("in", 1, 1)
+
+    with pytest.raises(CalculatorError):
+        run()
     calls = [call for call in tracer.trace().calls if call.method == "process"]
     assert [(call.timestamp, call.error) for call in calls] == [(0, "ValueError"), (1, "")]
 
