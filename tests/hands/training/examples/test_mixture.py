@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from handheld.errors import InputError
+from handheld.hands.training.config import LearnConfig
 from handheld.hands.training.examples.mixture import CropMixture, fixed_examples
 from handheld.hands.training.examples.photo_hands import LabelLimits
 from handheld.hands.training.landmark.trainee import LandmarkConfig
@@ -62,8 +63,8 @@ def test_an_unknown_arm_is_refused(world):
 
 
 def test_a_mixture_has_the_share_of_rendered_hands_that_is_asked_for(world, monkeypatch):
-    def marked(self, index, rng):
-        return replace(self._photo_example(rng), group="rendered")
+    def marked(self, index, rng, frame_rng):
+        return replace(self._photo_example(rng, frame_rng), group="rendered")
 
     # Instead of what needs meshes.
     monkeypatch.setattr(CropMixture, "_rendered_example", marked)
@@ -84,3 +85,24 @@ def test_another_share_is_another_run():
     assert LandmarkConfig(rendered_share=0.25).plan()["rendered_share"] == 0.25
     with pytest.raises(InputError, match="rendered_share"):
         LandmarkConfig(rendered_share=1.5)
+
+
+def test_each_hand_is_there_twice_as_in_a_film(world):
+    batch = mixture(world, twice=True, empty=0.2)(3)
+    first, second = batch.points[0::2, :, :2], batch.points[1::2, :, :2]
+    both = np.isfinite(first).all(axis=(1, 2)) & np.isfinite(second).all(axis=(1, 2))
+    assert both.sum() >= 4
+    moved = np.linalg.norm(first - second, axis=2)[both]
+    assert 0 < moved.mean() < 0.1
+    assert np.array_equal(batch.handedness[0::2][both], batch.handedness[1::2][both])
+    assert batch.groups[0::2] == batch.groups[1::2]
+    assert not any(np.array_equal(*batch.pixels[row : row + 2]) for row in range(0, 16, 2))
+    # Different hands, though.
+    assert len({tuple(points.ravel()) for points in first[both]}) == both.sum()
+
+
+def test_a_rest_is_asked_for_in_pairs():
+    with pytest.raises(InputError, match="even batch, got 15"):
+        LandmarkConfig(steady=1.0, learn=LearnConfig(batch=15))
+    assert "steady" not in LandmarkConfig().plan()
+    assert LandmarkConfig(steady=1.0).plan()["steady"] == 1.0

@@ -8,6 +8,7 @@ from handheld.hands.training.landmark.loss import (
     LossWeights,
     errors,
     landmark_loss,
+    unsteadiness,
 )
 from handheld.hands.training.landmark.network import LandmarkOutput
 
@@ -74,3 +75,31 @@ def test_confidence_learns_whether_a_keypoint_is_close():
     landmark_loss(answer, targets, weights).backward()
     assert answer.confidence.grad[0, 0] < 0  # right: more confidence lowers the loss
     assert answer.confidence.grad[0, 4] > 0
+
+
+def test_steadiness_asks_for_the_movement_between_two_frames():
+    """By hand: the first keypoint should move by 0.1 and does by 0.15, all others as they should.
+
+    Huber's loss with beta 0.01 of 0.05 is 0.05 - 0.005; of 21 keypoints with two coordinates.
+    """
+    answers = torch.zeros(2, 21, 3)
+    truth = torch.zeros(2, 21, 3)
+    truth[1, :, 0] = 0.1
+    answers[1, :, 0] = 0.1
+    # An error that both frames have shows as none: it is not what jitters.
+    answers[:, 5, 1] = 0.3
+    answers[1, 0, 0] = 0.15
+    targets = nothing_known()._replace(points=truth)
+    assert unsteadiness(output()._replace(points=answers), targets).item() == pytest.approx(
+        0.045 / 42
+    )
+
+
+def test_a_frame_of_which_nobody_knows_moves_nothing():
+    answers = torch.zeros(2, 21, 3, requires_grad=True)
+    truth = torch.zeros(2, 21, 3)
+    truth[1] = math.nan
+    loss = unsteadiness(output()._replace(points=answers), nothing_known()._replace(points=truth))
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(answers.grad, torch.zeros_like(answers))

@@ -73,6 +73,10 @@ class Jitter:
         )
 
 
+RESTING = Jitter(shift=0.01, scale=0.02, turn=0.03, wild=0.0)
+"""Of a hand that rests, from one frame to the next."""
+
+
 @dataclass(frozen=True, eq=False)
 class CropExample:
     """A crop and its truth; NaN where nobody knows.
@@ -112,7 +116,7 @@ def detection_region(keypoints: NDArray[np.floating]) -> Rect:
     return region_from_palm(box, points.astype(np.float32))
 
 
-def hand_crop(
+def hand_crop(  # noqa: PLR0913  # options by keyword, each by itself
     pixels: Pixels,
     hand: LabelledHand,
     size: int,
@@ -120,6 +124,7 @@ def hand_crop(
     *,
     jitter: Jitter = Jitter(),
     mirror: bool = True,
+    frame_rng: np.random.Generator | None = None,
 ) -> CropExample:
     """Cut a crop of a hand whose wrist, thumb base and knuckles are known;
     ``rng`` decides how it strays.
@@ -131,12 +136,15 @@ def hand_crop(
         rng: of the jitter, the mirroring and the border.
         jitter: how far the crop may stray from where tracking looks.
         mirror: whether every other crop is mirrored.
+        frame_rng: of how frames of a film differ whose ``rng`` are the same.
     """
     if rng.random() < FROM_PALM:
         nominal = detection_region(hand.keypoints)
     else:
         nominal = tracking_region(hand.keypoints)
     region = jitter.applied(nominal, rng)
+    if frame_rng is not None:
+        region = RESTING.applied(region, frame_rng)
     example = labelled_crop(pixels, hand, region, size, rng)
     if mirror and rng.random() < 0.5:
         return mirrored(example)

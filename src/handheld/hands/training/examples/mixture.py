@@ -4,7 +4,7 @@ Step k of a seed is the same in every run, whoever makes it: batches are made in
 and a run that was stopped goes on with the batch that it would have seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.hands.training.examples.augment import RENDERED_CHANGES, augment
 from handheld.hands.training.examples.crops import (
+    RESTING,
     CropExample,
     Jitter,
     empty_crop,
@@ -123,6 +124,8 @@ class CropMixture:
         seed: of everything random.
         limits: on the teacher's answers.
         pool: different rendered crops; each takes 60 kB of disk.
+        twice: whether each hand is there twice, in rows 2n and 2n + 1, as in two frames of a film
+            in which it rests; of an even batch.
     """
 
     data: Path
@@ -138,6 +141,7 @@ class CropMixture:
     seed: int = 0
     limits: LabelLimits = field(default_factory=LabelLimits)
     pool: int = 40_000
+    twice: bool = False
 
     def __post_init__(self) -> None:
         if self.arm not in ARMS:
@@ -197,45 +201,64 @@ class CropMixture:
         """Return the batch of a step."""
         rng = np.random.default_rng([self.seed, _TRAINING, step])
         first = step * self.batch
-        examples = [self._example(first + row, rng) for row in range(self.batch)]
-        return stacked(examples)
+        if self.twice:
+            return stacked(list(self._pairs(first // 2, rng)))
+        return stacked([self._example(first + row, rng) for row in range(self.batch)])
 
-    def _example(self, index: int, rng: np.random.Generator) -> CropExample:
+    def _pairs(self, first: int, rng: np.random.Generator) -> Iterator[CropExample]:
+        for index in range(first, first + self.batch // 2):
+            seed = int(rng.integers(2**63))
+            for frame in range(2):
+                frame_rng = np.random.default_rng([seed, frame])
+                yield self._example(index, np.random.default_rng(seed), frame_rng)
+
+    def _example(
+        self, index: int, rng: np.random.Generator, frame_rng: np.random.Generator | None = None
+    ) -> CropExample:
+        """Return what ``rng`` chooses; of a film, as it is in the frame of another generator."""
         if rng.random() < self.empty:
-            return self._empty_example(rng)
+            return self._empty_example(rng, frame_rng)
         if rng.random() < self._rendered_share:
             # By its index, so that a picture comes again only when the pool has been gone through.
-            return self._rendered_example(index, rng)
-        return self._photo_example(rng)
+            return self._rendered_example(index, rng, frame_rng)
+        return self._photo_example(rng, frame_rng)
 
-    def _photo_example(self, rng: np.random.Generator) -> CropExample:
+    def _photo_example(
+        self, rng: np.random.Generator, frame_rng: np.random.Generator | None
+    ) -> CropExample:
         entry = self._hands.draw(rng)
         pixels = self.photos.store[entry.picture]
-        example = hand_crop(pixels, entry.hand, self.size, rng)
+        example = hand_crop(pixels, entry.hand, self.size, rng, frame_rng=frame_rng)
         # Before what the camera does; no draw without any: such runs go on as before there were.
         if self.skin_tones and rng.random() < self.skin_tones:
             example = with_other_skin(example, rng)
-        changed = with_changes(example, rng)
+        changed = with_changes(example, frame_rng or rng)
         return replace(changed, group=entry.group)
 
-    def _rendered_example(self, index: int, rng: np.random.Generator) -> CropExample:
+    def _rendered_example(
+        self, index: int, rng: np.random.Generator, frame_rng: np.random.Generator | None
+    ) -> CropExample:
         picture = self.rendered(index)
         region = RENDERED_JITTER.applied(whole_square(picture.pixels), rng)
+        if frame_rng is not None:
+            region = RESTING.applied(region, frame_rng)
         hand = from_middles(picture.hands[0])
         example = labelled_crop(picture.pixels, hand, region, self.size, rng)
-        changed = augment(example.pixels, rng, changes=RENDERED_CHANGES)
+        changed = augment(example.pixels, frame_rng or rng, changes=RENDERED_CHANGES)
         example = replace(example, pixels=changed, group="rendered")
         if rng.random() < 0.5:
             return mirrored(example)
         return example
 
-    def _empty_example(self, rng: np.random.Generator) -> CropExample:
+    def _empty_example(
+        self, rng: np.random.Generator, frame_rng: np.random.Generator | None
+    ) -> CropExample:
         # No draw where there are no mistakes: batches without any stay as they were before these.
         if self._mistakes and rng.random() < _MISTAKEN:
             example = self._mistaken_example(rng)
         else:
             example = example_without_hand(self.photos, "train", self.size, rng)
-        return with_changes(example, rng)
+        return with_changes(example, frame_rng or rng)
 
     def _mistaken_example(self, rng: np.random.Generator) -> CropExample:
         mistake = self._mistakes.draw(rng)

@@ -72,6 +72,14 @@ def landmark_loss(output: LandmarkOutput, targets: LandmarkTargets, weights: Los
     )
 
 
+def unsteadiness(output: LandmarkOutput, targets: LandmarkTargets) -> Tensor:
+    """Return how much else answers move than they should from row 2n to row 2n + 1, two frames of
+    a film of one hand: a number, as the loss counts errors.
+    """
+    answered = output.points[1::2, :, :2] - output.points[0::2, :, :2]
+    return _distance(answered, targets.points[1::2, :, :2] - targets.points[0::2, :, :2])
+
+
 def errors(output: LandmarkOutput, targets: LandmarkTargets) -> Tensor:
     """Return the distance (n, 21) of each keypoint from the truth in the picture, in palm lengths;
     NaN if unknown.

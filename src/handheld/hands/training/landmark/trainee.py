@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from handheld.config import from_table
+from handheld.errors import InputError
 from handheld.hands.packs import ModelPack
 from handheld.hands.training.batches import BatchStream
 from handheld.hands.training.blocks import to_unit
@@ -33,6 +34,7 @@ from handheld.hands.training.landmark.loss import (
     LossWeights,
     errors,
     landmark_loss,
+    unsteadiness,
 )
 from handheld.hands.training.landmark.metrics import (
     LandmarkAnswers,
@@ -61,6 +63,8 @@ class LandmarkConfig:
         rendered_share: of the crops that show a hand, where the arm is mixed.
         empty: share of crops without a hand.
         skin_tones: share of a photo's crops of a hand that get another skin tone; 0: none.
+        steady: weight of what shows as jitter on a resting hand: of how answers on two frames of it
+            differ. Above 0 each hand of a batch is there twice, so half as many are.
         examples: where they come from.
         learn: how long and how fast.
         network: its size.
@@ -71,6 +75,7 @@ class LandmarkConfig:
     rendered_share: float = _HALF
     empty: float = 0.15
     skin_tones: float = 0.3
+    steady: float = 0.0
     examples: ExampleConfig = field(default_factory=ExampleConfig)
     learn: LearnConfig = field(default_factory=LearnConfig)
     network: LandmarkShape = field(default_factory=LandmarkShape)
@@ -80,6 +85,9 @@ class LandmarkConfig:
         in_range("rendered_share", self.rendered_share, low=0, high=1)
         in_range("empty", self.empty, low=0, high=1, high_open=True)
         in_range("skin_tones", self.skin_tones, low=0, high=1)
+        in_range("steady", self.steady, low=0)
+        if self.steady and self.learn.batch % 2:
+            raise InputError(f"steady: expected an even batch, got {self.learn.batch}")
 
     def with_arm(self, arm: str | None) -> "LandmarkConfig":
         """Return the configuration with another arm, if one is named."""
@@ -93,6 +101,8 @@ class LandmarkConfig:
             optional["skin_tones"] = self.skin_tones
         if self.rendered_share != _HALF:
             optional["rendered_share"] = self.rendered_share
+        if self.steady:
+            optional["steady"] = self.steady
         return optional | {
             "task": "landmarks",
             "arm": self.arm,
@@ -120,6 +130,7 @@ def _mixture_of(config: LandmarkConfig) -> CropMixture:
         mistakes=examples.mistakes_file,
         seed=config.learn.seed,
         pool=examples.pool,
+        twice=config.steady > 0,
         limits=LabelLimits(disagreement=examples.disagreement),
     )
 
@@ -150,7 +161,11 @@ class LandmarkTrainee:
         device = device_of(network)
         batch = self._stream(step)
         output = _answer(network, batch, device)
-        return landmark_loss(output, targets_of(batch, device), self._config.loss)
+        targets = targets_of(batch, device)
+        loss = landmark_loss(output, targets, self._config.loss)
+        if self._config.steady:
+            loss = loss + self._config.steady * unsteadiness(output, targets)
+        return loss
 
     def evaluate(self, network: nn.Module) -> dict[str, Any]:
         """Return the scores on the validation split, and the error on rendered hands of other
