@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from handheld.config import from_table
 from handheld.errors import InputError, MediaError, TrainingError
@@ -20,7 +21,7 @@ from handheld.hands.training.landmark import training as landmark_training
 from handheld.hands.training.landmark.network import LandmarkShape
 from handheld.hands.training.landmark.trainee import LandmarkConfig, LandmarkTrainee
 from handheld.hands.training.landmark.training import export_landmarks, train_landmarks
-from handheld.hands.training.pack import assemble_pack
+from handheld.hands.training.pack import assemble_pack, card_of
 from handheld.hands.training.palm import training as palm_training
 from handheld.hands.training.palm.network import PalmShape
 from handheld.hands.training.palm.trainee import PalmConfig
@@ -358,3 +359,19 @@ def test_a_run_goes_on_without_what_it_started_from(world, tmp_path, monkeypatch
         run(config, tmp_path / "run", progress=stop_at(4))
     file.unlink()
     assert run(config, tmp_path / "run").evaluations[-1]["step"] == 6
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        ("/home/ada/work/hands/wide/state.pt", "wide/state.pt"),
+        ("work/hands/wide/state.pt", "wide/state.pt"),
+        ("handheld", "handheld"),
+        ("", ""),
+    ],
+)
+def test_a_card_names_no_folder_of_the_machine(start, told):
+    plan = LandmarkConfig(learn=LearnConfig(start=start)).plan()
+    card = card_of(nn.Linear(1, 1), plan, {}, title="a network", seconds=1.0)
+    assert card["plan"]["learn"]["start"] == told
+    assert card["plan"]["task"] == "landmarks"

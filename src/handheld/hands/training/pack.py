@@ -237,12 +237,21 @@ def card_of(
         "title": title,
         "licence": "Apache-2.0",
         "parameters": parameters_of(network),
-        "plan": dict(plan),
+        "plan": _published(plan),
         "hours_since_begun": round(seconds / 3600, 2),
         "test_scores": dict(scores),
         "labels": _LABELS,
         "data": [*_CREDITS, *plan.get("credits", ())],
     }
+
+
+def _published(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plan as others may read it: of a path of this machine, its end."""
+    learn = dict(plan.get("learn", {}))
+    if "start" in learn:
+        # The folder of the run and the file in it, or the name of a pack.
+        learn["start"] = "/".join(Path(learn["start"]).parts[-2:])
+    return {**plan, "learn": learn}
 
 
 def write_card(card: Mapping[str, Any], files: Export, path: Path) -> None:
