@@ -99,7 +99,7 @@ def rendered(count: int) -> Iterator[tuple[Image, str]]:
         for _ in range(count):
             person = people[int(random.integers(PEOPLE))]
             drawn = draw_gesture(person, name, random)
-            yield photograph(drawn.hand, sources, random).pixels, drawn.gesture or NONE
+            yield photograph([drawn.hand], sources, random).pixels, drawn.gesture or NONE
 
 
 def clips(tracker: HandTracker) -> Iterator[tuple[HandResult, tuple[int, int]]]:

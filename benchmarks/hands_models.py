@@ -13,7 +13,8 @@ import argparse
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,18 +27,21 @@ from handheld.hands import HandResult, HandTracker, load_pack
 from handheld.hands.packs import PACK_NAMES
 from handheld.hands.result import palm_size
 from handheld.hands.training.examples.crops import Jitter, tracking_region
-from handheld.hands.training.examples.labelling import Teacher, TeacherHand, read_labels
+from handheld.hands.training.examples.labelling import Teacher, read_labels
 from handheld.hands.training.examples.mistakes import FARTHER, from_afar
 from handheld.hands.training.examples.photos import (
-    Photo,
     empty_pictures,
     load_pixels,
     read_photos,
     split_of,
 )
 from handheld.hands.training.examples.pool import from_middles
+from handheld.hands.training.gestures.rendered import draw_gesture, photograph
+from handheld.hands.training.render.arrangement import TOGETHER
+from handheld.hands.training.render.casting import Casting, draw_meeting
+from handheld.hands.training.render.people import draw_person
 from handheld.hands.training.render.sources import open_sources
-from handheld.hands.training.render.studio import CropOptions, Studio
+from handheld.hands.training.render.studio import CropOptions, Studio, draw_close_centre
 from handheld.media import Image, Rect, read_image
 
 DATA = Path(os.environ.get("HANDHELD_DATA", "../shared/data")) / "hands"
@@ -48,6 +52,11 @@ million.
 """
 
 RENDERED = 600
+
+INTERLACED = "rendered, interlaced"
+
+DRAWINGS = 100
+"""Rendered pictures of each kind in which hands are looked for."""
 
 SAME = 0.5
 """Palm lengths: a hand whose keypoints are nearer to a labelled one's on average is that hand."""
@@ -183,42 +192,79 @@ def tips_of(pack: str) -> dict[str, object]:
     }
 
 
-def hands_in_photos(labels: Path) -> dict[str, list[tuple[Photo, list[TeacherHand]]]]:
+class Shown(NamedTuple):
+    """A whole photo, and the hands that are to be found in it.
+
+    Attributes:
+        load: returns its pixels.
+        hands: (21, 2 or 3) pixels each.
+    """
+
+    load: Callable[[], Image]
+    hands: list[NDArray[np.floating]]
+
+
+def shown_in_photos(labels: Path) -> dict[str, list[Shown]]:
     """Return the test split's photos that hold hands, with the teacher's, by set."""
     labelled = read_labels(labels)
-    photos: dict[str, list[tuple[Photo, list[TeacherHand]]]] = defaultdict(list)
+    photos: dict[str, list[Shown]] = defaultdict(list)
     for photo in read_photos(DATA / "photos"):
-        hands = labelled.get(photo.name, [])
+        hands = [hand.keypoints for hand in labelled.get(photo.name, [])]
         if photo.split == "test" and hands:
-            photos[photo.name.partition("/")[0]].append((photo, hands))
+            photos[photo.name.partition("/")[0]].append(Shown(partial(load_pixels, photo), hands))
     return photos
 
 
-def found_of(pack: str, photos: Sequence[tuple[Photo, list[TeacherHand]]], *, closer: bool) -> int:
-    """Return how many labelled hands are found in whole photos."""
-    found = 0
+def shown_in_drawings() -> dict[str, list[Shown]]:
+    """Return rendered fists, and rendered hands of which the fingers interlace, of people nobody
+    was trained on.
+    """
+    sources = open_sources(DATA)
+    random = np.random.default_rng(UNSEEN)
+    shown: dict[str, list[Shown]] = defaultdict(list)
+    for number in range(DRAWINGS):
+        person = draw_person(sources, str(number), random)
+        casting = Casting(person, sources, draw_close_centre)
+        for name, hands in (
+            ("rendered fists", [draw_gesture(person, "closed fist", random).hand]),
+            (INTERLACED, draw_meeting(casting, TOGETHER["interlaced"], random)),
+        ):
+            picture = photograph(hands, sources, random)
+            labels = [from_middles(hand).keypoints for hand in picture.hands]
+            shown[name].append(Shown(partial(np.asarray, picture.pixels), labels))
+    return shown
+
+
+def found_of(pack: str, photos: Sequence[Shown], *, closer: bool) -> list[list[bool]]:
+    """Return which hands of which whole photo are found."""
+    found = []
     with HandTracker(pack=pack, max_hands=2, look_closer=closer) as tracker:
-        for photo, hands in photos:
-            seen = tracker.detect(load_pixels(photo))
-            found += sum(any(_is_same(answer, hand) for answer in seen) for hand in hands)
+        for photo in photos:
+            seen = tracker.detect(photo.load())
+            found.append([any(_is_same(answer, hand) for answer in seen) for hand in photo.hands])
     return found
 
 
-def _is_same(answer: HandResult, hand: TeacherHand) -> bool:
+def _is_same(answer: HandResult, hand: NDArray[np.floating]) -> bool:
     assert answer.landmarks is not None
-    apart = np.linalg.norm(answer.landmarks[:, :2] - hand.keypoints[:, :2], axis=1).mean()
-    return bool(apart < SAME * palm_size(hand.keypoints))
+    apart = np.linalg.norm(answer.landmarks[:, :2] - hand[:, :2], axis=1).mean()
+    return bool(apart < SAME * palm_size(hand.astype(np.float32)))
 
 
 def found_rows(packs: Sequence[str], labels: Path) -> list[dict[str, object]]:
-    """Return a row for each set of the test split."""
-    rows = []
-    for name, photos in sorted(hands_in_photos(labels).items()):
-        row: dict[str, object] = {"set": name, "hands": sum(len(hands) for _, hands in photos)}
+    """Return a row for each set of the test split, and for rendered ones."""
+    rows: list[dict[str, object]] = []
+    shown = dict(sorted(shown_in_photos(labels).items())) | shown_in_drawings()
+    for name, photos in shown.items():
+        found: dict[str, list[list[bool]]] = {}
         for pack in packs:
-            row[Path(pack).name] = found_of(pack, photos, closer=True)
-            row[f"{Path(pack).name}, one look"] = found_of(pack, photos, closer=False)
-        rows.append(row)
+            found[Path(pack).name] = found_of(pack, photos, closer=True)
+            found[f"{Path(pack).name}, one look"] = found_of(pack, photos, closer=False)
+        hands = {column: sum(map(sum, seen)) for column, seen in found.items()}
+        rows.append({"set": name, "hands": sum(len(photo.hands) for photo in photos), **hands})
+        if name == INTERLACED:
+            both = {column: sum(map(all, seen)) for column, seen in found.items()}
+            rows.append({"set": f"{name}: both hands", "hands": len(photos), **both})
     return rows
 
 

@@ -58,7 +58,8 @@ SECTIONS = (
         "Of the hands that the teacher labelled in the test split (looking around known boxes too, "
         "which no tracker knows) how many `HandTracker.detect` finds, at most two in a photo: in "
         "several views, its default, and in one look at the whole photo, as MediaPipe's own. "
-        "Counted is a hand whose keypoints are within half a palm length on average.",
+        "Counted is a hand whose keypoints are within half a palm length on average. Then rendered "
+        "fists, and hands whose fingers interlace: how many are found, and of how many pictures both.",
     ),
     Section(
         "Size, time, and tips that were set by hand",

@@ -75,7 +75,7 @@ def test_a_drawn_gesture_is_the_same_again_and_its_picture_shows_a_hand():
     np.testing.assert_array_equal(first.hand.keypoints, again.hand.keypoints)
     assert first.gesture == "ok"
     assert draw_gesture(person, None, np.random.default_rng(3)).gesture is None
-    picture = photograph(first.hand, sources, np.random.default_rng(0))
+    picture = photograph([first.hand], sources, np.random.default_rng(0))
     assert picture.pixels.shape == (320, 320, 3)
     (hand,) = picture.hands
     # Looked at straight on: the palm is in the middle.

@@ -218,7 +218,7 @@ def pictured_examples(
     def seen(trackers: Sequence[HandTracker]) -> Iterator[tuple[HandResult, str]]:
         drawn = _drawn(config, sources, purpose, random)
         for index, shown in enumerate(islice(drawn, count)):
-            picture = photograph(shown.hand, sources, random)
+            picture = photograph([shown.hand], sources, random)
             for tracker in trackers:
                 for hand in tracker.detect(picture.pixels):
                     yield hand, shown.gesture or NONE

@@ -1,5 +1,6 @@
 """Rendered hands that show a gesture, or none: keypoints alone, or a whole picture."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -97,17 +98,17 @@ def _is_wanted(
 
 
 def photograph(
-    hand: PlacedHand, sources: RenderSources, random: np.random.Generator
+    hands: Sequence[PlacedHand], sources: RenderSources, random: np.random.Generator
 ) -> LabelledPicture:
-    """Render a hand in a room, (320, 320, 3)."""
-    centre = hand.centre
+    """Render a hand, or two that meet, in a room, (320, 320, 3)."""
+    centre = np.mean([hand.centre for hand in hands], axis=0)
     # Looked at straight on, so that every hand is whole in its picture.
     middle = _PICTURE / 2 - _FOCAL * centre[:2] / centre[2]
     view = np.concatenate([_FOCAL * np.eye(2), middle[:, None]], axis=1)
     camera = Camera(1.0, _PICTURE, _PICTURE, view)
     backdrop = draw_backdrop(sources, random, _PICTURE, _PICTURE)
     scene = Scene(
-        hands=(hand,),
+        hands=tuple(hands),
         camera=camera,
         backdrop=backdrop,
         light=draw_light(random, mean_colour(backdrop)),

@@ -11,6 +11,7 @@ import numpy as np
 
 from handheld.hands.training.render.arrangement import (
     LaidHand,
+    TwoHands,
     draw_together,
     lay_apart,
     lay_by,
@@ -99,7 +100,7 @@ def draw_hands(
     # One number for all of it: what meets, what is apart and what is alone are shares of one whole.
     chance = random.random()
     if chance < _MEET * second_hand:
-        hands = _draw_meeting(casting, random, looks)
+        hands = _draw_meeting(casting, draw_together(random), random, looks)
         return hands, casting.dressed(hands, random)
     holds = chance >= second_hand and random.random() < _HOLDS
     bend = draw_grasp if holds else draw_pose
@@ -171,9 +172,16 @@ def _second_hand(first: PlacedHand, laid: LaidHand) -> PlacedHand:
     return place_hand(first.person, other, laid.pose, laid.axes, laid.centre)
 
 
-def _draw_meeting(casting: Casting, random: np.random.Generator, looks: _Looks) -> list[PlacedHand]:
-    """Choose two hands that meet."""
-    arrangement = draw_together(random)
+def draw_meeting(
+    casting: Casting, arrangement: TwoHands, random: np.random.Generator
+) -> list[PlacedHand]:
+    """Choose two hands that meet as an arrangement says; one where a camera cannot see both."""
+    return _draw_meeting(casting, arrangement, random, _draw_looks(random))
+
+
+def _draw_meeting(
+    casting: Casting, arrangement: TwoHands, random: np.random.Generator, looks: _Looks
+) -> list[PlacedHand]:
     bend = partial(pose_of, arrangement.first)
     for _ in range(_TRIES):
         first = _draw_hand(casting, random, looks, bend)
