@@ -59,7 +59,8 @@ SECTIONS = (
         "which no tracker knows) how many `HandTracker.detect` finds, at most two in a photo: in "
         "several views, its default, and in one look at the whole photo, as MediaPipe's own. "
         "Counted is a hand whose keypoints are within half a palm length on average. Then rendered "
-        "fists, and hands whose fingers interlace: how many are found, and of how many pictures both.",
+        "fists, and hands whose fingers interlace: how many are found, and in how many pictures "
+        "both.",
     ),
     Section(
         "Size, time, and tips that were set by hand",
