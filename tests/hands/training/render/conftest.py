@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from handheld.hands.training.render.mesh import HandMesh, load_mesh
+from handheld.hands.training.render.sources import RenderSources, open_sources
 
 
 @pytest.fixture
@@ -163,3 +164,13 @@ def data_folder(stick_folder: Path) -> Path:
     for path in list(stick_folder.glob("*.*")):
         path.rename(folder / "mesh" / path.name)
     return folder
+
+
+@pytest.fixture
+def sources(data_folder: Path) -> RenderSources:
+    for name in ("backgrounds", "occluders", "textures"):
+        (data_folder / name).mkdir()
+        pixels = np.random.default_rng(0).integers(0, 255, (32, 32, 4), dtype=np.uint8)
+        pixels[..., 3] = 255
+        cv2.imwrite(str(data_folder / name / "noise.png"), pixels)
+    return open_sources(data_folder)

@@ -1,13 +1,10 @@
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
 
 from handheld.hands.geometry import region_from_landmarks, region_from_palm
 from handheld.hands.training.labels import LabelledPicture, palm_box
 from handheld.hands.training.render.sampling import CropJitter
-from handheld.hands.training.render.sources import RenderSources, open_sources
+from handheld.hands.training.render.sources import RenderSources
 from handheld.hands.training.render.studio import (
     CropOptions,
     SceneOptions,
@@ -22,16 +19,6 @@ STEADY = CropOptions(size=64, jitter=CropJitter(0, 0, 0, palm_share=0), occluded
 FROM_PALM = CropOptions(
     size=64, jitter=CropJitter(0, 0, 0, palm_share=1), occluded=0, second_hand=0
 )
-
-
-@pytest.fixture
-def sources(data_folder: Path) -> RenderSources:
-    for name in ("backgrounds", "occluders", "textures"):
-        (data_folder / name).mkdir()
-        pixels = np.random.default_rng(0).integers(0, 255, (32, 32, 4), dtype=np.uint8)
-        pixels[..., 3] = 255
-        cv2.imwrite(str(data_folder / name / "noise.png"), pixels)
-    return open_sources(data_folder)
 
 
 def labels(picture: LabelledPicture) -> list[np.ndarray]:

@@ -25,6 +25,8 @@ class TwoHands:
         gap: metres between the palms' middles, least and most.
         turn: degrees about the palm's normal between the fingers' directions, least and most.
         slide: metres across and along, standard deviation.
+        ahead: metres from the first palm's middle to the second's along the first one's fingers,
+            least and most.
     """
 
     weight: float
@@ -34,6 +36,7 @@ class TwoHands:
     gap: tuple[float, float]
     turn: tuple[float, float]
     slide: float
+    ahead: tuple[float, float] = (0.0, 0.0)
 
 
 # Degrees by which a finger's joints differ from the postures, standard deviation.
@@ -77,6 +80,27 @@ TOGETHER: Mapping[str, TwoHands] = {
         gap=(0.035, 0.05),
         turn=(-60, 60),
         slide=0.02,
+    ),
+    # In one plane, the arms from both sides: signs, and hearts, balls and roofs that hands form.
+    "fist_to_fist": TwoHands(
+        weight=3,
+        first=("fist", "thumb_inside", "half_closed", "thumb_up"),
+        second=("fist", "thumb_inside", "half_closed", "thumb_up"),
+        facing=False,
+        gap=(-0.015, 0.015),
+        turn=(140, 215),
+        slide=0.015,
+        ahead=(0.07, 0.105),
+    ),
+    "tip_to_tip": TwoHands(
+        weight=4,
+        first=("c_shape", "at_rest", "open_palm", "bent", "pinch", "one", "hook"),
+        second=("c_shape", "at_rest", "open_palm", "bent", "pinch", "one", "hook"),
+        facing=False,
+        gap=(-0.02, 0.02),
+        turn=(110, 215),
+        slide=0.02,
+        ahead=(0.11, 0.2),
     ),
     "touching": TwoHands(
         weight=2,
@@ -135,6 +159,7 @@ def lay_by(first: PlacedHand, arrangement: TwoHands, random: np.random.Generator
     fingers = _draw_fingers(first, arrangement, random)
     axes = np.stack([cross(fingers, normal), fingers, normal])
     sideways, forward = random.normal(0, arrangement.slide, 2)
+    forward += random.uniform(*arrangement.ahead)
     gap = sign * random.uniform(*arrangement.gap)
     centre = first.centre + gap * out + sideways * across + forward * along
     pose = pose_of(arrangement.second, random)

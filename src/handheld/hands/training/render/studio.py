@@ -53,7 +53,7 @@ class CropOptions:
 
     size: int = 256
     jitter: CropJitter = field(default_factory=CropJitter)
-    second_hand: float = 0.3
+    second_hand: float = 0.4
     occluded: float = 0.15
 
 
