@@ -114,7 +114,7 @@ def test_the_pack_that_ships_is_the_default(tmp_path, monkeypatch):
     with HandTracker() as tracker:
         assert tracker.pack.name == "handheld"
         assert tracker.options.min_palm_score == 0.2
-        assert tracker.options.min_new_hand_score == 0.8
+        assert tracker.options.min_new_hand_score == 0.9
 
 
 def test_the_lite_pack_does_six_tenths_of_the_work():
