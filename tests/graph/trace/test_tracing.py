@@ -274,8 +274,25 @@ def test_a_lane_behind_one_that_failed_is_in_the_trace() -> None:
 
     with pytest.raises(CalculatorError):
         run()
-    calls = [call for call in tracer.trace().calls if call.method == "process"]
+    trace = tracer.trace()
+    calls = [call for call in trace.calls if call.method == "process"]
     assert [(call.timestamp, call.error) for call in calls] == [(0, "ValueError"), (1, "")]
+    assert (trace.graph.nodes[0].calls, trace.lost) == (2, 0)
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+def test_what_is_lost_of_calls_in_flight_is_told_while_the_graph_runs(in_flight: int) -> None:
+    tracer = MemoryTracer(max_records=10)
+    node = Node(PassThrough(), inputs="in", outputs="out", name="node", max_in_flight=in_flight)
+    config = GraphConfig(inputs={"in": int}, nodes=[node])
+    with Graph(config, trace=tracer, threads=2) as graph:
+        for timestamp in range(50):
+            graph.add("in", 1, timestamp)
+        graph.wait_settled(49)
+        trace = tracer.trace()
+        kept = [event.number for event in tracer.events() if isinstance(event, CallEvent)]
+    assert kept[-1] == 50
+    assert trace.lost == 50 - len(kept)
 
 
 def test_errors_are_named() -> None:

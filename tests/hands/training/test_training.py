@@ -123,6 +123,37 @@ def test_a_folder_keeps_its_plan(world, tmp_path):
     run(landmark_config(world, steps=1, evaluate_every=1), tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("name", "begun", "then"),
+    [
+        ("steady", 1.0, 0.0),
+        ("steady", 0.0, 1.0),
+        ("rendered_share", 0.3, 0.5),
+        ("rendered_share", 0.5, 0.9),
+        ("skin_tones", 0.3, 0.0),
+    ],
+)
+def test_a_run_does_not_go_on_with_other_shares(world, tmp_path, name, begun, then):
+    config = landmark_config(world, steps=1)
+    run(replace(config, **{name: begun}), tmp_path / "run")
+    with pytest.raises(InputError, match=f"begun with {name} = {begun}, not {then}"):
+        run(replace(config, **{name: then}), tmp_path / "run")
+
+
+def test_a_run_of_before_goes_on_as_it_was(world, tmp_path):
+    config = replace(landmark_config(world, steps=1), skin_tones=0.0)
+    run(config, tmp_path / "run")
+    path = TrainingFolder(tmp_path / "run").plan
+    plan = json.loads(path.read_text())
+    # Settings that there were not when it was begun.
+    for name in ("skin_tones", "rendered_share", "steady"):
+        del plan[name]
+    path.write_text(json.dumps(plan))
+    run(config, tmp_path / "run")
+    with pytest.raises(InputError, match=r"begun with steady = 0\.0"):
+        run(replace(config, steady=1.0), tmp_path / "run")
+
+
 def cut_labels(world):
     lines = world.labels.read_text().splitlines(keepends=True)
     world.labels.write_text("".join(lines[:-1]))

@@ -155,19 +155,22 @@ class TracedScheduler(Scheduler):
         super().reset()
 
     def _land_first(self, lane: RunNode, node: RunNode) -> None:
-        self._tell_landing(lane)
+        self._tell_landing(lane, node)
         super()._land_first(lane, node)
 
     def _tell_flying(self) -> None:
-        """Tell of the calls of lanes that will not land any more."""
+        """Tell of the calls of lanes that are over and will not land any more."""
         for node in self.by_rank.values():
             for lane in node.flying:
-                self._tell_landing(lane)
+                self._tell_landing(lane, node)
+                node.take_counts(lane)
 
-    def _tell_landing(self, lane: RunNode) -> None:
+    def _tell_landing(self, lane: RunNode, node: RunNode) -> None:
         record = self._landing.pop(lane, None)
         if record is not None:
-            self.tell(record)
+            # A lane counts its own calls, since it landed last.
+            record_type, name, thread, number, *others = record
+            self.tell((record_type, name, thread, node.calls + number, *others))
 
     def _tell_invoked(self, node: RunNode, busy: float, thread: int) -> None:
         """Tell of a call that is over; ``busy`` is the node's time before it.

@@ -92,8 +92,9 @@ class Tracer(Protocol):
     def record(self, record: Record) -> None:
         """Take a record, see :func:`event`; called on the thread of the node, by many at once.
 
-        The graph waits for it. Of a node with ``max_in_flight`` calls come in the order of their
-        packets, each when all before it are over.
+        The graph waits for it, and nothing of the graph may be asked in it. Of a node with
+        ``max_in_flight`` calls come in the order of their packets, each when all before it are
+        over.
         """
 
     def stop(self) -> None:

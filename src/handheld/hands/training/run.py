@@ -103,17 +103,21 @@ class TrainingFolder:
                 temporary.write_text(json.dumps(plan, indent=1), "utf-8")
             return dict(plan)
         stored = self.read_plan()
+        earlier = _EARLIER | stored
         # As it would be read back: JSON has no tuples.
         for name, value in json.loads(json.dumps(plan)).items():
-            # What a plan of an older version does not have cannot be compared.
-            may_differ = name in _MAY_DIFFER or name not in stored
-            if not may_differ and stored[name] != value:
+            # What else a plan of an older version does not have cannot be compared.
+            may_differ = name in _MAY_DIFFER or name not in earlier
+            if not may_differ and earlier[name] != value:
                 raise InputError(
-                    f"{self.path}: was begun with {name} = {stored[name]!r}, not {value!r}: "
+                    f"{self.path}: was begun with {name} = {earlier[name]!r}, not {value!r}: "
                     "use another folder, or the same configuration and data"
                 )
         return stored
 
+
+# What plans did not say before it could be set, as it was then.
+_EARLIER = {"skin_tones": 0.0, "rendered_share": 0.5, "steady": 0.0}
 
 # Entries of a plan that the run's folder decides on once it is begun.
 _MAY_DIFFER = ("steps", "started", "version")

@@ -5,7 +5,6 @@ import pytest
 from handheld.hands.training.examples.crops import CropExample, with_other_skin
 from handheld.hands.training.examples.mixture import CropMixture
 from handheld.hands.training.examples.skin import TONES, draw_tone, hand_mask, with_tone
-from handheld.hands.training.landmark.trainee import LandmarkConfig
 
 SIZE = 128
 SKIN = (200, 150, 125)
@@ -126,8 +125,3 @@ def test_a_mixture_changes_tones_unless_it_is_told_not_to(world):
     plain, toned = first(0.0), first(1.0)
     assert not np.array_equal(plain.pixels, toned.pixels)
     assert np.array_equal(toned.pixels, first(1.0).pixels)
-
-
-def test_a_run_without_tones_has_the_plan_of_one_before_there_were_any():
-    assert LandmarkConfig().plan()["skin_tones"] == 0.3
-    assert "skin_tones" not in LandmarkConfig(skin_tones=0.0).plan()

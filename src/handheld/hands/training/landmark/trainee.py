@@ -50,9 +50,6 @@ _JUDGED_HANDS = 700
 _JUDGED_EMPTY = 300
 _JUDGED_RENDERED = 200
 
-# What `rendered_share` was before it could be set.
-_HALF = 0.5
-
 
 @dataclass(frozen=True)
 class LandmarkConfig:
@@ -72,7 +69,7 @@ class LandmarkConfig:
     """
 
     arm: str = "mixed"
-    rendered_share: float = _HALF
+    rendered_share: float = 0.5
     empty: float = 0.15
     skin_tones: float = 0.3
     steady: float = 0.0
@@ -95,18 +92,13 @@ class LandmarkConfig:
 
     def plan(self) -> dict[str, Any]:
         """Return what must be the same in all stretches of a run."""
-        optional: dict[str, Any] = {}
-        # Only what a run of before had not, or not otherwise: without it, that is the same run.
-        if self.skin_tones:
-            optional["skin_tones"] = self.skin_tones
-        if self.rendered_share != _HALF:
-            optional["rendered_share"] = self.rendered_share
-        if self.steady:
-            optional["steady"] = self.steady
-        return optional | {
+        return {
             "task": "landmarks",
             "arm": self.arm,
+            "rendered_share": self.rendered_share,
             "empty": self.empty,
+            "skin_tones": self.skin_tones,
+            "steady": self.steady,
             "disagreement": self.examples.disagreement,
             "pool": self.examples.pool,
             "learn": self.learn.plan(),
