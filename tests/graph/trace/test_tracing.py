@@ -288,7 +288,7 @@ def test_what_is_lost_of_calls_in_flight_is_told_while_the_graph_runs(in_flight:
     with Graph(config, trace=tracer, threads=2) as graph:
         for timestamp in range(50):
             graph.add("in", 1, timestamp)
-        graph.wait_settled(49)
+        graph.wait_settled(49, ["out"])
         trace = tracer.trace()
         kept = [event.number for event in tracer.events() if isinstance(event, CallEvent)]
     assert kept[-1] == 50
