@@ -85,3 +85,19 @@ def test_a_fist_that_is_seen_a_second_time_is_one():
 def test_a_new_fist_beside_another_is_another():
     followed, beside = hand(fist(100, 100), track=1), hand(fist(140, 100))
     assert drop_duplicates([followed, beside]) == [followed, beside]
+
+
+@pytest.mark.parametrize("track", [None, 3])
+def test_fingers_that_were_taken_for_a_hand_are_none(track):
+    points = open_hand(100, 100)
+    fingers = points[[8, 12, 16, 20]].mean(axis=0) + 0.2 * (points - points.mean(axis=0))
+    complete, part = hand(points), hand(fingers, track=track)
+    assert drop_duplicates([part, complete]) == [complete]
+    assert drop_duplicates([complete, part]) == [complete]
+
+
+def test_a_small_hand_beside_a_large_one_is_a_hand():
+    points = open_hand(100, 100)
+    far_away = points[9] + 0.3 * (points - points[0]) + (2 * np.ptp(points[:, 0]), 0, 0)
+    large, small = hand(points), hand(far_away.astype(np.float32))
+    assert drop_duplicates([large, small]) == [large, small]
