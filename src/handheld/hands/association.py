@@ -68,14 +68,17 @@ def drop_duplicates(hands: list[HandResult]) -> list[HandResult]:
     """
     if len(hands) < 2:
         return hands
-    complete = [hand for hand in hands if not any(_is_part(hand, other) for other in hands)]
     kept: list[HandResult] = []
-    for hand in sorted(complete, key=_strangeness):
+    for hand in sorted(_complete(hands), key=_strangeness):
         if not any(_shows_same(hand, other) for other in kept):
             kept.append(hand)
     # In the order in which they came, and by identity: results hold arrays, which have no equality.
     ids = {id(hand) for hand in kept}
     return [hand for hand in hands if id(hand) in ids]
+
+
+def _complete(hands: list[HandResult]) -> list[HandResult]:
+    return [hand for hand in hands if not any(_is_part(hand, other) for other in hands)]
 
 
 def _strangeness(hand: HandResult) -> tuple[bool, float]:

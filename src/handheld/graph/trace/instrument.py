@@ -214,13 +214,10 @@ class TracedScheduler(Scheduler):
             at,
             more,
         )
-        if node.owner is not None:
+        if node.owner is None:
+            self.tell(record)
+        else:
             self._landing[node] = record
-            return
-        try:
-            self._record(record)
-        except Exception as error:
-            self._remove(error)
 
     def _closed(self, node: RunNode) -> None:
         super()._closed(node)
