@@ -121,13 +121,12 @@ SECTIONS = (
         "The landmark network: which hands it learned from",
         "hands_training_landmarks",
         "python benchmarks/hands_training.py --runs FOLDER",
-        "A narrow network, equal and small budgets, three seeds (of the learning; one pool of "
-        "rendered hands), judged on photos with the teacher's labels. The post reports 16.1 % "
-        "real only, 25.7 % rendered only, 13.4 % mixed. Here real alone is ahead of mixed by a "
-        "hundredth at this budget, as half of the mixed crops are no photos; what rendered "
-        "hands give shows only where photos run out, which a budget of 154 thousand crops does "
-        "not reach. One seed each of a later version, with other skin tones, gave 0.199 on photos "
-        "alone and 0.199 with one rendered hand in four (`rendered_share`).",
+        "A narrow network, equal and small budgets (of the learning's seeds; one pool of rendered "
+        "hands), judged on photos with the teacher's labels. The post reports 16.1 % real only, "
+        "25.7 % rendered only, 13.4 % mixed. Here real alone and mixed, with one rendered hand in "
+        "four, are as good: they differ by less than their seeds do. (With one in two, in an "
+        "earlier version, mixed was a hundredth worse.) What rendered hands give shows only where "
+        "photos run out, which a budget of 154 thousand crops does not reach.",
     ),
 )
 

@@ -58,7 +58,13 @@ def rows(
 
 def landmark_name(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Return what distinguishes landmark runs."""
-    return {"hands": plan["arm"], "crops": plan["steps"] * plan["learn"]["batch"]}
+    of_mixed = plan.get("rendered_share", 0.5)  # as it was before it could be set
+    share = {"real": 0.0, "mixed": of_mixed, "rendered": 1.0}[plan["arm"]]
+    return {
+        "hands": plan["arm"],
+        "rendered": f"{share:.0%}",
+        "crops": plan["steps"] * plan["learn"]["batch"],
+    }
 
 
 def palm_name(plan: Mapping[str, Any]) -> dict[str, Any]:
