@@ -122,11 +122,11 @@ SECTIONS = (
         "hands_training_landmarks",
         "python benchmarks/hands_training.py --runs FOLDER",
         "A narrow network, equal and small budgets (seeds of the learning; one pool of rendered "
-        "hands, a part of it drawn by an earlier version), judged on photos with the teacher's labels. The post reports 16.1 % real only, "
-        "25.7 % rendered only, 13.4 % mixed. Here real alone and mixed, with one rendered hand in "
-        "four, are as good: they differ by less than their seeds do. (With one in two, in an "
-        "earlier version, mixed was a hundredth worse.) Larger budgets and fewer photos, where "
-        "rendered hands might help more, were not tried.",
+        "hands, a part of it drawn by an earlier version), judged on photos with the teacher's "
+        "labels. The post reports 16.1 % real only, 25.7 % rendered only, 13.4 % mixed. Here real "
+        "alone and mixed, with one rendered hand in four, are as good: they differ by less than "
+        "their seeds do. (With one in two, in an earlier version, mixed was a hundredth worse.) "
+        "Larger budgets and fewer photos, where rendered hands might help more, were not tried.",
     ),
 )
 
