@@ -132,11 +132,11 @@ class Device:
         self.session.enrol(token)
         return self
 
-    def selected(self, tasks=(), seconds=30.0):
-        """Check in until the device is selected."""
+    def selected(self, tasks=(), seconds=30.0, plans=(1,), abilities=()):
+        """Check in until the device is selected: the first round may not be open yet."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            answer = self.session.check_in(plans=[1], tasks=tasks)
+            answer = self.session.check_in(plans=plans, abilities=abilities, tasks=tasks)
             if not isinstance(answer, ComeBack):
                 return answer
             time.sleep(min(answer.seconds, 0.2))

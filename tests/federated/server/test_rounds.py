@@ -205,14 +205,14 @@ def test_tasks_side_by_side_and_one_that_measures_the_other(
 def test_what_a_device_cannot_do_is_not_asked_of_it(federation, start, device):
     tasks = [{"needs": ["a camera"]}]
     server = start(federation(tasks=tasks))
+    device(server).selected(abilities=["a camera"])  # a round is open
     one = device(server)
     assert isinstance(one.session.check_in(plans=[1]), ComeBack)
     assert isinstance(one.session.check_in(plans=[9], abilities=["a camera"]), ComeBack)
     assert isinstance(
         one.session.check_in(plans=[1], abilities=["a camera"], tasks=["another"]), ComeBack
     )
-    selected = one.session.check_in(plans=[2, 9], abilities=["a camera"])
-    assert selected.task == "sum"
+    assert one.selected(plans=[2, 9], abilities=["a camera"]).task == "sum"
 
 
 def test_a_device_rests_after_a_round(federation, start, device, together, book, settled):
@@ -305,8 +305,8 @@ def test_a_model_is_checked_by_its_hash(federation, start, device):
 def test_the_same_again_does_no_harm_and_another_is_refused(federation, start, device):
     server = start(federation(tasks=[{"goal": 2, "options": {"plain": True}}]))
     one, other = device(server), device(server)
-    assert one.session.check_in(plans=[1]) == one.session.check_in(plans=[1])
     selected = one.selected()
+    assert one.session.check_in(plans=[1]) == selected
     other.selected()
     offer = one.session.offer(selected)
     first = one.session.exchange(offer.round, 0, b"[1, 1, 1, 1, 1]")
