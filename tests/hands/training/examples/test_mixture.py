@@ -5,6 +5,8 @@ import pytest
 
 from handheld.errors import InputError
 from handheld.hands.training.config import LearnConfig
+from handheld.hands.training.examples import mixture as examples_mixture
+from handheld.hands.training.examples.meeting import with_mirror_image
 from handheld.hands.training.examples.mixture import CropMixture, fixed_examples
 from handheld.hands.training.examples.photo_hands import LabelLimits
 from handheld.hands.training.landmark.trainee import LandmarkConfig
@@ -80,9 +82,28 @@ def test_a_mixture_has_the_share_of_rendered_hands_that_is_asked_for(world, monk
     assert share("rendered", 0.1) == 1
 
 
-def test_a_share_is_one():
-    with pytest.raises(InputError, match="rendered_share"):
-        LandmarkConfig(rendered_share=1.5)
+def test_hands_meet_as_often_as_is_asked_for(world, monkeypatch):
+    met = []
+
+    def counted(pixels, hand, rng):
+        met.append(hand)
+        return with_mirror_image(pixels, hand, rng)
+
+    monkeypatch.setattr(examples_mixture, "with_mirror_image", counted)
+    plain = mixture(world)(2)
+    assert np.array_equal(plain.pixels, mixture(world, meeting=0.0)(2).pixels)
+    assert not met
+    for step in range(10):
+        batch = mixture(world, meeting=0.5, empty=0.0)(step)
+        # The labels are those of the hand that was there.
+        assert np.isfinite(batch.points[:, :, :2]).any(axis=(1, 2)).all()
+    assert len(met) == pytest.approx(80, abs=25)
+
+
+@pytest.mark.parametrize("name", ["rendered_share", "meeting"])
+def test_a_share_is_one(name):
+    with pytest.raises(InputError, match=name):
+        LandmarkConfig(**{name: 1.5})
 
 
 def test_each_hand_is_there_twice_as_in_a_film(world):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -238,3 +239,26 @@ def test_scenes_without_scattering_are_those_of_before_there_was_any(world):
     assert not np.array_equal(plain(1).pixels, scattered(1).pixels)
     # Hands stay as many: what is scattered lies below them.
     assert any(len(scene.boxes) for scene in scattered(1).scenes)
+
+
+def test_a_hand_that_meets_its_mirror_image_is_two(world):
+    plain = mixture_of(world)
+    assert np.array_equal(plain(1).pixels, mixture_of(world, meeting=0.0)(1).pixels)
+    met = mixture_of(world, meeting=1.0)
+    before = sum(len(scene.boxes) for step in range(8) for scene in plain(step).scenes)
+    after = sum(len(scene.boxes) for step in range(8) for scene in met(step).scenes)
+    # Close-ups may show one of the two alone.
+    assert 1.2 * before < after <= 2.2 * before
+
+
+def test_only_of_one_known_hand_there_is_a_mirror_image(world):
+    (_, picture), *_ = palm_pictures(mixture_of(world).photos, "train")
+    assert palms.shows_one(picture)
+    assert not palms.shows_one(replace(picture, hands=picture.hands * 2))
+    assert not palms.shows_one(replace(picture, complete=False))
+    assert not palms.shows_one(replace(picture, ignored=np.ones((1, 4))))
+    denied = replace(picture, background=np.ones((1, 4)))
+    both = palms.with_second_hand(denied, np.random.default_rng(0))
+    assert len(both.hands) == 2
+    assert not len(both.background)
+    assert both.pixels.size > picture.pixels.size / 2

@@ -28,6 +28,7 @@ from handheld.hands.training.examples.crops import (
     with_changes,
     with_other_skin,
 )
+from handheld.hands.training.examples.meeting import with_mirror_image
 from handheld.hands.training.examples.photo_hands import (
     LabelLimits,
     Mistake,
@@ -119,6 +120,7 @@ class CropMixture:
         rendered_share: of the crops that show a hand, where the arm is mixed.
         empty: share of crops without a hand.
         skin_tones: share of a photo's crops of a hand that get another skin tone.
+        meeting: share of a photo's crops of a hand in which it meets its own mirror image.
         mistakes: what a pack took for hands, JSON lines of ``find_mistakes``; of these is
             half of the crops without.
         seed: of everything random.
@@ -137,6 +139,7 @@ class CropMixture:
     rendered_share: float = 0.5
     empty: float = 0.15
     skin_tones: float = 0.3
+    meeting: float = 0.0
     mistakes: Path | None = None
     seed: int = 0
     limits: LabelLimits = field(default_factory=LabelLimits)
@@ -227,9 +230,12 @@ class CropMixture:
         self, rng: np.random.Generator, frame_rng: np.random.Generator | None
     ) -> CropExample:
         entry = self._hands.draw(rng)
-        pixels = self.photos.store[entry.picture]
-        example = hand_crop(pixels, entry.hand, self.size, rng, frame_rng=frame_rng)
-        # Before what the camera does; no draw without any: such runs go on as before there were.
+        pixels, hand = self.photos.store[entry.picture], entry.hand
+        # Here and below: no draw without any, so that such runs go on as before there were.
+        if self.meeting and rng.random() < self.meeting:
+            pixels, (hand, _) = with_mirror_image(pixels, hand, rng)
+        example = hand_crop(pixels, hand, self.size, rng, frame_rng=frame_rng)
+        # Before what the camera does.
         if self.skin_tones and rng.random() < self.skin_tones:
             example = with_other_skin(example, rng)
         changed = with_changes(example, frame_rng or rng)

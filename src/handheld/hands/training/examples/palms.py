@@ -28,6 +28,7 @@ from handheld.hands.training.examples.canvas import (
     letterboxed,
     mirrored_scene,
 )
+from handheld.hands.training.examples.meeting import with_mirror_image
 from handheld.hands.training.examples.mixture import evenly_spaced
 from handheld.hands.training.examples.photo_hands import (
     LabelLimits,
@@ -220,6 +221,7 @@ class PalmMixture:
         scattered: share of pictures without hands over which others without are scattered, small
             and at any angle: portraits fill their pictures, but in films heads are as small as
             hands.
+        meeting: share of photos of one hand in which it meets its own mirror image.
     """
 
     data: Path
@@ -235,6 +237,7 @@ class PalmMixture:
     rendered: float = 0.4
     surrounded: float = 0.5
     scattered: float = 0.0
+    meeting: float = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         # What is open stays here: a worker opens it anew.
@@ -324,7 +327,11 @@ class PalmMixture:
             # Not the same picture in all quarters of a mosaic.
             other = index + int(rng.integers(self.pool))
             return of_rendered(self.scenes(other))
-        return self._pictures.draw(rng)
+        picture = self._pictures.draw(rng)
+        # No draw without any: such runs go on as before there were.
+        if self.meeting and shows_one(picture) and rng.random() < self.meeting:
+            return with_second_hand(picture, rng)
+        return picture
 
     def _empty_picture(self, rng: np.random.Generator) -> PalmPicture:
         return self.without_hands("train", rng)
@@ -426,6 +433,18 @@ def of_rendered(picture: LabelledPicture) -> PalmPicture:
         complete=True,
         group="rendered",
     )
+
+
+def shows_one(picture: PalmPicture) -> bool:
+    """Whether a picture is known to show one hand."""
+    return len(picture.hands) == 1 and picture.complete and not len(picture.ignored)
+
+
+def with_second_hand(picture: PalmPicture, rng: np.random.Generator) -> PalmPicture:
+    """Return a picture of one hand as one in which it meets its own mirror image."""
+    pixels, hands = with_mirror_image(picture.pixels, picture.hands[0], rng)
+    # What a pack took for a hand may be a hand now.
+    return replace(picture, pixels=pixels, hands=hands, background=np.empty((0, 4)))
 
 
 def draw_placing(

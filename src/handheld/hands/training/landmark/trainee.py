@@ -60,6 +60,8 @@ class LandmarkConfig:
         rendered_share: of the crops that show a hand, where the arm is mixed.
         empty: share of crops without a hand.
         skin_tones: share of a photo's crops of a hand that get another skin tone; 0: none.
+        meeting: share of a photo's crops of a hand in which it meets its own mirror image, as two
+            hands of one person touch; 0: none.
         steady: weight of what shows as jitter on a resting hand: of how answers on two frames of it
             differ. Above 0 each hand of a batch is there twice, so half as many are.
         examples: where they come from.
@@ -72,6 +74,7 @@ class LandmarkConfig:
     rendered_share: float = 0.5
     empty: float = 0.15
     skin_tones: float = 0.3
+    meeting: float = 0.0
     steady: float = 0.0
     examples: ExampleConfig = field(default_factory=ExampleConfig)
     learn: LearnConfig = field(default_factory=LearnConfig)
@@ -82,6 +85,7 @@ class LandmarkConfig:
         in_range("rendered_share", self.rendered_share, low=0, high=1)
         in_range("empty", self.empty, low=0, high=1, high_open=True)
         in_range("skin_tones", self.skin_tones, low=0, high=1)
+        in_range("meeting", self.meeting, low=0, high=1)
         in_range("steady", self.steady, low=0)
         if self.steady and self.learn.batch % 2:
             raise InputError(f"steady: expected an even batch, got {self.learn.batch}")
@@ -98,6 +102,7 @@ class LandmarkConfig:
             "rendered_share": self.rendered_share,
             "empty": self.empty,
             "skin_tones": self.skin_tones,
+            "meeting": self.meeting,
             "steady": self.steady,
             "disagreement": self.examples.disagreement,
             "pool": self.examples.pool,
@@ -119,6 +124,7 @@ def _mixture_of(config: LandmarkConfig) -> CropMixture:
         rendered_share=config.rendered_share,
         empty=config.empty,
         skin_tones=config.skin_tones,
+        meeting=config.meeting,
         mistakes=examples.mistakes_file,
         seed=config.learn.seed,
         pool=examples.pool,

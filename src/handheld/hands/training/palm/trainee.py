@@ -58,6 +58,7 @@ class PalmConfig:
         rendered: share of rendered scenes among pictures with hands.
         surrounded: share of pictures with hands that are laid onto one without.
         scattered: share of pictures without hands over which small others are scattered.
+        meeting: share of photos of one hand in which it meets its own mirror image; 0: none.
         examples: where they come from.
         learn: how long and how fast.
         network: its size, and whether it has a decoder.
@@ -68,6 +69,7 @@ class PalmConfig:
     rendered: float = 0.4
     surrounded: float = 0.5
     scattered: float = 0.5
+    meeting: float = 0.0
     examples: ExampleConfig = field(default_factory=lambda: ExampleConfig(pool=20_000))
     learn: LearnConfig = field(default_factory=lambda: LearnConfig(batch=32))
     network: PalmShape = field(default_factory=PalmShape)
@@ -79,6 +81,7 @@ class PalmConfig:
         in_range("rendered", self.rendered, low=0, high=1)
         in_range("surrounded", self.surrounded, low=0, high=1)
         in_range("scattered", self.scattered, low=0, high=1)
+        in_range("meeting", self.meeting, low=0, high=1)
 
     def plan(self) -> dict[str, Any]:
         """Return what must be the same in all stretches of a run."""
@@ -88,6 +91,7 @@ class PalmConfig:
             "rendered": self.rendered,
             "surrounded": self.surrounded,
             "scattered": self.scattered,
+            "meeting": self.meeting,
             "disagreement": self.examples.disagreement,
             "pool": self.examples.pool,
             "learn": self.learn.plan(),
@@ -131,6 +135,7 @@ def _mixture_of(config: PalmConfig) -> PalmMixture:
         rendered=config.rendered,
         surrounded=config.surrounded,
         scattered=config.scattered,
+        meeting=config.meeting,
     )
 
 
