@@ -26,9 +26,11 @@ from handheld.engine import Model
 from handheld.hands import HandResult, HandTracker, load_pack
 from handheld.hands.packs import PACK_NAMES
 from handheld.hands.result import palm_size
-from handheld.hands.training.examples.crops import Jitter, tracking_region
+from handheld.hands.training.examples.crops import CropExample, Jitter, tracking_region
 from handheld.hands.training.examples.labelling import Teacher, read_labels
 from handheld.hands.training.examples.mistakes import FARTHER, from_afar
+from handheld.hands.training.examples.mixture import fixed_examples, whole_square
+from handheld.hands.training.examples.photo_hands import read_photo_hands
 from handheld.hands.training.examples.photos import (
     empty_pictures,
     load_pixels,
@@ -54,6 +56,9 @@ million.
 RENDERED = 600
 
 INTERLACED = "rendered, interlaced"
+
+EMPTY = 600
+"""Crops without a hand, and of hands at most, on which the presence is judged."""
 
 DRAWINGS = 100
 """Rendered pictures of each kind in which hands are looked for."""
@@ -289,6 +294,32 @@ def false_hands_of(pack: str) -> dict[str, object]:
     }
 
 
+def presence_of(pack: str, crops: Sequence[CropExample]) -> dict[str, object]:
+    """Return in how many crops of hands, and in how many of none, the presence is on the right
+    side of what the pack needs of a new hand.
+    """
+    files = load_pack(pack)
+    right: dict[float, list[bool]] = defaultdict(list)
+    with Teacher(files) as network:
+        for crop in crops:
+            presence = network.look(crop.pixels, whole_square(crop.pixels)).presence
+            is_seen = presence >= files.new_hand_score
+            right[crop.presence].append(is_seen == (crop.presence == 1))
+    return {
+        "presence needed": files.new_hand_score,
+        "crops of hands above": f"{np.mean(right[1.0]):.1%}",
+        "crops of none": len(right[0.0]),
+        "of these below": f"{np.mean(right[0.0]):.1%}",
+    }
+
+
+def presence_crops(labels: Path, cache: Path) -> list[CropExample]:
+    """Return crops of the test split as tracking cuts them, with and without a hand."""
+    photos = read_photo_hands(DATA, labels, cache)
+    # As large as the largest network's pictures.
+    return fixed_examples(photos, "test", 224, limit=EMPTY, empty=EMPTY)
+
+
 def cost_of(pack: str) -> dict[str, object]:
     """Return the size of the two files, and the CPU milliseconds of a run on one thread, the
     fastest of 200.
@@ -323,6 +354,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--labels", type=Path, required=True, help="of handheld hands pseudo-label")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("work/hands/cache"), help="for decoded photos"
+    )
     parser.add_argument("--pack", action="append", help="default: ours and MediaPipe's, two each")
     options = parser.parse_args()
     packs = options.pack or list(PACK_NAMES)
@@ -348,6 +382,10 @@ def main() -> None:
     ]
     show("Size, CPU time on one thread, and tips that were set by hand", costs)
     write("hands_models_costs", costs)
+    crops = presence_crops(options.labels, options.cache)
+    presences = [{"pack": Path(pack).name, **presence_of(pack, crops)} for pack in packs]
+    show("Presence on crops with and without a hand", presences)
+    write("hands_models_presence", presences)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,15 @@ SECTIONS = (
         "from twice and four times as far: in how many a hand is seen.",
     ),
     Section(
+        "Is there a hand?",
+        "hands_models_presence",
+        "python benchmarks/hands_models.py --labels work/hands/labels.jsonl",
+        "The landmark network's answer on crops of the test split as tracking cuts them: with a "
+        "hand, and without one or with less than two fifths of one (beside hands, and anywhere in "
+        "pictures without). Right is what is on the right side of the score that the pack needs to "
+        "take up a new hand; one that is followed already may fall to half.",
+    ),
+    Section(
         "On the clips",
         "hands_packs",
         "python benchmarks/hands_packs.py",

@@ -93,3 +93,26 @@ def test_crops_follow_the_tracker_s_two_conventions():
         for _ in range(20)
     ]
     assert {tuple(np.round(crop.points[9, :2], 4)) for crop in crops} == regions
+
+
+def test_where_a_hand_is_absent_none_comes_in_by_the_border(monkeypatch):
+    """A region beside a hand and over the picture's border: reflected, it would show a hand."""
+    points = open_hand(60, 110, 30)
+    pixels = draw(points, 130, 130)
+    beside = replace(tracking_region(points), x=60.0, y=175.0, angle=0.0)
+    around = replace(tracking_region(points), angle=0.0)
+    borders = {}
+
+    def counted(*arguments, **options):
+        borders.setdefault(place, set()).add(options["borderMode"])
+        return warped(*arguments, **options)
+
+    warped = cv2.warpAffine
+    monkeypatch.setattr(cv2, "warpAffine", counted)
+    for seed in range(60):
+        for place, region in (("beside", beside), ("around", around)):
+            rng = np.random.default_rng(seed)
+            example = labelled_crop(pixels, labelled(points), region, 64, rng)
+            assert example.presence == (place == "around")
+    assert borders["beside"] == {cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT}
+    assert borders["around"] == {cv2.BORDER_REFLECT_101, *borders["beside"]}

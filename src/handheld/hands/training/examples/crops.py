@@ -166,7 +166,8 @@ def labelled_crop(
     presence = _presence(points)
     palm = palm_size(hand.keypoints.astype(np.float32))
     example = CropExample(
-        pixels=cut(pixels, region, size, rng),
+        # Half a hand and its mirror image look like a whole one.
+        pixels=cut(pixels, region, size, rng, reflect=presence == 1.0),
         points=points,
         world=_world(hand, region),
         presence=presence,
@@ -202,11 +203,17 @@ _RIGHT = {"Right": 1.0, "Left": 0.0, None: np.nan}
 
 
 def empty_crop(
-    pixels: Pixels, region: Rect, size: int, rng: np.random.Generator, *, group: str = ""
+    pixels: Pixels,
+    region: Rect,
+    size: int,
+    rng: np.random.Generator,
+    *,
+    reflect: bool = True,
+    group: str = "",
 ) -> CropExample:
-    """Cut a region in which there is no hand."""
+    """Cut a region in which there is no hand; see :func:`cut` for ``reflect``."""
     return CropExample(
-        pixels=cut(pixels, region, size, rng),
+        pixels=cut(pixels, region, size, rng, reflect=reflect),
         points=_unknown(),
         world=_unknown(),
         presence=0.0,
@@ -284,18 +291,28 @@ def mirrored(example: CropExample) -> CropExample:
 # Replicated first: it is what the tracker does, where nothing is left to chance.
 _BORDERS = (cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101, cv2.BORDER_CONSTANT)
 _BORDER_SHARES = (0.5, 0.25, 0.25)
+_UNREFLECTED_SHARES = (0.65, 0.0, 0.35)
 
 
-def cut(pixels: Pixels, region: Rect, size: int, rng: np.random.Generator | None = None) -> Pixels:
+def cut(
+    pixels: Pixels,
+    region: Rect,
+    size: int,
+    rng: np.random.Generator | None = None,
+    *,
+    reflect: bool = True,
+) -> Pixels:
     """Return what a region shows, (size, size, 3), sampled as :func:`handheld.media.crop` does.
 
     Small photos end soon after the hand. So that the network does not learn how they end, their
-    border is filled at random: replicated (as in tracking, half of the time), reflected, or flat.
+    border is filled at random: replicated (as in tracking, half of the time), reflected, or flat;
+    without ``reflect`` never reflected, as where a hand beside the region would be seen once more.
     """
     border = _BORDERS[0]
     shade: Sequence[int] = (0, 0, 0)
     if rng is not None:
-        border = _BORDERS[int(rng.choice(3, p=_BORDER_SHARES))]
+        shares = _BORDER_SHARES if reflect else _UNREFLECTED_SHARES
+        border = _BORDERS[int(rng.choice(3, p=shares))]
         shade = rng.integers(0, 256, 3).tolist()
     # From the crop's pixels, not from fractions of its side.
     matrix = region.matrix / (size, size, 1.0)

@@ -271,7 +271,9 @@ class CropMixture:
         store = self.photos.store if mistake.in_photo else self.photos.empty_store
         pixels = store[mistake.picture]
         region = MISTAKE_JITTER.applied(mistake.region, rng)
-        return empty_crop(pixels, region, self.size, rng, group="mistake")
+        # A photo shows hands too: none of them may come in by the border.
+        reflect = not mistake.in_photo
+        return empty_crop(pixels, region, self.size, rng, reflect=reflect, group="mistake")
 
 
 def example_without_hand(
