@@ -1,6 +1,5 @@
 """Files that are wrong in one place, and what is said about them."""
 
-import time
 
 import flatbuffers
 import numpy as np
@@ -249,16 +248,15 @@ def test_every_truncation_is_refused(fixture_file):
             read(content[:length], "x")
 
 
+@pytest.mark.timeout(60)  # by the square of its length it would take hours
 def test_a_long_vector_shared_by_many_fields_is_refused_quickly():
     count = 60_000  # a vector of tables that are all the same table
     body = b"".join(int(4 * (count - i) + 8).to_bytes(4, "little") for i in range(count))
     vtable, table = b"\x06\0\x08\0\x04\0\0\0", b"\x08\0\0\0\x04\0\0\0"
     head = b"\x10\0\0\0TFL3"
     content = head + vtable + table + count.to_bytes(4, "little") + body + bytes(64)
-    start = time.perf_counter()
     with pytest.raises(ModelError):
         read(content, "x")
-    assert time.perf_counter() - start < 5
 
 
 @pytest.mark.parametrize("name", zoo.models())

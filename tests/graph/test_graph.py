@@ -342,7 +342,7 @@ def test_a_graph_that_cannot_progress_says_who_waits(threads: int) -> None:
         Node(Merge(), inputs=["a", "c"], outputs="out"),
     ]
     with Graph(GraphConfig(inputs={"a": int, "b": int}, nodes=nodes), threads=threads) as graph:
-        reader = graph.output("out", timeout=0.01)
+        reader = graph.output("out", timeout=0.5)
         graph.add("a", 1, 5)
         graph.set_bound("b", 100)
         message = (

@@ -121,11 +121,12 @@ def test_nothing_is_lost_at_a_stall_where_nodes_are_inline() -> None:
     ]
     config = GraphConfig(inputs={"x": int, "z": int}, nodes=nodes)
     with Graph(config, executors={"heavy": ThreadExecutor()}) as graph:
-        out = graph.output("out", timeout=0.2)
+        out = graph.output("out", timeout=0.5)
         graph.add("x", 1, 0)
         with pytest.raises(GraphStuckError, match="waits for stream 'z'"):
             next(out)
         graph.add("z", 1, 0)
+        graph.wait_settled(0, timeout=WAIT_S)
         assert next(out).payload == 2
 
 
