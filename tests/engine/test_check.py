@@ -248,7 +248,7 @@ def test_every_truncation_is_refused(fixture_file):
             read(content[:length], "x")
 
 
-@pytest.mark.timeout(60)  # by the square of its length it would take hours
+@pytest.mark.timeout(60)  # by the square of its length it took longer
 def test_a_long_vector_shared_by_many_fields_is_refused_quickly():
     count = 60_000  # a vector of tables that are all the same table
     body = b"".join(int(4 * (count - i) + 8).to_bytes(4, "little") for i in range(count))
