@@ -1,6 +1,5 @@
 """Files that are wrong in one place, and what is said about them."""
 
-
 import flatbuffers
 import numpy as np
 import pytest

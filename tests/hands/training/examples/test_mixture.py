@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -50,6 +51,30 @@ def test_training_sees_no_hand_of_the_other_splits(world):
 def test_a_teacher_that_does_not_agree_with_itself_is_not_believed(world):
     with pytest.raises(InputError, match="no hand of a training photo"):
         _ = mixture(world, limits=LabelLimits(disagreement=0.01)).photos
+
+
+def changed_labels(world, keypoint, place):
+    lines = [json.loads(line) for line in world.labels.read_text().splitlines()]
+    for line in lines:
+        line["hands"][0]["keypoints"][keypoint][:2] = place
+    world.labels.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize("place", [(-1e6, 50), (50, 9e5), (700, 700)])
+def test_where_no_hand_can_reach_a_keypoint_is_unknown(world, place):
+    changed_labels(world, 8, place)
+    met = mixture(world, meeting=1.0, empty=0.0)
+    for hands in met.photos.hands.values():
+        for entry in hands:
+            known = np.isfinite(entry.hand.keypoints[:, 0])
+            assert np.flatnonzero(~known).tolist() == [8]
+    assert met(0).pixels.shape == (16, 64, 64, 3)
+
+
+def test_a_hand_whose_wrist_is_nowhere_teaches_nothing(world):
+    changed_labels(world, 0, (1e6, 1e6))
+    with pytest.raises(InputError, match="no hand of a training photo"):
+        _ = mixture(world).photos
 
 
 def test_what_judges_a_network_never_changes(world):

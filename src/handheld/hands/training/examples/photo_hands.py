@@ -33,6 +33,10 @@ Entry = TypeVar("Entry")
 # Names of photos in a message: one knows the set by then.
 _SHOWN_NAMES = 3
 
+# How far from a picture's middle a keypoint may be, in its longer sides: a hand that is cut by the
+# border may be as large as the picture.
+_FARTHEST = 1.5
+
 # Keypoints of thumb's and index finger's tips, which `Photo.tips` has.
 _TIPS = [4, 8]
 
@@ -315,7 +319,8 @@ def _trusted(
     """
     keypoints = answer.keypoints * np.float32(store.scale(index))
     palm = float(np.hypot(*(keypoints[9, :2] - keypoints[0, :2])))
-    unsure = (answer.spread > limits.spread) | np.isnan(keypoints[:, :2]).any(axis=1)
+    lost = _is_lost(keypoints, store.shapes[index])
+    unsure = (answer.spread > limits.spread) | lost
     # The keypoints that a crop is cut by: without one of them it could not be said where to cut.
     is_cuttable = not unsure[list(LANDMARK_RULE.subset)].any()
     if not limits.allow(answer, palm) or not is_cuttable:
@@ -331,6 +336,15 @@ def _trusted(
         handedness=limits.handedness(answer),
         person=photo.person,
     )
+
+
+def _is_lost(keypoints: NDArray[np.float32], shape: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which keypoints (21, 3) of a picture are unknown, or where no hand in it can reach."""
+    height, width = shape
+    off = np.abs(keypoints[:, :2] - (width / 2, height / 2)).max(axis=1)
+    # Not "> farthest": of NaN that is false.
+    is_near: NDArray[np.bool_] = off <= _FARTHEST * max(height, width)
+    return ~is_near
 
 
 def _set_tips(
