@@ -5,7 +5,7 @@ skeleton over both hands.
 """
 
 from dataclasses import dataclass, replace
-from math import atan2, ceil, cos, floor, sin
+from math import atan2, cos, sin
 from typing import Any, TypeAlias
 
 import cv2
@@ -65,7 +65,7 @@ def draw_mirror(hand: LabelledHand, rng: np.random.Generator) -> Mirror:
     direction = np.array([cos(angle), sin(angle)])
     outermost = float(np.nanmax(keypoints @ direction))
     gap = float(rng.uniform(*_GAP)) * palm_size(hand.keypoints.astype(np.float32))
-    return Mirror(float(direction[0]), float(direction[1]), outermost + float(gap))
+    return Mirror(float(direction[0]), float(direction[1]), outermost + gap)
 
 
 def with_mirror_image(
@@ -84,13 +84,12 @@ def with_mirror_image(
     """
     mirror = draw_mirror(hand, rng)
     other = _mirrored_hand(hand, mirror)
-    left, top, width, height = _frame(pixels, other)
-    corner = np.array([left, top])
-    seen = _moved(pixels, np.eye(2), corner, (width, height))
+    corner, size = _frame(pixels, other)
+    seen = _moved(pixels, np.eye(2), corner, size)
     # A mirror's matrix is its own inverse: from the new picture's pixels to the old one's.
-    behind = _moved(pixels, mirror.flip, mirror.flip @ corner + mirror.shift, (width, height))
-    across = mirror.x * (np.arange(width, dtype=np.float32) + left)
-    down = mirror.y * (np.arange(height, dtype=np.float32) + top)
+    behind = _moved(pixels, mirror.flip, mirror.flip @ corner + mirror.shift, size)
+    across = mirror.x * (np.arange(size[0], dtype=np.float32) + corner[0])
+    down = mirror.y * (np.arange(size[1], dtype=np.float32) + corner[1])
     is_behind = across[None, :] + down[:, None] > mirror.distance
     met = np.where(is_behind[..., None], behind, seen)
     return met, (_shifted(hand, corner), _shifted(other, corner))
@@ -124,18 +123,16 @@ _OTHER: dict[Handedness | None, Handedness | None] = {
 }
 
 
-def _frame(pixels: Pixels, other: LabelledHand) -> tuple[int, int, int, int]:
-    """Return left, top, width and height of what shows a picture and another hand, pixels."""
+def _frame(pixels: Pixels, other: LabelledHand) -> tuple[NDArray[np.int64], tuple[int, int]]:
+    """Return the corner (2,) and the width and height of what shows a picture and another hand."""
     height, width = pixels.shape[:2]
     margin = _MARGIN * palm_size(other.keypoints.astype(np.float32))
     points = other.keypoints[:, :2]
-    low = np.nanmin(points, axis=0) - margin
-    high = np.nanmax(points, axis=0) + margin
-    left = min(0, floor(low[0]))
-    top = min(0, floor(low[1]))
-    right = max(width, ceil(high[0]))
-    bottom = max(height, ceil(high[1]))
-    return left, top, right - left, bottom - top
+    low = np.floor(np.nanmin(points, axis=0) - margin)
+    high = np.ceil(np.nanmax(points, axis=0) + margin)
+    corner = np.minimum(0, low).astype(np.int64)
+    wide, tall = np.maximum((width, height), high).astype(np.int64) - corner
+    return corner, (int(wide), int(tall))
 
 
 def _moved(
