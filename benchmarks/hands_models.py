@@ -307,7 +307,8 @@ def presence_of(pack: str, crops: Sequence[CropExample]) -> dict[str, object]:
             right[crop.presence].append(is_seen == (crop.presence == 1))
     return {
         "presence needed": files.new_hand_score,
-        "crops of hands above": f"{np.mean(right[1.0]):.1%}",
+        "crops of hands": len(right[1.0]),
+        "of these above": f"{np.mean(right[1.0]):.1%}",
         "crops of none": len(right[0.0]),
         "of these below": f"{np.mean(right[0.0]):.1%}",
     }

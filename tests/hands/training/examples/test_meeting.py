@@ -96,8 +96,10 @@ def test_what_is_not_known_of_a_hand_is_not_known_of_its_image(photo, hand):
     points = hand.keypoints.copy()
     points[[8, 12]] = np.nan
     unsure = replace(hand, keypoints=points, world=None, handedness=None)
+    unsure = replace(unsure, box=np.array([5, 5, 20, 20]))
     _, (one, other) = with_mirror_image(photo, unsure, np.random.default_rng(0))
     for each in (one, other):
+        assert each.box is None
         assert np.flatnonzero(np.isnan(each.keypoints[:, 0])).tolist() == [8, 12]
         assert each.world is None
         assert each.handedness is None

@@ -148,3 +148,31 @@ def test_each_hand_is_there_twice_as_in_a_film(world):
 def test_a_rest_is_asked_for_in_pairs():
     with pytest.raises(InputError, match="even batch, got 15"):
         LandmarkConfig(steady=1.0, learn=LearnConfig(batch=15))
+
+
+def test_a_mistake_that_strays_over_a_hand_says_nothing_of_it(world, tmp_path):
+    path = tmp_path / "mistakes.jsonl"
+    lines = []
+    for line in map(json.loads, world.labels.read_text().splitlines()):
+        x, y = np.mean(line["hands"][0]["keypoints"], axis=0)[:2]
+        # The hand itself, as nobody would say; and a corner without one.
+        regions = [[x, y, 90, 0.0], [8, 8, 10, 0.0]]
+        lines.append({"picture": f"photos/{line['photo']}", "regions": regions})
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    batch = mixture(world, mistakes=path, empty=0.9)(0)
+    of_mistakes = [
+        presence
+        for presence, group in zip(batch.presence, batch.groups, strict=True)
+        if group == "mistake"
+    ]
+    assert 0 in of_mistakes
+    assert np.isnan(of_mistakes).any()
+    assert not any(presence == 1 for presence in of_mistakes)
+
+
+def test_two_answers_where_there_is_one_hand_teach_nothing(world):
+    first, *rest = map(json.loads, world.labels.read_text().splitlines())
+    first["hands"] *= 2
+    world.labels.write_text("".join(json.dumps(line) + "\n" for line in [first, *rest]))
+    hands = mixture(world).photos.hands
+    assert sum(map(len, hands.values())) == 23

@@ -180,6 +180,11 @@ def labelled_crop(
     return replace(example, points=_unknown(), world=_unknown(), handedness=np.nan)
 
 
+def presence_in(region: Rect, hand: LabelledHand) -> float:
+    """Return whether a hand is in a region: 1, 0 if too little of it is, NaN between."""
+    return _presence(into_region(hand.keypoints, region))
+
+
 def _presence(points: Floats) -> float:
     """Return whether a hand with these keypoints (21, 3) is in its crop: 1, 0, NaN between."""
     # Not by depth, which people who set keypoints by hand do not know.

@@ -107,7 +107,6 @@ def _mirrored_hand(hand: LabelledHand, mirror: Mirror) -> LabelledHand:
         keypoints=_with_xy(hand.keypoints, mirrored),
         world=world,
         handedness=_OTHER[hand.handedness],
-        box=None,
     )
 
 
@@ -148,5 +147,6 @@ def _moved(
 
 
 def _shifted(hand: LabelledHand, corner: NDArray[Any]) -> LabelledHand:
-    """Return a hand in a picture that begins at another corner (2,)."""
-    return replace(hand, keypoints=_with_xy(hand.keypoints, hand.keypoints[:, :2] - corner))
+    """Return a hand in a picture that begins at another corner (2,), where no box is known."""
+    shifted = _with_xy(hand.keypoints, hand.keypoints[:, :2] - corner)
+    return replace(hand, keypoints=shifted, box=None)

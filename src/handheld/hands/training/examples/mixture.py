@@ -23,6 +23,7 @@ from handheld.hands.training.examples.crops import (
     hand_crop,
     labelled_crop,
     mirrored,
+    presence_in,
     random_region,
     tracking_region,
     with_changes,
@@ -266,6 +267,14 @@ class CropMixture:
             example = example_without_hand(self.photos, "train", self.size, rng)
         return with_changes(example, frame_rng or rng)
 
+    @cached_property
+    def _hands_in(self) -> dict[int, list[LabelledHand]]:
+        """The hands of the training's photos, by their positions in the store."""
+        hands: dict[int, list[LabelledHand]] = {}
+        for entry in self.photos.hands["train"]:
+            hands.setdefault(entry.picture, []).append(entry.hand)
+        return hands
+
     def _mistaken_example(self, rng: np.random.Generator) -> CropExample:
         mistake = self._mistakes.draw(rng)
         store = self.photos.store if mistake.in_photo else self.photos.empty_store
@@ -273,7 +282,12 @@ class CropMixture:
         region = MISTAKE_JITTER.applied(mistake.region, rng)
         # A photo shows hands too: none of them may come in by the border.
         reflect = not mistake.in_photo
-        return empty_crop(pixels, region, self.size, rng, reflect=reflect, group="mistake")
+        example = empty_crop(pixels, region, self.size, rng, reflect=reflect, group="mistake")
+        hands = self._hands_in.get(mistake.picture, []) if mistake.in_photo else []
+        if any(presence_in(region, hand) != 0 for hand in hands):
+            # It strayed over one: nobody says what is to be seen.
+            return replace(example, presence=np.nan)
+        return example
 
 
 def example_without_hand(

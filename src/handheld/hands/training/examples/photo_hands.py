@@ -33,9 +33,9 @@ Entry = TypeVar("Entry")
 # Names of photos in a message: one knows the set by then.
 _SHOWN_NAMES = 3
 
-# How far from a picture's middle a keypoint may be, in its longer sides: a hand that is cut by the
-# border may be as large as the picture.
-_FARTHEST = 1.5
+# How far from a picture's middle a keypoint may be, in its longer sides: a hand may be cut by the
+# border.
+_FARTHEST = 1.0
 
 # Keypoints of thumb's and index finger's tips, which `Photo.tips` has.
 _TIPS = [4, 8]
@@ -298,10 +298,14 @@ def _trusted_hands(
     """Return those of the teacher's answers that become labels."""
     hands: dict[Split, list[PhotoHand]] = _by_split()
     for index, photo in enumerate(photos):
+        trusted = []
         for answer in answers.get(photo.name, []):
             hand = _trusted(answer, photo, store, index, limits)
             if hand is not None:
-                hands[photo.split].append(PhotoHand(index, hand, photo.group))
+                trusted.append(PhotoHand(index, hand, photo.group))
+        # Where people say that there is one hand, one of two is wrong, and nobody says which.
+        if photo.group not in SINGLE or len(trusted) == 1:
+            hands[photo.split] += trusted
     return hands
 
 
