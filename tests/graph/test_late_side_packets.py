@@ -421,8 +421,8 @@ def test_a_node_may_cancel_its_graph_while_it_opens_late(threads: int) -> None:
 
     with Graph(late(Cancels(lines)), threads=threads) as graph:
         graphs.append(graph)
+        graph.add("x", 1, 0)
         graph.add("a", 1, 0)
-        graph.add("x", 1, 0) if threads else None
     assert lines == ["open with 1", "close"]
 
 

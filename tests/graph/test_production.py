@@ -316,6 +316,24 @@ def test_one_can_know_that_nothing_more_comes_of_a_frame(threads: int) -> None:
             graph.wait_settled(1, ["od"])
 
 
+def test_where_no_outputs_are_named_all_streams_are_waited_for() -> None:
+    go_on = threading.Event()
+
+    def send(context: Context) -> None:
+        go_on.wait(20)
+        context.send("out", context.get("in"))
+
+    config = GraphConfig(inputs={"x": object}, nodes=[Node(Call(send), inputs="x", outputs="y")])
+    with Graph(config, threads=2) as graph:
+        out = graph.output("y")
+        graph.add("x", 1, 0)
+        with pytest.raises(GraphStuckError, match="not settled at timestamp 0"):
+            graph.wait_settled(0, timeout=0.05)
+        go_on.set()
+        graph.wait_settled(0, timeout=20)
+        assert [packet.payload for packet in out.drain()] == [1]
+
+
 def test_of_packets_that_belong_together_all_are_late_or_none() -> None:
     with Graph(JOIN, on_late="drop") as graph:
         out = graph.output("out")

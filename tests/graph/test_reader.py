@@ -148,7 +148,9 @@ def test_a_source_runs_on_when_the_reader_that_held_it_back_is_dropped(threads: 
     config = GraphConfig(nodes=nodes)
     with Graph(config, threads=threads, max_queue_size=2, on_deadlock="raise") as graph:
         payloads = [next(graph.output(name, timeout=WAIT_S)).payload for name in "nmnmnmnmnm"]
-        assert payloads == sorted(payloads)
+        # Each stream by itself: on a thread of its own the node may be behind the source.
+        for stream in (payloads[::2], payloads[1::2]):
+            assert stream == sorted(stream)
 
 
 def test_a_reader_in_a_chain_of_iterators_is_kept() -> None:

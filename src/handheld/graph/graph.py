@@ -489,14 +489,14 @@ class Graph:
 
         Args:
             timestamp: in microseconds.
-            streams: their names; None for the config's outputs.
+            streams: their names; None for the config's outputs, or all where it names none.
             timeout: seconds.
 
         Raises :class:`GraphStuckError` if they cannot be settled before more input comes, or are
         not within ``timeout``, saying which node waits for what.
         """
         executor = self._running()
-        names = self.config.outputs if streams is None else streams
+        names = self.config.outputs or self._scheduler.streams if streams is None else streams
         for name in names:
             self._check_stream(name)
         waited_for = [self._scheduler.streams[name] for name in names]
