@@ -1,12 +1,11 @@
 """Figures of ``hands_vs_mediapipe.py``: from frames to medians, and the table."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
 import numpy as np
-from rich.console import Console
+from _report import console
 from rich.table import Table
 
 from handheld.hands.result import palm_size
@@ -76,7 +75,7 @@ def agreement(ours: Sequence[Turn], theirs: Sequence[Turn]) -> float:
 
 def show(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print the table and what else there is to say."""
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    output = console()
     table = Table(
         title="handheld / MediaPipe 0.10.21: the same model files and frames, models on one thread"
     )
@@ -106,10 +105,10 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
             runs,
             memory,
         )
-    console.print(table)
+    output.print(table)
     for row in rows:
         if "difference_percent" in row:
-            console.print(
+            output.print(
                 f"{row['clip']}, {row['allowed']} allowed, {row['pack']}: unsmoothed "
                 f"{row['unsmoothed_fps_cpu']:.0f} frames "
                 "per CPU-s, landmarks differ from MediaPipe's by "
@@ -119,11 +118,11 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
         _pair({f"{s}_{key}": median(r[f"{s}_{key}"] for r in rows) for s in _SIDES}, key, n)
         for key, n in _BUSY
     )
-    console.print(
+    output.print(
         f"CPU time per wall time {busy}: above 1, several threads were at work at once. "
         f"Threads alive: {alive}."
     )
-    console.print(
+    output.print(
         "Aims: >= 2.0 with one hand in view and two allowed, >= 1.1 with one allowed, and "
         "less peak memory."
     )

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,9 @@ from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
 Row = Mapping[str, Any]
+
+# Of rich, in characters, where there is no terminal that has one; tables take what they need.
+_PIPE_WIDTH = 1000
 
 
 def machine() -> dict[str, Any]:
@@ -34,7 +38,12 @@ def show(title: str, rows: Sequence[Row], columns: Sequence[str] | None = None) 
     table = Table(*columns, title=title)
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    Console().print(table)
+    console().print(table)
+
+
+def console() -> Console:
+    """Return where tables go: as wide as they need to be in a pipe, so that no figure is cut."""
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def write(name: str, rows: Sequence[Row], columns: Sequence[str] | None = None) -> None:
