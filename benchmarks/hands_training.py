@@ -33,6 +33,19 @@ def read_runs(folder: Path) -> list[Run]:
     ]
 
 
+def alike(
+    runs: Sequence[Run], task: str, name: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> list[tuple[dict[str, Any], list[Mapping[str, Any]]]]:
+    """Return the beginning of a row for all runs of a task that ``name`` calls the same, and their
+    scores.
+    """
+    same: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for plan, score in runs:
+        if plan["task"] == task:
+            same[json.dumps(name(plan))].append(score)
+    return [(json.loads(key) | {"seeds": len(scores)}, scores) for key, scores in same.items()]
+
+
 def rows(
     runs: Sequence[Run],
     task: str,
@@ -40,15 +53,10 @@ def rows(
     scores: Sequence[str],
 ) -> list[dict[str, Any]]:
     """Return a row for all runs of a task that ``name`` calls the same."""
-    same: dict[str, list[Run]] = defaultdict(list)
-    for plan, score in runs:
-        if plan["task"] == task:
-            same[json.dumps(name(plan))].append((plan, score))
     table = []
-    for key, members in same.items():
-        row = json.loads(key) | {"seeds": len(members)}
+    for row, members in alike(runs, task, name):
         for score in scores:
-            values = [member[score] for _, member in members]
+            values = [member[score] for member in members]
             row[score] = f"{np.mean(values):.3f}"
             if len(values) > 1:
                 row[f"{score}, range"] = f"{min(values):.3f} to {max(values):.3f}"
@@ -67,6 +75,18 @@ def landmark_name(plan: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def rows_by_set(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return the mean error of landmark networks on each set of photos."""
+    return [
+        row
+        | {
+            name: f"{np.mean([member['groups'][name] for member in members]):.3f}"
+            for name in sorted(members[0]["groups"])
+        }
+        for row, members in alike(runs, "landmarks", landmark_name)
+    ]
+
+
 def palm_name(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Return what distinguishes palm runs."""
     return {
@@ -78,7 +98,7 @@ def palm_name(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print and write both tables."""
+    """Print and write the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -92,6 +112,7 @@ def main() -> None:
             "hands_training_landmarks",
             landmarks,
         ),
+        ("The same by set", "hands_training_sets", rows_by_set(runs)),
         ("Palm detector: average precision on the test split", "hands_training_palms", palms),
     ):
         if table:
