@@ -9,7 +9,7 @@ from handheld.engine import Model
 from handheld.errors import InputError, ModelError
 from handheld.hands import load_pack
 from handheld.hands.packs import ASSETS
-from handheld.hands.training.compiled import fill_from_file, shape_of_file
+from handheld.hands.training.compiled import fill_from_file, normalise, shape_of_file
 from handheld.hands.training.landmark.network import (
     DeployedLandmarks,
     LandmarkNetwork,
@@ -35,7 +35,8 @@ def filled(file, kind, *, count=8):
     shape = from_table(shape_class, shape_of_file(file), "network")
     network = network_class(shape)
     batch = pictures(shape.size, count=count, seed=0)
-    fill_from_file(network, file, lambda filled: filled(batch))
+    fill_from_file(network, file)
+    normalise(network, lambda filled: filled(batch))
     return network, batch
 
 
@@ -73,17 +74,17 @@ def test_a_file_of_another_network_is_refused(tmp_path):
         shape_of_file(foreign)
     palms = PalmNetwork(PalmShape())
     with pytest.raises(InputError, match="not the file of this network"):
-        fill_from_file(palms, LANDMARK, lambda network: None)
+        fill_from_file(palms, LANDMARK)
 
 
 def test_a_layer_that_a_file_lacks_is_named():
     deeper = LandmarkShape(**shape_of_file(LANDMARK) | {"depths": (1, 1, 3, 3, 2)})
     with pytest.raises(ModelError, match=r"no constant .*stages\.0\.1"):
-        fill_from_file(LandmarkNetwork(deeper), LANDMARK, lambda network: None)
+        fill_from_file(LandmarkNetwork(deeper), LANDMARK)
 
 
 def test_weights_of_eight_bits_are_no_start(monkeypatch):
     rounded = np.zeros((12, 3, 3, 3), np.int8)
     monkeypatch.setattr(Model, "constant", lambda model, name: rounded)
     with pytest.raises(InputError, match="float32 or float16"):
-        fill_from_file(LandmarkNetwork(LandmarkShape()), LANDMARK, lambda network: None)
+        fill_from_file(LandmarkNetwork(LandmarkShape()), LANDMARK)

@@ -375,10 +375,19 @@ def test_a_start_that_does_not_fit_names_the_setting_and_leaves_nothing(
     assert run(right, tmp_path / "run").evaluations
 
 
-def test_a_start_for_pictures_of_another_size_is_refused(world, tmp_path):
-    config = landmark_config(world, steps=1, start="handheld")
-    with pytest.raises(InputError, match="for pictures of 128 pixels"):
-        run(config, tmp_path / "run")
+def test_a_run_can_start_from_a_network_for_pictures_of_another_size(world, tmp_path):
+    shape = from_table(LandmarkShape, shape_of_file(load_pack("handheld").landmark), "network")
+    config = landmark_config(world, steps=1, rate=1e-9, start="handheld")
+    larger = replace(config, network=replace(shape, size=160))
+    done = run(larger, tmp_path / "larger")
+    picture = torch.nn.functional.interpolate(torch.rand(1, 3, 20, 20), (160, 160), mode="bicubic")
+    with torch.no_grad():
+        output = done.learner.network.eval()(picture.clamp(0, 1))
+    assert output.points.shape == (1, 21, 3)
+    state = str(tmp_path / "larger" / "state.pt")
+    narrow = replace(shape, size=64, widths=(8, 16, 32, 64, 112), pyramid=32)
+    again = replace(config, network=narrow, learn=replace(config.learn, start=state))
+    assert run(again, tmp_path / "narrow").evaluations
 
 
 def test_a_run_goes_on_without_what_it_started_from(world, tmp_path, monkeypatch):

@@ -41,13 +41,12 @@ def shape_of_file(file: Path) -> dict[str, Any]:
     return shape
 
 
-def fill_from_file(network: nn.Module, file: Path, look: Callable[[nn.Module], object]) -> None:
-    """Give a network the weights of its compiled file.
+def fill_from_file(network: nn.Module, file: Path) -> None:
+    """Give a network the weights of its compiled file; its normalisations do nothing then.
 
     Args:
         network: of the file's shape; changed.
         file: of float32 or float16.
-        look: runs the network on a batch of its training.
 
     Raises:
         ModelError: no model file, or not of this network.
@@ -59,11 +58,19 @@ def fill_from_file(network: nn.Module, file: Path, look: Callable[[nn.Module], o
                 _set(layer.weight, _constant(model, f"{name}{_WEIGHT}", layer.weight))
                 if layer.bias is not None:
                     _set(layer.bias, _constant(model, name, layer.bias))
-        normalised = dict(_normalised(network))
-        for name, norm in normalised.items():
+        for name, norm in _normalised(network):
             _pass_through(norm, _constant(model, name, norm.bias))
+
+
+def normalise(network: nn.Module, look: Callable[[nn.Module], object]) -> None:
+    """Give a network that was filled from a file its normalisations back; its answers stay.
+
+    Args:
+        network: changed.
+        look: runs the network on a batch of its training.
+    """
     network.eval()
-    with _measured(normalised.values()), torch.no_grad():
+    with _measured(norm for _, norm in _normalised(network)), torch.no_grad():
         look(network)
 
 

@@ -76,7 +76,8 @@ class LearnConfig:
         evaluate_every: steps between two evaluations.
         start: what the first weights are of: the state of another run, of which its mean is taken;
             a pack that ships, by its name; a float file of one, by its path. Of a wider network,
-            its most important channels. Empty: from nothing.
+            its most important channels; it may be for pictures of another size. Empty: from
+            nothing.
     """
 
     # Rates, decay and average are those of the runs in docs/train-hand-models.md.

@@ -18,7 +18,7 @@ from handheld.errors import FileError, HandheldError, InputError
 from handheld.files import atomic_path
 from handheld.hands.packs import PACK_NAMES, ModelPack, load_pack
 from handheld.hands.training.averaging import Learner
-from handheld.hands.training.compiled import fill_from_file, shape_of_file
+from handheld.hands.training.compiled import fill_from_file, normalise, shape_of_file
 from handheld.hands.training.config import LearnConfig
 from handheld.networks.pruning.narrowing import narrowed_state
 from handheld.ranges import in_range
@@ -220,50 +220,47 @@ def make_learner(trainee: Trainee, learn: LearnConfig) -> Learner:
 
 
 def _first_weights(trainee: Trainee, network: nn.Module, start: str) -> dict[str, torch.Tensor]:
-    """Return the weights that a run starts from, cut where those are of a wider network.
+    """Return the weights that a run starts from, cut where those are of a wider network, resampled
+    where it is for pictures of another size.
 
     Raises:
         InputError: there are none, or not for this network; names the setting.
     """
     try:
-        wide = _network_of(trainee, start)
+        size = cast(Any, network).shape.size
+        wide = _network_of(trainee, start, size)
         weights = wide.state_dict()
         shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
         if shapes == {name: tensor.shape for name, tensor in weights.items()}:
             return weights
-        side = cast(Any, wide).shape.size
         # Two: a batch of one is taken for a constant.
-        return narrowed_state(wide, network, torch.zeros(2, 3, side, side))
+        return narrowed_state(wide, network, torch.zeros(2, 3, size, size))
     except HandheldError as error:
         raise InputError(f"learn.start = {start!r}: {error}") from error
 
 
-def _network_of(trainee: Trainee, start: str) -> nn.Module:
-    """Return the network that a run starts from."""
+def _network_of(trainee: Trainee, start: str, size: int) -> nn.Module:
+    """Return the network that a run starts from, for pictures of a size."""
     path = Path(start)
     if start in PACK_NAMES or (path / "pack.toml").is_file():
-        return _from_file(trainee, trainee.file_in(load_pack(start)))
+        return _from_file(trainee, trainee.file_in(load_pack(start)), size)
     if not path.is_file():
         raise InputError(
             f"no such file: expected the state.pt of a run, {', '.join(PACK_NAMES)}, the folder of "
             "a pack, or a .tflite of one"
         )
     if path.suffix == ".tflite":
-        return _from_file(trainee, path)
-    return _from_run(trainee, path)
+        return _from_file(trainee, path, size)
+    return _resized(_from_run(trainee, path), size)
 
 
-def _from_file(trainee: Trainee, file: Path) -> nn.Module:
+def _from_file(trainee: Trainee, file: Path, size: int) -> nn.Module:
     """Return the network of a pack's file."""
     network = trainee.make_network(shape_of_file(file))
-    try:
-        # By the loss of a step, as that is how a batch gets to the network.
-        fill_from_file(network, file, lambda filled: trainee.loss(filled, 0))
-    except RuntimeError as error:
-        side = cast(Any, network).shape.size
-        raise InputError(
-            f"{file}: its network is for pictures of {side} pixels; give this one the same size"
-        ) from error
+    fill_from_file(network, file)
+    network = _resized(network, size)
+    # By the loss of a step, as that is how a batch gets to the network.
+    normalise(network, lambda filled: trainee.loss(filled, 0))
     return network
 
 
@@ -282,6 +279,13 @@ def _from_run(trainee: Trainee, state: Path) -> nn.Module:
             "or of this one where it has none"
         ) from error
     return network
+
+
+def _resized(network: nn.Module, size: int) -> nn.Module:
+    """Return a network for pictures of another size."""
+    if cast(Any, network).shape.size == size:
+        return network
+    return cast(nn.Module, cast(Any, network).resized(size))
 
 
 def averaged_network(trainee: Trainee, folder: TrainingFolder) -> nn.Module:

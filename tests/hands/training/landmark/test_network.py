@@ -61,3 +61,23 @@ def test_pictures_become_fractions_with_channels_first():
 def test_a_size_that_the_strides_do_not_divide_is_refused():
     with pytest.raises(InputError, match="multiple of 32"):
         LandmarkShape(size=100)
+
+
+def test_a_network_for_other_crops_sees_the_whole_hand_in_its_own_grid():
+    network = LandmarkNetwork(LandmarkShape(size=128))
+    larger = network.resized(160)
+    # Of four cells' middles in five, triangles as wide as a cell of four.
+    middles = 1.25 * (np.arange(4) + 0.5)
+    shares = np.maximum(0, 1 - np.abs(np.arange(5) + 0.5 - middles[:, None]) / 1.25)
+    shares /= shares.sum(axis=1, keepdims=True)
+    features = np.random.default_rng(0).random((2, 32, 5, 5))
+    known = np.einsum("ri,cj,nkij->nkrc", shares, shares, features)
+    with torch.no_grad():
+        answer = larger.whole(torch.tensor(features, dtype=torch.float32).flatten(1))
+        expected = network.whole(torch.tensor(known, dtype=torch.float32).flatten(1))
+        torch.testing.assert_close(answer, expected)
+        # The middle of a map is in the middle of either crop.
+        flat = torch.zeros(1, 48, 20, 20)
+        torch.testing.assert_close(larger._seen(flat), network._seen(flat[..., :16, :16]))
+    kept = network.resized(128).state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in network.state_dict().items())

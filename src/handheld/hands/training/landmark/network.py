@@ -5,11 +5,12 @@ Sun et al., arXiv 1711.08229); what cannot be seen, or lies outside the crop, fo
 hand and is added as an offset.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from handheld.hands.training.blocks import (
     Backbone,
@@ -73,6 +74,9 @@ _OUTPUTS = (2 * _KEYPOINTS, _KEYPOINTS, 3 * _KEYPOINTS, _KEYPOINTS, 1, 1)
 # that sees the whole hand would be a third of the network.
 _SQUEEZED = 32
 
+# The weight of the layer that sees the whole hand, alone in depending on the crop's side.
+_WHOLE = "whole.0.weight"
+
 # Pixels between the cells of the fine and the coarse features.
 _FINE = 8
 _COARSE = 32
@@ -89,6 +93,17 @@ def _whole_layer(shape: LandmarkShape) -> nn.Sequential:
     """Return the layer that sees the whole hand at once."""
     cells = (shape.size // _COARSE) ** 2
     return nn.Sequential(nn.Linear(_SQUEEZED * cells, shape.hidden), nn.ReLU(inplace=True))
+
+
+def _for_cells(weight: Tensor, before: int, after: int) -> Tensor:
+    """Bring the weights (hidden, channels * before ** 2) of the layer that sees the whole hand to a
+    grid of another side: as if what it sees were scaled to the grid that it knows.
+    """
+    # What each cell of the new grid, alone at one, is in the grid that the weights know.
+    cells = torch.eye(after * after).reshape(-1, 1, after, after)
+    scaled = functional.interpolate(cells, (before, before), mode="bilinear", antialias=True)
+    by_channel = weight.reshape(len(weight), _SQUEEZED, before * before)
+    return (by_channel @ scaled.flatten(1).T).flatten(1)
 
 
 class LandmarkNetwork(nn.Module):
@@ -112,6 +127,16 @@ class LandmarkNetwork(nn.Module):
         # The offsets begin at nothing: first the maps learn, which see the keypoints themselves.
         nn.init.normal_(self.outputs.weight, std=0.01)
         nn.init.zeros_(self.outputs.bias)
+
+    def resized(self, size: int) -> "LandmarkNetwork":
+        """Return the network for crops of another side, where training goes on from its weights."""
+        other = LandmarkNetwork(replace(self.shape, size=size))
+        state = self.state_dict()
+        before, after = self.shape.size // _COARSE, size // _COARSE
+        state[_WHOLE] = _for_cells(state[_WHOLE], before, after)
+        state["grid"] = other.grid
+        other.load_state_dict(state)
+        return other
 
     def forward(self, crops: Tensor) -> LandmarkOutput:
         """See the class."""

@@ -4,7 +4,7 @@ Palms are near to square, so one anchor in each cell is enough (BlazePalm, arXiv
 grids share the sizes: each takes those that a few of its cells cover.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import NamedTuple, cast
 
@@ -113,6 +113,12 @@ class PalmNetwork(nn.Module):
             _draw_last(layer, bias=0.0)
         for layer in self.scores:
             _draw_last(layer, bias=_PRIOR_LOGIT)
+
+    def resized(self, size: int) -> "PalmNetwork":
+        """Return the network for pictures of another side, with the same weights."""
+        other = PalmNetwork(replace(self.shape, size=size))
+        other.load_state_dict(self.state_dict())
+        return other
 
     def forward(self, pictures: Tensor) -> PalmOutput:
         """See the class."""
