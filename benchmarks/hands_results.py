@@ -130,8 +130,9 @@ SECTIONS = (
         "The landmark network: which hands it learned from",
         "hands_training_landmarks",
         "python benchmarks/hands_training.py --runs FOLDER",
-        "A narrow network, equal budgets, three seeds, one pool of rendered hands, judged on "
-        "photos with the teacher's labels. The post reports 16.1 % real only, 25.7 % rendered "
+        "A narrow network, equal budgets, three seeds of the learning, one pool of rendered hands "
+        "(a part of it drawn by an earlier version), judged on photos with the teacher's labels. "
+        "The post reports 16.1 % real only, 25.7 % rendered "
         "only, 13.4 % mixed. Here mixed, with one rendered hand in four, is best too, but by "
         "little: the ranges of the seeds overlap, and the median is better with real hands alone. "
         "With 154 thousand crops instead of 397 it was not best yet (0.197 against 0.195), nor "

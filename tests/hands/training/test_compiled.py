@@ -88,3 +88,15 @@ def test_weights_of_eight_bits_are_no_start(monkeypatch):
     monkeypatch.setattr(Model, "constant", lambda model, name: rounded)
     with pytest.raises(InputError, match="float32 or float16"):
         fill_from_file(LandmarkNetwork(LandmarkShape()), LANDMARK)
+
+
+def test_a_detector_for_larger_pictures_sees_the_same_where_they_are_the_same():
+    """Away from the edges, which pictures of other sizes have elsewhere; in cells of 8 pixels."""
+    network = PalmNetwork(PalmShape(decoder=False)).eval()
+    larger = network.resized(384).eval()
+    picture = pictures(384, count=1, seed=2)
+    with torch.no_grad():
+        wide = larger(picture).logits[0, : 48 * 48].reshape(48, 48)
+        part = network(picture[..., :192, :192]).logits[0, : 24 * 24].reshape(24, 24)
+    torch.testing.assert_close(wide[:12, :12], part[:12, :12])
+    assert not torch.equal(wide[:24, :24], part)

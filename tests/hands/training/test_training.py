@@ -15,10 +15,10 @@ from handheld.errors import InputError, MediaError, TrainingError
 from handheld.hands import HandTracker, load_pack
 from handheld.hands.packs import ASSETS
 from handheld.hands.training import pack
-from handheld.hands.training.compiled import shape_of_file
+from handheld.hands.training.compiled import fill_from_file, shape_of_file
 from handheld.hands.training.config import ExampleConfig, LearnConfig
 from handheld.hands.training.landmark import training as landmark_training
-from handheld.hands.training.landmark.network import LandmarkShape
+from handheld.hands.training.landmark.network import LandmarkNetwork, LandmarkShape
 from handheld.hands.training.landmark.trainee import LandmarkConfig, LandmarkTrainee
 from handheld.hands.training.landmark.training import export_landmarks, train_landmarks
 from handheld.hands.training.pack import assemble_pack, card_of
@@ -379,11 +379,12 @@ def test_a_run_can_start_from_a_network_for_pictures_of_another_size(world, tmp_
     shape = from_table(LandmarkShape, shape_of_file(load_pack("handheld").landmark), "network")
     config = landmark_config(world, steps=1, rate=1e-9, start="handheld")
     larger = replace(config, network=replace(shape, size=160))
-    done = run(larger, tmp_path / "larger")
-    picture = torch.nn.functional.interpolate(torch.rand(1, 3, 20, 20), (160, 160), mode="bicubic")
-    with torch.no_grad():
-        output = done.learner.network.eval()(picture.clamp(0, 1))
-    assert output.points.shape == (1, 21, 3)
+    started = run(larger, tmp_path / "larger").learner.network.state_dict()
+    network = LandmarkNetwork(shape)
+    fill_from_file(network, load_pack("handheld").landmark)
+    expected = network.resized(160).state_dict()
+    for name in ("whole.0.weight", "maps.weight", "outputs.weight"):
+        torch.testing.assert_close(started[name], expected[name], rtol=0, atol=1e-6)
     state = str(tmp_path / "larger" / "state.pt")
     narrow = replace(shape, size=64, widths=(8, 16, 32, 64, 112), pyramid=32)
     again = replace(config, network=narrow, learn=replace(config.learn, start=state))

@@ -221,7 +221,7 @@ def make_learner(trainee: Trainee, learn: LearnConfig) -> Learner:
 
 def _first_weights(trainee: Trainee, network: nn.Module, start: str) -> dict[str, torch.Tensor]:
     """Return the weights that a run starts from, cut where those are of a wider network, resampled
-    where it is for pictures of another size.
+    where they are for pictures of another size.
 
     Raises:
         InputError: there are none, or not for this network; names the setting.
