@@ -93,6 +93,65 @@ def test_other_settings_are_refused_by_name(recipe: RenderRecipe, tmp_path: Path
         synthesise(tmp_path / "out", larger, 1)
 
 
+@pytest.mark.parametrize("content", [b"[1]", b'"x"', b"{", b"[" * 10_000, b"\xff"])
+def test_settings_that_no_run_wrote_are_refused_before_anything_is_written(
+    recipe: RenderRecipe, tmp_path: Path, content: bytes
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "settings.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"settings\.json: .*; name another folder$"):
+        synthesise(out, recipe, 1)
+    assert {path.name for path in out.iterdir()} <= {"settings.json", ".lock"}
+
+
+def test_labels_that_no_run_wrote_are_refused_before_anything_is_written(
+    recipe: RenderRecipe, tmp_path: Path
+) -> None:
+    synthesise(tmp_path / "whole", recipe, 1)
+    (line,) = lines(tmp_path / "whole")
+    (hand, *_) = line["hands"]
+    wrong = [
+        *(b"[1]", b"{}", b"3", b"\xff", b"", b"[" * 10_000),
+        *(json.dumps(line | change).encode() for change in WRONG_LINES),
+        *(json.dumps(line | {"hands": [hand | change]}).encode() for change in WRONG_HANDS),
+    ]
+    for number, content in enumerate(wrong):
+        out = tmp_path / str(number)
+        out.mkdir()
+        # Half a line too: what is not ours is not cut either.
+        (out / "labels.jsonl").write_bytes(content + b"\n{")
+        with pytest.raises(InputError, match=r"labels\.jsonl: line 1: .*; name another folder$"):
+            synthesise(out, recipe, 2)
+        assert {path.name for path in out.iterdir()} <= {"labels.jsonl", ".lock"}
+        assert (out / "labels.jsonl").read_bytes() == content + b"\n{"
+
+
+WRONG_LINES: list[dict[str, Any]] = [
+    {"file": "pictures/000001.png"},
+    {"file": "../000000.png"},
+    {"complete": None},
+    {"width": 0},
+    {"height": "32"},
+    {"hands": None},
+    {"hands": [1]},
+]
+WRONG_HANDS: list[dict[str, Any]] = [
+    {"keypoints": [[0, 0]] * 21},
+    {"keypoints": [[0, 0, 0]] * 20},
+    {"handedness": 3},
+    {"visible": None},
+    {"box": [1, 2, 3]},
+    {"person": None},
+]
+
+
+@pytest.mark.parametrize("people", [0, 99_999_999_999_999_999_999, 2.0])
+def test_people_that_nobody_can_be_drawn_of_are_refused(people: Any) -> None:
+    with pytest.raises(InputError, match="people: expected a whole number in"):
+        RenderRecipe(people=people)
+
+
 def test_what_is_unknown_is_null() -> None:
     keypoints = np.full((21, 3), 5.0)
     keypoints[4] = np.nan

@@ -7,6 +7,9 @@ from pathlib import Path
 from handheld.hands.training.labels import LabelledPicture
 from handheld.hands.training.render.sources import open_sources
 from handheld.hands.training.render.studio import CropOptions, SceneOptions, Studio
+from handheld.ranges import whole_in_range
+
+_MOST_PEOPLE = 2**63 - 1  # that numpy draws one of
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,18 @@ class RenderRecipe:
         options: says whether they are crops or scenes.
         folder: of meshes and pictures; by default ``hands`` in ``HANDHELD_DATA``.
         people: how many persons there are.
+
+    Raises:
+        InputError: no people, or more than can be drawn from.
     """
 
     seed: int = 0
     options: CropOptions | SceneOptions = field(default_factory=CropOptions)
     folder: Path | None = None
     people: int = 256
+
+    def __post_init__(self) -> None:
+        whole_in_range("people", self.people, low=1, high=_MOST_PEOPLE)
 
     def open(self) -> Callable[[int], LabelledPicture]:
         """Read what there is to draw, and return the function that makes picture i.

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from handheld.errors import FileError, InputError
 from handheld.files import atomic_path
 from handheld.hands.training.coco import coco_of
+from handheld.hands.training.examples.records import parsed, require_record
 from handheld.hands.training.labels import LabelledHand, LabelledPicture, palm_box
 from handheld.hands.training.render.recipe import RenderRecipe
 from handheld.hands.training.render.sheet import contact_sheet
@@ -34,7 +35,9 @@ from handheld.hands.training.render.sources import open_sources
 from handheld.hands.training.render.studio import CropOptions
 from handheld.hands.training.stream import stream
 from handheld.media import read_image, write_image
+from handheld.ranges import flag, one_of
 from handheld.training.runs import locked
+from handheld.untrusted import require_file
 
 SHEET_PICTURES = 64
 """Pictures on the contact sheet at most."""
@@ -72,15 +75,17 @@ def synthesise(
         on_picture: is told how many there are, after each.
 
     Raises:
-        InputError: the folder holds pictures of other settings, another run uses
-            it, or there are no meshes.
+        InputError: the folder holds pictures of other settings, or settings or labels
+            that no run wrote; another run uses it, or there are no meshes.
         FileError: the disk is full, or the folder cannot be written.
     """
     # A folder is made, and workers are started, only where there is something to draw.
     open_sources(recipe.folder)
     with locked(out, _LOCK):
-        _keep_settings(out, recipe)
+        # Before anything is written: the folder may be another one than was meant.
         done = _whole_lines(out / _LABELS)
+        _keep_settings(out, recipe)
+        _cut_half_line(out / _LABELS)
         on_picture(done)
         if done < count:
             _make(out, recipe, done, count, workers, on_picture)
@@ -111,7 +116,7 @@ def _make(
 
 
 def _write_picture(out: Path, index: int, picture: LabelledPicture, lines: IO[str]) -> None:
-    name = f"{index:06d}.png"
+    name = _name_of(index)
     write_image(out / "pictures" / name, picture.pixels)
     if picture.mask is not None:
         _write_mask(out / "masks" / name, picture.mask)
@@ -120,6 +125,10 @@ def _write_picture(out: Path, index: int, picture: LabelledPicture, lines: IO[st
     lines.write(json.dumps(line, separators=(",", ":")) + "\n")
     # The next picture may be a long way off, and the run may be killed before it.
     lines.flush()
+
+
+def _name_of(index: int) -> str:
+    return f"{index:06d}.png"
 
 
 def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
@@ -201,9 +210,14 @@ def _keep_settings(out: Path, recipe: RenderRecipe) -> None:
 
 def _read_settings(path: Path) -> dict[str, Any]:
     try:
-        settings: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+        require_file(path)
+        settings = parsed(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {error}; name another folder") from error
+    if not isinstance(settings, dict):
+        raise InputError(
+            f"{path}: expected the settings of a run, got {settings!r:.80}; name another folder"
+        )
     return settings
 
 
@@ -220,15 +234,54 @@ def _settings_of(recipe: RenderRecipe) -> dict[str, Any]:
 
 
 def _whole_lines(labels: Path) -> int:
-    """Return the number of labels that are whole; cut off what a killed run left of one."""
+    """Return the number of labels that are whole. Raises :class:`InputError` for what is none."""
     if not labels.exists():
         return 0
+    try:
+        require_file(labels)
+        content = labels.read_bytes()
+    except OSError as error:
+        raise InputError(f"{labels}: cannot be read: {error}; name another folder") from error
+    *lines, _ = content.split(b"\n")
+    for index, line in enumerate(lines):
+        try:
+            _require_line(index, parsed(line.decode()))
+        except (InputError, ValueError) as error:
+            raise InputError(f"{labels}: line {index + 1}: {error}; name another folder") from error
+    return len(lines)
+
+
+def _require_line(index: int, line: object) -> None:
+    """Refuse what no run wrote of picture ``index``. Raises :class:`InputError`."""
+    if not isinstance(line, dict):
+        raise InputError(f"expected the labels of a picture, got {line!r:.80}")
+    one_of("file", line.get("file"), [f"pictures/{_name_of(index)}"])
+    flag("complete", line.get("complete"))
+    size = [line.get("height"), line.get("width")]
+    require_record({"photo": line["file"], "size": size, "hands": line.get("hands")})
+    for hand in line["hands"]:
+        _require_rendered(hand)
+
+
+def _require_rendered(hand: dict[str, Any]) -> None:
+    """Refuse a hand of which less is known than of a rendered one."""
+    one_of("handedness", hand.get("handedness"), ("Left", "Right"))
+    for name in ("visible", "box", "source", "person"):
+        if not hand.get(name):
+            raise InputError(f"hands: {name} is missing")
+    if any(len(point) != 3 for point in hand["keypoints"]):
+        raise InputError("hands: expected keypoints of x, y and z")
+
+
+def _cut_half_line(labels: Path) -> None:
+    """Cut off what a killed run left of a line."""
+    if not labels.exists():
+        return
     content = labels.read_bytes()
     end = content.rfind(b"\n") + 1
     if end < len(content):
         with labels.open("r+b") as file:
             file.truncate(end)
-    return content[:end].count(b"\n")
 
 
 def _read_lines(out: Path) -> Iterator[dict[str, Any]]:
