@@ -191,16 +191,16 @@ def _ensure_there(labels: Path, missing: Set[str], folder: Path) -> None:
 
 
 def _open_photos(photos: Sequence[Photo], cache: Path) -> PixelStore:
-    names = [photo.name for photo in photos]
-    return open_store(cache / "photos.pixels", names, lambda index: load_pixels(photos[index]))
+    files = {photo.name: photo.path for photo in photos}
+    return open_store(cache / "photos.pixels", files, lambda index: load_pixels(photos[index]))
 
 
 def _open_empty(data: Path, cache: Path) -> PixelStore:
     paths = empty_pictures(data)
     if not paths:
         raise InputError(f"{data}: no pictures without hands in negatives or backgrounds")
-    names = [path.relative_to(data).as_posix() for path in paths]
-    return open_store(cache / "empty.pixels", names, lambda index: read_image(paths[index]))
+    files = {path.relative_to(data).as_posix(): path for path in paths}
+    return open_store(cache / "empty.pixels", files, lambda index: read_image(paths[index]))
 
 
 def _by_split() -> dict[Split, list[Entry]]:
