@@ -47,6 +47,20 @@ def test_a_record_that_was_cut_off_is_rendered_again(tmp_path):
     assert renderer.rendered == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("hands", 200), ("seen", float("nan")), ("seen", 1e30)]
+)
+def test_a_record_that_cannot_be_one_is_rendered_again(tmp_path, field, value):
+    renderer = Renderer()
+    pool = RenderPool(tmp_path / "p", 4, 6, 2, 5, renderer)
+    pool(0)
+    record = np.memmap(tmp_path / "p", pool._record, "r+")
+    record[field][0] = value
+    record.flush()
+    assert RenderPool(tmp_path / "p", 4, 6, 2, 5, renderer)(0).hands == ()
+    assert renderer.rendered == [0, 0]
+
+
 def test_a_full_disk_is_told(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -88,14 +88,17 @@ class RenderPool:
         return self._files[0]
 
     def _read(self, row: int) -> NDArray[np.void] | None:
-        """Return a record, if it was written."""
+        """Return a record, if it was written and can be one."""
         size = self._record.itemsize
         content = os.pread(self._file, size, row * size)
         # Beyond the file's end there is nothing; in its holes there are zeros, and no mark.
         if len(content) < size:
             return None
         record = np.frombuffer(content, self._record)
-        if record["mark"][0] == _MARK:
+        seen = record["seen"][0]
+        is_whole = record["mark"][0] == _MARK and record["hands"][0] <= self.hands
+        # Not "any outside": of NaN, which a damaged disk leaves too, that is false.
+        if is_whole and ((seen >= 0) & (seen <= 1)).all():
             return record
         return None
 
