@@ -1,5 +1,7 @@
 import json
+import os
 
+import numpy as np
 import pytest
 
 from handheld.errors import InputError
@@ -26,6 +28,8 @@ def test_the_splits_never_change():
     ]
     assert split_of("condzi/condzi_1") == "validation"
     assert split_of("islate/islate_1") == "test"
+    # The name of a file that is no text.
+    assert split_of(os.fsdecode(b"negatives/h\xff.jpg")) == "train"
     shares = [split_of(f"somebody/{number}") for number in range(2000)]
     assert 0.08 < shares.count("test") / 2000 < 0.12
     assert 0.08 < shares.count("validation") / 2000 < 0.12
@@ -90,4 +94,82 @@ def test_a_set_of_ones_own_that_is_none_is_refused(world, name, text, message):
     (world.data / "photos" / name).mkdir(exist_ok=True)
     (world.data / "photos" / name / "set.toml").write_text(text)
     with pytest.raises(InputError, match=message):
+        read_photos(world.data / "photos")
+
+
+def write_index(folder, *records):
+    (folder / "index.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def photos_of(world, group):
+    photos = read_photos(world.data / "photos")
+    return {photo.name: photo for photo in photos if photo.group == group}
+
+
+def test_an_index_names_photos_by_their_path_in_the_set(world, own_set):
+    (own_set / "sub").mkdir()
+    for name in ("a.png", "b.png"):
+        (own_set / "sub" / name).write_bytes((own_set / "a.png").read_bytes())
+    box = [0.5, 0.5, 0.1, 0.2]
+    write_index(own_set, {"file": "a.png", "person": "ann"}, {"file": "sub/b.png", "boxes": [box]})
+    photos = photos_of(world, "mine")
+    assert [photo.person for photo in photos.values()] == ["mine/ann", "mine", "mine"]
+    assert list(photos) == ["mine/a.png", "mine/sub/a.png", "mine/sub/b.png"]
+    assert photos["mine/sub/b.png"].boxes.tolist() == [box]
+    write_index(own_set, {"file": "b.png"})
+    with pytest.raises(InputError, match=r"index\.jsonl: line 1: names b\.png, which is no photo"):
+        photos_of(world, "mine")
+
+
+NAN = float("nan")
+TIP = {"thumb_tip": [0.5, 0.25], "index_tip": [0.5, 0.75]}
+
+
+def test_an_index_may_say_nothing(world, own_set):
+    write_index(own_set, dict.fromkeys(["person", "path", "boxes", *TIP]) | {"file": "a.png"})
+    photo = photos_of(world, "mine")["mine/a.png"]
+    assert (photo.person, photo.boxes, photo.tips) == ("mine", None, None)
+    write_index(own_set, {"file": "a.png", "boxes": []} | TIP)
+    photo = photos_of(world, "mine")["mine/a.png"]
+    assert photo.boxes.shape == (0, 4)
+    assert np.array_equal(photo.tips, list(TIP.values()))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"file": None}, "file: expected a text, got None"),
+        ({"file": 3}, "file: expected a text, got 3"),
+        ({"file": "\ud800"}, "file: has halves of letters in it"),
+        ({"file": "./b.png"}, r"names \./b\.png, which is no photo"),
+        ({"file": "a.png"}, "a.png is listed twice"),
+        ({"person": ["ann"]}, r"person: expected a text, got \['ann'\]"),
+        ({"person": "\ud800"}, "person: has halves of letters in it"),
+        ({"path": 3}, "path: expected a text, got 3"),
+        ({"boxes": "abcd"}, "boxes: expected a list, got 'abcd'"),
+        ({"boxes": {"a": 1}}, "boxes: expected a list, got {'a': 1}"),
+        ({"boxes": [[1, 2, 3]]}, r"boxes\[0\]: expected 4 numbers, got 3"),
+        ({"boxes": [[1, 2, 3, 4], [1]]}, r"boxes\[1\]: expected 4 numbers, got 1"),
+        ({"boxes": [["1", "2", "3", "4"]]}, r"boxes\[0\]: expected a number .* got '1'"),
+        ({"boxes": [[NAN] * 4]}, r"boxes\[0\]: expected a number .* got nan"),
+        ({"boxes": [[1e308] * 4]}, r"boxes\[0\]: expected a number .* got 1e\+308"),
+        ({"boxes": [[10**400] * 4]}, r"boxes\[0\]: expected a number"),
+        ({"boxes": [[0.5, 0.5, -0.1, 1]]}, r"boxes\[0\]: expected a number in \[0, inf\)"),
+        ({"thumb_tip": [0.5, 0.5]}, "index_tip: expected 2 numbers, got None"),
+        ({"index_tip": [0.5, 0.5]}, "thumb_tip: expected 2 numbers, got None"),
+        (TIP | {"index_tip": "a"}, "index_tip: expected 2 numbers, got 'a'"),
+        (TIP | {"thumb_tip": [1, 2, 3]}, "thumb_tip: expected 2 numbers, got 3"),
+    ],
+)
+def test_a_line_of_an_index_that_is_none_is_named(world, own_set, fields, message):
+    (own_set / "b.png").write_bytes((own_set / "a.png").read_bytes())
+    write_index(own_set, {"file": "a.png"}, {"file": "b.png"} | fields)
+    with pytest.raises(InputError, match=rf"mine/index\.jsonl: line 2: .*{message}"):
+        read_photos(world.data / "photos")
+
+
+@pytest.mark.parametrize("boxes", ["x", None, 3, [3], [[1, 2, 3]], [[NAN] * 4], [[1, 1, -1, 1]]])
+def test_boxes_that_are_none_are_named(world, boxes):
+    (world.data / "photos" / "boxes.json").write_text(json.dumps({"digits/a.png": boxes}))
+    with pytest.raises(InputError, match=r"boxes\.json: digits/a\.png.*: expected"):
         read_photos(world.data / "photos")

@@ -6,7 +6,7 @@ of one hand a second apart are nearly the same picture.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 
 from handheld.config import read_config
 from handheld.errors import InputError, MediaError
-from handheld.hands.training.examples.records import is_photo, parsed
+from handheld.hands.training.examples.records import (
+    TIPS,
+    parsed,
+    require_boxes,
+    require_index_entry,
+)
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 
@@ -126,7 +131,9 @@ def split_of(person: str) -> Split:
     """Return the split of a person or session: a tenth is for tests, a tenth for validation, by a
     hash of the name.
     """
-    digest = hashlib.sha256(f"{_SALT}/{person}".encode()).digest()
+    # Names of files that are no text have halves of letters in them.
+    salted = f"{_SALT}/{person}".encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256(salted).digest()
     # The first four bytes as a share of what four bytes can be: evenly spread over [0, 100).
     percent = int.from_bytes(digest[:4], "big") * 100 / 2**32
     if percent < _PERCENT["test"]:
@@ -152,7 +159,7 @@ def read_photos(folder: Path, sets: tuple[PhotoSet, ...] = SHIPPED) -> list[Phot
         InputError: none of the sets is there, or an index cannot be read or
             names a file that is missing.
     """
-    boxes = _read_json(folder / "boxes.json") if (folder / "boxes.json").is_file() else {}
+    boxes = _read_boxes(folder / "boxes.json")
     photos: list[Photo] = []
     for photo_set in (*sets, *own_sets(folder)):
         if (folder / photo_set.name).is_dir():
@@ -184,13 +191,15 @@ def own_sets(folder: Path) -> list[PhotoSet]:
 
 
 def _photos_of(folder: Path, photo_set: PhotoSet, boxes: dict[str, Any]) -> Iterator[Photo]:
-    records = _read_index(folder / photo_set.name / "index.jsonl")
+    paths = {}
     for path in sorted((folder / photo_set.name).rglob("*")):
-        if path.suffix.lower() not in _PICTURES:
-            continue
-        name = path.relative_to(folder).as_posix()
+        if path.suffix.lower() in _PICTURES:
+            paths[path.relative_to(folder / photo_set.name).as_posix()] = path
+    records = _read_index(folder / photo_set.name / "index.jsonl", paths.keys())
+    for file, path in paths.items():
+        name = f"{photo_set.name}/{file}"
         # A set's own index knows better than the boxes that were collected for sets without one.
-        record = {"boxes": boxes.get(name)} | records.get(path.name, {})
+        record = {"boxes": boxes.get(name)} | records.get(file, {})
         yield _photo(name, path, photo_set, record)
 
 
@@ -206,25 +215,38 @@ def _photo(name: str, path: Path, photo_set: PhotoSet, record: dict[str, Any]) -
     )
 
 
-def _read_index(path: Path) -> dict[str, dict[str, Any]]:
-    """Return a set's records by the photo's file name, none where it has no index."""
+def _read_index(path: Path, files: Set[str]) -> dict[str, dict[str, Any]]:
+    """Return a set's records by the photo's path in the set, none where it has no index.
+
+    Args:
+        path: of the index.
+        files: paths of all photos of the set, in it.
+    """
     if not path.is_file():
         return {}
-    records = {record["file"]: record for record in read_lines(path)}
-    # A photo that went missing would change who is in which split without a word.
-    for name in records:
-        if not is_photo(path.parent / name):
+    records: dict[str, dict[str, Any]] = {}
+    for number, record in enumerate(read_lines(path), 1):
+        try:
+            require_index_entry(record)
+        except InputError as error:
+            raise InputError(f"{path}: line {number}: {error}") from error
+        name = record["file"]
+        # A photo that went missing would change who is in which split without a word.
+        if name not in files:
             raise InputError(
-                f"{path}: names {name}, which is not in {path.parent}: "
+                f"{path}: line {number}: names {name}, which is no photo in {path.parent}: "
                 "restore it or take its line out"
             )
+        if name in records:
+            raise InputError(f"{path}: line {number}: {name} is listed twice")
+        records[name] = record
     return records
 
 
 def _tips(record: dict[str, Any]) -> NDArray[np.float64] | None:
-    if "thumb_tip" not in record:
+    if record.get(TIPS[0]) is None:
         return None
-    return np.array([record["thumb_tip"], record["index_tip"]], np.float64)
+    return np.array([record[name] for name in TIPS], np.float64)
 
 
 def _person(name: str, record: dict[str, Any], path: Path) -> str:
@@ -239,7 +261,7 @@ def _hundred(record: dict[str, Any], path: Path) -> str:
     """Number of the photo without its last two digits: cameras count on, so
     neighbours were taken together.
     """
-    digits = re.findall(r"\d+", record.get("path", path.name))
+    digits = re.findall(r"\d+", record.get("path") or path.name)
     return str(int(digits[-1]) // 100)
 
 
@@ -290,7 +312,10 @@ def _read_text(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: {error}") from error
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_boxes(path: Path) -> dict[str, Any]:
+    """Return the boxes of sets without an index by the photo's name; none without a file."""
+    if not path.is_file():
+        return {}
     text = _read_text(path)
     try:
         table = parsed(text)
@@ -298,6 +323,8 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read: {error}") from error
     if not isinstance(table, dict):
         raise InputError(f"{path}: expected a table of files and boxes, got {type(table).__name__}")
+    for name, boxes in table.items():
+        require_boxes(f"{path}: {name}", boxes)
     return table
 
 

@@ -1,4 +1,6 @@
-"""What a line of labels must be before anything is made of it: labels come from others too."""
+"""What a line of labels, or of a set's index, must be before anything is made of it: both come from
+others too.
+"""
 
 import json
 import os
@@ -13,6 +15,9 @@ Record: TypeAlias = dict[str, Any]
 
 KEYPOINTS = 21
 """Of a hand."""
+
+TIPS = ("thumb_tip", "index_tip")
+"""What an index calls the tips that were set by hand."""
 
 FARTHEST = 1e6
 """Pixels from a photo's corner: far beyond any photo that is read."""
@@ -53,6 +58,44 @@ def require_record(record: object) -> None:
         raise InputError(f"hands: expected a list, got {hands!r:.80}")
     for number, hand in enumerate(hands):
         _require_hand(f"hands[{number}]", hand)
+
+
+def require_index_entry(entry: Record) -> None:
+    """Refuse what says nothing of a set's photo. Raises :class:`InputError`, which says where and
+    what.
+    """
+    _require_text("file", entry.get("file"))
+    for name in ("person", "path"):
+        if entry.get(name) is not None:
+            _require_text(name, entry[name])
+    if entry.get("boxes") is not None:
+        require_boxes("boxes", entry["boxes"])
+    # Both or neither: one tip alone would be of a hand whose other one is anywhere.
+    if any(entry.get(name) is not None for name in TIPS):
+        for name in TIPS:
+            _require_numbers(name, entry.get(name), 2)
+
+
+def require_boxes(location: str, boxes: object) -> None:
+    """Refuse what is no list of boxes: centre x, centre y, width, height. Raises
+    :class:`InputError`.
+    """
+    if not isinstance(boxes, list):
+        raise InputError(f"{location}: expected a list, got {boxes!r:.80}")
+    for number, box in enumerate(boxes):
+        _require_numbers(f"{location}[{number}]", box, 4)
+        for side in box[2:]:
+            in_range(f"{location}[{number}]", side, low=0)
+
+
+def _require_text(location: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise InputError(f"{location}: expected a text, got {text!r:.80}")
+    try:
+        # Not `encode`: of a file whose name is no text, halves of letters stand for its bytes.
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise InputError(f"{location}: has halves of letters in it: {text!r:.80}") from error
 
 
 def _require_name(name: str) -> None:
