@@ -1,4 +1,6 @@
+import io
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -89,6 +91,13 @@ WRONG = {
     "layers that do not fit": (file_with(weight_1=np.zeros((3, 3))), "do not fit together"),
     "a scalar for a layer": (file_with(weight_1=np.zeros(())), "two matrices and two vectors"),
     "no class for none": (file_with(names=np.array(["a", "b", "c"])), "expected a class 'none'"),
+    "three thresholds": (file_with(threshold=np.full(3, 0.5)), "threshold: expected one number"),
+    "a list of one threshold": (file_with(threshold=np.array([0.5])), "expected one number"),
+    "a threshold that is none": (file_with(threshold=np.array("x")), "threshold: expected numbers"),
+    "a threshold beyond 1": (file_with(threshold=np.array(2.0)), r"threshold: .* in \[0, 1\]"),
+    "a number for names": (file_with(names=np.array(3)), "names: expected a list of texts"),
+    "names in a table": (file_with(names=np.array([["none"]])), "names: expected a list of texts"),
+    "complex numbers": (file_with(bias_1=np.zeros(3, complex)), "bias_1: expected numbers"),
     "numbers that are none": (file_with(bias_1=np.full(3, np.nan)), "not finite"),
 }
 
@@ -115,6 +124,45 @@ def test_a_file_that_unpacks_to_more_than_a_classifier_is_refused(tmp_path):
     np.savez_compressed(tmp_path / "wrong.npz", **file_with(more=np.zeros(1 << 20)))
     assert (tmp_path / "wrong.npz").stat().st_size < 20_000
     with pytest.raises(ModelError, match="unpacks to more than"):
+        GestureClassifier.load(tmp_path / "wrong.npz")
+
+
+def test_an_entry_that_is_no_array_is_refused(tmp_path):
+    arrays = file_with()
+    del arrays["names"]
+    np.savez(tmp_path / "wrong.npz", **arrays)
+    with zipfile.ZipFile(tmp_path / "wrong.npz", "a") as archive:
+        archive.writestr("names", "none")
+    with pytest.raises(ModelError, match=r"wrong\.npz: .*names: expected an array, got bytes"):
+        GestureClassifier.load(tmp_path / "wrong.npz")
+
+
+def test_no_damaged_byte_ends_in_another_error(tmp_path):
+    np.savez_compressed(tmp_path / "good.npz", **file_with())
+    content = (tmp_path / "good.npz").read_bytes()
+    messages = []
+    for position in range(0, len(content), 5):
+        damaged = bytearray(content)
+        damaged[position] ^= 0xFF
+        (tmp_path / "wrong.npz").write_bytes(damaged)
+        try:
+            GestureClassifier.load(tmp_path / "wrong.npz")
+        except ModelError as error:
+            messages.append(str(error))
+    assert len(messages) > 100
+    assert all("wrong.npz: " in message for message in messages)
+
+
+def test_an_array_that_claims_terabytes_is_refused(tmp_path):
+    arrays = file_with()
+    del arrays["bias_1"]
+    np.savez(tmp_path / "wrong.npz", **arrays)
+    header = io.BytesIO()
+    claim = {"descr": "<f4", "fortran_order": False, "shape": (10**12,)}
+    np.lib.format.write_array_header_1_0(header, claim)
+    with zipfile.ZipFile(tmp_path / "wrong.npz", "a") as archive:
+        archive.writestr("bias_1.npy", header.getvalue())
+    with pytest.raises(ModelError, match=r"wrong\.npz: cannot be read as a classifier"):
         GestureClassifier.load(tmp_path / "wrong.npz")
 
 

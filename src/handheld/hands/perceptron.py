@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -9,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from handheld.errors import ModelError
+from handheld.errors import InputError, ModelError
 from handheld.files import atomic_path
 from handheld.ranges import in_range
 from handheld.untrusted import require_file
@@ -20,6 +21,18 @@ NONE = "none"
 _ARRAYS = ("names", "threshold", "weight_0", "bias_0", "weight_1", "bias_1")
 _LARGEST = 1 << 22
 """Bytes of a file's arrays: the networks that ship have some ten thousand."""
+
+_DAMAGED = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    RuntimeError,  # encrypted, or packed by a method that zipfile does not know
+    MemoryError,  # the header of an array that claims terabytes
+)
+"""What zipfile and numpy raise of a file that is none of ours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +84,9 @@ class Perceptron:
         source = Path(path)
         try:
             network = cls._from_arrays(_read_arrays(source))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             raise ModelError(f"{source}: cannot be read as a classifier: {error}") from error
-        except ModelError as error:
+        except (InputError, ModelError) as error:
             raise ModelError(f"{source}: no classifier: {error}") from error
         if network.features != features:
             raise ModelError(
@@ -83,6 +96,8 @@ class Perceptron:
 
     @classmethod
     def _from_arrays(cls, arrays: dict[str, NDArray[np.generic]]) -> Self:
+        for name, array in arrays.items():
+            _require_array(name, array)
         layers = {name: np.asarray(arrays[name], np.float32) for name in _ARRAYS[2:]}
         return cls(
             names=tuple(map(str, arrays["names"].tolist())),
@@ -134,3 +149,19 @@ def _read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         raise ValueError(f"it unpacks to more than {_LARGEST:,} bytes")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in _ARRAYS}
+
+
+def _require_array(name: str, array: object) -> None:
+    """Refuse what is no array, or an array of another kind than its name says."""
+    # Of an entry that is no array numpy gives the bytes.
+    if not isinstance(array, np.ndarray):
+        raise ModelError(f"{name}: expected an array, got {type(array).__name__}")
+    if name == "names":
+        if array.dtype.kind != "U" or array.ndim != 1:
+            raise ModelError(
+                f"names: expected a list of texts, got {array.dtype} of shape {array.shape}"
+            )
+    elif array.dtype.kind not in "fiu":
+        raise ModelError(f"{name}: expected numbers, got {array.dtype}")
+    if name == "threshold" and array.ndim:
+        raise ModelError(f"threshold: expected one number, got an array of shape {array.shape}")
