@@ -6,7 +6,13 @@ import pytest
 from made import open_hand
 
 from handheld.errors import FileError, InputError
-from handheld.hands import HandResult, TaughtGesture, TaughtGestures, load_recogniser
+from handheld.hands import (
+    HandResult,
+    HandTracker,
+    TaughtGesture,
+    TaughtGestures,
+    load_recogniser,
+)
 from handheld.hands.taught import (
     LEAST_EXAMPLES,
     MAX_EXAMPLES,
@@ -165,6 +171,10 @@ WRONG = {
     "{": "no gestures that can be read",
     "[]": "expected a table",
     stored(format="other"): "format: expected 'handheld gestures 1', got 'other'",
+    stored(extends="nope"): r"no gesture table '.*nope': expected signs, american",
+    stored(extends="my.gestures"): "cannot be read as a configuration",
+    stored(extends=""): "cannot be read as a configuration",
+    stored(extends="a\0"): "no gesture table",
     stored(gestures=3): "gestures.gestures: expected a list, got 3",
     stored(more=1): "no entry 'more'",
     stored(gestures=[{"name": "x", "examples": [[1.0] * 62] * 3}]): "expected 63 numbers, got 62",
@@ -180,6 +190,30 @@ def test_a_wrong_file_is_explained(text, message, tmp_path):
     (tmp_path / "my.gestures").write_text(text)
     with pytest.raises(InputError, match=f"my.gestures: .*{message}"):
         TaughtGestures.load(tmp_path / "my.gestures")
+
+
+def test_a_table_that_cannot_be_read_is_told_when_gestures_are_opened(tiny_pack, tmp_path):
+    (tmp_path / "my.gestures").write_text(stored(extends="tab.toml"))
+    with pytest.raises(InputError, match=r"my\.gestures: no gesture table '.*tab\.toml'"):
+        HandTracker(pack=tiny_pack, gestures=tmp_path / "my.gestures")
+    with pytest.raises(InputError, match="no gesture table 'nope'"):
+        TaughtGestures(extends="nope")
+
+
+def test_a_file_extends_a_table_beside_it(tmp_path):
+    row = '[[gesture]]\nname = "flat"\n' + "".join(
+        f'{finger} = "straight"\n' for finger in ("index", "middle", "ring", "pinky")
+    )
+    (tmp_path / "tab.toml").write_text(row)
+    path = tmp_path / "my.gestures"
+    path.write_text(stored(extends="tab.toml"))
+    gestures = load_recogniser(path)
+    assert gestures.recognise(result(open_hand())) == "flat"
+    # What is added to them keeps the table, by the name that it had.
+    gestures.taught("spoon", examples(odd_hand())).forget("fork").save(path)
+    again = load_recogniser(str(path))
+    assert again.extends == "tab.toml"
+    assert again.recognise(result(open_hand())) == "flat"
 
 
 def test_a_missing_file_is_told(tmp_path):

@@ -399,7 +399,9 @@ def _load_rows(table: str | os.PathLike[str], below: tuple[str, ...]) -> tuple[G
     if source in below:
         raise InputError(f"{path}: extends itself, by way of {' -> '.join([*below, source])}")
     said = read_config(_TableFile, path)
-    base = () if said.extends is None else _load_rows(_extended(path, said), (*below, source))
+    base: tuple[Gesture, ...] = ()
+    if said.extends is not None:
+        base = _load_rows(extended_table(said.extends, path.parent), (*below, source))
     if not said.gesture:
         raise InputError(f"{path}: expected rows [[gesture]]")
     return (*(row.read() for row in said.gesture), *base)
@@ -412,10 +414,9 @@ def _no_table(table: object) -> InputError:
     )
 
 
-def _extended(path: Path, said: "_TableFile") -> str | Path:
-    """Return what a file extends: a table by its name, or a file beside it."""
-    assert said.extends is not None
-    return said.extends if said.extends in _TABLES else path.parent / said.extends
+def extended_table(extends: str, folder: Path) -> str | Path:
+    """Return what a file of a folder extends: a table by its name, or a file beside it."""
+    return extends if extends in _TABLES else folder / extends
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ al., 2013, but without a metric that is learned.
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -18,7 +18,12 @@ import numpy as np
 from handheld.config import from_table
 from handheld.errors import InputError
 from handheld.files import atomic_path
-from handheld.hands.gestures import GestureRecogniser, GestureTable, unseen_fingers
+from handheld.hands.gestures import (
+    GestureRecogniser,
+    GestureTable,
+    extended_table,
+    unseen_fingers,
+)
 from handheld.hands.result import HandResult
 from handheld.hands.shapes import Floats, hand_shape
 from handheld.untrusted import is_whole, read_json, require_file
@@ -103,16 +108,23 @@ class TaughtGestures(GestureRecogniser):
     Attributes:
         gestures: in the order in which they were taught.
         extends: a gesture table's name or file.
+        folder: that the file's name leads from: of gestures that were read it is theirs.
+
+    Raises:
+        InputError: a gesture that is there twice, or a table that cannot be read.
     """
 
     gestures: tuple[TaughtGesture, ...] = ()
     extends: str = "signs"
+    folder: Path = Path()
 
     def __post_init__(self) -> None:
         names = self.names
         for name in names:
             if names.count(name) > 1:
                 raise InputError(f"gesture {name!r} is there twice")
+        # Now: the first hand that needs it may come late in a film.
+        _ = self._table
 
     @property
     def names(self) -> list[str]:
@@ -124,7 +136,8 @@ class TaughtGestures(GestureRecogniser):
         """Read gestures from a file of :meth:`save`.
 
         Raises:
-            InputError: the file is missing, or holds no gestures.
+            InputError: the file is missing, or holds no gestures, or what it extends
+                cannot be read.
         """
         name = os.fspath(path)
         try:
@@ -140,7 +153,8 @@ class TaughtGestures(GestureRecogniser):
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
         try:
-            return cls(tuple(row.read() for row in stored.gestures), stored.extends)
+            gestures = tuple(row.read() for row in stored.gestures)
+            return cls(gestures, stored.extends, Path(path).parent)
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
 
@@ -178,14 +192,14 @@ class TaughtGestures(GestureRecogniser):
                 )
             examples = np.concatenate([known[name].examples, examples])
         known[name] = TaughtGesture(name, _thinned(examples))
-        return TaughtGestures(tuple(known.values()), self.extends)
+        return replace(self, gestures=tuple(known.values()))
 
     def forget(self, name: str) -> "TaughtGestures":
         """Return these gestures without one. Raises :class:`InputError` if it is not there."""
         if name not in self.names:
             raise InputError(f"no gesture {name!r}: expected {_listed(self.names)}")
         kept = [gesture for gesture in self.gestures if gesture.name != name]
-        return TaughtGestures(tuple(kept), self.extends)
+        return replace(self, gestures=tuple(kept))
 
     def recognise(
         self,
@@ -215,7 +229,7 @@ class TaughtGestures(GestureRecogniser):
 
     @cached_property
     def _table(self) -> GestureTable:
-        return GestureTable.load(self.extends)
+        return GestureTable.load(extended_table(self.extends, self.folder))
 
     @cached_property
     def _means(self) -> Floats:
