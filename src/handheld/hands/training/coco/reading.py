@@ -5,14 +5,14 @@ All is read and checked before anything is given: a file is imported whole or no
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from math import isfinite
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 from handheld.errors import InputError, MediaError
 from handheld.hands.training.coco.names import KEYPOINTS, keypoint_order, side_of
-from handheld.hands.training.examples.records import is_photo
+from handheld.hands.training.examples.records import FARTHEST, is_photo
 from handheld.pictures import orientation_of, size_of
+from handheld.ranges import in_range
 from handheld.untrusted import read_json, require_file
 
 Table: TypeAlias = dict[str, Any]
@@ -321,7 +321,7 @@ class _Annotation:
                 text = table.get(name)
                 if text in (None, "", "unknown", "Unknown"):
                     continue
-                side = side_of(str(text))
+                side = side_of(text) if isinstance(text, str) else None
                 if side is None:
                     raise InputError(
                         f"{self.location}: {name}: expected left or right, got {text!r:.80}"
@@ -339,7 +339,8 @@ class _Annotation:
         # COCO-WholeBody writes zeros for a hand without one.
         if not (width and height):
             return None
-        return [x, y, round(x + width, 2), round(y + height, 2)]
+        corners = [x, y, x + width, y + height]
+        return [round(_number(corner, f"{self.location}: {name}"), 2) for corner in corners]
 
     def _numbers(self, name: str, count: int) -> Numbers:
         values = self.entry.get(name)
@@ -353,10 +354,8 @@ class _Annotation:
 
 
 def _number(value: Any, location: str) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # Numbers such as 1e400 become infinite where they are read.
-    if not is_number or not -1e9 < value < 1e9 or not isfinite(value):
-        raise InputError(f"{location}: expected a finite number, got {value!r:.80}")
+    # As labels are read and exported: what is beyond is no place in a photo.
+    in_range(location, value, low=-FARTHEST, high=FARTHEST)
     return float(value)
 
 
