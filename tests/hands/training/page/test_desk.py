@@ -298,6 +298,15 @@ def test_brackets_without_end_are_no_labels(tmp_path, reading):
         reading(path)
 
 
+@pytest.mark.parametrize("reading", [LabelDesk, read_labels, exported])
+def test_a_photo_that_is_labelled_twice_is_refused(labels, reading):
+    lines = labels.read_text().splitlines(keepends=True)
+    labels.write_text("".join([*lines, lines[0]]))
+    number = len(lines) + 1
+    with pytest.raises(InputError, match=rf"labels\.jsonl: line {number}: .* is labelled twice"):
+        reading(labels)
+
+
 def test_corrections_of_other_labels_are_refused(labels):
     append_correction(corrections_file(labels), {"photo": "other.png", "hands": []})
     for reading in (LabelDesk, read_labels):

@@ -32,8 +32,8 @@ def read_records(labels: Path) -> Iterator[Record]:
     """Give the line of each photo in a file of labels, or what a person made of it.
 
     Raises:
-        InputError: a file that cannot be read, a line that is none, a correction of a photo that
-            has no labels.
+        InputError: a file that cannot be read, a line that is none, a photo that is labelled twice,
+            a correction of a photo that has no labels.
     """
     if not labels.is_file():
         raise InputError(
@@ -41,8 +41,14 @@ def read_records(labels: Path) -> Iterator[Record]:
             "`handheld hands import`"
         )
     corrected = read_corrections(corrections_file(labels))
-    for record in read_lines(labels):
-        yield corrected.pop(str(record.get("photo")), record)
+    names: set[str] = set()
+    for number, record in enumerate(read_lines(labels), 1):
+        name = str(record.get("photo"))
+        # Two lines would have one correction, and a training would learn from one of them only.
+        if name in names:
+            raise InputError(f"{labels}: line {number}: {name} is labelled twice")
+        names.add(name)
+        yield corrected.pop(name, record)
     if corrected:
         raise InputError(
             f"{corrections_file(labels)}: photo {min(corrected)} is not in {labels}: these are "
