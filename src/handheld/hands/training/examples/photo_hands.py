@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from handheld.errors import InputError
 from handheld.hands.geometry import LANDMARK_RULE
 from handheld.hands.result import Handedness
+from handheld.hands.training.examples.corrections import read_records
 from handheld.hands.training.examples.labelling import TeacherHand, read_labels, read_suspects
 from handheld.hands.training.examples.mistakes import read_mistakes
 from handheld.hands.training.examples.photos import (
@@ -150,7 +151,8 @@ def read_photo_hands(
         mistakes: JSON lines of ``find_mistakes``, if there are any.
 
     Raises:
-        InputError: a folder, a photo or the labels are missing or damaged; by name.
+        InputError: a folder, a photo or the labels are missing or damaged, or a photo has another
+            size than its labels are for; by name.
     """
     folder = data / "photos"
     photos = read_photos(folder)
@@ -158,6 +160,7 @@ def read_photo_hands(
     # Before anything is decoded, which takes minutes.
     _ensure_there(labels, answers.keys() - {photo.name for photo in photos}, folder)
     store = _open_photos(photos, cache)
+    _ensure_sizes(labels, store)
     hands = _trusted_hands(photos, store, answers, limits or LabelLimits())
     if not hands["train"]:
         raise InputError(
@@ -188,6 +191,25 @@ def _ensure_there(labels: Path, missing: Set[str], folder: Path) -> None:
         f"{labels}: {len(names)} of the photos that it labels are not in {folder}: {shown}; "
         "restore them, or take their lines out"
     )
+
+
+def _ensure_sizes(labels: Path, store: PixelStore) -> None:
+    """Refuse labels of a photo that was shrunk or replaced: their pixels are of another picture."""
+    sizes = dict(zip(store.names, store.sizes.tolist(), strict=True))
+    for record in read_records(labels):
+        labelled = record.get("size")
+        size = sizes[record["photo"]]
+        # Labels of other tools may say nothing of it.
+        if labelled is not None and labelled != size:
+            raise InputError(
+                f"{labels}: photo {record['photo']} has {_shown(size)} pixels, its labels are for "
+                f"{_shown(labelled)}: restore it, or take its line out"
+            )
+
+
+def _shown(size: Sequence[int]) -> str:
+    height, width = size
+    return f"{width} x {height}"
 
 
 def _open_photos(photos: Sequence[Photo], cache: Path) -> PixelStore:
