@@ -2,6 +2,7 @@
 commands exist.
 """
 
+import inspect
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import typer.main
 
 from handheld.cli.app import app
+from handheld.hands import HandTracker
 
 pytest.importorskip("mypy")
 pytest.importorskip("torch")
@@ -81,6 +83,16 @@ def command_of(words):
         assert name in inner, f"{command.name} has no command {words[0]}"
         command = inner[name]
     return command
+
+
+def test_options_of_the_tracker_that_no_command_has_are_named_as_such():
+    page = (ROOT / "docs" / "track-hands.md").read_text("utf-8")
+    (told,) = re.findall(r"The scores, (.*) are options of Python", page)
+    options = {option.name for option in command_of(["hands", "track"]).params}
+    missing = set(inspect.signature(HandTracker).parameters) - options
+    assert set(re.findall("`(.*?)`", told)) == {
+        name for name in missing if not name.endswith("_score")
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
