@@ -89,6 +89,21 @@ def test_a_photo_comes_with_its_labels_and_changes_are_kept(address, labels):
     assert read_labels(labels)["set/b.png"][0].source == "true"
 
 
+def test_only_labels_of_another_size_are_warned_of(start, labels, make_line):
+    sizes = {"set/a.png": [240, 320], "set/b.png": [120, 160], "set/c.png": None}
+    lines = [make_line(name, 0.1) | {"size": size} for name, size in sizes.items()]
+    labels.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    address = start(labels)
+    warnings = {}
+    for index, name in enumerate(ask(f"{address}photos")["names"]):
+        warnings[name] = ask(f"{address}photos/{index}").get("warning")
+    assert warnings == {
+        "set/a.png": None,
+        "set/b.png": "the photo has 320 x 240 pixels, its labels are for 160 x 120",
+        "set/c.png": None,
+    }
+
+
 def test_a_second_tab_does_not_write_over_the_first(address):
     shown = ask(f"{address}photos/0")
     first = sendable(shown)

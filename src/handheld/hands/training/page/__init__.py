@@ -152,7 +152,8 @@ class _LabelPage:
         return Response(preview.content, media_type="image/jpeg")
 
     def _shown(self, index: int, record: dict[str, Any]) -> dict[str, Any]:
-        labelled = record.get("size") or [1, 1]
+        size = record.get("size")
+        labelled = size or [1, 1]
         shown = {
             "version": record.get("version", 0),
             "state": self._desk.state(index),
@@ -164,7 +165,8 @@ class _LabelPage:
         except HandheldError as error:
             return shown | {"height": labelled[0], "width": labelled[1], "problem": str(error)}
         shown |= {"height": preview.height, "width": preview.width}
-        if "size" in record and [preview.height, preview.width] != list(labelled):
+        # Labels without a size may be for any.
+        if size is not None and [preview.height, preview.width] != list(size):
             shown["warning"] = (
                 f"the photo has {preview.width} x {preview.height} pixels, its labels are for "
                 f"{labelled[1]} x {labelled[0]}"
