@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -141,6 +143,21 @@ def test_strangers_in_a_folder_do_not_end_the_run(tmp_path):
     with pytest.warns(MediaWarning, match=r"1 of 4 pictures were left out; the first: .*d\.png"):
         frames = list(source)
     assert [(frame.index, frame.t_us) for frame in frames] == [(0, 0), (1, 100_000), (3, 300_000)]
+
+
+def test_links_that_lead_nowhere_and_pipes_count_as_pictures_that_cannot_be_read(tmp_path):
+    write_image(tmp_path / "d.png", GREY[0])
+    (tmp_path / "a.png").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "b.png").symlink_to(tmp_path / "b.png")
+    os.mkfifo(tmp_path / "c.png")  # which nobody writes into: opening it would wait for ever
+    source = open_folder(tmp_path, fps=10)
+    assert source.frames == 4
+    with pytest.warns(MediaWarning, match=r"3 of 4 pictures were left out; the first: .*a\.png"):
+        frames = list(source)
+    assert [(frame.index, frame.t_us) for frame in frames] == [(3, 300_000)]
+    (tmp_path / "d.png").unlink()
+    with pytest.raises(MediaError, match="none of 3 pictures can be read"):
+        list(open_folder(tmp_path))
 
 
 def test_a_folder_of_which_nothing_can_be_read(tmp_path):

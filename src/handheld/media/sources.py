@@ -111,8 +111,8 @@ def open_folder(folder: str | Path, *, fps: float = 30.0) -> FrameSource:
     """Open the pictures of a folder, in the order of their names, as a video of a steady rate.
 
     Hidden files and files that are no pictures are left out. So are pictures of a format that is
-    not known (.heic) and those that cannot be read, but these are told in a :class:`MediaWarning`;
-    the time of the latter passes without a frame.
+    not known (.heic) and those that cannot be read (links that lead nowhere and pipes too), but
+    these are told in a :class:`MediaWarning`; the time of the latter passes without a frame.
 
     Args:
         folder: with the pictures.
@@ -124,7 +124,7 @@ def open_folder(folder: str | Path, *, fps: float = 30.0) -> FrameSource:
     """
     _ensure_rate(fps)
     try:
-        files = sorted(path for path in Path(folder).iterdir() if _is_visible_file(path))
+        files = sorted(path for path in Path(folder).iterdir() if _is_visible(path))
     except (OSError, ValueError) as error:  # ValueError: its name holds a NUL
         raise MediaError(f"{folder}: cannot be read as a folder: {error}") from error
     pictures = [path for path in files if path.suffix.lower() in SUFFIXES]
@@ -278,9 +278,11 @@ def _is_unknown_picture(path: Path) -> bool:
     return media_type is not None and media_type.startswith("image/")
 
 
-def _is_visible_file(path: Path) -> bool:
-    # Systems put files of their own into folders of pictures, such as ._photo.jpg.
-    return path.is_file() and not path.name.startswith(".")
+def _is_visible(path: Path) -> bool:
+    """Whether an entry is none of those that nobody means by the pictures of a folder."""
+    # Links that lead nowhere and pipes stay: whoever counts on them is told that they cannot be
+    # read. Systems put files of their own into folders of pictures, such as ._photo.jpg.
+    return not os.path.isdir(path) and not path.name.startswith(".")
 
 
 def _shortened(names: list[str]) -> str:
