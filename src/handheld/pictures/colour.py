@@ -80,7 +80,9 @@ def _on_white(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _as_uint8(picture: NDArray[Any]) -> NDArray[np.uint8]:
-    dtype = picture.dtype
+    # In this machine's order of bytes: in the other one, uint16 is another type to numpy.
+    dtype = picture.dtype.newbyteorder("=")
+    picture = picture.astype(dtype, copy=False)
     if dtype == np.uint8:
         return picture
     if dtype == np.bool_:
