@@ -232,6 +232,30 @@ def test_a_failing_observer_arrives_with_its_place_and_the_tracker_goes_on(track
     assert len(tracker.track(frame(0, (70, 120)))) == 1
 
 
+def test_a_tracker_that_is_closed_while_another_thread_detects_says_so(tiny_pack, monkeypatch):
+    tracker = HandTracker(pack=tiny_pack)
+
+    def run_after_close(model, image, rect, *, border):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(tracker.close).result()
+        return run_on_crop(model, image, rect, border=border)
+
+    monkeypatch.setattr(calculators, "run_on_crop", run_after_close)
+    with pytest.raises(GraphError, match=r"^the tracker is closed$") as caught:
+        tracker.detect(picture((70, 120)))
+    assert type(caught.value) is GraphError
+    assert "the model is closed" in str(caught.value.__cause__)
+
+
+def test_a_model_that_fails_in_an_open_tracker_is_told_as_such(tracker, monkeypatch):
+    def broken(model, image, rect, *, border):
+        raise InputError("too bad")
+
+    monkeypatch.setattr(calculators, "run_on_crop", broken)
+    with pytest.raises(CalculatorError, match="too bad"):
+        tracker.detect(picture((70, 120)))
+
+
 def test_a_closed_tracker_says_so(tiny_pack):
     tracker = HandTracker(pack=tiny_pack)
     tracker.track(frame(0, (70, 120)))

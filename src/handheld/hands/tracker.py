@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from handheld.engine import Model
-from handheld.errors import GraphError, InputError, TimestampError
+from handheld.errors import CalculatorError, GraphError, InputError, TimestampError
 from handheld.graph import Graph, GraphConfig, GraphStats, Packet, Timestamp, stream_names
 from handheld.hands.gestures import GestureRecogniser
 from handheld.hands.packs import OURS, ModelPack, load_pack
@@ -161,11 +161,19 @@ class HandTracker:
 
         With ``look_closer`` it is looked at in up to four views, where a frame of a stream
         is looked at in one.
+
+        Raises:
+            InputError: the picture is of no known form.
+            GraphError: the tracker is closed, perhaps by another thread meanwhile.
         """
         # A graph of its own: a stream that runs meanwhile keeps its hands.
         session = self._start([], first_id=0, still=True)
         try:
             return session.feed(Frame(as_rgb(image), 0, 0))
+        except CalculatorError as error:
+            # Of another thread's close() the graph knows only that a model is gone.
+            self._ensure_open(error)
+            raise
         finally:
             session.graph.cancel()
 
@@ -234,6 +242,10 @@ class HandTracker:
     ) -> None:
         self.close()
 
+    def _ensure_open(self, cause: Exception | None = None) -> None:
+        if self._closed:
+            raise GraphError("the tracker is closed") from cause
+
     def _start(
         self,
         observers: Sequence[Observer],
@@ -241,8 +253,7 @@ class HandTracker:
         first_id: int,
         still: bool = False,
     ) -> "_Session":
-        if self._closed:
-            raise GraphError("the tracker is closed")
+        self._ensure_open()
         graph = hand_graph(self.options, first_id=first_id, still=still)
         session = _Session(graph, self._side)
         try:
