@@ -13,6 +13,7 @@ import pytest
 
 from handheld.errors import FileError, InputError
 from handheld.files import (
+    append_lines,
     atomic_folder,
     atomic_path,
     ensure_apart,
@@ -331,6 +332,27 @@ def test_a_file_of_lines_with_a_gap_does_not_appear(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_text() == "before\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_added_lines_are_there_at_once_and_half_a_line_goes(tmp_path):
+    path = tmp_path / "new" / "a.jsonl"
+    for content, kept in ((None, ""), ("one\ntw", "one\n"), ("tw", ""), ("one\n", "one\n")):
+        if content is not None:
+            path.write_text(content)
+        with append_lines(path) as lines:
+            lines.write("ü\n")
+            assert path.read_text("utf-8") == f"{kept}ü\n"
+    with append_lines("/dev/null") as lines:
+        lines.write("one\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device")
+def test_lines_that_have_no_room_are_explained():
+    with (
+        pytest.raises(FileError, match="/dev/full: cannot be written: No space left"),
+        append_lines("/dev/full") as lines,
+    ):
+        lines.write("one\n")
 
 
 def test_lines_to_standard_output(capsys):

@@ -254,6 +254,30 @@ def open_lines(path: str | os.PathLike[str]) -> Iterator[LineWriter]:
         lines.ensure_whole()
 
 
+@contextmanager
+def append_lines(path: str | os.PathLike[str]) -> Iterator[LineWriter]:
+    """Open a file for lines of UTF-8 text that are added to those it holds, each written at once,
+    so that work of hours can be stopped at any moment and goes on.
+
+    What a stop left of a line is taken away first.
+
+    Args:
+        path: of the file; it and the folders above it are made.
+
+    Raises:
+        FileError: the disk is full; the lines that were written stay.
+    """
+    target = Path(path)
+    with _explained(path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not is_special(target):
+            with target.open("a+b") as content:
+                content.seek(0)
+                content.truncate(content.read().rfind(b"\n") + 1)
+        with target.open("a", encoding="utf-8", buffering=1) as file:
+            yield LineWriter(file, path)
+
+
 def _open_text(path: Path, *, buffering: int = -1) -> IO[str]:
     return path.open("w", encoding="utf-8", errors=_UNSAYABLE, buffering=buffering)
 

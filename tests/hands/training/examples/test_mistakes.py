@@ -5,9 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from handheld.errors import InputError
 from handheld.hands import load_pack
 from handheld.hands.training.examples.labelling import Teacher
-from handheld.hands.training.examples.mistakes import suspected
+from handheld.hands.training.examples.mistakes import (
+    find_mistakes,
+    read_mistakes,
+    suspected,
+)
 from handheld.hands.views import views_of_still, views_of_stream
 from handheld.media import Rect
 
@@ -24,9 +29,11 @@ class Seen:
 class SeesWhite:
     """A pack that takes what is white for a hand, if it is of some size in its view."""
 
-    def __init__(self, least, most):
+    def __init__(self, least, most, name="white"):
         self.least = least
         self.most = most
+        self.name = name
+        self.asked = 0
 
     def regions(self, image):
         rows, columns = np.nonzero(image[..., 0] > 128)
@@ -38,6 +45,7 @@ class SeesWhite:
             yield Rect(*middle, float(right - left + 1), float(bottom - top + 1), 0.4)
 
     def tracked_regions(self, image):
+        self.asked += 1
         return self.regions(image)
 
     def look(self, image, region):
@@ -83,3 +91,20 @@ def test_a_trackers_views_are_looked_at_once_each(monkeypatch):
         assert list(pupil.tracked_regions(np.zeros((480, 640, 3), np.uint8))) == []
     assert set(seen) == {*views_of_stream(480, 640), *views_of_still(480, 640)}
     assert len(seen) == len(set(seen))
+
+
+def test_mistakes_go_on_where_they_were_stopped_with_the_same_pack(world, tmp_path):
+    path = tmp_path / "mistakes.jsonl"
+    pupil = SeesWhite(1, 400)
+    find_mistakes(world.data, world.labels, pupil, pupil, path)
+    pictures = pupil.asked
+    found = read_mistakes(path)
+    assert pictures == 24 + 40
+    # A stop in the middle of a line: that picture is looked at again, and the file stays whole.
+    path.write_bytes(path.read_bytes()[:-10])
+    find_mistakes(world.data, world.labels, pupil, pupil, path)
+    assert pupil.asked == pictures + 1
+    assert read_mistakes(path) == found
+    other = SeesWhite(1, 400, name="grey")
+    with pytest.raises(InputError, match="holds mistakes of 'white', not of 'grey'"):
+        find_mistakes(world.data, world.labels, other, pupil, path)

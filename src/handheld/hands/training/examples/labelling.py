@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
+from handheld.files import append_lines
 from handheld.hands.calculators import run_on_crop
 from handheld.hands.geometry import region_from_landmarks, region_from_palm
 from handheld.hands.landmark import is_right_hand, project_landmarks, project_world
@@ -352,19 +353,16 @@ def pseudo_label(
 
     Raises:
         InputError: the file holds the labels of another teacher, or a photo cannot be read.
-        OSError: the disk is full; what was written stays.
+        FileError: the disk is full; what was written stays.
     """
     labelled = _labelled_already(path, teacher.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as lines:
+    with append_lines(path) as lines:
         for done, photo in enumerate(photos, 1):
             if photo.name in labelled:
                 on_photo(done, 0)
                 continue
             record = _label_record(photo, teacher)
             lines.write(json.dumps(record) + "\n")
-            # A run of hours can be stopped at any moment: what is done shall not be done again.
-            lines.flush()
             on_photo(done, len(record["hands"]))
 
 
@@ -417,14 +415,11 @@ def _read_boxes(rows: object, line: str) -> NDArray[np.float64]:
 
 
 def _labelled_already(path: Path, teacher: str) -> set[str]:
-    """Return the names in a file of labels, from which a line that was cut off by a stop is taken
-    away.
-    """
+    """Return the names in a file of labels, but for a line that was cut off by a stop."""
     if not path.is_file():
         return set()
-    _cut_off_rest(path)
     names: set[str] = set()
-    for record in read_lines(path):
+    for record in read_lines(path, whole_only=True):
         # Two teachers mean different points by a keypoint: a network would learn their mean.
         if record.get("teacher") != teacher:
             raise InputError(
@@ -433,14 +428,6 @@ def _labelled_already(path: Path, teacher: str) -> set[str]:
             )
         names.add(str(record.get("photo")))
     return names
-
-
-def _cut_off_rest(path: Path) -> None:
-    """Take away what a stop left of a line."""
-    content = path.read_bytes()
-    end = content.rfind(b"\n") + 1
-    if end < len(content):
-        path.write_bytes(content[:end])
 
 
 def read_labels(path: Path) -> dict[str, list[TeacherHand]]:

@@ -8,13 +8,14 @@ Shrivastava et al., arXiv 1604.03540).
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
+from handheld.files import LineWriter, append_lines
 from handheld.hands.training.examples.labelling import Teacher, TeacherHand, read_labels
 from handheld.hands.training.examples.photos import (
     Photo,
@@ -69,18 +70,17 @@ def find_mistakes(
             the mistakes in this one.
 
     Raises:
-        InputError: photos, labels or the file cannot be read.
-        OSError: the disk is full; what was written stays.
+        InputError: photos, labels or the file cannot be read, or it holds another pack's mistakes.
+        FileError: the disk is full; what was written stays.
     """
     pictures = _pictures(data, labels)
-    done = _names_in(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as lines:
+    done = _names_in(path, pupil.name)
+    with append_lines(path) as lines:
         for number, picture in enumerate(pictures, 1):
             if picture.name in done:
                 continue
             regions = _mistakes_in(picture, pupil, teacher)
-            _write_line(lines, picture.name, regions)
+            _write_line(lines, picture.name, pupil.name, regions)
             on_picture(number, len(pictures), len(regions))
 
 
@@ -126,20 +126,28 @@ def _mistakes_in(picture: _Picture, pupil: Teacher, teacher: Teacher) -> list[Re
     return [region for region in free if teacher.look(image, region).presence < DENIED]
 
 
-def _names_in(path: Path) -> set[str]:
+def _names_in(path: Path, pupil: str) -> set[str]:
+    """Return the pictures in a file of mistakes, but for a line that was cut off by a stop."""
     if not path.is_file():
         return set()
-    return {str(record.get("picture")) for record in read_lines(path)}
+    names: set[str] = set()
+    for record in read_lines(path, whole_only=True):
+        # Lines of before packs were named may be of any.
+        if record.get("pack", pupil) != pupil:
+            raise InputError(
+                f"{path}: holds mistakes of {record['pack']!r}, not of {pupil!r}: "
+                "write to another file"
+            )
+        names.add(str(record.get("picture")))
+    return names
 
 
-def _write_line(lines: IO[str], name: str, regions: Sequence[Rect]) -> None:
+def _write_line(lines: LineWriter, name: str, pupil: str, regions: Sequence[Rect]) -> None:
     rows = []
     for region in regions:
         row = (region.x, region.y, region.width, region.angle)
         rows.append([round(value, 3) for value in row])
-    lines.write(json.dumps({"picture": name, "regions": rows}) + "\n")
-    # A run of hours can be stopped at any moment: what is done shall not be done again.
-    lines.flush()
+    lines.write(json.dumps({"picture": name, "pack": pupil, "regions": rows}) + "\n")
 
 
 def suspected(image: Image, pupil: Teacher) -> list[Rect]:
