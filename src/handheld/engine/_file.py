@@ -114,6 +114,19 @@ class ModelFile:
         aligned = constant.data.tobytes()
         return np.frombuffer(aligned, constant.dtype).reshape(constant.shape)
 
+    def constants_beside(self, name: str) -> tuple[str, ...]:
+        """Return the other constants of the first operator that reads a constant."""
+        graph = self.table["subgraphs"][0]
+        names = [_text(tensor["name"]) for tensor in graph["tensors"]]
+        for operator, node in zip(self.operators, graph["operators"], strict=True):
+            read = [names[index] for index in node["inputs"] if index >= 0]
+            if operator == "DEQUANTIZE":
+                # Of the numbers that it only widens: the next operator reads them.
+                names[node["outputs"][0]] = read[0]
+            elif name in read:
+                return tuple(other for other in read if other != name and other in self.constants)
+        return ()
+
     @property
     def card(self) -> dict[str, Any]:
         """The JSON object stored under ``handheld``, or an empty one."""

@@ -263,6 +263,13 @@ class Model:
         """Whether the main graph has a constant tensor of that name."""
         return name in self._file.constants
 
+    def constants_beside(self, name: str) -> tuple[str, ...]:
+        """Names of the other constants that the first operator of the main graph which reads
+        ``name`` reads: of a layer's weights, its bias, which bears another name where layers share
+        it.
+        """
+        return self._file.constants_beside(name)
+
     @property
     def content(self) -> bytes:
         """The bytes of the ``.tflite`` file, unpacked."""

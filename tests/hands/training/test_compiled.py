@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from handheld.compile import to_tflite
 from handheld.config import from_table
 from handheld.engine import Model
 from handheld.errors import InputError, ModelError
@@ -81,6 +82,22 @@ def test_a_layer_that_a_file_lacks_is_named():
     deeper = LandmarkShape(**shape_of_file(LANDMARK) | {"depths": (1, 1, 3, 3, 2)})
     with pytest.raises(ModelError, match=r"no constant .*stages\.0\.1"):
         fill_from_file(LandmarkNetwork(deeper), LANDMARK)
+
+
+def test_a_bias_that_layers_share_is_found(tmp_path):
+    """Layers that have not learned yet have equal ones, of which the compiler keeps one."""
+    pytest.importorskip("litert_torch")
+    torch.manual_seed(0)
+    shape = PalmShape(size=64, widths=(4, 4, 8, 8, 8), depths=(0, 0, 0, 0, 0), pyramid=8)
+    network = PalmNetwork(shape).eval()
+    file = tmp_path / "palm.tflite"
+    picture = pictures(64, count=1, seed=1)
+    to_tflite(DeployedPalms(network), picture.numpy(), metadata={}, out=file)
+    again = PalmNetwork(shape)
+    fill_from_file(again, file)
+    with torch.no_grad():
+        for one, other in zip(again.eval()(picture), network(picture), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
 def test_weights_of_eight_bits_are_no_start(monkeypatch):

@@ -22,7 +22,7 @@ from handheld.errors import InputError
 # What a deployed network calls the one that was trained.
 _PREFIX = "network."
 
-# How the compiler calls the larger of a layer's constants; the bias has the layer's name alone.
+# How the compiler calls the larger of a layer's two constants; the bias has the layer's name alone.
 _WEIGHT = ":1"
 
 
@@ -55,11 +55,12 @@ def fill_from_file(network: nn.Module, file: Path) -> None:
     with Model.open(file) as model:
         for name, layer in network.named_modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
-                _set(layer.weight, _constant(model, f"{name}{_WEIGHT}", layer.weight))
+                weight = _constant(model, _weight_name(model, name), layer.weight)
+                _set(layer.weight, weight)
                 if layer.bias is not None:
-                    _set(layer.bias, _constant(model, name, layer.bias))
+                    _set(layer.bias, _bias(model, name, layer.bias))
         for name, norm in _normalised(network):
-            _pass_through(norm, _constant(model, name, norm.bias))
+            _pass_through(norm, _bias(model, name, norm.bias))
 
 
 def normalise(network: nn.Module, look: Callable[[nn.Module], object]) -> None:
@@ -74,9 +75,25 @@ def normalise(network: nn.Module, look: Callable[[nn.Module], object]) -> None:
         look(network)
 
 
+def _weight_name(model: Model, name: str) -> str:
+    """Return how a file calls a layer's weights."""
+    weight = f"{_PREFIX}{name}{_WEIGHT}"
+    # A bias that others share, as of layers that have not learned yet, has no layer's name: the
+    # weights have it then.
+    return weight if model.has_constant(weight) else f"{_PREFIX}{name}"
+
+
+def _bias(model: Model, name: str, parameter: Tensor) -> NDArray[np.floating[Any]]:
+    """Return a layer's bias, by the operator that reads its weights."""
+    beside = model.constants_beside(_weight_name(model, name))
+    if not beside:
+        return np.zeros(parameter.shape, np.float32)
+    return _constant(model, beside[0], parameter)
+
+
 def _constant(model: Model, name: str, parameter: Tensor) -> NDArray[np.floating[Any]]:
-    """Return a layer's constant in the place of a parameter, in torch's order of axes."""
-    values = model.constant(_PREFIX + name)
+    """Return a constant in the place of a parameter, in torch's order of axes."""
+    values = model.constant(name)
     if not np.issubdtype(values.dtype, np.floating):
         raise InputError(
             f"{model.path}: its weights are {values.dtype}: "
