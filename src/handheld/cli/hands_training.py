@@ -279,14 +279,9 @@ def pack(
     quiet: Quiet = False,
 ) -> None:
     """Make a pack of two trained networks, for --pack of the other commands."""
-    from handheld.hands import load_pack
     from handheld.hands.training.pack import PACK_FILES, assemble_pack
 
     output = Output(json=json, quiet=quiet, out=[out / name for name in PACK_FILES])
     output.reads(palm, landmarks)
     assemble_pack(palm, landmarks, out, precision=precision)
-    # Opened once: a pack that cannot be used is told now.
-    loaded = load_pack(out)
-    for model in (loaded.open_palm(), loaded.open_landmark()):
-        model.close()
     output.result(f"wrote {out}", {"pack": str(out), "precision": precision})

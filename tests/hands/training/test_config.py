@@ -17,7 +17,7 @@ from handheld.hands.training.palm.trainee import PalmConfig
 WRONG = [
     (LearnConfig, "steps", (0,)),
     (LearnConfig, "batch", (0,)),
-    (LearnConfig, "rate", (0.0, -1.0, math.nan, math.inf)),
+    (LearnConfig, "rate", (0.0, -1.0, math.nan, math.inf, 1e39)),
     (LearnConfig, "decay", (-1.0, math.nan, math.inf)),
     (LearnConfig, "clip", (-1.0, math.nan, math.inf)),
     (LearnConfig, "average", (1.0, math.nan)),
@@ -32,10 +32,11 @@ WRONG = [
     (PalmLoss, "alpha", (1.5, math.nan)),
     (PalmLoss, "gamma", (-1.0, math.inf)),
     (PalmLoss, "boxes", (-1.0, math.nan)),
-    (PalmShape, "widths", ((1, 1, 0, 1, 1),)),
-    (PalmShape, "pyramid", (0,)),
-    (LandmarkShape, "depths", ((0, 0, 0, 0, -1),)),
-    (LandmarkShape, "hidden", (0,)),
+    (PalmShape, "size", (32, 10**6)),
+    (PalmShape, "widths", ((1, 1, 0, 1, 1), (1, 1, 10**8, 1, 1))),
+    (PalmShape, "pyramid", (0, 10**8)),
+    (LandmarkShape, "depths", ((0, 0, 0, 0, -1), (0, 0, 0, 0, 10**6))),
+    (LandmarkShape, "hidden", (0, 10**8)),
 ]
 
 
@@ -59,4 +60,4 @@ def test_a_file_that_says_what_cannot_be_is_named_with_its_entry(tmp_path):
     path.write_text("[learn]\nrate = nan\n")
     with pytest.raises(InputError) as caught:
         read_config(PalmConfig, path)
-    assert str(caught.value) == f"{path}: learn.rate: expected a number in (0, inf), got nan"
+    assert str(caught.value) == f"{path}: learn.rate: expected a number in (0, 1000000.0], got nan"

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from handheld.config import from_table
-from handheld.errors import InputError, MediaError, TrainingError
+from handheld.errors import HandheldError, InputError, MediaError, TrainingError
 from handheld.hands import HandTracker, load_pack
 from handheld.hands.packs import ASSETS
 from handheld.hands.training import pack
@@ -213,9 +213,9 @@ def test_minutes_become_steps_once(world, tmp_path):
     assert run(config, tmp_path / "run", minutes=50).plan["steps"] == steps
 
 
-@pytest.mark.parametrize("minutes", [0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("minutes", [0, -1.0, float("nan"), float("inf"), 1e308])
 def test_minutes_that_are_no_time_are_named(world, tmp_path, minutes):
-    with pytest.raises(InputError, match=r"^minutes: expected a number in \(0, inf\)"):
+    with pytest.raises(InputError, match=r"^minutes: expected a number in \(0, 527040\]"):
         run(landmark_config(world), tmp_path / "run", minutes=minutes)
     assert not (tmp_path / "run").exists()
 
@@ -235,6 +235,51 @@ def test_a_loss_that_is_no_number_ends_with_the_last_state_usable(world, tmp_pat
     assert all(value.isfinite().all() for value in kept.values())
     monkeypatch.setattr(LandmarkTrainee, "loss", original)
     assert run(config, tmp_path / "run").evaluations[-1]["step"] == 6
+
+
+def test_after_a_first_step_that_failed_another_rate_can_be_tried(world, tmp_path, monkeypatch):
+    original = LandmarkTrainee.loss
+    monkeypatch.setattr(LandmarkTrainee, "loss", lambda *given: original(*given) * float("inf"))
+    with pytest.raises(TrainingError, match="in step 0 of 6"):
+        run(landmark_config(world), tmp_path / "run")
+    monkeypatch.setattr(LandmarkTrainee, "loss", original)
+    assert run(landmark_config(world, rate=1e-4), tmp_path / "run").plan["learn"]["rate"] == 1e-4
+
+
+@pytest.mark.parametrize(
+    "line", [b"[1]", b"3", b"null", b'{"a": 1}', b"\xff\xfe", b"[" * 5000, b'{"step": 3, "mea']
+)
+def test_an_evaluation_that_is_none_is_made_again(world, tmp_path, monkeypatch, line):
+    config = landmark_config(world)
+    whole = run(config, tmp_path / "whole")
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", -1.0)
+    with pytest.raises(MachineLostError):
+        run(config, tmp_path / "run", progress=stop_at(3))
+    (tmp_path / "run" / "evaluations.jsonl").write_bytes(line)
+    assert run(config, tmp_path / "run").evaluations == whole.evaluations
+    # And stays so when the file is read again, which had no end of a line.
+    assert run(config, tmp_path / "run").evaluations[-1] == whole.evaluations[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "expected an object"),
+        ('"x"', "expected an object"),
+        ("[" * 5000, "too many to read"),
+        ("\xff", "invalid start byte"),
+        ('{"steps": "x"}', "steps: expected a whole number"),
+        ('{"steps": 6, "started": null}', "started: expected a number"),
+        ('{"steps": 6, "started": 1.0, "network": []}', "network: expected an object"),
+        ('{"steps": 6, "started": 1.0, "network": {}}', "network.size: expected a whole number"),
+    ],
+)
+def test_a_plan_that_is_none_is_named(world, tmp_path, text, message):
+    config = landmark_config(world, steps=1)
+    run(config, tmp_path / "run")
+    (tmp_path / "run" / "plan.json").write_text(text, "latin-1")
+    with pytest.raises(InputError, match=rf"plan\.json: no plan of a run \(.*{message}"):
+        run(config, tmp_path / "run")
 
 
 def test_a_full_disk_ends_with_the_last_state_usable(world, tmp_path, monkeypatch):
@@ -288,6 +333,9 @@ def test_trained_networks_become_a_pack_that_tracks(world, tmp_path, monkeypatch
     with pytest.raises(MachineLostError):
         train_landmarks(config, tmp_path / "landmarks", progress=stop_at(4))
     done = export_landmarks(config, tmp_path / "landmarks")  # of a run that is not at its end
+    other = replace(config, network=replace(config.network, hidden=8))
+    with pytest.raises(InputError, match="begun with network = "):
+        export_landmarks(other, tmp_path / "landmarks")
     assert done.scores.hands == 6
     assert list(done.export.files) == ["float32"]
     card = done.card.read_text()
@@ -320,6 +368,39 @@ def test_trained_networks_become_a_pack_that_tracks(world, tmp_path, monkeypatch
     assert len(json.loads(json.dumps(hands[0].to_json()))["confidence"]) == 21
     with pytest.raises(InputError, match="expected a run of palm"):
         assemble_pack(tmp_path / "landmarks", tmp_path / "palm", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+    kept = {path: path.read_bytes() for path in (tmp_path / "pack").iterdir()}
+    # Another palm detector, so that half a pack would be seen.
+    palm_file = tmp_path / "palm" / "palm.tflite"
+    palm_file.write_bytes(load_pack("handheld-lite").palm.read_bytes())
+    landmark_file = tmp_path / "landmarks" / "landmark.tflite"
+    for damage in (
+        lambda: done.card.write_bytes(b"\xff\xfe\xff"),
+        done.card.unlink,
+        lambda: landmark_file.write_bytes(landmark_file.read_bytes()[:1000]),
+        landmark_file.unlink,
+    ):
+        damage()
+        with pytest.raises(HandheldError, match="landmark"):
+            assemble_pack(tmp_path / "palm", tmp_path / "landmarks", tmp_path / "pack")
+        assert {path: path.read_bytes() for path in (tmp_path / "pack").iterdir()} == kept
+
+
+def test_a_pack_on_a_full_disk_stays_as_it_was(tmp_path, monkeypatch):
+    draft, folder = tmp_path / "draft", tmp_path / "pack"
+    for path in (draft, folder):
+        path.mkdir()
+        for name in pack.PACK_FILES:
+            (path / name).write_text(path.name)
+    pack._settle(draft, folder)
+    assert {path.read_text() for path in folder.iterdir()} == {"draft"}
+    (draft / pack.PACK_FILES[0]).unlink()  # it is written last, and cannot be
+    for name in pack.PACK_FILES[1:]:
+        (draft / name).write_text("newer")
+    with pytest.raises(FileNotFoundError):
+        pack._settle(draft, folder)
+    assert {path.read_text() for path in folder.iterdir()} == {"draft"}
+    assert len(list(folder.iterdir())) == len(pack.PACK_FILES)
 
 
 def test_a_narrower_network_starts_from_the_channels_of_a_wide_one(world, tmp_path):
@@ -332,12 +413,26 @@ def test_a_narrower_network_starts_from_the_channels_of_a_wide_one(world, tmp_pa
     rows = list(first.learner.average.module.state_dict()["backbone.stages.0.0.0.weight"])
     for row in started:
         assert any(torch.allclose(row, other, atol=1e-6) for other in rows)
-    (tmp_path / "wide" / "plan.json").write_text('{"network": {"size": "many"}}')
+    file = tmp_path / "wide" / "plan.json"
+    plan = json.loads(file.read_text())
+    plan["network"]["size"] = "many"
+    file.write_text(json.dumps(plan))
     with pytest.raises(InputError, match="size"):
         run(config, tmp_path / "again")
-    (tmp_path / "wide" / "plan.json").write_text("{}")
+    plan["network"]["size"] = 96
+    file.write_text(json.dumps(plan))
     with pytest.raises(InputError, match="not of the network in its plan"):
         run(config, tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    "network", [None, [], {1: torch.zeros(2)}, {"average.module.backbone": "x"}]
+)
+def test_a_state_of_no_network_is_no_start(world, tmp_path, network):
+    state = tmp_path / "state.pt"
+    torch.save({"network": network}, state)
+    with pytest.raises(InputError, match=r"learn.start = .*state\.pt"):
+        run(landmark_config(world, start=str(state)), tmp_path / "run")
 
 
 def test_a_run_can_start_from_a_pack_that_ships(world, tmp_path):

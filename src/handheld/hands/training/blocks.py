@@ -25,6 +25,11 @@ _COLOURS = 3
 
 _STAGES = 5
 
+# Far beyond any network of these that learns, and no memory of a machine is asked for more.
+MOST_CHANNELS = 4096
+_MOST_SIZE = 1024
+_MOST_BLOCKS = 256
+
 # Pixels between the cells of the last stage's features.
 _COARSEST = 2**_STAGES
 
@@ -134,15 +139,15 @@ def check_stages(size: int, widths: tuple[int, ...], depths: tuple[int, ...]) ->
         InputError: names the value that is wrong.
     """
     # Each of the stages halves the side: 32 is what one cell of the coarsest features sees.
-    whole_in_range("size", size, low=2 * _COARSEST)
+    whole_in_range("size", size, low=2 * _COARSEST, high=_MOST_SIZE)
     if size % _COARSEST:
         raise InputError(f"size: expected a multiple of 32 from 64 on, got {size}")
     if len(widths) != _STAGES or len(depths) != _STAGES:
         raise InputError(f"widths and depths: expected five each, got {widths} and {depths}")
     for width in widths:
-        whole_in_range("widths", width, low=1)
+        whole_in_range("widths", width, low=1, high=MOST_CHANNELS)
     for depth in depths:
-        whole_in_range("depths", depth, low=0)
+        whole_in_range("depths", depth, low=0, high=_MOST_BLOCKS)
 
 
 def to_unit(pictures: Tensor) -> Tensor:

@@ -101,7 +101,8 @@ class LearnConfig:
         # At 1 the mean would never learn, and the rate would rise until the end.
         for name in ("average", "warmup"):
             in_range(name, getattr(self, name), low=0, high=1, high_open=True)
-        in_range("rate", self.rate, low=0, low_open=True)
+        # Far beyond any rate that learns, and within what float32 holds.
+        in_range("rate", self.rate, low=0, low_open=True, high=1e6)
         # torch takes no other seeds.
         whole_in_range("seed", self.seed, low=0, high=MOST_SEED)
 

@@ -1,8 +1,10 @@
 """Trained networks become files of a pack, with a card that says what made them."""
 
 import json
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -13,8 +15,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from handheld.compile import Precision, to_tflite
+from handheld.engine import Model
 from handheld.errors import CompileError, InputError, MissingDependencyError
 from handheld.files import atomic_path
+from handheld.hands.packs import load_pack
 from handheld.hands.training.blocks import parameters_of, to_unit
 from handheld.hands.training.card_picture import draw_card, draw_cards
 from handheld.hands.training.examples.photos import SHIPPED
@@ -327,19 +331,36 @@ def assemble_pack(palm: Path, landmark: Path, folder: Path, *, precision: str = 
 
     Raises:
         InputError: a run has no file of that precision, or is of the other network.
-        FileError: the folder cannot be written.
+        ModelError: a run's file is damaged.
+        FileError: the folder cannot be written; a pack that is there stays as it is.
     """
     if precision not in PACKED:
         raise InputError(f"precision: expected {', '.join(PACKED)}, got {precision!r}")
     ending = PRECISIONS[precision]
     palm_run = _NetworkRun(palm, task="palm", name="palm")
     landmark_run = _NetworkRun(landmark, task="landmarks", name="landmark")
-    palm_size = palm_run.copy_network(folder, ending)
-    landmark_size = landmark_run.copy_network(folder, ending)
-    write_pack_card(folder, f"{palm_run.card()}\n{landmark_run.card()}")
-    # Last: a folder with it is a pack that can be opened.
-    with atomic_path(folder / "pack.toml") as temporary:
-        temporary.write_text(_pack_table(palm_size, landmark_size), "utf-8")
+    # Made elsewhere and opened: a pack that is there is not lost to one that cannot be used.
+    with tempfile.TemporaryDirectory(prefix="handheld-") as made:
+        draft = Path(made)
+        palm_size = palm_run.copy_network(draft, ending)
+        landmark_size = landmark_run.copy_network(draft, ending)
+        table = _pack_table(palm_size, landmark_size)
+        (draft / "pack.toml").write_text(table, "utf-8")
+        write_pack_card(draft, f"{palm_run.card()}\n{landmark_run.card()}")
+        pack = load_pack(draft)
+        for model in (pack.open_palm(), pack.open_landmark()):
+            model.close()
+        _settle(draft, folder)
+
+
+def _settle(draft: Path, folder: Path) -> None:
+    """Put the files of a pack into their folder, all or none."""
+    with ExitStack() as files:
+        # Those that are entered last are left first, and a folder with a table is a pack that can
+        # be opened.
+        for name in reversed(PACK_FILES):
+            temporary = files.enter_context(atomic_path(folder / name))
+            temporary.write_bytes((draft / name).read_bytes())
 
 
 def write_pack_card(folder: Path, text: str) -> None:
@@ -385,13 +406,18 @@ class _NetworkRun:
             raise InputError(
                 f"{file}: not there: end the run, or give --export-only to its command"
             )
-        with atomic_path(pack / f"{self.name}.tflite") as temporary:
-            temporary.write_bytes(file.read_bytes())
+        # One that is damaged is named here; in the pack it would have another name.
+        Model.open(file).close()
+        (pack / f"{self.name}.tflite").write_bytes(file.read_bytes())
         return int(plan["network"]["size"])
 
     def card(self) -> str:
         """Return the card that was written beside the file."""
-        return (self.folder / f"{self.name}.md").read_text("utf-8")
+        card = self.folder / f"{self.name}.md"
+        try:
+            return card.read_text("utf-8")
+        except (OSError, ValueError) as error:
+            raise InputError(f"{card}: cannot be read: {error}") from error
 
 
 def _pack_table(palm_size: int, landmark_size: int) -> str:

@@ -14,14 +14,15 @@ import torch
 from torch import nn
 
 from handheld import __version__
-from handheld.errors import FileError, HandheldError, InputError
-from handheld.files import atomic_path
+from handheld.errors import HandheldError, InputError
+from handheld.files import append_lines, atomic_path
 from handheld.hands.packs import PACK_NAMES, ModelPack, load_pack
 from handheld.hands.training.averaging import Learner
 from handheld.hands.training.compiled import fill_from_file, normalise, shape_of_file
 from handheld.hands.training.config import LearnConfig
+from handheld.hands.training.examples.records import parsed
 from handheld.networks.pruning.narrowing import narrowed_state
-from handheld.ranges import in_range
+from handheld.ranges import in_range, whole_in_range
 from handheld.training import Schedule, device, fit, load_state
 from handheld.training.runs import Progress, locked, silent
 
@@ -29,6 +30,9 @@ from handheld.training.runs import Progress, locked, silent
 # caches fill and torch chooses its kernels.
 _TRIAL_STEPS = 24
 _WARM_UP = 8
+
+# Of a run: a year.
+_MOST_MINUTES = 366 * 24 * 60
 
 # Steps between two points of the curve of the loss: closer ones only make TensorBoard slow.
 _LOSS_EVERY = 50
@@ -82,10 +86,18 @@ class TrainingFolder:
         """JSON lines, one an evaluation."""
         return self.path / "evaluations.jsonl"
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether there are steps to go on from. A plan alone binds nobody: the first may have
+        failed.
+        """
+        return self.plan.is_file() and self.state.is_file()
+
     def read_plan(self) -> dict[str, Any]:
         """Return the plan. Raises :class:`InputError` if there is none, or it is damaged."""
         try:
-            plan: dict[str, Any] = json.loads(self.plan.read_text("utf-8"))
+            plan: dict[str, Any] = parsed(self.plan.read_bytes())
+            _require_plan(plan)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{self.plan}: no plan of a run ({error}): begin in another folder"
@@ -93,15 +105,24 @@ class TrainingFolder:
         return plan
 
     def settled_plan(self, plan: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the plan of this folder, which is the one that is given if there is none yet.
+        """Return the plan of this folder, which is the one that is given if no run is begun yet.
 
         Raises:
             InputError: the folder holds a run with another plan; names what differs.
         """
-        if not self.plan.is_file():
-            with atomic_path(self.plan) as temporary:
-                temporary.write_text(json.dumps(plan, indent=1), "utf-8")
-            return dict(plan)
+        if self.is_begun:
+            return self.required_plan(plan)
+        with atomic_path(self.plan) as temporary:
+            temporary.write_text(json.dumps(plan, indent=1), "utf-8")
+        return dict(plan)
+
+    def required_plan(self, plan: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the plan of the run in this folder.
+
+        Raises:
+            InputError: there is none, or it is another than the one that is given; names what
+                differs.
+        """
         stored = self.read_plan()
         earlier = _EARLIER | stored
         # As it would be read back: JSON has no tuples.
@@ -114,6 +135,18 @@ class TrainingFolder:
                     "use another folder, or the same configuration and data"
                 )
         return stored
+
+
+def _require_plan(plan: object) -> None:
+    """Refuse what is no plan. Raises :class:`InputError`, which says what."""
+    if not isinstance(plan, dict):
+        raise InputError(f"expected an object, got {plan!r:.80}")
+    whole_in_range("steps", plan.get("steps"), low=1)
+    in_range("started", plan.get("started"), low=0)
+    network = plan.get("network")
+    if not isinstance(network, dict):
+        raise InputError(f"network: expected an object, got {network!r:.80}")
+    whole_in_range("network.size", network.get("size"), low=1)
 
 
 # What plans did not say before it could be set, as it was then.
@@ -164,16 +197,15 @@ def train(
         FileError: the disk is full; the last state stays.
     """
     if minutes is not None:
-        in_range("minutes", minutes, low=0, low_open=True)
+        in_range("minutes", minutes, low=0, low_open=True, high=_MOST_MINUTES)
     torch.set_num_threads(learn.threads)
     with locked(folder.path, ".lock"):
         # Before the plan: a start that cannot be read leaves no folder that wants it again. A run
         # that goes on has its weights, whatever has become of what it started from.
-        fresh = not folder.state.is_file()
-        learner = make_learner(trainee, learn if fresh else replace(learn, start=""))
+        learner = make_learner(trainee, replace(learn, start="") if folder.is_begun else learn)
         steps = learn.steps
         # Once: another speed tomorrow would be another schedule, and so another run.
-        if minutes is not None and not folder.plan.is_file():
+        if minutes is not None and not folder.is_begun:
             steps = _steps_in(minutes, trainee, learn, progress)
         settled = folder.settled_plan(
             {**plan, "steps": steps, "started": time.time(), "version": __version__}
@@ -271,6 +303,12 @@ def _from_run(trainee: Trainee, state: Path) -> nn.Module:
     # A state that travelled alone can only be of the network of this training.
     shape = folder.read_plan().get("network") if folder.plan.is_file() else None
     network = trainee.make_network(shape)
+    _fill(network, weights, state)
+    return network
+
+
+def _fill(network: nn.Module, weights: Mapping[str, torch.Tensor], state: Path) -> None:
+    """Give a network the weights of a state. Raises :class:`InputError` if they are another's."""
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
@@ -278,7 +316,6 @@ def _from_run(trainee: Trainee, state: Path) -> nn.Module:
             f"{state}: its weights are not of the network in its plan.json, "
             "or of this one where it has none"
         ) from error
-    return network
 
 
 def _resized(network: nn.Module, size: int) -> nn.Module:
@@ -288,18 +325,26 @@ def _resized(network: nn.Module, size: int) -> nn.Module:
     return cast(nn.Module, cast(Any, network).resized(size))
 
 
-def averaged_network(trainee: Trainee, folder: TrainingFolder) -> nn.Module:
-    """Return the mean of a run's weights as a network in evaluation mode, from its last state."""
+def averaged_network(
+    trainee: Trainee, folder: TrainingFolder, plan: Mapping[str, Any]
+) -> nn.Module:
+    """Return the mean of a run's weights as a network in evaluation mode, from its last state.
+
+    Raises:
+        InputError: there is no such run, or it is of another plan.
+    """
+    folder.required_plan(plan)
     network = trainee.make_network()
-    network.load_state_dict(averaged_weights(folder.state))
+    _fill(network, averaged_weights(folder.state), folder.state)
     return network.eval()
 
 
 def averaged_weights(state: Path) -> dict[str, torch.Tensor]:
     """Return the mean weights of a run's state. Raises :class:`InputError` if it holds none."""
     mean = {}
-    for name, value in load_state(state).get("network", {}).items():
-        if name.startswith(_MEAN):
+    stored = load_state(state).get("network")
+    for name, value in stored.items() if isinstance(stored, dict) else ():
+        if str(name).startswith(_MEAN):
             mean[name.removeprefix(_MEAN)] = value
     if not mean:
         raise InputError(
@@ -404,7 +449,8 @@ class _Watch:
             scores = self._trainee.evaluate(average)
         line = {"step": step, **scores}
         self.evaluations.append(line)
-        _append(self._folder.evaluations, line)
+        with append_lines(self._folder.evaluations) as lines:
+            lines.write(json.dumps(line) + "\n")
         self._plot(step, scores)
 
     def _plot(self, step: int, scores: Mapping[str, Any]) -> None:
@@ -416,25 +462,17 @@ class _Watch:
                 self._board.add_scalar(name, value, step)
 
 
-def _append(path: Path, line: dict[str, Any]) -> None:
-    try:
-        with path.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(line) + "\n")
-    except OSError as error:
-        raise FileError(
-            f"{path}: cannot be written: {error}; the run goes on from its last state"
-        ) from error
-
-
 def _read_evaluations(path: Path) -> list[dict[str, Any]]:
-    """Return what was measured before; a line that a stop cut off is left out."""
+    """Return what was measured before; a line that is none, as a stop leaves it, is left out."""
     if not path.is_file():
         return []
     evaluations = []
-    for line in path.read_text("utf-8").splitlines():
+    for line in path.read_bytes().splitlines():
         # Measured again when the run comes to that step, as no entry has it.
         with contextlib.suppress(ValueError):
-            evaluations.append(json.loads(line))
+            evaluation = parsed(line)
+            if isinstance(evaluation, dict) and "step" in evaluation:
+                evaluations.append(evaluation)
     return evaluations
 
 

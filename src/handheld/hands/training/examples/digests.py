@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
+from handheld.hands.training.config import ExampleConfig
 from handheld.hands.training.examples.corrections import corrections_file
 from handheld.hands.training.examples.photos import (
     Photo,
@@ -18,6 +19,11 @@ from handheld.training.runs import values_digest
 
 # Hexadecimal digits of a file's digest: 64 bits, which no two files of a folder share by chance.
 _DIGITS = 16
+
+
+def digests_of(examples: ExampleConfig) -> dict[str, object]:
+    """Return :func:`data_digests` of what a training reads."""
+    return data_digests(examples.folder, Path(examples.labels), examples.mistakes_file)
 
 
 def data_digests(data: Path, labels: Path, mistakes: Path | None = None) -> dict[str, object]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from handheld.hands.training.blocks import (
+    MOST_CHANNELS,
     Backbone,
     Pyramid,
     check_stages,
@@ -42,8 +43,8 @@ class LandmarkShape:
 
     def __post_init__(self) -> None:
         check_stages(self.size, self.widths, self.depths)
-        whole_in_range("pyramid", self.pyramid, low=1)
-        whole_in_range("hidden", self.hidden, low=1)
+        whole_in_range("pyramid", self.pyramid, low=1, high=MOST_CHANNELS)
+        whole_in_range("hidden", self.hidden, low=1, high=MOST_CHANNELS)
 
 
 class LandmarkOutput(NamedTuple):

@@ -6,7 +6,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from handheld.hands.training.examples.digests import data_digests
+from handheld.hands.training.examples.digests import digests_of
 from handheld.hands.training.landmark.metrics import LandmarkScores
 from handheld.hands.training.landmark.network import DeployedLandmarks, LandmarkNetwork
 from handheld.hands.training.landmark.trainee import LandmarkConfig, LandmarkTrainee
@@ -34,13 +34,11 @@ def train_landmarks(
         HandheldError: as :func:`run.train`, or the network cannot be compiled.
     """
     trainee = LandmarkTrainee(config)
-    examples = config.examples
-    digests = data_digests(examples.folder, Path(examples.labels), examples.mistakes_file)
     result = train(
         trainee,
         config.learn,
         # With the digests: a run that goes on with other data would be neither of the two runs.
-        config.plan() | digests,
+        config.plan() | digests_of(config.examples),
         TrainingFolder(folder),
         minutes=minutes,
         progress=progress,
@@ -57,7 +55,8 @@ def export_landmarks(
     weights' mean of a minute ago.
     """
     trainee = LandmarkTrainee(config)
-    network = averaged_network(trainee, TrainingFolder(folder))
+    plan = config.plan() | digests_of(config.examples)
+    network = averaged_network(trainee, TrainingFolder(folder), plan)
     return _written(trainee, network, folder, progress)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from handheld.hands.palm import PalmGeometry
 from handheld.hands.training.blocks import (
+    MOST_CHANNELS,
     Backbone,
     Pyramid,
     check_stages,
@@ -51,7 +52,7 @@ class PalmShape:
 
     def __post_init__(self) -> None:
         check_stages(self.size, self.widths, self.depths)
-        whole_in_range("pyramid", self.pyramid, low=1)
+        whole_in_range("pyramid", self.pyramid, low=1, high=MOST_CHANNELS)
 
     @property
     def geometry(self) -> PalmGeometry:

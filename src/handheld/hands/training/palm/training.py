@@ -6,7 +6,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from handheld.hands.training.examples.digests import data_digests
+from handheld.hands.training.examples.digests import digests_of
 from handheld.hands.training.pack import NetworkFile, Training, written
 from handheld.hands.training.palm.metrics import PalmScores
 from handheld.hands.training.palm.network import DeployedPalms, PalmNetwork
@@ -30,13 +30,11 @@ def train_palms(
         HandheldError: as :func:`run.train`, or the network cannot be compiled.
     """
     trainee = PalmTrainee(config)
-    examples = config.examples
-    digests = data_digests(examples.folder, Path(examples.labels), examples.mistakes_file)
     result = train(
         trainee,
         config.learn,
         # With the digests: a run that goes on with other data would be neither of the two runs.
-        config.plan() | digests,
+        config.plan() | digests_of(config.examples),
         TrainingFolder(folder),
         minutes=minutes,
         progress=progress,
@@ -51,7 +49,8 @@ def export_palms(
 ) -> Training[PalmScores]:
     """Write the files of a run as it stands, which may still be at work."""
     trainee = PalmTrainee(config)
-    network = averaged_network(trainee, TrainingFolder(folder))
+    plan = config.plan() | digests_of(config.examples)
+    network = averaged_network(trainee, TrainingFolder(folder), plan)
     return _written(trainee, network, folder, progress)
 
 
