@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from handheld.errors import InputError, TrainingError
-from handheld.hands.training.stream import stream
+from handheld.hands.training.stream import _Worker, stream
 
 RECIPES = """
 import os
+import threading
 import time
 from dataclasses import dataclass
 from handheld.errors import InputError
@@ -27,6 +28,8 @@ class Squares:
     fails_at: int = -1
     dies_at: int = -1
     foreign_at: int = -1
+    locked_at: int = -1
+    is_large: bool = False
 
     def open(self):
         return self.make
@@ -38,6 +41,10 @@ class Squares:
             raise KeyError(index)
         if index == self.dies_at:
             os._exit(9)
+        if index == self.locked_at:
+            return threading.Lock()
+        if self.is_large:
+            return bytes(10_000_000), os.getpid()
         return index * index, os.getpid()
 """
 
@@ -100,6 +107,24 @@ def test_a_worker_that_dies_is_told() -> None:
         list(stream(squares(dies_at=3), stop=8, workers=2))  # type: ignore[arg-type]
 
 
+def test_a_worker_that_dies_within_an_example_is_told() -> None:
+    # A pipe holds some 64 kB of ten million: what there is to read is a part of an example.
+    worker: _Worker[tuple[bytes, int]] = _Worker(squares(is_large=True), 0, None, 1, 4)  # type: ignore[arg-type]
+    try:
+        _, process = worker.next()
+        assert worker._examples.poll(60)
+        os.kill(process, signal.SIGKILL)
+        with pytest.raises(TrainingError, match="ended with status -9"):
+            worker.next()
+    finally:
+        worker.end()
+
+
+def test_an_example_that_cannot_be_sent_is_told() -> None:
+    with pytest.raises(TrainingError, match=r"cannot pickle '_thread\.lock'"):
+        list(stream(squares(locked_at=3), stop=8, workers=2))  # type: ignore[arg-type]
+
+
 def is_alive(process: int) -> bool:
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
@@ -114,10 +139,11 @@ def test_workers_end_when_the_reader_does(tmp_path: Path, how: signal.Signals) -
     reader = subprocess.Popen(
         [sys.executable, str(tmp_path / "reader.py")],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
     )
     assert reader.stdout is not None
+    assert reader.stderr is not None
     workers = {int(line) for line in islice(reader.stdout, 4)}
     assert len(workers) == 2
     reader.send_signal(how)
@@ -128,3 +154,5 @@ def test_workers_end_when_the_reader_does(tmp_path: Path, how: signal.Signals) -
         assert time.monotonic() < deadline, "a worker outlives its reader"
         # Another process is waited for, which nothing tells.
         os.sched_yield()
+    with reader.stderr as told:
+        assert "leaked" not in told.read()

@@ -9,10 +9,11 @@ import multiprocessing
 import queue
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from multiprocessing.queues import Queue
 from typing import Any, Generic, Protocol, TypeVar
 
 from handheld.errors import HandheldError, TrainingError
@@ -91,13 +92,17 @@ class _Worker(Generic[Example]):
     ) -> None:
         # Not forked: numba, OpenCV and torch keep threads, of which a fork has only the locks.
         context = multiprocessing.get_context("spawn")
-        self._examples: Queue[Any] = context.Queue(ahead)
+        # No queue of multiprocessing: of a process that dies within an example it would wait for
+        # the rest, and its semaphores outlive a reader that is killed.
+        self._examples, sender = context.Pipe(duplex=False)
         self._process: SpawnProcess = context.Process(
             target=_work,
-            args=(recipe, first, stop, step, self._examples),
+            args=(recipe, first, stop, step, ahead, sender),
             daemon=True,
         )
         self._process.start()
+        # With the worker's own end alone the pipe ends when the worker does.
+        sender.close()
 
     def next(self) -> Example:
         """Return this process's next example. Raises what making it raised."""
@@ -108,17 +113,14 @@ class _Worker(Generic[Example]):
         return result
 
     def _wait(self) -> Any:
-        while True:
-            try:
-                return self._examples.get(timeout=_PATIENCE)
-            except queue.Empty:
-                # Dead, but what it handed over may still be on its way.
-                if not self._process.is_alive() and self._examples.empty():
-                    raise TrainingError(
-                        "a process that makes examples ended with status "
-                        f"{self._process.exitcode}: "
-                        "with less memory than it needs, use fewer workers"
-                    ) from None
+        try:
+            return self._examples.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            raise TrainingError(
+                f"a process that makes examples ended with status {self._process.exitcode}: "
+                "with less memory than it needs, use fewer workers"
+            ) from None
 
     def end(self) -> None:
         """End the process, whatever it is doing."""
@@ -128,8 +130,6 @@ class _Worker(Generic[Example]):
             self._process.kill()
             self._process.join()
         self._examples.close()
-        # What is in the queue will not be read: its thread must not wait for a reader.
-        self._examples.cancel_join_thread()
 
 
 def _work(
@@ -137,13 +137,15 @@ def _work(
     index: int,
     stop: int | None,
     step: int,
-    examples: "Queue[Any]",
+    ahead: int,
+    sender: Connection,
 ) -> None:
     """Make examples in a process of its own until nobody wants them."""
     # Ctrl-C reaches every process of a terminal; the reader ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    examples: queue.Queue[Any] = queue.Queue(ahead)
     # Examples that nobody will read must not keep the process.
-    examples.cancel_join_thread()
+    threading.Thread(target=_send_all, args=(examples, sender), daemon=True).start()
     try:
         make = recipe.open()
         # After opening, which is what imports OpenCV.
@@ -160,7 +162,19 @@ def _work(
         parent.join()
 
 
-def _put(examples: "Queue[Any]", example: Any) -> bool:
+def _send_all(examples: queue.Queue[Any], sender: Connection) -> None:
+    """Send examples as the reader takes them."""
+    while True:
+        example = examples.get()
+        try:
+            sender.send(example)
+        except OSError:  # the reader is gone, as who makes them will see
+            return
+        except Exception as error:
+            sender.send(_Failure(_portable(error)))
+
+
+def _put(examples: queue.Queue[Any], example: Any) -> bool:
     """Hand over an example; tell whether there is still a reader."""
     parent = multiprocessing.parent_process()
     # A reader that was killed ends nobody: a worker has to see for itself that it is gone.
