@@ -49,6 +49,13 @@ def test_a_photo_that_an_index_names_must_be_there(world):
         read_photos(world.data / "photos")
 
 
+def test_a_photo_without_a_number_is_a_session_of_its_own(world):
+    photos = world.data / "photos"
+    (photos / "digits" / "hand.png").write_bytes(b"")
+    persons = {photo.name: photo.person for photo in read_photos(photos)}
+    assert list(persons.values()).count(persons["digits/hand.png"]) == 1
+
+
 def test_a_broken_photo_is_named(world):
     photo = read_photos(world.data / "photos")[0]
     photo.path.write_bytes(b"no picture")

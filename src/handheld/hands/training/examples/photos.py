@@ -262,7 +262,8 @@ def _hundred(record: dict[str, Any], path: Path) -> str:
     neighbours were taken together.
     """
     digits = re.findall(r"\d+", record.get("path") or path.name)
-    return str(int(digits[-1]) // 100)
+    # A photo that somebody put there is a session of its own.
+    return str(int(digits[-1]) // 100) if digits else path.name
 
 
 def _prefix(record: dict[str, Any], path: Path) -> str:
