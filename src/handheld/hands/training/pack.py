@@ -339,9 +339,9 @@ def assemble_pack(palm: Path, landmark: Path, folder: Path, *, precision: str = 
     ending = PRECISIONS[precision]
     palm_run = _NetworkRun(palm, task="palm", name="palm")
     landmark_run = _NetworkRun(landmark, task="landmarks", name="landmark")
-    # Made elsewhere and opened: a pack that is there is not lost to one that cannot be used.
-    with tempfile.TemporaryDirectory(prefix="handheld-") as made:
-        draft = Path(made)
+    # Made in another place and opened: a pack that is there is not lost to one that cannot be used.
+    with tempfile.TemporaryDirectory(prefix="handheld-") as elsewhere:
+        draft = Path(elsewhere)
         palm_size = palm_run.copy_network(draft, ending)
         landmark_size = landmark_run.copy_network(draft, ending)
         table = _pack_table(palm_size, landmark_size)
