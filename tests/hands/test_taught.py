@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -214,6 +215,16 @@ def test_a_file_extends_a_table_beside_it(tmp_path):
     again = load_recogniser(str(path))
     assert again.extends == "tab.toml"
     assert again.recognise(result(open_hand())) == "flat"
+    # A copy in another folder finds it there.
+    (tmp_path / "copies").mkdir()
+    again.save(tmp_path / "copies" / "my.gestures")
+    copy = load_recogniser(tmp_path / "copies" / "my.gestures")
+    assert copy.extends == os.path.join("..", "tab.toml")
+    assert copy.recognise(result(open_hand())) == "flat"
+    # A table named by its whole path stays so.
+    whole = str(tmp_path / "tab.toml")
+    replace(gestures, extends=whole).save(path)
+    assert load_recogniser(path).extends == whole
 
 
 def test_a_missing_file_is_told(tmp_path):

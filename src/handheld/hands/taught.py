@@ -161,16 +161,25 @@ class TaughtGestures(GestureRecogniser):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the gestures as JSON; the file appears whole or not at all.
 
+        A table beside the file that was read is named by the way that leads there from the new one.
+
         Raises:
             FileError: it cannot be written; what was there is kept.
         """
         rows = [_row(gesture) for gesture in self.gestures]
         text = json.dumps(
-            {"format": _FORMAT, "extends": self.extends, "gestures": rows},
+            {"format": _FORMAT, "extends": self._extends_from(path), "gestures": rows},
             ensure_ascii=False,
         )
         with atomic_path(path) as temporary:
             temporary.write_text(text + "\n", "utf-8")
+
+    def _extends_from(self, path: str | os.PathLike[str]) -> str:
+        """Return what a file at a path has to name, so that it extends the same table."""
+        table = extended_table(self.extends, self.folder)
+        if isinstance(table, str) or Path(self.extends).is_absolute():
+            return self.extends
+        return os.path.relpath(table, Path(path).parent)
 
     def taught(self, name: str, examples: Floats, *, more: bool = False) -> "TaughtGestures":
         """Return these gestures and a new one.
