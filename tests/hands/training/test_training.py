@@ -132,6 +132,7 @@ def test_a_folder_keeps_its_plan(world, tmp_path):
         ("rendered_share", 0.5, 0.9),
         ("skin_tones", 0.3, 0.0),
         ("meeting", 0.2, 0.0),
+        ("cut_off", 0.3, 0.0),
     ],
 )
 def test_a_run_does_not_go_on_with_other_shares(world, tmp_path, name, begun, then):
@@ -147,7 +148,7 @@ def test_a_run_of_before_goes_on_as_it_was(world, tmp_path):
     path = TrainingFolder(tmp_path / "run").plan
     plan = json.loads(path.read_text())
     # Settings that there were not when it was begun.
-    for name in ("skin_tones", "rendered_share", "steady", "meeting"):
+    for name in ("skin_tones", "rendered_share", "steady", "meeting", "cut_off"):
         del plan[name]
     path.write_text(json.dumps(plan))
     run(config, tmp_path / "run")

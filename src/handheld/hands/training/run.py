@@ -150,7 +150,13 @@ def _require_plan(plan: object) -> None:
 
 
 # What plans did not say before it could be set, as it was then.
-_EARLIER = {"skin_tones": 0.0, "rendered_share": 0.5, "steady": 0.0, "meeting": 0.0}
+_EARLIER = {
+    "skin_tones": 0.0,
+    "rendered_share": 0.5,
+    "steady": 0.0,
+    "meeting": 0.0,
+    "cut_off": 0.0,
+}
 
 # Entries of a plan that the run's folder decides on once it is begun.
 _MAY_DIFFER = ("steps", "started", "version")

@@ -7,6 +7,7 @@ import pytest
 from handheld.errors import InputError
 from handheld.hands.training.config import LearnConfig
 from handheld.hands.training.examples import mixture as examples_mixture
+from handheld.hands.training.examples.augment import flicker
 from handheld.hands.training.examples.meeting import with_mirror_image
 from handheld.hands.training.examples.mixture import CropMixture, fixed_examples
 from handheld.hands.training.examples.photo_hands import LabelLimits
@@ -143,6 +144,37 @@ def test_each_hand_is_there_twice_as_in_a_film(world):
     assert not any(np.array_equal(*batch.pixels[row : row + 2]) for row in range(0, 16, 2))
     # Different hands, though.
     assert len({tuple(points.ravel()) for points in first[both]}) == both.sum()
+
+
+def test_both_frames_are_of_one_camera(world):
+    """Colours differ between cameras by tens of grey levels, between frames by what moved."""
+    batch = mixture(world, twice=True, empty=0.0)(3)
+    colours = batch.pixels.astype(float).mean(axis=(1, 2))
+    between_frames = np.abs(colours[0::2] - colours[1::2]).max(axis=1)
+    between_hands = np.abs(colours[0:-2:2] - colours[2::2]).max(axis=1)
+    assert np.median(between_frames) < 6
+    assert np.median(between_hands) > 12
+
+
+def test_a_frame_has_grains_and_compression_of_its_own():
+    picture = np.full((64, 64, 3), 128, np.uint8)
+    picture[16:48, 16:48] = 60
+    frames = [flicker(picture, np.random.default_rng(seed)) for seed in range(8)]
+    assert len({frame.tobytes() for frame in frames}) == 8
+    for frame in frames:
+        assert frame.shape == picture.shape
+        assert frame.dtype == np.uint8
+        assert np.abs(frame.astype(int) - picture).mean() < 4
+
+
+def test_hands_are_cut_off_by_the_pictures_end(world):
+    """Where their keypoints are stays known."""
+    whole = mixture(world, empty=0.0)(3)
+    cut = mixture(world, empty=0.0, cut_off=1.0)(3)
+    assert (cut.presence == 1).sum() >= 8
+    assert not np.array_equal(whole.pixels, cut.pixels)
+    known = np.isfinite(cut.points).all(axis=(1, 2))
+    assert known.sum() >= 8
 
 
 def test_a_rest_is_asked_for_in_pairs():

@@ -69,7 +69,7 @@ def coarse(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Show the picture as if the hand were far away: fewer pixels, enlarged again."""
     side = pixels.shape[0]
     # With fewer than 16 pixels a side there are no fingers to be seen.
-    small = max(16, int(side * rng.uniform(0.2, 0.7)))
+    small = max(16, int(side * rng.uniform(0.2, 0.9)))
     shrunk = cv2.resize(pixels, (small, small), interpolation=cv2.INTER_AREA)
     enlarged = cv2.resize(shrunk, (side, side), interpolation=cv2.INTER_LINEAR)
     return np.asarray(enlarged, np.uint8)
@@ -77,17 +77,23 @@ def coarse(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 
 def noise(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Add a sensor's noise."""
+    return _with_grains(pixels, rng.uniform(0.02, 0.16), rng)
+
+
+def _with_grains(pixels: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     # Eight bits at a time: a normal deviate for each value would cost more than all else here.
     draws = rng.integers(0, 256, pixels.shape, dtype=np.uint8)
     grains = draws.astype(np.int16) - 128
-    strength = rng.uniform(0.02, 0.16)
     changed = pixels + (grains * strength).astype(np.int16)
     return changed.clip(0, 255).astype(np.uint8)
 
 
 def compressed(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Encode as JPEG and decode."""
-    quality = int(rng.integers(15, 80))
+    return _as_jpeg(pixels, int(rng.integers(15, 80)))
+
+
+def _as_jpeg(pixels: Pixels, quality: int) -> Pixels:
     # OpenCV takes red for blue; what comes back is turned about again, with blue as coarse as red.
     _, content = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), np.uint8)
@@ -108,7 +114,7 @@ def patch(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 
 CHANGES: tuple[tuple[float, Change], ...] = (
     (0.15, patch),
-    (0.20, coarse),
+    (0.40, coarse),
     (0.12, defocus),
     (0.12, motion),
     (0.85, colour),
@@ -119,7 +125,7 @@ CHANGES: tuple[tuple[float, Change], ...] = (
 """Changes in the order in which they happen to light, and how often each does."""
 
 RENDERED_CHANGES: tuple[tuple[float, Change], ...] = (
-    (0.1, coarse),
+    (0.3, coarse),
     (0.7, colour),
     (0.35, saturation),
 )
@@ -146,3 +152,14 @@ def augment(
         if rng.random() < share:
             pixels = change(pixels, rng)
     return pixels
+
+
+def flicker(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Return a picture as one frame of a film shows it: the same camera, but grains and compression
+    of this frame alone.
+    """
+    grained = _with_grains(pixels, rng.uniform(0.01, 0.06), rng)
+    # Some cameras hand over frames that nobody has compressed.
+    if rng.random() < 0.5:
+        return grained
+    return _as_jpeg(grained, int(rng.integers(40, 95)))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handheld.hands.geometry import region_from_landmarks, region_from_palm
 from handheld.hands.result import palm_size
-from handheld.hands.training.examples.augment import augment
+from handheld.hands.training.examples.augment import augment, flicker
 from handheld.hands.training.examples.skin import draw_tone, hand_mask, with_tone
 from handheld.hands.training.labels import LabelledHand, palm_box
 from handheld.media import Rect
@@ -342,3 +342,10 @@ def with_other_skin(example: CropExample, rng: np.random.Generator) -> CropExamp
 def with_changes(example: CropExample, rng: np.random.Generator) -> CropExample:
     """Return the example as another camera would have taken it."""
     return replace(example, pixels=augment(example.pixels, rng))
+
+
+def in_frame(example: CropExample, frame_rng: np.random.Generator | None) -> CropExample:
+    """Return the example as it is in a frame of a film; as it is where there is no film."""
+    if frame_rng is None:
+        return example
+    return replace(example, pixels=flicker(example.pixels, frame_rng))

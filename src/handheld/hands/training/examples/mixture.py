@@ -21,6 +21,7 @@ from handheld.hands.training.examples.crops import (
     Jitter,
     empty_crop,
     hand_crop,
+    in_frame,
     labelled_crop,
     mirrored,
     presence_in,
@@ -29,6 +30,7 @@ from handheld.hands.training.examples.crops import (
     with_changes,
     with_other_skin,
 )
+from handheld.hands.training.examples.ending import Pixels, ended_within
 from handheld.hands.training.examples.meeting import with_mirror_image
 from handheld.hands.training.examples.photo_hands import (
     LabelLimits,
@@ -122,6 +124,7 @@ class CropMixture:
         empty: share of crops without a hand.
         skin_tones: share of a photo's crops of a hand that get another skin tone.
         meeting: share of a photo's crops of a hand in which it meets its own mirror image.
+        cut_off: share of crops of a hand in which the picture ends within it.
         mistakes: what a pack took for hands, JSON lines of ``find_mistakes``; of these is
             half of the crops without.
         seed: of everything random.
@@ -141,6 +144,7 @@ class CropMixture:
     empty: float = 0.15
     skin_tones: float = 0.3
     meeting: float = 0.0
+    cut_off: float = 0.0
     mistakes: Path | None = None
     seed: int = 0
     limits: LabelLimits = field(default_factory=LabelLimits)
@@ -235,11 +239,12 @@ class CropMixture:
         # Here and below: no draw without any, so that such runs go on as before there were.
         if self.meeting and rng.random() < self.meeting:
             pixels, (hand, _) = with_mirror_image(pixels, hand, rng)
+        pixels = self._cut_off(pixels, hand, rng)
         example = hand_crop(pixels, hand, self.size, rng, frame_rng=frame_rng)
         # Before what the camera does.
         if self.skin_tones and rng.random() < self.skin_tones:
             example = with_other_skin(example, rng)
-        changed = with_changes(example, frame_rng or rng)
+        changed = in_frame(with_changes(example, rng), frame_rng)
         return replace(changed, group=entry.group)
 
     def _rendered_example(
@@ -250,12 +255,18 @@ class CropMixture:
         if frame_rng is not None:
             region = RESTING.applied(region, frame_rng)
         hand = from_middles(picture.hands[0])
-        example = labelled_crop(picture.pixels, hand, region, self.size, rng)
-        changed = augment(example.pixels, frame_rng or rng, changes=RENDERED_CHANGES)
-        example = replace(example, pixels=changed, group="rendered")
+        pixels = self._cut_off(picture.pixels, hand, rng)
+        example = labelled_crop(pixels, hand, region, self.size, rng)
+        changed = augment(example.pixels, rng, changes=RENDERED_CHANGES)
+        example = in_frame(replace(example, pixels=changed, group="rendered"), frame_rng)
         if rng.random() < 0.5:
             return mirrored(example)
         return example
+
+    def _cut_off(self, pixels: Pixels, hand: LabelledHand, rng: np.random.Generator) -> Pixels:
+        if self.cut_off and rng.random() < self.cut_off:
+            return ended_within(pixels, hand.keypoints, rng)
+        return pixels
 
     def _empty_example(
         self, rng: np.random.Generator, frame_rng: np.random.Generator | None

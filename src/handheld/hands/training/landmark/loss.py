@@ -19,6 +19,10 @@ confidence of each keypoint.
 # labels, as teachers give them, do not pull as hard as they are wrong (Huber, 1964).
 _BETA = 0.01
 
+# The same of what answers in two frames of a film differ by, which is less than what they are wrong
+# by: by its square it would hardly count.
+_STEADY_BETA = 0.002
+
 
 class LandmarkTargets(NamedTuple):
     """The truth of n crops, NaN where nobody knows; see ``examples.crops.CropExample``.
@@ -74,10 +78,11 @@ def landmark_loss(output: LandmarkOutput, targets: LandmarkTargets, weights: Los
 
 def unsteadiness(output: LandmarkOutput, targets: LandmarkTargets) -> Tensor:
     """Return how much else answers move than they should from row 2n to row 2n + 1, two frames of
-    a film of one hand: a number, as the loss counts errors.
+    a film of one hand: a number.
     """
     answered = output.points[1::2, :, :2] - output.points[0::2, :, :2]
-    return _distance(answered, targets.points[1::2, :, :2] - targets.points[0::2, :, :2])
+    true = targets.points[1::2, :, :2] - targets.points[0::2, :, :2]
+    return _distance(answered, true, beta=_STEADY_BETA)
 
 
 def errors(output: LandmarkOutput, targets: LandmarkTargets) -> Tensor:
@@ -97,10 +102,10 @@ def _is_close(output: LandmarkOutput, targets: LandmarkTargets) -> Tensor:
         return torch.where(distances.isnan(), distances, close)
 
 
-def _distance(answer: Tensor, truth: Tensor) -> Tensor:
+def _distance(answer: Tensor, truth: Tensor, *, beta: float = _BETA) -> Tensor:
     known = ~truth.isnan()
     # NaN would go through `where` into the gradient: it is replaced before anything is computed.
-    distances = functional.smooth_l1_loss(answer, truth.nan_to_num(), beta=_BETA, reduction="none")
+    distances = functional.smooth_l1_loss(answer, truth.nan_to_num(), beta=beta, reduction="none")
     return _mean(distances, known)
 
 
