@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
-MOST_OUTSIDE = 11
-"""Keypoints of 21 that are beyond the picture's end at most: of a hanging hand all fingers may be,
-but for the thumb.
-"""
+MOST_OUTSIDE = 14
+"""Keypoints of 21 that are beyond the picture's end at most: of a hanging hand all fingers may be."""
 
 
 def ended_within(
