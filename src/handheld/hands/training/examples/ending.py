@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Pixels: TypeAlias = NDArray[np.uint8]
 
 MOST_OUTSIDE = 14
-"""Keypoints of 21 that are beyond the picture's end at most: of a hanging hand all fingers may be."""
+"""Keypoints of 21 that are beyond the picture's end at most: of a hanging hand all fingers are."""
 
 
 def ended_within(
