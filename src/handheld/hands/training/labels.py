@@ -2,7 +2,7 @@
 renders reach the networks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -34,6 +34,13 @@ class LabelledHand:
     handedness: Literal["Left", "Right"] | None = None
     box: NDArray[np.floating[Any]] | None = None
     person: str = ""
+
+    def seen_from(self, corner: NDArray[Any]) -> "LabelledHand":
+        """Return the hand in a picture that begins at another corner (2,) of this one, pixels."""
+        x, y = corner.tolist()
+        keypoints = self.keypoints - np.array([x, y, 0], self.keypoints.dtype)
+        box = None if self.box is None else self.box - np.array([x, y, x, y])
+        return replace(self, keypoints=keypoints, box=box)
 
 
 @dataclass(frozen=True, eq=False)

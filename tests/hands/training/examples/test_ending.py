@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
-from handheld.hands.training.examples.ending import MOST_OUTSIDE, ended_within
+from handheld.hands.training.examples.ending import MOST_OUTSIDE, draw_end, ended
+
+
+def ended_within(pixels, keypoints, random):
+    return ended(pixels, draw_end(pixels, keypoints, random))
 
 
 def picture_of_places(height=40, width=60):

@@ -251,6 +251,33 @@ def test_a_hand_that_meets_its_mirror_image_is_two(world):
     assert 1.2 * before < after <= 2.2 * before
 
 
+def test_a_photo_ends_within_its_hand_and_the_palm_stays_where_it_was(world):
+    plain = mixture_of(world)
+    assert np.array_equal(plain(1).pixels, mixture_of(world, cut_off=0.0)(1).pixels)
+    assert not np.array_equal(plain(1).pixels, mixture_of(world, cut_off=1.0)(1).pixels)
+    (_, picture), *_ = palm_pictures(plain.photos, "train")
+    boxed = replace(picture.hands[0], box=np.array([4.0, 5.0, 60.0, 70.0]))
+    picture = replace(picture, hands=(boxed,), background=np.ones((1, 4)))
+    cuts = 0
+    for seed in range(30):
+        ended = palms.ending_within(picture, np.random.default_rng(seed))
+        if ended is picture:
+            continue
+        cuts += 1
+        assert not len(ended.background)
+        # Found by its pixels: a part of the old picture, whose corner moved the labels.
+        height, width = ended.pixels.shape[:2]
+        x, y = boxed.keypoints[0, :2] - ended.hands[0].keypoints[0, :2]
+        x, y = int(x), int(y)
+        assert np.array_equal(picture.pixels[y : y + height, x : x + width], ended.pixels)
+        assert np.array_equal(ended.hands[0].box, boxed.box - (x, y, x, y))
+        assert np.array_equal(ended.hands[0].keypoints[:, 2], boxed.keypoints[:, 2])
+        # Half of the palm at least is left.
+        palm, _ = palm_box(ended.hands[0].keypoints)
+        assert Area(0, 0, width, height).share_inside(palm) >= 0.5
+    assert 10 < cuts <= 30
+
+
 def test_only_of_one_known_hand_there_is_a_mirror_image(world):
     (_, picture), *_ = palm_pictures(mixture_of(world).photos, "train")
     assert palms.shows_one(picture)

@@ -26,8 +26,8 @@ _MOST_SIDE = 1.2 * LARGEST
 # taught.
 _HIDDEN = 0.25
 
-# Share of a palm's box that must be in the picture, likewise.
-_INSIDE = 0.5
+INSIDE = 0.5
+"""Share of a palm's box that must be in the picture, likewise."""
 
 # Keypoints lie in the flesh: a twentieth of the hand is beyond them on each side.
 _FLESH = 0.05
@@ -231,7 +231,7 @@ class Canvas:
         """Whether a palm can be seen well enough for a detector to have to find it."""
         if hand.visible is not None and hand.visible.mean() < _HIDDEN:
             return False
-        if area.share_inside(palm) < _INSIDE:
+        if area.share_inside(palm) < INSIDE:
             return False
         # Palms are square: one side is as good as the other.
         side = (palm[2] - palm[0]) / self.size

@@ -9,44 +9,47 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.hands.training.examples.canvas import Area
+
 Pixels: TypeAlias = NDArray[np.uint8]
+Keypoints: TypeAlias = NDArray[np.floating[Any]]
 
 MOST_OUTSIDE = 14
 """Keypoints of 21 that are beyond the picture's end at most: of a hanging hand all fingers are."""
 
 
-def ended_within(
-    pixels: Pixels, keypoints: NDArray[np.floating[Any]], rng: np.random.Generator
-) -> Pixels:
-    """Return a picture that ends within a hand; beyond its end the last pixels are repeated, as a
-    tracker fills what a region shows beyond the border.
+def draw_end(pixels: Pixels, keypoints: Keypoints, rng: np.random.Generator) -> Area:
+    """Choose what is left of a picture that ends within a hand, on any of its four sides.
 
     Args:
-        pixels: (H, W, 3) of a picture.
-        keypoints: (21, 2 or 3) of a hand in it, pixels.
-        rng: of the side on which it ends, and of where.
+        pixels: (H, W, 3) of the picture.
+        keypoints: (21, 2 or 3) of the hand, pixels; two at least are known.
+        rng: of the side, and of how many keypoints are beyond it: 1 to ``MOST_OUTSIDE``.
     """
-    # As if it always ended below: turned so, and back.
-    turns = int(rng.integers(4))
-    turned = np.rot90(pixels, turns).copy()
-    end = _end_below(_turned(keypoints, turns, pixels.shape), rng)
-    # Whole coordinates are middles of pixels; a line at least is left to repeat.
-    row = int(np.clip(np.rint(end) + 1, 1, len(turned)))
-    turned[row:] = turned[row - 1]
-    return np.ascontiguousarray(np.rot90(turned, -turns))
-
-
-def _end_below(heights: NDArray[np.floating[Any]], rng: np.random.Generator) -> float:
-    """Return a height between two keypoints, so that some are below it."""
-    known = np.sort(heights[np.isfinite(heights)])[::-1]
+    height, width = pixels.shape[:2]
+    axis = int(rng.integers(2))
+    is_far_side = rng.random() < 0.5
+    places = keypoints[:, axis]
+    known = np.sort(places[np.isfinite(places)])
     outside = int(rng.integers(1, min(MOST_OUTSIDE, len(known) - 1) + 1))
-    return float(rng.uniform(known[outside], known[outside - 1]))
+    last = len(known) - outside if is_far_side else outside
+    # Between two keypoints. Whole coordinates are middles of pixels.
+    end = int(np.rint(rng.uniform(known[last - 1], known[last])))
+    length = (width, height)[axis]
+    # A line at least is left.
+    first, stop = (0, end + 1) if is_far_side else (end, length)
+    first = min(max(first, 0), length - 1)
+    stop = min(max(stop, 1), length)
+    if axis == 0:
+        return Area(first, 0, stop, height)
+    return Area(0, first, width, stop)
 
 
-def _turned(
-    keypoints: NDArray[np.floating[Any]], turns: int, shape: tuple[int, ...]
-) -> NDArray[np.floating[Any]]:
-    """Return how far down keypoints (21,) are in a picture that was turned to the left so often."""
-    height, width = shape[:2]
-    x, y = keypoints[:, 0], keypoints[:, 1]
-    return (y, width - 1 - x, height - 1 - y, x)[turns]
+def ended(pixels: Pixels, left: Area) -> Pixels:
+    """Return a picture of which an area is left; beyond it the last pixels are repeated, as a
+    tracker fills what a region shows beyond the border.
+    """
+    height, width = pixels.shape[:2]
+    beyond = ((left.top, height - left.bottom), (left.left, width - left.right), (0, 0))
+    kept = pixels[left.top : left.bottom, left.left : left.right]
+    return np.pad(kept, beyond, mode="edge")

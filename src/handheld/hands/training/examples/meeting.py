@@ -92,7 +92,9 @@ def with_mirror_image(
     down = mirror.y * (np.arange(size[1], dtype=np.float32) + corner[1])
     is_behind = across[None, :] + down[:, None] > mirror.distance
     met = np.where(is_behind[..., None], behind, seen)
-    return met, (_shifted(hand, corner), _shifted(other, corner))
+    # Without their boxes: what stood upright does not in the mirror.
+    one, second = (replace(each, box=None).seen_from(corner) for each in (hand, other))
+    return met, (one, second)
 
 
 def _mirrored_hand(hand: LabelledHand, mirror: Mirror) -> LabelledHand:
@@ -144,9 +146,3 @@ def _moved(
         np.asarray(pixels), inverse, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(moved, np.uint8)
-
-
-def _shifted(hand: LabelledHand, corner: NDArray[Any]) -> LabelledHand:
-    """Return a hand in a picture that begins at another corner (2,), where no box is known."""
-    shifted = _with_xy(hand.keypoints, hand.keypoints[:, :2] - corner)
-    return replace(hand, keypoints=shifted, box=None)

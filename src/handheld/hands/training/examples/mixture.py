@@ -30,7 +30,7 @@ from handheld.hands.training.examples.crops import (
     with_changes,
     with_other_skin,
 )
-from handheld.hands.training.examples.ending import Pixels, ended_within
+from handheld.hands.training.examples.ending import Pixels, draw_end, ended
 from handheld.hands.training.examples.meeting import with_mirror_image
 from handheld.hands.training.examples.photo_hands import (
     LabelLimits,
@@ -265,7 +265,7 @@ class CropMixture:
 
     def _cut_off(self, pixels: Pixels, hand: LabelledHand, rng: np.random.Generator) -> Pixels:
         if self.cut_off and rng.random() < self.cut_off:
-            return ended_within(pixels, hand.keypoints, rng)
+            return ended(pixels, draw_end(pixels, hand.keypoints, rng))
         return pixels
 
     def _empty_example(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from handheld.hands.training.examples.augment import SCENE_CHANGES, augment
 from handheld.hands.training.examples.canvas import (
+    INSIDE,
     LARGEST,
     SMALLEST,
     Area,
@@ -28,6 +29,7 @@ from handheld.hands.training.examples.canvas import (
     letterboxed,
     mirrored_scene,
 )
+from handheld.hands.training.examples.ending import draw_end
 from handheld.hands.training.examples.meeting import with_mirror_image
 from handheld.hands.training.examples.mixture import evenly_spaced
 from handheld.hands.training.examples.photo_hands import (
@@ -222,6 +224,7 @@ class PalmMixture:
             and at any angle: portraits fill their pictures, but in films heads are as small as
             hands.
         meeting: share of photos of one hand in which it meets its own mirror image.
+        cut_off: share of photos of one hand that end within it.
     """
 
     data: Path
@@ -238,6 +241,7 @@ class PalmMixture:
     surrounded: float = 0.5
     scattered: float = 0.0
     meeting: float = 0.0
+    cut_off: float = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         # What is open stays here: a worker opens it anew.
@@ -331,6 +335,8 @@ class PalmMixture:
         # No draw without any: such runs go on as before there were.
         if self.meeting and shows_one(picture) and rng.random() < self.meeting:
             return with_second_hand(picture, rng)
+        if self.cut_off and shows_one(picture) and rng.random() < self.cut_off:
+            return ending_within(picture, rng)
         return picture
 
     def _empty_picture(self, rng: np.random.Generator) -> PalmPicture:
@@ -445,6 +451,24 @@ def with_second_hand(picture: PalmPicture, rng: np.random.Generator) -> PalmPict
     pixels, hands = with_mirror_image(picture.pixels, picture.hands[0], rng)
     # What a pack took for a hand may be a hand now.
     return replace(picture, pixels=pixels, hands=hands, background=np.empty((0, 4)))
+
+
+def ending_within(picture: PalmPicture, rng: np.random.Generator) -> PalmPicture:
+    """Return a picture of one hand as one that ends within the hand, but for a palm of which too
+    little would be left to be found.
+    """
+    hand = picture.hands[0]
+    left = draw_end(picture.pixels, hand.keypoints, rng)
+    palm, _ = palm_box(hand.keypoints)
+    if left.share_inside(palm) < INSIDE:
+        return picture
+    return replace(
+        picture,
+        pixels=picture.pixels[left.top : left.bottom, left.left : left.right],
+        hands=(hand.seen_from(np.array([left.left, left.top])),),
+        # In the old picture's pixels.
+        background=np.empty((0, 4)),
+    )
 
 
 def draw_placing(

@@ -59,6 +59,7 @@ class PalmConfig:
         surrounded: share of pictures with hands that are laid onto one without.
         scattered: share of pictures without hands over which small others are scattered.
         meeting: share of photos of one hand in which it meets its own mirror image; 0: none.
+        cut_off: share of photos of one hand that end within it; 0: none.
         examples: where they come from.
         learn: how long and how fast.
         network: its size, and whether it has a decoder.
@@ -70,6 +71,7 @@ class PalmConfig:
     surrounded: float = 0.5
     scattered: float = 0.5
     meeting: float = 0.0
+    cut_off: float = 0.0
     examples: ExampleConfig = field(default_factory=lambda: ExampleConfig(pool=20_000))
     learn: LearnConfig = field(default_factory=lambda: LearnConfig(batch=32))
     network: PalmShape = field(default_factory=PalmShape)
@@ -82,6 +84,7 @@ class PalmConfig:
         in_range("surrounded", self.surrounded, low=0, high=1)
         in_range("scattered", self.scattered, low=0, high=1)
         in_range("meeting", self.meeting, low=0, high=1)
+        in_range("cut_off", self.cut_off, low=0, high=1)
 
     def plan(self) -> dict[str, Any]:
         """Return what must be the same in all stretches of a run."""
@@ -92,6 +95,7 @@ class PalmConfig:
             "surrounded": self.surrounded,
             "scattered": self.scattered,
             "meeting": self.meeting,
+            "cut_off": self.cut_off,
             "disagreement": self.examples.disagreement,
             "pool": self.examples.pool,
             "learn": self.learn.plan(),
@@ -136,6 +140,7 @@ def _mixture_of(config: PalmConfig) -> PalmMixture:
         surrounded=config.surrounded,
         scattered=config.scattered,
         meeting=config.meeting,
+        cut_off=config.cut_off,
     )
 
 
