@@ -19,7 +19,7 @@ MOST_OUTSIDE = 14
 
 
 def draw_end(pixels: Pixels, keypoints: Keypoints, rng: np.random.Generator) -> Area:
-    """Choose what is left of a picture that ends within a hand, on any of its four sides.
+    """Choose what is still seen of a picture that ends within a hand, on any of its four sides.
 
     Args:
         pixels: (H, W, 3) of the picture.
@@ -29,8 +29,8 @@ def draw_end(pixels: Pixels, keypoints: Keypoints, rng: np.random.Generator) -> 
     height, width = pixels.shape[:2]
     axis = int(rng.integers(2))
     is_far_side = rng.random() < 0.5
-    places = keypoints[:, axis]
-    known = np.sort(places[np.isfinite(places)])
+    along = keypoints[:, axis]
+    known = np.sort(along[np.isfinite(along)])
     outside = int(rng.integers(1, min(MOST_OUTSIDE, len(known) - 1) + 1))
     last = len(known) - outside if is_far_side else outside
     # Between two keypoints. Whole coordinates are middles of pixels.
@@ -45,11 +45,11 @@ def draw_end(pixels: Pixels, keypoints: Keypoints, rng: np.random.Generator) -> 
     return Area(0, first, width, stop)
 
 
-def ended(pixels: Pixels, left: Area) -> Pixels:
-    """Return a picture of which an area is left; beyond it the last pixels are repeated, as a
+def ended(pixels: Pixels, seen: Area) -> Pixels:
+    """Return a picture of which an area is seen; beyond it the last pixels are repeated, as a
     tracker fills what a region shows beyond the border.
     """
     height, width = pixels.shape[:2]
-    beyond = ((left.top, height - left.bottom), (left.left, width - left.right), (0, 0))
-    kept = pixels[left.top : left.bottom, left.left : left.right]
+    beyond = ((seen.top, height - seen.bottom), (seen.left, width - seen.right), (0, 0))
+    kept = pixels[seen.top : seen.bottom, seen.left : seen.right]
     return np.pad(kept, beyond, mode="edge")

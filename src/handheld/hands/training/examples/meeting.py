@@ -83,6 +83,8 @@ def with_mirror_image(
         The picture, larger where the second hand would not have fitted in, and both hands in it.
     """
     mirror = draw_mirror(hand, rng)
+    # Without its box, which does not stand upright in the mirror.
+    hand = replace(hand, box=None)
     other = _mirrored_hand(hand, mirror)
     corner, size = _frame(pixels, other)
     seen = _moved(pixels, np.eye(2), corner, size)
@@ -92,9 +94,7 @@ def with_mirror_image(
     down = mirror.y * (np.arange(size[1], dtype=np.float32) + corner[1])
     is_behind = across[None, :] + down[:, None] > mirror.distance
     met = np.where(is_behind[..., None], behind, seen)
-    # Without their boxes: what stood upright does not in the mirror.
-    one, second = (replace(each, box=None).seen_from(corner) for each in (hand, other))
-    return met, (one, second)
+    return met, (hand.seen_from(corner), other.seen_from(corner))
 
 
 def _mirrored_hand(hand: LabelledHand, mirror: Mirror) -> LabelledHand:

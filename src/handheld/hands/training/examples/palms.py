@@ -458,14 +458,14 @@ def ending_within(picture: PalmPicture, rng: np.random.Generator) -> PalmPicture
     little would be left to be found.
     """
     hand = picture.hands[0]
-    left = draw_end(picture.pixels, hand.keypoints, rng)
+    seen = draw_end(picture.pixels, hand.keypoints, rng)
     palm, _ = palm_box(hand.keypoints)
-    if left.share_inside(palm) < INSIDE:
+    if seen.share_inside(palm) < INSIDE:
         return picture
     return replace(
         picture,
-        pixels=picture.pixels[left.top : left.bottom, left.left : left.right],
-        hands=(hand.seen_from(np.array([left.left, left.top])),),
+        pixels=picture.pixels[seen.top : seen.bottom, seen.left : seen.right],
+        hands=(hand.seen_from(np.array([seen.left, seen.top])),),
         # In the old picture's pixels.
         background=np.empty((0, 4)),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from handheld.hands.training.labels import LabelledPicture
 from handheld.hands.training.render.sources import open_sources
 from handheld.hands.training.render.studio import CropOptions, SceneOptions, Studio
-from handheld.ranges import whole_in_range
+from handheld.ranges import MOST_SEED, whole_in_range
 
 _MOST_PEOPLE = 2**63 - 1  # that numpy draws one of
 
@@ -23,7 +23,7 @@ class RenderRecipe:
         people: how many persons there are.
 
     Raises:
-        InputError: no people, or more than can be drawn from.
+        InputError: no people or more than can be drawn from, or a seed that is none.
     """
 
     seed: int = 0
@@ -32,6 +32,7 @@ class RenderRecipe:
     people: int = 256
 
     def __post_init__(self) -> None:
+        whole_in_range("seed", self.seed, low=0, high=MOST_SEED)
         whole_in_range("people", self.people, low=1, high=_MOST_PEOPLE)
 
     def open(self) -> Callable[[int], LabelledPicture]:
