@@ -114,7 +114,7 @@ def patch(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 
 CHANGES: tuple[tuple[float, Change], ...] = (
     (0.15, patch),
-    (0.40, coarse),
+    (0.25, coarse),
     (0.12, defocus),
     (0.12, motion),
     (0.85, colour),
@@ -125,7 +125,7 @@ CHANGES: tuple[tuple[float, Change], ...] = (
 """Changes in the order in which they happen to light, and how often each does."""
 
 RENDERED_CHANGES: tuple[tuple[float, Change], ...] = (
-    (0.3, coarse),
+    (0.15, coarse),
     (0.7, colour),
     (0.35, saturation),
 )
