@@ -336,7 +336,15 @@ def test_a_file_of_lines_with_a_gap_does_not_appear(tmp_path):
 
 def test_added_lines_are_there_at_once_and_half_a_line_goes(tmp_path):
     path = tmp_path / "new" / "a.jsonl"
-    for content, kept in ((None, ""), ("one\ntw", "one\n"), ("tw", ""), ("one\n", "one\n")):
+    cases = (
+        (None, ""),
+        ('{"a": 1}\n{"a"', '{"a": 1}\n'),
+        ('{"a', ""),
+        ('{"a": 1}\n', '{"a": 1}\n'),
+        # Whole, but an editor left out its end.
+        ('{"a": 1}\n{"a": 2}', '{"a": 1}\n{"a": 2}\n'),
+    )
+    for content, kept in cases:
         if content is not None:
             path.write_text(content)
         with append_lines(path) as lines:

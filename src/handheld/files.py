@@ -24,6 +24,7 @@ from typing import IO
 from zlib import crc32
 
 from handheld.errors import FileError, InputError
+from handheld.untrusted import read_json
 
 _AnyPath = str | os.PathLike[str]
 
@@ -256,10 +257,11 @@ def open_lines(path: str | os.PathLike[str]) -> Iterator[LineWriter]:
 
 @contextmanager
 def append_lines(path: str | os.PathLike[str]) -> Iterator[LineWriter]:
-    """Open a file for lines of UTF-8 text that are added to those it holds, each written at once,
-    so that work of hours can be stopped at any moment and goes on.
+    """Open a file for lines of JSON that are added to those it holds, each written at once, so that
+    work of hours can be stopped at any moment and goes on.
 
-    What a stop left of a line is taken away first.
+    What a stop left of a line is taken away first; a whole line whose end an editor left out is
+    ended.
 
     Args:
         path: of the file; it and the folders above it are made.
@@ -272,10 +274,21 @@ def append_lines(path: str | os.PathLike[str]) -> Iterator[LineWriter]:
         target.parent.mkdir(parents=True, exist_ok=True)
         if not is_special(target):
             with target.open("a+b") as content:
-                content.seek(0)
-                content.truncate(content.read().rfind(b"\n") + 1)
+                _end_last_line(content)
         with target.open("a", encoding="utf-8", buffering=1) as file:
             yield LineWriter(file, path)
+
+
+def _end_last_line(content: IO[bytes]) -> None:
+    content.seek(0)
+    written = content.read()
+    end = written.rfind(b"\n") + 1
+    try:
+        read_json(written[end:])
+    except ValueError:
+        content.truncate(end)
+    else:
+        content.write(b"\n")
 
 
 def _open_text(path: Path, *, buffering: int = -1) -> IO[str]:

@@ -221,6 +221,18 @@ def test_a_file_extends_a_table_beside_it(tmp_path):
     copy = load_recogniser(tmp_path / "copies" / "my.gestures")
     assert copy.extends == os.path.join("..", "tab.toml")
     assert copy.recognise(result(open_hand())) == "flat"
+    # By way of a link to a folder, too.
+    (tmp_path / "deep" / "folder").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "folder")
+    again.save(tmp_path / "link" / "my.gestures")
+    assert (
+        load_recogniser(tmp_path / "link" / "my.gestures").recognise(result(open_hand())) == "flat"
+    )
+    # A file that is named like a table that ships stays a file.
+    (tmp_path / "american").write_text(row)
+    path.write_text(stored(extends="./american"))
+    load_recogniser(path).save(path)
+    assert load_recogniser(path).recognise(result(open_hand())) == "flat"
     # A table named by its whole path stays so.
     whole = str(tmp_path / "tab.toml")
     replace(gestures, extends=whole).save(path)

@@ -179,7 +179,13 @@ class TaughtGestures(GestureRecogniser):
         table = extended_table(self.extends, self.folder)
         if isinstance(table, str) or Path(self.extends).is_absolute():
             return self.extends
-        return os.path.relpath(table, Path(path).parent)
+        # Real folders: what is above a link is not what is above the folder it leads to.
+        real = os.path.join(os.path.realpath(table.parent), table.name)
+        relative = os.path.relpath(real, os.path.realpath(Path(path).parent))
+        # A file of the name of a table that ships is named so that it is taken for a file.
+        if extended_table(relative, Path()) == relative:
+            return os.path.join(os.curdir, relative)
+        return relative
 
     def taught(self, name: str, examples: Floats, *, more: bool = False) -> "TaughtGestures":
         """Return these gestures and a new one.

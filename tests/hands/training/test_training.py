@@ -3,7 +3,9 @@ exported.
 """
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import torch
 from torch import nn
 
 from handheld.config import from_table
-from handheld.errors import HandheldError, InputError, MediaError, TrainingError
+from handheld.errors import HandheldError, InputError, MediaError, ModelError, TrainingError
 from handheld.hands import HandTracker, load_pack
 from handheld.hands.packs import ASSETS
 from handheld.hands.training import pack
@@ -402,6 +404,26 @@ def test_a_pack_on_a_full_disk_stays_as_it_was(tmp_path, monkeypatch):
         pack._settle(draft, folder)
     assert {path.read_text() for path in folder.iterdir()} == {"draft"}
     assert len(list(folder.iterdir())) == len(pack.PACK_FILES)
+
+
+def test_a_pack_that_is_stopped_between_two_files_is_none(tmp_path, monkeypatch):
+    folder = tmp_path / "pack"
+    shutil.copytree(ASSETS / "handheld", folder)
+    settled = []
+
+    def replace_once(source, target):
+        if settled:
+            raise KeyboardInterrupt
+        settled.append(target)
+        rename(source, target)
+
+    rename = Path.replace
+    monkeypatch.setattr(Path, "replace", replace_once)
+    with pytest.raises(KeyboardInterrupt):
+        pack._settle(ASSETS / "handheld-lite", folder)
+    assert len(settled) == 1
+    with pytest.raises(ModelError, match=r"expected pack\.toml"):
+        load_pack(folder)
 
 
 def test_a_narrower_network_starts_from_the_channels_of_a_wide_one(world, tmp_path):

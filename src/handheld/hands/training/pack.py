@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from torch import nn
 
 from handheld.compile import Precision, to_tflite
 from handheld.engine import Model
-from handheld.errors import CompileError, InputError, MissingDependencyError
+from handheld.errors import CompileError, HandheldError, InputError, MissingDependencyError
 from handheld.files import atomic_path
 from handheld.hands.packs import load_pack
 from handheld.hands.training.blocks import parameters_of, to_unit
@@ -317,7 +317,9 @@ NEW_HAND_SCORE = 0.9
 distances, 0.3 % have as much in them, 5.5 % an even chance; of its hands 96.5 and 96.8 %.
 """
 
-PACK_FILES = ("palm.tflite", "landmark.tflite", "card.md", "card.png", "pack.toml")
+_TABLE = "pack.toml"
+
+PACK_FILES = ("palm.tflite", "landmark.tflite", "card.md", "card.png", _TABLE)
 """What :func:`assemble_pack` writes into the folder of a pack."""
 
 
@@ -345,22 +347,25 @@ def assemble_pack(palm: Path, landmark: Path, folder: Path, *, precision: str = 
         palm_size = palm_run.copy_network(draft, ending)
         landmark_size = landmark_run.copy_network(draft, ending)
         table = _pack_table(palm_size, landmark_size)
-        (draft / "pack.toml").write_text(table, "utf-8")
+        (draft / _TABLE).write_text(table, "utf-8")
         write_pack_card(draft, f"{palm_run.card()}\n{landmark_run.card()}")
         pack = load_pack(draft)
-        for model in (pack.open_palm(), pack.open_landmark()):
-            model.close()
+        palm_run.require_used(pack.open_palm, draft, ending)
+        landmark_run.require_used(pack.open_landmark, draft, ending)
         _settle(draft, folder)
 
 
 def _settle(draft: Path, folder: Path) -> None:
-    """Put the files of a pack into their folder, all or none."""
+    """Put the files of a pack into their folder, all or none; killed in the middle, the folder is
+    no pack, not one of two halves.
+    """
     with ExitStack() as files:
-        # Those that are entered last are left first, and a folder with a table is a pack that can
-        # be opened.
+        # Those that are entered last are left first: the table, without which there is no pack, is
+        # there when all others are.
         for name in reversed(PACK_FILES):
             temporary = files.enter_context(atomic_path(folder / name))
             temporary.write_bytes((draft / name).read_bytes())
+        (folder / _TABLE).unlink(missing_ok=True)
 
 
 def write_pack_card(folder: Path, text: str) -> None:
@@ -401,7 +406,7 @@ class _NetworkRun:
             raise InputError(
                 f"{self.folder}: expected a run of {self.task}, it is one of {plan.get('task')}"
             )
-        file = self.folder / f"{self.name}{ending}.tflite"
+        file = self._file(ending)
         if not file.is_file():
             raise InputError(
                 f"{file}: not there: end the run, or give --export-only to its command"
@@ -410,6 +415,19 @@ class _NetworkRun:
         Model.open(file).close()
         (pack / f"{self.name}.tflite").write_bytes(file.read_bytes())
         return int(plan["network"]["size"])
+
+    def require_used(self, open_model: Callable[[], Model], draft: Path, ending: str) -> None:
+        """Refuse a network that a pack of it cannot use. Raises what opening it raises, which names
+        the run's file.
+        """
+        try:
+            open_model().close()
+        except HandheldError as error:
+            copy = str(draft / f"{self.name}.tflite")
+            raise type(error)(str(error).replace(copy, str(self._file(ending)))) from error
+
+    def _file(self, ending: str) -> Path:
+        return self.folder / f"{self.name}{ending}.tflite"
 
     def card(self) -> str:
         """Return the card that was written beside the file."""

@@ -70,6 +70,45 @@ def test_two_teachers_do_not_share_a_file(world, tmp_path):
         pseudo_label(photos, other, path)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("my important notes", "line 1: expected a JSON object"),
+        ("\0" * 3000, "line 1: expected a JSON object"),
+        ('{"photo": "a", "teacher": "another", "hands": []}', "'another', not by 'one hand'"),
+    ],
+)
+def test_what_is_no_half_line_of_labels_is_not_thrown_away(world, tmp_path, content, message):
+    path = tmp_path / "new.jsonl"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        pseudo_label(read_photos(world.data / "photos"), OneHand(), path)
+    assert path.read_text() == content
+
+
+def test_a_whole_line_without_its_end_is_kept(world, tmp_path):
+    photos = read_photos(world.data / "photos")[:3]
+    path = tmp_path / "new.jsonl"
+    pseudo_label(photos[:2], OneHand(), path)
+    path.write_text(path.read_text().rstrip("\n"))
+    teacher = OneHand()
+    pseudo_label(photos, teacher, path)
+    assert teacher.asked == 1
+    assert set(read_labels(path)) == {photo.name for photo in photos}
+
+
+def test_two_labellings_do_not_share_a_file(world, tmp_path):
+    photos = read_photos(world.data / "photos")[:3]
+    path = tmp_path / "new.jsonl"
+
+    def label_too(done, hands):
+        with pytest.raises(InputError, match="another run uses"):
+            pseudo_label(photos, OneHand(), path)
+
+    pseudo_label(photos, OneHand(), path, on_photo=label_too)
+    assert len(read_labels(path)) == 3
+
+
 def test_a_line_that_is_no_label_is_counted(tmp_path):
     path = tmp_path / "labels.jsonl"
     path.write_text(

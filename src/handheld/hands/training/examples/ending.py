@@ -24,7 +24,7 @@ def draw_end(pixels: Pixels, keypoints: Keypoints, rng: np.random.Generator) -> 
     Args:
         pixels: (H, W, 3) of the picture.
         keypoints: (21, 2 or 3) of the hand, pixels; two at least are known.
-        rng: of the side, and of how many keypoints are beyond it: 1 to ``MOST_OUTSIDE``.
+        rng: of the side, and of how many keypoints are beyond it, ``MOST_OUTSIDE`` at most.
     """
     height, width = pixels.shape[:2]
     axis = int(rng.integers(2))

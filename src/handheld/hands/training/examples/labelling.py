@@ -29,6 +29,7 @@ from handheld.hands.training.examples.records import require_record
 from handheld.hands.training.labels import LabelSource
 from handheld.hands.views import views_of_still, views_of_stream
 from handheld.media import Image, Rect, letterbox
+from handheld.training.runs import locked
 
 PALM_SCORE = 0.4
 """Below the tracker's: what is no hand the landmark model refuses."""
@@ -352,18 +353,20 @@ def pseudo_label(
         on_photo: called after each photo with how many are done, and the hands found in this one.
 
     Raises:
-        InputError: the file holds the labels of another teacher, or a photo cannot be read.
+        InputError: the file holds the labels of another teacher, or is written by another process,
+            or a photo cannot be read.
         FileError: the disk is full; what was written stays.
     """
-    labelled = _labelled_already(path, teacher.name)
-    with append_lines(path) as lines:
-        for done, photo in enumerate(photos, 1):
-            if photo.name in labelled:
-                on_photo(done, 0)
-                continue
-            record = _label_record(photo, teacher)
-            lines.write(json.dumps(record) + "\n")
-            on_photo(done, len(record["hands"]))
+    with locked(path.parent, f".{path.name}.lock"):
+        labelled = _labelled_already(path, teacher.name)
+        with append_lines(path) as lines:
+            for done, photo in enumerate(photos, 1):
+                if photo.name in labelled:
+                    on_photo(done, 0)
+                    continue
+                record = _label_record(photo, teacher)
+                lines.write(json.dumps(record) + "\n")
+                on_photo(done, len(record["hands"]))
 
 
 def _label_record(photo: Photo, teacher: Teacher) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from handheld.hands.training.examples.photos import (
     read_photos,
 )
 from handheld.media import Image, Rect, read_image
+from handheld.training.runs import locked
 
 SUSPECTED = 0.3
 """Presence from which on the pack is near to following what it sees."""
@@ -70,18 +71,20 @@ def find_mistakes(
             the mistakes in this one.
 
     Raises:
-        InputError: photos, labels or the file cannot be read, or it holds another pack's mistakes.
+        InputError: photos, labels or the file cannot be read, or it holds another pack's mistakes,
+            or is written by another process.
         FileError: the disk is full; what was written stays.
     """
     pictures = _pictures(data, labels)
-    done = _names_in(path, pupil.name)
-    with append_lines(path) as lines:
-        for number, picture in enumerate(pictures, 1):
-            if picture.name in done:
-                continue
-            regions = _mistakes_in(picture, pupil, teacher)
-            _write_line(lines, picture.name, pupil.name, regions)
-            on_picture(number, len(pictures), len(regions))
+    with locked(path.parent, f".{path.name}.lock"):
+        done = _names_in(path, pupil.name)
+        with append_lines(path) as lines:
+            for number, picture in enumerate(pictures, 1):
+                if picture.name in done:
+                    continue
+                regions = _mistakes_in(picture, pupil, teacher)
+                _write_line(lines, picture.name, pupil.name, regions)
+                on_picture(number, len(pictures), len(regions))
 
 
 class _Picture(NamedTuple):

@@ -284,14 +284,15 @@ def read_lines(path: Path, *, whole_only: bool = False) -> Iterator[dict[str, An
 
     Args:
         path: of the file.
-        whole_only: whether a last line without its end, which a killed process leaves, is left out.
+        whole_only: whether the beginning of a last line, which a killed process leaves, is left
+            out.
 
     Raises:
         InputError: with the number of the line that is none.
     """
     text = _read_text(path)
     if whole_only:
-        text = text[: text.rfind("\n") + 1]
+        text = _without_half_line(text)
     # Not `splitlines`: names may hold letters that it takes for ends of lines.
     for number, line in enumerate(text.rstrip("\n").split("\n") if text else (), 1):
         try:
@@ -303,6 +304,18 @@ def read_lines(path: Path, *, whole_only: bool = False) -> Iterator[dict[str, An
                 f"{path}: line {number}: expected a JSON object, got {type(record).__name__}"
             )
         yield record
+
+
+def _without_half_line(text: str) -> str:
+    end = text.rfind("\n") + 1
+    # Any other rest is no line of ours: what it is must be told, not thrown away.
+    if not text[end:].startswith("{"):
+        return text
+    try:
+        parsed(text[end:])
+    except ValueError:
+        return text[:end]
+    return text
 
 
 def _read_text(path: Path) -> str:
