@@ -8,7 +8,9 @@ own straight line within a second in which the hand rests, with smoothing off, i
 seconds in which the hand rests by the answers of every pack count, so that all are judged by the
 same ones. How many hands a pack reports says nothing of whether they are hands: two columns say how
 many of those that MediaPipe's full models see it sees too, and how many it sees where those see
-none (a face that is taken for a hand, or a hand that they miss).
+none (a face that is taken for a hand, or a hand that they miss). Hands that hang out of the picture
+are counted apart: the resting ones are such, and where their unseen fingertips are guessed to be
+moves more than from frame to frame.
 """
 
 import argparse
@@ -37,6 +39,9 @@ RESTING = 0.2
 """Palm lengths that a resting hand's middle moves in a second at most."""
 
 
+CUT_OFF = 6
+"""Keypoints beyond the picture's border from which on a hand is cut off by it."""
+
 _STEP = 5
 """Frames between the beginnings of two windows of a second."""
 
@@ -49,11 +54,13 @@ class Tracked:
         hands: of each frame.
         seconds: of CPU, for all frames.
         rate: frames a second.
+        size: (2,) width and height of the picture.
     """
 
     hands: list[list[HandResult]]
     seconds: float
     rate: float
+    size: tuple[int, int]
 
     @property
     def lost(self) -> int:
@@ -86,7 +93,14 @@ def track(clip: Path, pack: str, every: int) -> Tracked:
         start = time.process_time()
         hands = [tracker.track(frame) for frame in frames]
         spent = time.process_time() - start
-    return Tracked(hands, spent, (len(frames) - 1) / seconds)
+    height, width = frames[0].image.shape[:2]
+    return Tracked(hands, spent, (len(frames) - 1) / seconds, (width, height))
+
+
+def hangs_out(hand: HandResult, size: tuple[int, int]) -> bool:
+    """Return whether the picture's border cuts a hand off: several keypoints are beyond it."""
+    points = hand.landmarks[:, :2]
+    return int(((points < 0) | (points > size)).any(axis=1).sum()) >= CUT_OFF
 
 
 def nearest(hand: HandResult, others: Sequence[HandResult]) -> tuple[HandResult | None, float]:
@@ -99,13 +113,13 @@ def nearest(hand: HandResult, others: Sequence[HandResult]) -> tuple[HandResult 
     return best, least
 
 
-def jitters(clips: Sequence[Tracked]) -> list[list[float]]:
+def jitters(clips: Sequence[Tracked]) -> list[list[tuple[float, float]]]:
     """Return, for each pack, the jitter in every second in which a hand rests by all packs'
-    answers.
+    answers, and what of it is from frame to frame.
     """
     first = clips[0]
     length = round(first.rate)
-    found: list[list[float]] = [[] for _ in clips]
+    found: list[list[tuple[float, float]]] = [[] for _ in clips]
     for start in range(0, len(first.hands) - length + 1, _STEP):
         for hand in first.hands[start]:
             same = [hand, *(nearest(hand, clip.hands[start])[0] for clip in clips[1:])]
@@ -117,7 +131,7 @@ def jitters(clips: Sequence[Tracked]) -> list[list[float]]:
             if all(track is not None and _rests(track, palm) for track in tracks):
                 for values, track in zip(found, tracks, strict=True):
                     assert track is not None
-                    values.append(_jitter(track) / palm)
+                    values.append((_jitter(track) / palm, _trembling(track) / palm))
     return found
 
 
@@ -139,6 +153,15 @@ def _jitter(track: NDArray[np.float64]) -> float:
     return float(np.sqrt(2 * np.mean((flat - times[:, None] * slopes) ** 2)))
 
 
+def _trembling(track: NDArray[np.float64]) -> float:
+    """Return the standard deviation of what is independent from frame to frame, over all
+    keypoints, both coordinates together as in :func:`_jitter`.
+    """
+    # Of independent deviations of variance 1 the second difference has 1 + 4 + 1.
+    bends = np.diff(track, n=2, axis=0)
+    return float(np.sqrt(2 * np.mean(bends**2) / 6))
+
+
 def main() -> None:
     """Track every clip with every pack, in turns."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -148,7 +171,7 @@ def main() -> None:
     packs = options.pack or list(PACK_NAMES)
     clips = sorted(VIDEO.glob("*.mkv"))
     totals = {pack: Counter[str]() for pack in packs}
-    jitter: dict[str, list[float]] = {pack: [] for pack in packs}
+    jitter: dict[str, list[tuple[float, float]]] = {pack: [] for pack in packs}
     apart: dict[str, list[float]] = {pack: [] for pack in packs}
     worse: dict[str, list[str]] = {pack: [] for pack in packs}
     for clip in clips:
@@ -174,6 +197,10 @@ def main() -> None:
                     shared=sum(nearest(other, hands)[0] is not None for other in others),
                     alone=sum(other is None for other, _ in same),
                 )
+                for other in others:
+                    if hangs_out(other, tracked.size):
+                        is_shared = nearest(other, hands)[0] is not None
+                        totals[pack].update(cut_off=1, cut_off_shared=is_shared)
     rows = [
         {
             "pack": Path(pack).name,
@@ -181,11 +208,13 @@ def main() -> None:
             "frames": total["frames"],
             "hands": total["hands"],
             "of mediapipe-full's": f"{total['shared'] / max(1, total['others']):.1%}",
+            "of its cut-off ones": f"{total['cut_off_shared']} of {total['cut_off']}",
             "where that sees none": total["alone"],
             "frames with both hands": total["both"],
             "hands lost": total["lost"],
             "lost more often on": ", ".join(worse[pack]) or "none",
-            "jitter": f"{np.mean(jitter[pack]):.4f}",
+            "jitter": f"{np.mean([whole for whole, _ in jitter[pack]]):.4f}",
+            "frame to frame": f"{np.mean([trembling for _, trembling in jitter[pack]]):.4f}",
             "resting windows": len(jitter[pack]),
             "apart from mediapipe-full": f"{np.mean(apart[pack]):.3f}",
             "CPU ms a frame": total["us"] / 1000 / total["frames"],
