@@ -121,10 +121,23 @@ def test_labels_that_no_run_wrote_are_refused_before_anything_is_written(
         out.mkdir()
         # Half a line too: what is not ours is not cut either.
         (out / "labels.jsonl").write_bytes(content + b"\n{")
-        with pytest.raises(InputError, match=r"labels\.jsonl: line 1: .*; name another folder$"):
+        # Of what is no text nobody counts lines.
+        with pytest.raises(
+            InputError, match=r"labels\.jsonl: (line 1|cannot be read): .*; name another folder$"
+        ):
             synthesise(out, recipe, 2)
         assert {path.name for path in out.iterdir()} <= {"labels.jsonl", ".lock"}
         assert (out / "labels.jsonl").read_bytes() == content + b"\n{"
+
+
+@pytest.mark.parametrize("content", ["my notes", "\0" * 100])
+def test_what_is_no_half_line_of_labels_is_not_cut_off(
+    recipe: RenderRecipe, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "labels.jsonl").write_text(content)
+    with pytest.raises(InputError, match=r"labels\.jsonl: line 1: .*; name another folder$"):
+        synthesise(tmp_path, recipe, 1)
+    assert (tmp_path / "labels.jsonl").read_text() == content
 
 
 WRONG_LINES: list[dict[str, Any]] = [

@@ -18,15 +18,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import FileError, InputError
-from handheld.files import atomic_path
+from handheld.files import LineWriter, append_lines, atomic_path
 from handheld.hands.training.coco import coco_of
+from handheld.hands.training.examples.photos import read_lines
 from handheld.hands.training.examples.records import parsed, require_record
 from handheld.hands.training.labels import LabelledHand, LabelledPicture, palm_box
 from handheld.hands.training.render.recipe import RenderRecipe
@@ -85,7 +86,6 @@ def synthesise(
         # Before anything is written: the folder may be another one than was meant.
         done = _whole_lines(out / _LABELS)
         _keep_settings(out, recipe)
-        _cut_half_line(out / _LABELS)
         on_picture(done)
         if done < count:
             _make(out, recipe, done, count, workers, on_picture)
@@ -105,7 +105,7 @@ def _make(
 ) -> None:
     pictures = stream(recipe, start=start, stop=count, workers=workers)
     try:
-        with (out / _LABELS).open("a", encoding="utf-8") as lines:
+        with append_lines(out / _LABELS) as lines:
             for index, picture in enumerate(pictures, start):
                 _write_picture(out, index, picture, lines)
                 on_picture(index + 1)
@@ -115,7 +115,7 @@ def _make(
         ) from error
 
 
-def _write_picture(out: Path, index: int, picture: LabelledPicture, lines: IO[str]) -> None:
+def _write_picture(out: Path, index: int, picture: LabelledPicture, lines: LineWriter) -> None:
     name = _name_of(index)
     write_image(out / "pictures" / name, picture.pixels)
     if picture.mask is not None:
@@ -123,8 +123,6 @@ def _write_picture(out: Path, index: int, picture: LabelledPicture, lines: IO[st
     # Last: a line that is there says that its pictures are.
     line = {"file": f"pictures/{name}", **picture_to_json(picture)}
     lines.write(json.dumps(line, separators=(",", ":")) + "\n")
-    # The next picture may be a long way off, and the run may be killed before it.
-    lines.flush()
 
 
 def _name_of(index: int) -> str:
@@ -239,22 +237,25 @@ def _whole_lines(labels: Path) -> int:
         return 0
     try:
         require_file(labels)
-        content = labels.read_bytes()
-    except OSError as error:
-        raise InputError(f"{labels}: cannot be read: {error}; name another folder") from error
-    *lines, _ = content.split(b"\n")
-    for index, line in enumerate(lines):
+        return _checked_lines(labels)
+    except (OSError, InputError) as error:
+        raise InputError(f"{error}; name another folder") from error
+
+
+def _checked_lines(labels: Path) -> int:
+    """Return the number of lines. Raises :class:`InputError` for one that no run wrote."""
+    count = 0
+    for line in read_lines(labels, whole_only=True):
         try:
-            _require_line(index, parsed(line.decode()))
-        except (InputError, ValueError) as error:
-            raise InputError(f"{labels}: line {index + 1}: {error}; name another folder") from error
-    return len(lines)
+            _require_line(count, line)
+        except InputError as error:
+            raise InputError(f"{labels}: line {count + 1}: {error}") from error
+        count += 1
+    return count
 
 
-def _require_line(index: int, line: object) -> None:
+def _require_line(index: int, line: dict[str, Any]) -> None:
     """Refuse what no run wrote of picture ``index``. Raises :class:`InputError`."""
-    if not isinstance(line, dict):
-        raise InputError(f"expected the labels of a picture, got {line!r:.80}")
     one_of("file", line.get("file"), [f"pictures/{_name_of(index)}"])
     flag("complete", line.get("complete"))
     size = [line.get("height"), line.get("width")]
@@ -271,17 +272,6 @@ def _require_rendered(hand: dict[str, Any]) -> None:
             raise InputError(f"hands: {name} is missing")
     if any(len(point) != 3 for point in hand["keypoints"]):
         raise InputError("hands: expected keypoints of x, y and z")
-
-
-def _cut_half_line(labels: Path) -> None:
-    """Cut off what a killed run left of a line."""
-    if not labels.exists():
-        return
-    content = labels.read_bytes()
-    end = content.rfind(b"\n") + 1
-    if end < len(content):
-        with labels.open("r+b") as file:
-            file.truncate(end)
 
 
 def _read_lines(out: Path) -> Iterator[dict[str, Any]]:
