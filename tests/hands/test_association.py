@@ -7,8 +7,8 @@ from handheld.hands.result import Region
 from handheld.media import Rect
 
 
-def region(x, *, side=100.0, size=40.0, track=None):
-    return Region(Rect(x, 0, side, side), np.array([x, 0], np.float32), size, track)
+def region(x, *, side=100.0, size=40.0, track=None, angle=0.0):
+    return Region(Rect(x, 0, side, side, angle), np.array([x, 0], np.float32), size, track)
 
 
 def test_followed_hands_come_first_and_count():
@@ -29,6 +29,31 @@ def test_a_followed_hand_is_not_found_again(new):
 
 def test_two_palms_of_one_hand_are_one():
     assert len(join_regions([], [region(0), region(10)], max_hands=2)) == 1
+
+
+def test_two_new_palms_in_one_place_that_point_elsewhere_are_two():
+    new = [region(0), region(5, angle=1.0)]
+    assert join_regions([], new, max_hands=2) == new
+    assert len(join_regions([], [region(0), region(5, angle=0.4)], max_hands=2)) == 1
+    # A followed hand's angle is of other keypoints: its palm tells nothing against it.
+    assert len(join_regions([region(0, track=1)], [region(5, angle=1.0)], max_hands=2)) == 1
+
+
+def turned(points, angle):
+    """Keypoints (21, 3) turned about the middle of the palm."""
+    middle = (points[0] + points[9]) / 2
+    c, s = np.cos(angle), np.sin(angle)
+    turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    return ((points - middle) @ turn.T + middle).astype(np.float32)
+
+
+@pytest.mark.parametrize("track", [None, 2])
+def test_hands_that_clasp_each_other_have_their_palms_in_one_place(track):
+    points = open_hand(100, 100)
+    first, second = hand(points, track=1), hand(turned(points, 1.2), track=track)
+    assert drop_duplicates([first, second]) == [first, second]
+    # So little of a turn is one hand, seen twice.
+    assert drop_duplicates([first, hand(turned(points, 0.3), track=track)]) == [first]
 
 
 def test_of_two_results_on_one_hand_the_one_that_moved_least_stays():

@@ -84,6 +84,23 @@ def test_suppression_averages_by_score():
     assert merged[1].rect.x == 50.0
 
 
+def pointing(x, y, score):
+    """A palm at 0, its middle knuckle ``x`` right of and ``y`` below its wrist."""
+    return Palm(Rect(0, 0, 10, 10), np.array([[0, 0], [0, 0], [x, y]], np.float32), score)
+
+
+def test_palms_of_hands_that_clasp_each_other_are_two():
+    up, also_up, aside = pointing(0, -5, 0.9), pointing(1, -5, 0.6), pointing(5, -5, 0.8)
+    merged = merge_palms([up, aside, also_up])
+    assert [p.score for p in merged] == [0.9, 0.8]
+    assert merged[0].keypoints[2] == pytest.approx([0.4, -5])
+    assert merged[1].keypoints[2] == pytest.approx([5, -5])
+
+
+def test_a_palm_that_points_down_is_one_whichever_way_round_its_angle_is_counted():
+    assert len(merge_palms([pointing(0.1, 5, 0.9), pointing(-0.1, 5, 0.8)])) == 1
+
+
 def test_suppression_of_an_empty_list_and_of_boxes_without_area():
     assert merge_palms([]) == []
     assert len(merge_palms([palm(0.0, 0.9, side=0.0), palm(0.0, 0.8, side=0.0)])) == 2

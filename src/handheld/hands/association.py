@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from handheld.hands.geometry import overlap
+from handheld.hands.geometry import LANDMARK_RULE, hand_angle, overlap, points_elsewhere
 from handheld.hands.result import HandResult, Points, Region, palm_centre
 
 # Distances below which two palms, or the keypoints of two hands, are one, in sizes of the palm.
@@ -12,6 +12,10 @@ _SAME_KEYPOINTS = 0.35
 # Distance of palms from which on they are two, however much is alike: fists that touch side by side
 # are in each other's squares, and their keypoints beside each other, but their palms are apart.
 _OTHER_PALM = 0.9
+
+# Mean distance from which on keypoints of hands that point elsewhere are two hands', though their
+# palms be in one place.
+_CLASPED = 0.5
 
 # Distance below which all keypoints of two hands lie among each other, as those of a fist that is
 # seen twice do (0.4 at most, but for one in thirty). Of two hands that clasp each other those of
@@ -33,7 +37,8 @@ def join_regions(
 
     A new region shows a hand that is tracked already if its palm lies where a tracked palm does, or
     not far from it and the squares overlap. (MediaPipe asks for the squares alone, which misses a
-    hand whose fingers spread or bend, and joins two that touch side by side.)
+    hand whose fingers spread or bend, and joins two that touch side by side.) Two new palms that
+    point elsewhere are two hands.
 
     Args:
         tracked: from the last frame's landmarks; kept as they are.
@@ -52,6 +57,9 @@ def join_regions(
 
 
 def _same(a: Region, b: Region, min_overlap: float) -> bool:
+    # Not of a followed one: its angle follows from other keypoints.
+    if a.track is None and b.track is None and points_elsewhere(a.rect.angle, b.rect.angle):
+        return False
     apart = _distance(a.centre, b.centre)
     # Not divided: a palm whose keypoints coincide has no size.
     smaller = min(a.size, b.size)
@@ -98,12 +106,18 @@ def _shows_same(a: HandResult, b: HandResult) -> bool:
     between_palms = _distance(palm_centre(a.landmarks), palm_centre(b.landmarks))
     closest = min(float(between_keypoints), between_palms)
     smaller = min(a.size, b.size)
+    if between_keypoints > _CLASPED * smaller and _point_elsewhere(a.landmarks, b.landmarks):
+        return False
     if closest < _SAME_KEYPOINTS * smaller:
         return True
     # Hands that are followed may cross: for a moment their keypoints are among each other too.
     if not (_is_new(a) or _is_new(b)) or between_palms > _OTHER_PALM * smaller:
         return False
     return _lie_together(a.landmarks, b.landmarks, between_palms, smaller)
+
+
+def _point_elsewhere(a: Points, b: Points) -> bool:
+    return points_elsewhere(hand_angle(a, LANDMARK_RULE), hand_angle(b, LANDMARK_RULE))
 
 
 def _lie_together(a: Points, b: Points, between_palms: float, size: float) -> bool:

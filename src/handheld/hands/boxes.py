@@ -3,7 +3,7 @@
 The formats are those of MediaPipe's ``TensorsToDetectionsCalculator``; the palm model's is one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -112,14 +112,27 @@ def overlapping_groups(
     Returns:
         Numbers of boxes, the best of each group first.
     """
-    remaining = list(range(len(boxes)))
+    return best_groups(
+        len(boxes),
+        lambda number, best: overlap(boxes[number], boxes[best], over=over) > min_overlap,
+    )
+
+
+def best_groups(count: int, is_same: Callable[[int, int], bool]) -> list[list[int]]:
+    """Return numbers in groups: each the first one left, and those that are the same as it.
+
+    Args:
+        count: of the numbers, best first.
+        is_same: of a number and the first of a group.
+    """
+    remaining = list(range(count))
     groups: list[list[int]] = []
     while remaining:
         best, *others = remaining
         group = [best]
         remaining = []
         for number in others:
-            if overlap(boxes[number], boxes[best], over=over) > min_overlap:
+            if is_same(number, best):
                 group.append(number)
             else:
                 remaining.append(number)

@@ -72,6 +72,16 @@ both, or that of the second.
 """
 
 
+# Radians between the directions of two palms from which on they are of two hands, however much they
+# overlap: those of hands that clasp each other cross.
+_OTHER_DIRECTION = pi / 6
+
+
+def points_elsewhere(angle: float, other: float) -> bool:
+    """Whether hands that are turned by these angles, in radians, are two, wherever they are."""
+    return abs(_wrapped(angle - other)) > _OTHER_DIRECTION
+
+
 def hand_angle(points: Points, rule: RegionRule) -> float:
     """Return by how much a hand is turned clockwise from upright: radians, in -pi to pi."""
     return _angle(points[:, :2].tolist(), rule)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.hands.boxes import BoxLayout, decode_boxes, grid_centres, overlapping_groups
+from handheld.hands.boxes import BoxLayout, best_groups, decode_boxes, grid_centres
+from handheld.hands.geometry import PALM_RULE, hand_angle, overlap, points_elsewhere
 from handheld.hands.result import Palm
 from handheld.media import Rect
 from handheld.ranges import in_range, whole_in_range
@@ -136,6 +137,9 @@ def _palm(row: NDArray[Any], score: float) -> Palm:
 def merge_palms(palms: list[Palm], *, min_overlap: float = 0.3) -> list[Palm]:
     """Weighted non-maximum suppression: palms that overlap become one, averaged by their scores.
 
+    Those that point elsewhere are of another hand, which a mean would mix with this one: where two
+    hands clasp each other, their palms overlap. (MediaPipe asks for the overlap alone.)
+
     Args:
         palms: best first.
         min_overlap: intersection over union with the best of a group at which a palm joins it.
@@ -143,7 +147,13 @@ def merge_palms(palms: list[Palm], *, min_overlap: float = 0.3) -> list[Palm]:
     Returns:
         The palms, best first.
     """
-    groups = overlapping_groups([palm.rect for palm in palms], min_overlap)
+    angles = [hand_angle(palm.keypoints, PALM_RULE) for palm in palms]
+
+    def is_same(number: int, best: int) -> bool:
+        shared = overlap(palms[number].rect, palms[best].rect)
+        return shared > min_overlap and not points_elsewhere(angles[number], angles[best])
+
+    groups = best_groups(len(palms), is_same)
     return [_average([palms[number] for number in group]) for group in groups]
 
 
