@@ -4,10 +4,11 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
@@ -18,6 +19,7 @@ from handheld.files import (
     atomic_path,
     ensure_apart,
     ensure_writable,
+    locked_file,
     open_lines,
     uninterrupted,
 )
@@ -361,6 +363,46 @@ def test_lines_that_have_no_room_are_explained():
         append_lines("/dev/full") as lines,
     ):
         lines.write("one\n")
+
+
+def test_a_file_is_one_writers_by_all_its_names(tmp_path):
+    path = tmp_path / "folder" / "lines.jsonl"
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(path)
+    with locked_file(path):
+        for name in (path, link, os.path.relpath(path)):
+            with pytest.raises(InputError, match="another process writes it"), locked_file(name):
+                pass
+        with locked_file(path.with_name("others.jsonl")):
+            pass
+    with locked_file(link):
+        pass
+
+
+def test_what_is_no_file_has_no_writer_of_its_own():
+    with locked_file("-"), locked_file("-"), locked_file("/dev/null"), locked_file("/dev/null"):
+        pass
+    assert not Path("/dev/.null.lock").exists()
+
+
+def test_a_writer_is_waited_for(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    order = []
+    held = Event()
+
+    def write_slowly():
+        with locked_file(path):
+            held.set()
+            time.sleep(0.2)
+            order.append("first")
+
+    thread = Thread(target=write_slowly)
+    thread.start()
+    held.wait()
+    with locked_file(path, patience=30):
+        order.append("second")
+    thread.join()
+    assert order == ["first", "second"]
 
 
 def test_lines_to_standard_output(capsys):

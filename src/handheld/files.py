@@ -23,6 +23,8 @@ from types import FrameType
 from typing import IO
 from zlib import crc32
 
+from filelock import FileLock, Timeout
+
 from handheld.errors import FileError, InputError
 from handheld.untrusted import read_json
 
@@ -279,6 +281,41 @@ def append_lines(path: str | os.PathLike[str]) -> Iterator[LineWriter]:
             yield LineWriter(file, path)
 
 
+@contextmanager
+def locked_file(path: str | os.PathLike[str], *, patience: float = 0.0) -> Iterator[None]:
+    """Keep other processes that ask for a file in the same way from writing it, by a hidden file
+    beside it.
+
+    Args:
+        path: of the file, by any of its names; it may be missing, and its folder is made. What is
+            no file, such as standard output, is not locked.
+        patience: seconds to wait for another process.
+
+    Raises:
+        InputError: another process has it.
+        FileError: nothing can be written beside it.
+    """
+    if os.fspath(path) == STANDARD_OUTPUT or is_special(path):
+        yield
+        return
+    target = _target(path)
+    # The system lets go of it when the process ends, however it ends.
+    lock = FileLock(target.with_name(f".{target.name}.lock"), timeout=patience)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(
+            f"{path}: another process writes it: wait for it, stop it, or name another file"
+        ) from error
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _end_last_line(content: IO[bytes]) -> None:
     content.seek(0)
     written = content.read()
@@ -396,7 +433,8 @@ def _beside(target: Path, path: str | os.PathLike[str], mode: int | None) -> Pat
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
         os.close(os.open(temporary, flags, stat.S_IMODE(mode)))
     except OSError as error:
-        raise FileError(f"{path}: cannot be written: {error}") from error
+        # Without the name, which is one that nobody gave.
+        raise FileError(f"{path}: cannot be written: {error.strerror}") from error
     return temporary
 
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from handheld.cli.app import app
 from handheld.errors import InputError, MediaError
+from handheld.files import locked_file
 from handheld.hands import TaughtGestures
 from handheld.media import VideoWriter, write_image
 
@@ -76,6 +77,30 @@ def test_teach_list_use_and_forget(teach, clip, pack, tmp_path):
     assert teach("dot", "--forget").exit_code == 0
     assert kept(tmp_path) == {}
     assert "no gestures yet" in teach("--list").output
+
+
+def test_a_gesture_is_added_while_nobody_else_adds_one(teach, clip, tmp_path, monkeypatch):
+    """Of two commands at once the second one wrote what it had read before the first one wrote."""
+    steps = []
+
+    def told(name, step):
+        def run(*words):
+            try:
+                with locked_file(tmp_path / "my.gestures"):
+                    steps.append((name, "free"))
+            except InputError:
+                steps.append((name, "locked"))
+            return step(*words)
+
+        return run
+
+    teach("first", "--from-video", clip)
+    monkeypatch.setattr(TaughtGestures, "load", told("load", TaughtGestures.load))
+    monkeypatch.setattr(TaughtGestures, "save", told("save", TaughtGestures.save))
+    for words in (("second", "--from-video", clip), ("first", "--forget")):
+        assert teach(*words).exit_code == 0
+        assert steps == [("load", "free"), ("load", "locked"), ("save", "locked")]
+        steps.clear()
 
 
 def test_films_and_photos_add_up_and_more_adds_to_them(teach, clip, tmp_path):

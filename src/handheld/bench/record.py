@@ -4,18 +4,15 @@ import json
 import math
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from handheld import __version__
-from handheld.errors import FileError, InputError
-from handheld.files import atomic_path, is_special
+from handheld.errors import InputError
+from handheld.files import atomic_path, is_special, locked_file
 from handheld.untrusted import read_json, require_file
 
 _PATIENCE = 30.0  # seconds; whoever adds lines is done in a moment
@@ -45,6 +42,7 @@ def append_records(path: str | os.PathLike[str], records: Iterable[Mapping[str, 
         records: one a line.
 
     Raises:
+        InputError: another process adds to it for half a minute.
         FileError: it cannot be written.
     """
     target = Path(path)
@@ -54,7 +52,7 @@ def append_records(path: str | os.PathLike[str], records: Iterable[Mapping[str, 
         with atomic_path(target) as temporary:
             temporary.write_bytes(lines.encode("utf-8", "backslashreplace"))
         return
-    with _locked(target):
+    with locked_file(target, patience=_PATIENCE):
         content = b""
         if target.exists():
             content = target.read_bytes()
@@ -64,21 +62,6 @@ def append_records(path: str | os.PathLike[str], records: Iterable[Mapping[str, 
         with atomic_path(target) as temporary:
             # backslashreplace: a path in a record may hold bytes that are no UTF-8.
             temporary.write_bytes(content + lines.encode("utf-8", "backslashreplace"))
-
-
-@contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    """Keep other processes from adding to a file. Raises :class:`FileError`."""
-    lock = FileLock(f"{target}.lock", timeout=_PATIENCE)
-    try:
-        lock.acquire()
-    except (OSError, Timeout) as error:
-        reason = getattr(error, "strerror", None) or "another process holds it"
-        raise FileError(f"{target}: cannot be locked ({lock.lock_file}: {reason})") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:

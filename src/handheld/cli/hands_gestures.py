@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from handheld.hands.shapes import Floats
 
 
+# Seconds; whoever adds a gesture is done in a moment.
+_PATIENCE = 30.0
+
+
 def teach_gesture(
     name: Annotated[str | None, typer.Argument(help="Name of the gesture.")] = None,
     from_video: Annotated[
@@ -43,6 +47,8 @@ def teach_gesture(
 
     Hands that show none of them are named by the table that the file extends: signs.
     """
+    from handheld.files import locked_file
+
     output = Output(json=json, quiet=quiet, out=out)
     videos = from_video or []
     output.reads(*videos, from_photos, folder_of(pack))
@@ -54,15 +60,17 @@ def teach_gesture(
         return
     assert name is not None
     if forget:
-        known.forget(name).save(out)
+        with locked_file(out, patience=_PATIENCE):
+            _known(out).forget(name).save(out)
         output.result(f"forgot {name}", {"forgot": name, "file": str(out)})
         return
     _check_new(known, name, more=more)
     with output.stoppable():
         examples = _examples(videos, from_photos, pack=pack, mirrored=mirrored)
-    # Read again: another command may have added to it while this one looked at films.
-    gestures = _known(out).taught(name, examples, more=more)
-    gestures.save(out)
+    with locked_file(out, patience=_PATIENCE):
+        # Read again: another command may have added to it while this one looked at films.
+        gestures = _known(out).taught(name, examples, more=more)
+        gestures.save(out)
     count = len(gestures.gestures[gestures.names.index(name)].examples)
     output.result(
         f"{name}: {len(examples)} examples, {count} kept; {out} holds {', '.join(gestures.names)}",

@@ -27,7 +27,7 @@ def import_coco(
     quiet: Quiet = False,
 ) -> None:
     """Read COCO keypoints of hands, all of a file or nothing of it."""
-    from handheld.files import open_lines
+    from handheld.files import locked_file, open_lines
     from handheld.hands.training.coco import read_coco
     from handheld.hands.training.examples.corrections import ensure_no_corrections, line_of
 
@@ -35,7 +35,7 @@ def import_coco(
     output.reads(annotations, photos)
     ensure_no_corrections(out)
     labels = read_coco(annotations, photos, group)
-    with open_lines(out) as lines:
+    with locked_file(out), open_lines(out) as lines:
         for record in labels.records:
             lines.write(line_of(record))
     for note in labels.notes:

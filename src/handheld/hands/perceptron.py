@@ -1,8 +1,6 @@
 """A network with one hidden layer, small enough to be run by numpy and to ship with the package."""
 
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -10,10 +8,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.arrays import read_npz
 from handheld.errors import InputError, ModelError
 from handheld.files import atomic_path
 from handheld.ranges import in_range
-from handheld.untrusted import require_file
 
 NONE = "none"
 """The class of what is none of the others."""
@@ -21,18 +19,6 @@ NONE = "none"
 _ARRAYS = ("names", "threshold", "weight_0", "bias_0", "weight_1", "bias_1")
 _LARGEST = 1 << 22
 """Bytes of a file's arrays: the networks that ship have some ten thousand."""
-
-_DAMAGED = (
-    OSError,
-    ValueError,
-    KeyError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-    RuntimeError,  # encrypted, or packed by a method that zipfile does not know
-    MemoryError,  # the header of an array that claims terabytes
-)
-"""What zipfile and numpy raise of a file that is none of ours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,11 +69,11 @@ class Perceptron:
         """
         source = Path(path)
         try:
-            network = cls._from_arrays(_read_arrays(source))
-        except _DAMAGED as error:
-            raise ModelError(f"{source}: cannot be read as a classifier: {error}") from error
+            network = cls._from_arrays(read_npz(source, _LARGEST))
         except (InputError, ModelError) as error:
             raise ModelError(f"{source}: no classifier: {error}") from error
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{source}: cannot be read as a classifier: {error}") from error
         if network.features != features:
             raise ModelError(
                 f"{source}: a classifier of {network.features} features, expected {features}"
@@ -139,23 +125,8 @@ class Perceptron:
         return named
 
 
-def _read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    """Return the arrays of a file, none of which may hold objects."""
-    require_file(path)
-    # By the sizes once unpacked: a small file can hold zeros without end.
-    with zipfile.ZipFile(path) as archive:
-        size = sum(entry.file_size for entry in archive.infolist())
-    if size > _LARGEST:
-        raise ValueError(f"it unpacks to more than {_LARGEST:,} bytes")
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in _ARRAYS}
-
-
-def _require_array(name: str, array: object) -> None:
-    """Refuse what is no array, or an array of another kind than its name says."""
-    # Of an entry that is no array numpy gives the bytes.
-    if not isinstance(array, np.ndarray):
-        raise ModelError(f"{name}: expected an array, got {type(array).__name__}")
+def _require_array(name: str, array: NDArray[np.generic]) -> None:
+    """Refuse an array of another kind than its name says."""
     if name == "names":
         if array.dtype.kind != "U" or array.ndim != 1:
             raise ModelError(

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from handheld.cli.app import app
 from handheld.errors import InputError
+from handheld.files import locked_file
 from handheld.hands.skeleton import Keypoint
 from handheld.hands.training.coco import coco_of, read_coco
 from handheld.hands.training.coco.names import keypoint_order, side_of
@@ -328,6 +329,15 @@ def test_there_and_back_nothing_changes(imported, tmp_path, photos):
     second["hands"][0]["box"] = [10, 30, 30, 50]
     assert [json.loads(line) for line in again.read_text().splitlines()] == [first, second]
     assert set(read_labels(again)) == {"a.png", "b.png"}
+
+
+def test_labels_that_another_process_writes_are_not_replaced(imported, tmp_path, photos):
+    before = imported.read_bytes()
+    with locked_file(imported):
+        words = ("--images", photos, "--out", imported)
+        done = command("import", "coco", tmp_path / "coco.json", *words)
+    assert "another process writes it" in str(done.exception)
+    assert imported.read_bytes() == before
 
 
 @pytest.mark.parametrize("words", [("export", "coco"), ("import", "coco")], ids=" ".join)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from handheld.errors import InputError
+from handheld.hands import load_pack
 from handheld.hands.training.examples.labelling import (
+    Teacher,
     TeacherHand,
     pseudo_label,
     read_labels,
@@ -18,6 +20,7 @@ class OneHand:
     """A teacher that finds the same hand everywhere, and counts how often it is asked."""
 
     name = "one hand"
+    models = "0123"
 
     def __init__(self):
         self.asked = 0
@@ -70,6 +73,23 @@ def test_two_teachers_do_not_share_a_file(world, tmp_path):
         pseudo_label(photos, other, path)
 
 
+def test_a_teacher_whose_models_were_replaced_is_another(world, tmp_path):
+    photos = read_photos(world.data / "photos")[:3]
+    path = tmp_path / "new.jsonl"
+    pseudo_label(photos[:2], OneHand(), path)
+    other = OneHand()
+    other.models = "4567"
+    with pytest.raises(InputError, match="holds labels by other models of 'one hand'"):
+        pseudo_label(photos, other, path)
+
+
+def test_models_are_told_apart_by_what_they_hold():
+    with Teacher(load_pack("handheld")) as one, Teacher(load_pack("handheld")) as same:
+        assert one.models == same.models
+        with Teacher(load_pack("handheld-lite")) as other:
+            assert other.models != one.models
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -102,7 +122,7 @@ def test_two_labellings_do_not_share_a_file(world, tmp_path):
     path = tmp_path / "new.jsonl"
 
     def label_too(done, hands):
-        with pytest.raises(InputError, match="another run uses"):
+        with pytest.raises(InputError, match=r"new\.jsonl: another process writes it"):
             pseudo_label(photos, OneHand(), path)
 
     pseudo_label(photos, OneHand(), path, on_photo=label_too)

@@ -33,6 +33,7 @@ class SeesWhite:
         self.least = least
         self.most = most
         self.name = name
+        self.models = "0123"
         self.asked = 0
 
     def regions(self, image):
@@ -108,3 +109,7 @@ def test_mistakes_go_on_where_they_were_stopped_with_the_same_pack(world, tmp_pa
     other = SeesWhite(1, 400, name="grey")
     with pytest.raises(InputError, match="holds mistakes of 'white', not of 'grey'"):
         find_mistakes(world.data, world.labels, other, pupil, path)
+    trained_on = SeesWhite(1, 400)
+    trained_on.models = "4567"
+    with pytest.raises(InputError, match="holds mistakes of other models of 'white'"):
+        find_mistakes(world.data, world.labels, trained_on, pupil, path)

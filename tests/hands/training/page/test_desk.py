@@ -13,7 +13,7 @@ from handheld.hands.training.examples.corrections import (
     read_records,
 )
 from handheld.hands.training.examples.digests import data_digests
-from handheld.hands.training.examples.labelling import read_labels
+from handheld.hands.training.examples.labelling import pseudo_label, read_labels
 from handheld.hands.training.examples.photo_hands import read_photo_hands
 from handheld.hands.training.page.desk import (
     HandEdit,
@@ -221,6 +221,17 @@ def test_labels_are_open_once(labels):
         opened_desk(labels),
     ):
         pass
+
+
+def test_what_writes_labels_waits_until_the_page_is_closed(labels):
+    """They had a lock each: the page, at its end, put its labels in the place of the new ones."""
+    before = labels.read_bytes()
+    with (
+        opened_desk(labels, in_place=True),
+        pytest.raises(InputError, match="another process writes it"),
+    ):
+        pseudo_label([], None, labels)
+    assert labels.read_bytes() == before
 
 
 def test_a_full_disk_leaves_whole_lines(labels, monkeypatch):

@@ -6,6 +6,7 @@ the answers; their spread says how far it can be trusted (self-ensembling as in 
 "Data Distillation", arXiv 1712.04440).
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.files import append_lines
+from handheld.files import append_lines, locked_file
 from handheld.hands.calculators import run_on_crop
 from handheld.hands.geometry import region_from_landmarks, region_from_palm
 from handheld.hands.landmark import is_right_hand, project_landmarks, project_world
@@ -29,7 +30,6 @@ from handheld.hands.training.examples.records import require_record
 from handheld.hands.training.labels import LabelSource
 from handheld.hands.views import views_of_still, views_of_stream
 from handheld.media import Image, Rect, letterbox
-from handheld.training.runs import locked
 
 PALM_SCORE = 0.4
 """Below the tracker's: what is no hand the landmark model refuses."""
@@ -53,6 +53,9 @@ _MOST_REGION = 8
 # Radians and scale of the looks at a hand, about as far as tracking strays from one frame to the
 # next.
 _TURNS: tuple[tuple[float, float], ...] = ((0.0, 1.0), (0.35, 1.1), (-0.35, 0.9))
+
+# Hexadecimal digits of a pack's digest.
+_DIGITS = 16
 
 # Of the palm's length: two answers nearer than this on average are one hand, as in `association`.
 _SAME = 0.35
@@ -163,6 +166,7 @@ class Teacher:
 
     def __init__(self, pack: ModelPack) -> None:
         self.name = pack.name
+        self.models = _digest(pack)
         self._pack = pack
         self._palm = pack.open_palm()
         self._landmark = pack.open_landmark()
@@ -280,6 +284,12 @@ class Teacher:
         )
 
 
+def _digest(pack: ModelPack) -> str:
+    """Return what tells a pack from another one in the same place."""
+    content = pack.palm.read_bytes() + pack.landmark.read_bytes()
+    return hashlib.sha256(content).hexdigest()[:_DIGITS]
+
+
 def _turned(region: Rect, turn: float, scale: float) -> Rect:
     """Return a region turned by radians and enlarged."""
     return replace(
@@ -357,8 +367,8 @@ def pseudo_label(
             or a photo cannot be read.
         FileError: the disk is full; what was written stays.
     """
-    with locked(path.parent, f".{path.name}.lock"):
-        labelled = _labelled_already(path, teacher.name)
+    with locked_file(path):
+        labelled = _labelled_already(path, teacher)
         with append_lines(path) as lines:
             for done, photo in enumerate(photos, 1):
                 if photo.name in labelled:
@@ -376,6 +386,7 @@ def _label_record(photo: Photo, teacher: Teacher) -> dict[str, Any]:
     return {
         "photo": photo.name,
         "teacher": teacher.name,
+        "models": teacher.models,
         "size": list(pixels.shape[:2]),
         "hands": [hand.to_json() for hand in hands],
         "suspects": [_corners(box) for box in suspects],
@@ -417,17 +428,22 @@ def _read_boxes(rows: object, line: str) -> NDArray[np.float64]:
     return boxes
 
 
-def _labelled_already(path: Path, teacher: str) -> set[str]:
+def _labelled_already(path: Path, teacher: Teacher) -> set[str]:
     """Return the names in a file of labels, but for a line that was cut off by a stop."""
     if not path.is_file():
         return set()
     names: set[str] = set()
     for record in read_lines(path, whole_only=True):
         # Two teachers mean different points by a keypoint: a network would learn their mean.
-        if record.get("teacher") != teacher:
+        if record.get("teacher") != teacher.name:
             raise InputError(
-                f"{path}: holds labels by {record.get('teacher')!r}, not by {teacher!r}: "
+                f"{path}: holds labels by {record.get('teacher')!r}, not by {teacher.name!r}: "
                 "write to another file"
+            )
+        # Lines of before the models were told may be of any.
+        if record.get("models", teacher.models) != teacher.models:
+            raise InputError(
+                f"{path}: holds labels by other models of {teacher.name!r}: write to another file"
             )
         names.add(str(record.get("photo")))
     return names

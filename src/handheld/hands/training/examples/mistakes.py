@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handheld.errors import InputError
-from handheld.files import LineWriter, append_lines
+from handheld.files import LineWriter, append_lines, locked_file
 from handheld.hands.training.examples.labelling import Teacher, TeacherHand, read_labels
 from handheld.hands.training.examples.photos import (
     Photo,
@@ -24,7 +24,6 @@ from handheld.hands.training.examples.photos import (
     read_photos,
 )
 from handheld.media import Image, Rect, read_image
-from handheld.training.runs import locked
 
 SUSPECTED = 0.3
 """Presence from which on the pack is near to following what it sees."""
@@ -76,14 +75,14 @@ def find_mistakes(
         FileError: the disk is full; what was written stays.
     """
     pictures = _pictures(data, labels)
-    with locked(path.parent, f".{path.name}.lock"):
-        done = _names_in(path, pupil.name)
+    with locked_file(path):
+        done = _names_in(path, pupil)
         with append_lines(path) as lines:
             for number, picture in enumerate(pictures, 1):
                 if picture.name in done:
                     continue
                 regions = _mistakes_in(picture, pupil, teacher)
-                _write_line(lines, picture.name, pupil.name, regions)
+                _write_line(lines, picture.name, pupil, regions)
                 on_picture(number, len(pictures), len(regions))
 
 
@@ -129,28 +128,33 @@ def _mistakes_in(picture: _Picture, pupil: Teacher, teacher: Teacher) -> list[Re
     return [region for region in free if teacher.look(image, region).presence < DENIED]
 
 
-def _names_in(path: Path, pupil: str) -> set[str]:
+def _names_in(path: Path, pupil: Teacher) -> set[str]:
     """Return the pictures in a file of mistakes, but for a line that was cut off by a stop."""
     if not path.is_file():
         return set()
     names: set[str] = set()
     for record in read_lines(path, whole_only=True):
         # Lines of before packs were named may be of any.
-        if record.get("pack", pupil) != pupil:
+        if record.get("pack", pupil.name) != pupil.name:
             raise InputError(
-                f"{path}: holds mistakes of {record['pack']!r}, not of {pupil!r}: "
+                f"{path}: holds mistakes of {record['pack']!r}, not of {pupil.name!r}: "
                 "write to another file"
+            )
+        if record.get("models", pupil.models) != pupil.models:
+            raise InputError(
+                f"{path}: holds mistakes of other models of {pupil.name!r}: write to another file"
             )
         names.add(str(record.get("picture")))
     return names
 
 
-def _write_line(lines: LineWriter, name: str, pupil: str, regions: Sequence[Rect]) -> None:
+def _write_line(lines: LineWriter, name: str, pupil: Teacher, regions: Sequence[Rect]) -> None:
     rows = []
     for region in regions:
         row = (region.x, region.y, region.width, region.angle)
         rows.append([round(value, 3) for value in row])
-    lines.write(json.dumps({"picture": name, "pack": pupil, "regions": rows}) + "\n")
+    record = {"picture": name, "pack": pupil.name, "models": pupil.models, "regions": rows}
+    lines.write(json.dumps(record) + "\n")
 
 
 def suspected(image: Image, pupil: Teacher) -> list[Rect]:

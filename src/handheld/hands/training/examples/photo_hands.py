@@ -235,6 +235,13 @@ def _empty_by_split(empty_store: PixelStore) -> dict[Split, list[int]]:
     empty: dict[Split, list[int]] = _by_split()
     for index, name in enumerate(empty_store.names):
         empty[split_of(name)].append(index)
+    # Now: the test split is looked at when a training of hours is done.
+    for split, positions in empty.items():
+        if not positions:
+            raise InputError(
+                f"none of {len(empty_store.names)} pictures without hands in negatives and "
+                f"backgrounds is in the {split} split, which goes by their names: add more"
+            )
     return empty
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from handheld.errors import InputError
-from handheld.files import ensure_writable
+from handheld.files import ensure_writable, locked_file
 from handheld.hands.training.examples.corrections import (
     append_correction,
     apply_corrections,
@@ -27,7 +27,6 @@ from handheld.hands.training.examples.records import (
     require_record,
 )
 from handheld.ranges import in_range, whole_in_range
-from handheld.training.runs import locked
 
 Table: TypeAlias = dict[str, Any]
 PhotoState: TypeAlias = Literal["", "changed", "reviewed"]
@@ -189,7 +188,7 @@ def opened_desk(labels: Path, *, in_place: bool = False) -> Iterator[LabelDesk]:
             "`handheld hands import`"
         )
     ensure_writable(corrections_file(labels))
-    with locked(labels.parent, f".{labels.stem}.lock"):
+    with locked_file(labels):
         if in_place:
             apply_corrections(labels)
         try:

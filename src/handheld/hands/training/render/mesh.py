@@ -15,12 +15,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from handheld.arrays import read_npz
 from handheld.errors import InputError, ModelError
 
 Floats: TypeAlias = NDArray[np.float32]
 Integers: TypeAlias = NDArray[np.int64]
 Handedness: TypeAlias = Literal["Left", "Right"]
 MeshFamily: TypeAlias = Literal["makehuman", "webxr"]
+
+_LARGEST = 1 << 26
+"""Bytes of the arrays of a mesh: the arm's are 2 million."""
 
 METRES = 0.1
 """Length of one unit of the files: MakeHuman models in decimetres."""
@@ -67,8 +71,7 @@ def load_mesh(folder: Path) -> HandMesh:
     """
     try:
         rig = json.loads((folder / "mh_arm.json").read_text("utf-8"))
-        with np.load(folder / "mh_arm.npz") as arrays:
-            return _assemble({name: arrays[name] for name in arrays.files}, rig)
+        return _assemble(read_npz(folder / "mh_arm.npz", _LARGEST), rig)
     except (OSError, KeyError, ValueError) as error:
         raise ModelError(
             f"{folder} should hold mh_arm.npz and mh_arm.json of the hand mesh: {error!r}"
