@@ -164,8 +164,8 @@ def _read_by(settings: "LandmarkConfig | PalmConfig") -> list[str | Path | None]
     # by name, not the whole folder: the run itself may lie in it
     photos = settings.examples.folder / "photos"
     examples = settings.examples
-    start = settings.learn.start
-    return [examples.labels, examples.mistakes_file, photos, folder_of(start) if start else None]
+    starts = map(folder_of, settings.learn.starts)
+    return [examples.labels, examples.mistakes_file, photos, *starts]
 
 
 def _tell(output: Output, words: str, done: "Training[Any]") -> None:

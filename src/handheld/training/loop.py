@@ -156,6 +156,9 @@ def fit(  # noqa: PLR0913  # what FitRun holds, and more
                 is_whole = True
             report(step + 1, steps, state.mean)
             saver.save_if_due()
+        if not steps:
+            # What it started from is its state.
+            saver.save_if_due()
     except KeyboardInterrupt:
         # Within a step the weights, their means and the optimiser are not those of one moment.
         if is_whole:

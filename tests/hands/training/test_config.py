@@ -15,7 +15,7 @@ from handheld.hands.training.palm.network import PalmShape
 from handheld.hands.training.palm.trainee import PalmConfig
 
 WRONG = [
-    (LearnConfig, "steps", (0,)),
+    (LearnConfig, "steps", (-1,)),
     (LearnConfig, "batch", (0,)),
     (LearnConfig, "rate", (0.0, -1.0, math.nan, math.inf, 1e39)),
     (LearnConfig, "decay", (-1.0, math.nan, math.inf)),

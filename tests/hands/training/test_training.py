@@ -17,6 +17,7 @@ from handheld.errors import HandheldError, InputError, MediaError, ModelError, T
 from handheld.hands import HandTracker, load_pack
 from handheld.hands.packs import ASSETS
 from handheld.hands.training import pack
+from handheld.hands.training import run as training_run
 from handheld.hands.training.compiled import fill_from_file, shape_of_file
 from handheld.hands.training.config import ExampleConfig, LearnConfig
 from handheld.hands.training.landmark import training as landmark_training
@@ -491,6 +492,41 @@ def test_a_start_that_does_not_fit_names_the_setting_and_leaves_nothing(
         run(config, tmp_path / "run")
     right = replace(config, learn=replace(config.learn, start="handheld"))
     assert run(right, tmp_path / "run").evaluations
+
+
+def test_a_run_can_start_from_the_mean_of_networks(world, tmp_path):
+    """Zero steps: what is written is the mean, of which the reference is by hand."""
+    shape = from_table(LandmarkShape, shape_of_file(load_pack("handheld").landmark), "network")
+    file = tmp_path / "runs" / "other" / "landmark.tflite"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(load_pack("handheld").landmark.read_bytes())
+    start = {"handheld": 0.25, str(file): 0.75}
+    config = replace(landmark_config(world, steps=0, start=start), network=shape)
+    done = run(config, tmp_path / "mean")
+    one = replace(landmark_config(world, steps=0, start="handheld"), network=shape)
+    same = run(one, tmp_path / "one").learner.average.module.state_dict()
+    for name, value in done.learner.average.module.state_dict().items():
+        torch.testing.assert_close(value, same[name], rtol=1e-3, atol=1e-4)
+    assert run(config, tmp_path / "mean").evaluations == done.evaluations
+
+
+def test_the_mean_of_networks_is_that_of_their_weights(world, monkeypatch):
+    """Two files, of which one holds twice the numbers of the other."""
+    shape = shape_of_file(load_pack("handheld").landmark)
+    monkeypatch.setattr(training_run, "normalise", lambda network, look: None)
+    monkeypatch.setattr(training_run, "shape_of_file", lambda file: shape)
+    known = {Path("a.tflite"): 1.0, Path("b.tflite"): 3.0}
+
+    def fill(network, file):
+        with torch.no_grad():
+            for weight in network.parameters():
+                weight.fill_(known[file])
+
+    monkeypatch.setattr(training_run, "fill_from_file", fill)
+    trainee = LandmarkTrainee(landmark_config(world))
+    mean = training_run._from_files(trainee, {Path("a.tflite"): 0.5, Path("b.tflite"): 1.5}, 128)
+    for weight in mean.parameters():
+        torch.testing.assert_close(weight, torch.full_like(weight, 0.25 * 1.0 + 0.75 * 3.0))
 
 
 def test_a_run_can_start_from_a_network_for_pictures_of_another_size(world, tmp_path):

@@ -64,7 +64,7 @@ class LearnConfig:
     """How a network learns.
 
     Attributes:
-        steps: to take in all.
+        steps: to take in all; 0 writes and judges what it starts from.
         batch: examples in a step.
         rate: highest learning rate of AdamW.
         decay: weight decay.
@@ -77,7 +77,8 @@ class LearnConfig:
         start: what the first weights are of: the state of another run, of which its mean is taken;
             a pack that ships, by its name; a float file of one, by its path. Of a wider network,
             its most important channels; it may be for pictures of another size. Empty: from
-            nothing.
+            nothing. Packs and files of one network, with the share of each: their weighted mean
+            (Wortsman et al., arXiv 2109.01903 and 2203.05482).
     """
 
     # Rates, decay and average are those of the runs in docs/train-hand-models.md.
@@ -91,10 +92,11 @@ class LearnConfig:
     threads: int = 1
     seed: int = 0
     evaluate_every: int = 2_000
-    start: str = ""
+    start: str | dict[str, float] = ""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "threads", "evaluate_every"):
+        whole_in_range("steps", self.steps, low=0)
+        for name in ("batch", "threads", "evaluate_every"):
             whole_in_range(name, getattr(self, name), low=1)
         for name in ("decay", "clip"):
             in_range(name, getattr(self, name), low=0)
@@ -103,8 +105,17 @@ class LearnConfig:
             in_range(name, getattr(self, name), low=0, high=1, high_open=True)
         # Far beyond any rate that learns, and within what float32 holds.
         in_range("rate", self.rate, low=0, low_open=True, high=1e6)
+        for name, share in self.starts.items():
+            in_range(f"start.{name}", share, low=0, low_open=True, high=1)
         # torch takes no other seeds.
         whole_in_range("seed", self.seed, low=0, high=MOST_SEED)
+
+    @property
+    def starts(self) -> dict[str, float]:
+        """Share of each that the first weights are of; none of a run from nothing."""
+        if isinstance(self.start, str):
+            return {self.start: 1.0} if self.start else {}
+        return self.start
 
     def plan(self) -> dict[str, Any]:
         """Return what must be the same in all stretches of a run."""

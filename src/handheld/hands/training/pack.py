@@ -38,6 +38,10 @@ PRECISIONS: dict[Precision, str] = {
 # Pictures by which the ranges of eight-bit activations are chosen.
 _CALIBRATION = 64
 
+# Pictures on which file and network are compared. Four may all be of right hands: the least
+# difference is large beside how much such a probability varies over them.
+_CHECKS = 32
+
 
 class ScoreTable(Protocol):
     """Scores of any network."""
@@ -48,7 +52,7 @@ class ScoreTable(Protocol):
 
 Scores = TypeVar("Scores", bound=ScoreTable)
 
-# Probabilities that hardly vary over a few pictures make the file's share of difference look large.
+# Of the spread of an output over the pictures of the check.
 _TOLERANCE: dict[Precision, float] = {
     "float32": 1e-3,
     "float16": 2e-2,
@@ -139,7 +143,7 @@ def _compile(
         # Only activations in eight bits have ranges to be chosen.
         calibration=calibration if precision == "int8" else (),
         # Not the first one, by which the network was traced.
-        checks=calibration[1:5],
+        checks=calibration[1 : 1 + _CHECKS],
         tolerance=_TOLERANCE[precision],
     )
 
@@ -252,10 +256,17 @@ def card_of(
 def _published(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Return a plan as others may read it: of a path of this machine, its end."""
     learn = dict(plan.get("learn", {}))
-    if "start" in learn:
-        # The folder of the run and the file in it, or the name of a pack.
-        learn["start"] = "/".join(Path(learn["start"]).parts[-2:])
+    start = learn.get("start")
+    if isinstance(start, dict):
+        learn["start"] = {_end_of(name): share for name, share in start.items()}
+    elif start is not None:
+        learn["start"] = _end_of(start)
     return {**plan, "learn": learn}
+
+
+def _end_of(start: str) -> str:
+    """Return the folder of a run and the file in it, or the name of a pack."""
+    return "/".join(Path(start).parts[-2:])
 
 
 def write_card(card: Mapping[str, Any], files: Export, path: Path) -> None:

@@ -141,7 +141,7 @@ def _require_plan(plan: object) -> None:
     """Refuse what is no plan. Raises :class:`InputError`, which says what."""
     if not isinstance(plan, dict):
         raise InputError(f"expected an object, got {plan!r:.80}")
-    whole_in_range("steps", plan.get("steps"), low=1)
+    whole_in_range("steps", plan.get("steps"), low=0)
     in_range("started", plan.get("started"), low=0)
     network = plan.get("network")
     if not isinstance(network, dict):
@@ -248,8 +248,8 @@ def make_learner(trainee: Trainee, learn: LearnConfig) -> Learner:
     # Before the network is made: its first weights are drawn from torch's own generator.
     torch.manual_seed(learn.seed)
     network = trainee.make_network()
-    if learn.start:
-        network.load_state_dict(_first_weights(trainee, network, learn.start))
+    if learn.starts:
+        network.load_state_dict(_first_weights(trainee, network, learn.starts))
     network = network.to(device())
     # As `to_unit` gives the pictures; convolutions would else turn them in every layer.
     # torch's types have no overload for the format alone.
@@ -257,7 +257,9 @@ def make_learner(trainee: Trainee, learn: LearnConfig) -> Learner:
     return Learner(network, learn.average)
 
 
-def _first_weights(trainee: Trainee, network: nn.Module, start: str) -> dict[str, torch.Tensor]:
+def _first_weights(
+    trainee: Trainee, network: nn.Module, starts: Mapping[str, float]
+) -> dict[str, torch.Tensor]:
     """Return the weights that a run starts from, cut where those are of a wider network, resampled
     where they are for pictures of another size.
 
@@ -266,7 +268,7 @@ def _first_weights(trainee: Trainee, network: nn.Module, start: str) -> dict[str
     """
     try:
         size = cast(Any, network).shape.size
-        wide = _network_of(trainee, start, size)
+        wide = _network_of(trainee, starts, size)
         weights = wide.state_dict()
         shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
         if shapes == {name: tensor.shape for name, tensor in weights.items()}:
@@ -274,28 +276,45 @@ def _first_weights(trainee: Trainee, network: nn.Module, start: str) -> dict[str
         # Two: a batch of one is taken for a constant.
         return narrowed_state(wide, network, torch.zeros(2, 3, size, size))
     except HandheldError as error:
-        raise InputError(f"learn.start = {start!r}: {error}") from error
+        raise InputError(f"learn.start = {', '.join(map(repr, starts))}: {error}") from error
 
 
-def _network_of(trainee: Trainee, start: str, size: int) -> nn.Module:
+def _network_of(trainee: Trainee, starts: Mapping[str, float], size: int) -> nn.Module:
     """Return the network that a run starts from, for pictures of a size."""
+    files = {_file_of(trainee, start): share for start, share in starts.items()}
+    first, *others = files
+    if others or first.suffix == ".tflite":
+        return _from_files(trainee, files, size)
+    return _resized(_from_run(trainee, first), size)
+
+
+def _file_of(trainee: Trainee, start: str) -> Path:
+    """Return the file of a pack's name or folder, or of the file itself."""
     path = Path(start)
     if start in PACK_NAMES or (path / "pack.toml").is_file():
-        return _from_file(trainee, trainee.file_in(load_pack(start)), size)
+        return trainee.file_in(load_pack(start))
     if not path.is_file():
         raise InputError(
-            f"no such file: expected the state.pt of a run, {', '.join(PACK_NAMES)}, the folder of "
-            "a pack, or a .tflite of one"
+            f"{start}: no such file: expected the state.pt of a run, {', '.join(PACK_NAMES)}, the "
+            "folder of a pack, or a .tflite of one"
         )
-    if path.suffix == ".tflite":
-        return _from_file(trainee, path, size)
-    return _resized(_from_run(trainee, path), size)
+    return path
 
 
-def _from_file(trainee: Trainee, file: Path, size: int) -> nn.Module:
-    """Return the network of a pack's file."""
-    network = trainee.make_network(shape_of_file(file))
-    fill_from_file(network, file)
+def _from_files(trainee: Trainee, files: Mapping[Path, float], size: int) -> nn.Module:
+    """Return the network of packs' files: the mean of their weights, each with its share."""
+    shapes = {file: shape_of_file(file) for file in files}
+    shape, *others = shapes.values()
+    if any(other != shape for other in others):
+        raise InputError(f"{' and '.join(map(str, files))} are of networks of several shapes")
+    network = trainee.make_network(shape)
+    # Before the normalisations are given back: each network's measured something else.
+    mean = {name: torch.zeros_like(value) for name, value in network.state_dict().items()}
+    for file, share in files.items():
+        fill_from_file(network, file)
+        for name, value in network.state_dict().items():
+            mean[name] += (share / sum(files.values()) * value).to(value.dtype)
+    network.load_state_dict(mean)
     network = _resized(network, size)
     # By the loss of a step, as that is how a batch gets to the network.
     normalise(network, lambda filled: trainee.loss(filled, 0))
