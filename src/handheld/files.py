@@ -23,8 +23,6 @@ from types import FrameType
 from typing import IO
 from zlib import crc32
 
-from filelock import FileLock, Timeout
-
 from handheld.errors import FileError, InputError
 from handheld.untrusted import read_json
 
@@ -295,6 +293,9 @@ def locked_file(path: str | os.PathLike[str], *, patience: float = 0.0) -> Itera
         InputError: another process has it.
         FileError: nothing can be written beside it.
     """
+    # Here, not above: it takes as long to import as all of the rest.
+    from filelock import FileLock, Timeout
+
     if os.fspath(path) == STANDARD_OUTPUT or is_special(path):
         yield
         return

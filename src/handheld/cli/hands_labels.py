@@ -33,11 +33,13 @@ def import_coco(
 
     output = Output(json=json, quiet=quiet, out=out, streams=True)
     output.reads(annotations, photos)
-    ensure_no_corrections(out)
-    labels = read_coco(annotations, photos, group)
-    with locked_file(out), open_lines(out) as lines:
-        for record in labels.records:
-            lines.write(line_of(record))
+    with locked_file(out):
+        # All the while: of labels that are replaced nobody may correct any meanwhile.
+        ensure_no_corrections(out)
+        labels = read_coco(annotations, photos, group)
+        with open_lines(out) as lines:
+            for record in labels.records:
+                lines.write(line_of(record))
     for note in labels.notes:
         output.say(note)
     count = len(labels.records)

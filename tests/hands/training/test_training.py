@@ -495,7 +495,7 @@ def test_a_start_that_does_not_fit_names_the_setting_and_leaves_nothing(
 
 
 def test_a_run_can_start_from_the_mean_of_networks(world, tmp_path):
-    """Zero steps: what is written is the mean, of which the reference is by hand."""
+    """A network's mean with itself is itself, and no step is taken from there."""
     shape = from_table(LandmarkShape, shape_of_file(load_pack("handheld").landmark), "network")
     file = tmp_path / "runs" / "other" / "landmark.tflite"
     file.parent.mkdir(parents=True)
