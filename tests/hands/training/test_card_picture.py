@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handheld.hands.packs import load_pack
-from handheld.hands.training.card_picture import ScoreBar, draw_card, draw_cards, score_bars
+from handheld.hands.training.card_picture import ScoreBar, draw_card, draw_cards, learned, score_bars
 from handheld.media import PALETTE
 
 BLUE = PALETTE[1]
@@ -67,3 +67,18 @@ def test_the_pack_that_ships_is_drawn_from_its_own_files():
     np.testing.assert_array_equal(both[: len(alone)], alone)
     assert both.shape[1] == 960
     assert (pack.palm.parent / "card.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        ("", "0 steps, seed 3"),
+        ("handheld", "0 steps, seed 3, from handheld"),
+        (
+            {"handheld": 0.3, "mine/palm.tflite": 0.7},
+            "0 steps, seed 3, from 0.3 handheld + 0.7 mine/palm.tflite",
+        ),
+    ],
+)
+def test_a_card_says_what_a_network_learned_from(start, words):
+    assert learned({"steps": 0, "learn": {"seed": 3, "start": start}}) == words

@@ -112,12 +112,20 @@ def score_bars(scores: Mapping[str, Any]) -> list[ScoreBar]:
     return bars
 
 
+def learned(plan: Mapping[str, Any]) -> str:
+    """Return how long a network learned, and from what."""
+    learn = plan.get("learn", {})
+    start = learn.get("start") or {}
+    shares = {start: 1.0} if isinstance(start, str) else start
+    named = [name if len(shares) == 1 else f"{share:g} {name}" for name, share in shares.items()]
+    origin = f", from {' + '.join(named)}" if named else ""
+    return f"{plan.get('steps')} steps, seed {learn.get('seed')}{origin}"
+
+
 def _words(card: Mapping[str, Any]) -> list[str]:
-    plan = card["plan"]
-    seed = plan.get("learn", {}).get("seed")
-    steps = plan.get("steps")
     return [
-        f"{card['parameters']:,} parameters, {card['licence']}, {steps} steps, seed {seed}",
+        f"{card['parameters']:,} parameters, {card['licence']}",
+        learned(card["plan"]),
         str(card["labels"]),
         "on the test split; blue: more is better, orange: less is",
     ]

@@ -20,7 +20,7 @@ from handheld.errors import CompileError, HandheldError, InputError, MissingDepe
 from handheld.files import atomic_path
 from handheld.hands.packs import load_pack
 from handheld.hands.training.blocks import parameters_of, to_unit
-from handheld.hands.training.card_picture import draw_card, draw_cards
+from handheld.hands.training.card_picture import draw_card, draw_cards, learned
 from handheld.hands.training.examples.photos import SHIPPED
 from handheld.hands.training.palm.network import PalmShape
 from handheld.hands.training.run import TrainingFolder
@@ -272,7 +272,6 @@ def _end_of(start: str) -> str:
 def write_card(card: Mapping[str, Any], files: Export, path: Path) -> None:
     """Write a card as Markdown, with the sizes of the files; its picture lies beside it."""
     plan = card["plan"]
-    seed = plan.get("learn", {}).get("seed")
     lines = [
         f"# {card['title']}",
         "",
@@ -280,7 +279,7 @@ def write_card(card: Mapping[str, Any], files: Export, path: Path) -> None:
         "",
         f"Licence {card['licence']}. {card['parameters']:,} parameters. {card['labels']}.",
         f"Begun {card['hours_since_begun']} hours before this card; "
-        f"{plan.get('steps')} steps, seed {seed}, handheld {plan.get('version')}.",
+        f"{learned(plan)}, handheld {plan.get('version')}.",
         "",
         "| precision | file | size |",
         "|---|---|---|",
