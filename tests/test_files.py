@@ -21,6 +21,7 @@ from handheld.files import (
     ensure_writable,
     locked_file,
     open_lines,
+    paths_below,
     uninterrupted,
 )
 
@@ -455,3 +456,26 @@ def test_a_signal_that_is_ignored_hides_no_other():
         signal.signal(signal.SIGHUP, before)
         signal.signal(signal.SIGTERM, ended)
     assert come == [signal.SIGTERM]
+
+
+def test_a_folder_that_may_not_be_read_is_no_empty_one(tmp_path, monkeypatch):
+    (tmp_path / "open" / "deep").mkdir(parents=True)
+    (tmp_path / "open" / "a").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in paths_below(tmp_path)] == [
+        "link",
+        "open",
+        "open/a",
+        "open/deep",
+    ]
+    scan = os.scandir
+
+    def scandir(folder):
+        # Tests may run as a user to whom all is open.
+        if Path(folder).name == "deep":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(InputError, match=r"deep: cannot be read: Permission denied"):
+        paths_below(tmp_path)

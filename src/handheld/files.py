@@ -125,6 +125,25 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def paths_below(folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the files and folders in a folder and in those, sorted.
+
+    As ``Path.rglob``, which leaves out what it may not read without a word. Links to folders are
+    named, not followed.
+
+    Raises:
+        InputError: one of the folders cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+    paths = []
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        paths += [Path(parent, name) for name in (*folders, *names)]
+    return sorted(paths)
+
+
 def ensure_writable(path: str | os.PathLike[str]) -> None:
     """Say before an hour's work that its result could not be written.
 

@@ -11,6 +11,11 @@ import zipfile
 from collections.abc import Callable
 from typing import IO, Any
 
+from handheld.errors import InputError
+
+LONGEST_NAME = 64
+"""Letters of a name of a gesture or a class."""
+
 # Half of a surrogate pair, or one of the two halves of a whole one.
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _MOST_DIGITS = 300  # of a whole number: floats end at 308, and int() takes long for thousands
@@ -103,3 +108,14 @@ def is_whole(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def require_name(what: str, name: str) -> None:
+    """Refuse a name that cannot be shown beside what it is of: an empty or long one, one with
+    spaces around it, or with what a terminal takes for commands. Raises :class:`InputError`.
+    """
+    is_short = 0 < len(name) <= LONGEST_NAME
+    if not (is_short and name == name.strip() and name.isprintable() and is_whole(name)):
+        raise InputError(
+            f"{what}: expected 1 to {LONGEST_NAME} letters that can be printed, got {name!r:.100}"
+        )

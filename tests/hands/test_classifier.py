@@ -91,6 +91,10 @@ WRONG = {
     "layers that do not fit": (file_with(weight_1=np.zeros((3, 3))), "do not fit together"),
     "a scalar for a layer": (file_with(weight_1=np.zeros(())), "two matrices and two vectors"),
     "no class for none": (file_with(names=np.array(["a", "b", "c"])), "expected a class 'none'"),
+    "a name that moves a terminal's cursor": (
+        file_with(names=np.array(["a", "\x1b[2J", "none"])),
+        "name of a class: expected 1 to 64 letters that can be printed",
+    ),
     "three thresholds": (file_with(threshold=np.full(3, 0.5)), "threshold: expected one number"),
     "a list of one threshold": (file_with(threshold=np.array([0.5])), "expected one number"),
     "a threshold that is none": (file_with(threshold=np.array("x")), "threshold: expected numbers"),

@@ -158,12 +158,15 @@ def with_folder(registry: "Registry", graphs: Iterable["GraphText"], folder: Pat
 
 def _types_in(folder: Path) -> dict[str, list["GraphText"]]:
     from handheld.errors import GraphTextError, InputError
+    from handheld.files import paths_below
     from handheld.graph.text import read_graph_file
 
     if not folder.is_dir():
         raise InputError(f"--include: {folder} is no folder")
     types: dict[str, list[GraphText]] = {}
-    for path in sorted(folder.rglob("*.pbtxt")):
+    for path in paths_below(folder):
+        if path.suffix != ".pbtxt":
+            continue
         try:
             graph = read_graph_file(path)
         except GraphTextError:

@@ -7,6 +7,7 @@ from handheld.data._options import LoadOptions, RawSplits
 from handheld.data._splits import by_split, in_folder, split_of
 from handheld.data.dataset import Dataset, Skipped
 from handheld.errors import InputError
+from handheld.files import paths_below
 from handheld.pictures import SUFFIXES
 from handheld.untrusted import require_file
 
@@ -106,7 +107,7 @@ def _has_pictures(folder: Path) -> bool:
 
 
 def _has_pictures_below(folder: Path) -> bool:
-    return any(map(_is_picture, folder.rglob("*")))
+    return any(map(_is_picture, paths_below(folder)))
 
 
 def _pictures(
@@ -118,7 +119,7 @@ def _pictures(
     """
     for label, name in enumerate(classes):
         # Sorted: the order of a folder differs between disks, and a seed must give one split.
-        for path in sorted((folder / name).rglob("*")):
+        for path in paths_below(folder / name):
             if reason := _reason_against(path):
                 unread.append(Skipped(str(path), reason))
             elif _is_picture(path):
@@ -140,7 +141,7 @@ def _content_of(path: Path) -> bytes:
 def _reason_against(path: Path) -> str:
     """Return why something is not looked into; an empty text where it is, or is no picture."""
     if path.is_symlink() and path.is_dir():
-        # rglob does not follow them either: a link to a folder above would have no end.
+        # `paths_below` does not follow them either: a link to a folder above would have no end.
         return "is a link to a folder, and such are not followed"
     if not _has_picture_name(path) or path.is_file() or path.is_dir():
         return ""

@@ -20,6 +20,7 @@ from handheld.errors import InputError
 from handheld.hands.result import HandResult, Points, palm_size
 from handheld.hands.skeleton import FINGERS, Keypoint
 from handheld.ranges import whole_in_range
+from handheld.untrusted import require_name
 
 State = Literal["straight", "hooked", "curved", "bent"]
 ThumbDirection = Literal["up", "down", "side"]
@@ -434,6 +435,7 @@ class _GestureRow:
     number: int | None = None
 
     def __post_init__(self) -> None:
+        require_name("name", self.name)
         for finger in FINGERS:
             _states(finger, getattr(self, finger))
         if self.thumb_points not in (None, "up", "down", "side"):

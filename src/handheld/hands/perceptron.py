@@ -12,6 +12,7 @@ from handheld.arrays import read_npz
 from handheld.errors import InputError, ModelError
 from handheld.files import atomic_path
 from handheld.ranges import in_range
+from handheld.untrusted import require_name
 
 NONE = "none"
 """The class of what is none of the others."""
@@ -32,7 +33,7 @@ class Perceptron:
         threshold: least probability of a class to be named, in [0, 1].
 
     Raises:
-        InputError: a threshold outside.
+        InputError: a threshold outside, a name that cannot be shown.
         ModelError: layers and names that do not fit together, or numbers that are not finite.
     """
 
@@ -50,6 +51,8 @@ class Perceptron:
         hidden = shapes[0][1]
         if shapes[1:] != ((hidden, classes), (hidden,), (classes,)):
             raise ModelError(f"layers of shapes {shapes} for {classes} classes do not fit together")
+        for name in self.names:
+            require_name("name of a class", name)
         if NONE not in self.names:
             raise ModelError(f"expected a class {NONE!r}, got {', '.join(self.names)}")
         if not all(np.isfinite(array).all() for array in (*self.weights, *self.biases)):

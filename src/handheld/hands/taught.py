@@ -26,7 +26,7 @@ from handheld.hands.gestures import (
 )
 from handheld.hands.result import HandResult
 from handheld.hands.shapes import Floats, hand_shape
-from handheld.untrusted import is_whole, read_json, require_file
+from handheld.untrusted import read_json, require_file, require_name
 
 MAX_EXAMPLES = 64
 """Examples of a gesture that are kept: more of one film say nothing new."""
@@ -35,7 +35,6 @@ LEAST_EXAMPLES = 3
 """Examples that a gesture needs: of one or two nobody knows how much they differ."""
 
 _FORMAT = "handheld gestures 1"
-_LONGEST_NAME = 64
 _MAX_BYTES = 1 << 24
 _POINTS = 21
 
@@ -74,7 +73,7 @@ class TaughtGesture:
     examples: Floats
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        require_name("name of a gesture", self.name)
         if self.examples.ndim != 3 or self.examples.shape[1:] != (_POINTS, 3):
             raise InputError(
                 f"{self.name}: expected examples of shape (n, 21, 3), got {self.examples.shape}"
@@ -351,15 +350,6 @@ def _thinned(examples: Floats) -> Floats:
     picked = np.linspace(0, len(examples) - 1, MAX_EXAMPLES).round().astype(int)
     kept: Floats = examples[picked]
     return kept
-
-
-def _check_name(name: str) -> None:
-    is_short = 0 < len(name) <= _LONGEST_NAME
-    if not (is_short and name == name.strip() and name.isprintable() and is_whole(name)):
-        raise InputError(
-            f"name of a gesture: expected 1 to {_LONGEST_NAME} letters that can be printed, "
-            f"got {name!r}"
-        )
 
 
 def _listed(names: Sequence[str]) -> str:

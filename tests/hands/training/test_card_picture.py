@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from handheld.hands.packs import load_pack
-from handheld.hands.training.card_picture import ScoreBar, draw_card, draw_cards, learned, score_bars
+from handheld.hands.training.card_picture import (
+    ScoreBar,
+    draw_card,
+    draw_cards,
+    learned,
+    score_bars,
+)
 from handheld.media import PALETTE
 
 BLUE = PALETTE[1]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from handheld.config import read_config
 from handheld.errors import InputError, MediaError
+from handheld.files import paths_below
 from handheld.hands.training.examples.records import (
     TIPS,
     parsed,
@@ -145,7 +146,10 @@ def split_of(person: str) -> Split:
 
 def empty_pictures(data: Path) -> list[Path]:
     """Return the pictures without hands in a folder's ``negatives`` and ``backgrounds``, sorted."""
-    return sorted([*data.glob("negatives/*.jpg"), *data.glob("backgrounds/*.jpg")])
+    folders = filter(Path.is_dir, (data / "negatives", data / "backgrounds"))
+    # Not `glob`: it leaves out a folder that it may not read without a word.
+    paths = [path for folder in folders for path in folder.iterdir()]
+    return sorted(path for path in paths if path.suffix == ".jpg")
 
 
 def read_photos(folder: Path, sets: tuple[PhotoSet, ...] = SHIPPED) -> list[Photo]:
@@ -186,13 +190,15 @@ def own_sets(folder: Path) -> list[PhotoSet]:
         if name in shipped:
             raise InputError(f"{path}: {name} is known already: give the folder another name")
         config = read_config(SetConfig, path)
+        if not config.credit.strip():
+            raise InputError(f"{path}: credit: expected whose photos these are, and a licence")
         sets.append(PhotoSet(name, config.credit, complete=config.complete))
     return sets
 
 
 def _photos_of(folder: Path, photo_set: PhotoSet, boxes: dict[str, Any]) -> Iterator[Photo]:
     paths = {}
-    for path in sorted((folder / photo_set.name).rglob("*")):
+    for path in paths_below(folder / photo_set.name):
         if path.suffix.lower() in _PICTURES:
             paths[path.relative_to(folder / photo_set.name).as_posix()] = path
     records = _read_index(folder / photo_set.name / "index.jsonl", paths.keys())

@@ -22,6 +22,9 @@ TIPS = ("thumb_tip", "index_tip")
 FARTHEST = 1e6
 """Pixels from a photo's corner: far beyond any photo that is read."""
 
+_FARTHEST_SHARE = 2
+"""Of a picture's side, from its corner: hands may reach out of it. What is farther is in pixels."""
+
 
 def parsed(line: str | bytes) -> Any:
     """Return what a line of JSON says.
@@ -73,19 +76,19 @@ def require_index_entry(entry: Record) -> None:
     # Both or neither: one tip alone would be of a hand whose other one is anywhere.
     if any(entry.get(name) is not None for name in TIPS):
         for name in TIPS:
-            _require_numbers(name, entry.get(name), 2)
+            _require_fractions(name, entry.get(name), 2)
 
 
 def require_boxes(location: str, boxes: object) -> None:
-    """Refuse what is no list of boxes: centre x, centre y, width, height. Raises
-    :class:`InputError`.
+    """Refuse what is no list of boxes: centre x, centre y, width, height, as fractions of the
+    picture. Raises :class:`InputError`.
     """
     if not isinstance(boxes, list):
         raise InputError(f"{location}: expected a list, got {boxes!r:.80}")
     for number, box in enumerate(boxes):
-        _require_numbers(f"{location}[{number}]", box, 4)
+        _require_fractions(f"{location}[{number}]", box, 4)
         for side in box[2:]:
-            in_range(f"{location}[{number}]", side, low=0)
+            in_range(f"{location}[{number}]", side, low=0, low_open=True)
 
 
 def _require_text(location: str, text: object) -> None:
@@ -132,6 +135,11 @@ def _require_point(location: str, point: object) -> None:
         is_unknown = number is None or (isinstance(number, float) and isnan(number))
         if not is_unknown:
             in_range(location, number, low=-FARTHEST, high=FARTHEST)
+
+
+def _require_fractions(location: str, values: object, count: int) -> None:
+    for value in _listed(location, values, count):
+        in_range(location, value, low=-_FARTHEST_SHARE, high=_FARTHEST_SHARE)
 
 
 def _require_numbers(location: str, values: object, count: int) -> None:
