@@ -208,7 +208,7 @@ WRONG_TABLES = {
     "extends = 3": "extends: expected a text, got 3",
     '[[gesture]]\nname = 3\nthumb = "bent"': "gesture[0].name: expected a text, got 3",
     '[[gesture]]\nname = ""\nthumb = "bent"': "gesture[0].name: expected 1 to 64",
-    '[[gesture]]\nname = "\\u001b[2J"\nthumb = "bent"': "letters that can be printed, got '\\x1b[2J'",
+    '[[gesture]]\nname = "\\u001b[2J"': "letters that can be printed, got '\\x1b[2J'",
     '[[gesture]]\nname = "x"\nthumb = 3': "gesture[0].thumb: expected a text or a list, got 3",
     '[[gesture]]\nname = "x"\nthumb = [3]': "gesture[0].thumb[0]: expected a text, got 3",
     '[[gesture]]\nname = "x"\nthumb = []': "gesture[0].thumb: expected some of straight, hooked",

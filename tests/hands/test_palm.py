@@ -97,6 +97,11 @@ def test_palms_of_hands_that_clasp_each_other_are_two():
     assert merged[1].keypoints[2] == pytest.approx([5, -5])
 
 
+def test_a_faint_palm_in_the_place_of_a_surer_one_is_no_other_hand():
+    up, faint = pointing(0, -5, 0.9), pointing(5, -5, 0.25)
+    assert len(merge_palms([up, faint])) == 1
+
+
 def test_a_palm_that_points_down_is_one_whichever_way_round_its_angle_is_counted():
     assert len(merge_palms([pointing(0.1, 5, 0.9), pointing(-0.1, 5, 0.8)])) == 1
 

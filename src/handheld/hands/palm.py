@@ -21,6 +21,13 @@ from handheld.ranges import in_range, whole_in_range
 
 Floats = NDArray[np.float32]
 
+_FAINT_BELOW = 0.3
+"""Score of a palm in the place of a surer one that is no other hand, wherever it points.
+
+A small detector's faint palms point anywhere: of the hands on the clips that MediaPipe's full
+models see, the lite pack would see 742, not 793.
+"""
+
 
 @dataclass(frozen=True)
 class PalmGeometry:
@@ -138,7 +145,8 @@ def merge_palms(palms: list[Palm], *, min_overlap: float = 0.3) -> list[Palm]:
     """Weighted non-maximum suppression: palms that overlap become one, averaged by their scores.
 
     Those that point elsewhere are of another hand, which a mean would mix with this one: where two
-    hands clasp each other, their palms overlap. (MediaPipe asks for the overlap alone.)
+    hands clasp each other, their palms overlap. Not faint ones, of which nobody knows where they
+    point. (MediaPipe asks for the overlap alone.)
 
     Args:
         palms: best first.
@@ -150,8 +158,10 @@ def merge_palms(palms: list[Palm], *, min_overlap: float = 0.3) -> list[Palm]:
     angles = [hand_angle(palm.keypoints, PALM_RULE) for palm in palms]
 
     def is_same(number: int, best: int) -> bool:
-        shared = overlap(palms[number].rect, palms[best].rect)
-        return shared > min_overlap and not points_elsewhere(angles[number], angles[best])
+        if overlap(palms[number].rect, palms[best].rect) <= min_overlap:
+            return False
+        is_faint = palms[number].score < _FAINT_BELOW
+        return is_faint or not points_elsewhere(angles[number], angles[best])
 
     groups = best_groups(len(palms), is_same)
     return [_average([palms[number] for number in group]) for group in groups]
