@@ -159,7 +159,7 @@ def test_a_description_that_is_no_text_is_named(tmp_path):
         load_pack(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["a\0b", "x" * 300])
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, ""])
 def test_a_name_that_no_folder_can_have(name):
     with pytest.raises(ModelError, match="no model pack"):
         load_pack(name)

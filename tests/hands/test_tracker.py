@@ -326,6 +326,32 @@ def test_trackers_work_side_by_side(tiny_pack):
         assert ids_of(one, 4) == [[0]]
 
 
+def test_a_stream_of_frames_is_of_one_thread(tracker):
+    """A callback within it is as another thread is: there is no next frame yet."""
+
+    def again(packet):
+        tracker.track(Frame(np.zeros((48, 64, 3), np.uint8), 10, 1))
+
+    tracker.observe("regions", again)
+    with pytest.raises(CalculatorError, match="follows one stream of frames, and another thread"):
+        tracker.track(Frame(np.zeros((48, 64, 3), np.uint8), 0, 0))
+    tracker._observers.clear()
+    assert tracker.track(Frame(np.zeros((48, 64, 3), np.uint8), 20, 2)) == []
+
+
+def test_palms_that_no_landmark_model_refuses_have_an_even_chance_by_default():
+    for palms_only, least in ((False, 0.2), (True, 0.5)):
+        with HandTracker(palms_only=palms_only) as tracker:
+            assert tracker.options.min_palm_score == least
+    with HandTracker(palms_only=True, min_palm_score=0.2) as tracker:
+        assert tracker.options.min_palm_score == 0.2
+
+
+def test_what_cannot_be_called_observes_nothing(tracker):
+    with pytest.raises(InputError, match="expected what can be called with a packet, got None"):
+        tracker.observe("regions", None)
+
+
 def test_trackers_work_in_threads_as_they_do_alone(tiny_pack):
     def positions(x):
         with HandTracker(pack=tiny_pack) as tracker:

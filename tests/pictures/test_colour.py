@@ -47,6 +47,7 @@ def test_forms(given, expected):
         (np.zeros(3, np.uint8), "got shape"),
         (np.array([[np.nan]]), "float picture in .0, 1."),
         (np.array([[2.0]]), "divide by 255"),
+        (np.array([[0.5, np.nan]]), r"no numbers \(NaN\)"),
         (np.array([[np.inf]]), ".0, 1."),
         (np.zeros((2, 2), np.int32), "got int32"),
         (None, "got shape"),

@@ -289,7 +289,7 @@ def synth(
             recipe,
             count,
             workers=workers,
-            on_picture=lambda done: show("pictures", done / count, f"{done} of {count}"),
+            on_picture=lambda done: show("pictures", min(1, done / count), f"{done} of {count}"),
         )
     resumed = ""
     if counts.resumed:

@@ -148,8 +148,9 @@ def _folder(pack: str | os.PathLike[str]) -> Path:
         folder = Path(pack)
     except TypeError:
         raise ModelError(f"no model pack {pack!r}: {unknown}") from None
-    # Not Path.is_dir, which raises for names that no file can have.
-    if not os.path.isdir(folder):
+    # Not Path.is_dir, which raises for names that no file can have. An empty name is no folder's,
+    # though a Path makes the current one of it.
+    if not os.fspath(pack) or not os.path.isdir(folder):
         raise ModelError(f"no model pack {str(pack)!r}: {unknown}")
     return folder
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +19,8 @@ from handheld.hands.result import HandResult
 from handheld.hands.smoothing import OneEuroOptions
 from handheld.media import Frame
 from handheld.pictures import as_rgb
+
+_EVEN_CHANCE = 0.5
 
 _MODELS = ("palm_model", "landmark_model")  # side packets; without landmarks there is the first
 
@@ -44,7 +47,8 @@ class HandTracker:
         palms_only: report where palms are, without landmarks.
         gestures: a gesture table's name or file, ``learned`` for the classifier that ships, or
             gestures of one's own, see :func:`~handheld.hands.load_recogniser`.
-        min_palm_score: of a palm to be looked at, in (0, 1); by default the pack's own.
+        min_palm_score: of a palm to be looked at, in (0, 1); by default the pack's own, or 0.5 with
+            ``palms_only`` if that is more.
         min_hand_score: see :class:`~handheld.hands.HandOptions`; 0.5 by default.
         min_new_hand_score: see there; by default ``min_hand_score``, if that is given, or else the
             pack's own.
@@ -77,7 +81,9 @@ class HandTracker:
     ) -> None:
         self.pack = load_pack(pack)
         if min_palm_score is None:
-            min_palm_score = self.pack.palm_score
+            # A pack's may be low where its landmark model refuses what is no hand.
+            least = _EVEN_CHANCE if palms_only else 0.0
+            min_palm_score = max(self.pack.palm_score, least)
         if min_new_hand_score is None:
             # Whoever asks for doubtful hands is not to be kept from them by the pack.
             min_new_hand_score = (
@@ -86,7 +92,7 @@ class HandTracker:
         self.options = HandOptions(
             max_hands=max_hands,
             min_palm_score=min_palm_score,
-            min_hand_score=0.5 if min_hand_score is None else min_hand_score,
+            min_hand_score=_EVEN_CHANCE if min_hand_score is None else min_hand_score,
             min_new_hand_score=min_new_hand_score,
             redetect_every=redetect_every,
             redetect_change=redetect_change,
@@ -107,6 +113,7 @@ class HandTracker:
         self._observers: list[Observer] = []
         self._session: _Session | None = None
         self._closed = False
+        self._tracking = Lock()
         # After an interrupt ids go on, so that none is given to two hands.
         self._next_id = 0
 
@@ -136,8 +143,21 @@ class HandTracker:
         Raises:
             TimestampError: time runs backwards; :meth:`reset` starts a new stream.
             InputError: the picture is of no known form.
+            GraphError: the tracker is closed, or another thread is in here.
         """
         _check_frame(frame)
+        # Whose frame would be the next one is not for chance to decide.
+        if not self._tracking.acquire(blocking=False):
+            raise GraphError(
+                "track() follows one stream of frames, and another thread, or a callback within "
+                "it, is in it: give each a tracker; detect() is for several threads"
+            )
+        try:
+            return self._track(frame)
+        finally:
+            self._tracking.release()
+
+    def _track(self, frame: Frame) -> list[HandResult]:
         frame = Frame(as_rgb(frame.image), frame.t_us, frame.index)
         if self._session is None:
             self._session = self._start(self._observers, first_id=self._next_id)
@@ -183,11 +203,13 @@ class HandTracker:
         It may be any stream of :attr:`config`.
 
         Raises:
-            InputError: there is no such stream.
+            InputError: there is no such stream, or ``callback`` cannot be called.
         """
         # First: what is refused must not come back with the next stream of frames.
         if stream not in self.streams:
             raise InputError(f"{stream!r} is no stream of this graph: {', '.join(self.streams)}")
+        if not callable(callback):
+            raise InputError(f"expected what can be called with a packet, got {callback!r}")
         if self._session is not None:
             self._session.graph.observe(stream, callback)
         self._observers.append((stream, callback))

@@ -4,6 +4,7 @@ It is (height, width, 3) uint8 RGB.
 """
 
 import os
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,9 @@ def _as_uint8(picture: NDArray[Any]) -> NDArray[np.uint8]:
         raise InputError(f"expected a picture of uint8, uint16, bool or float, got {dtype}")
     low = float(picture.min())
     high = float(picture.max())
-    if not (low >= 0.0 and high <= 1.0):  # also false for NaN
+    if isnan(low):  # as of any of its numbers
+        raise InputError("expected a float picture in [0, 1], got values that are no numbers (NaN)")
+    if not (low >= 0.0 and high <= 1.0):
         raise InputError(
             f"expected a float picture in [0, 1], got values from {low:g} to {high:g}; "
             "divide by 255?"
