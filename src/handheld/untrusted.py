@@ -110,12 +110,12 @@ def is_whole(text: str) -> bool:
     return True
 
 
-def require_name(what: str, name: str) -> None:
+def require_name(location: str, name: str) -> None:
     """Refuse a name that cannot be shown beside what it is of: an empty or long one, one with
     spaces around it, or with what a terminal takes for commands. Raises :class:`InputError`.
     """
     is_short = 0 < len(name) <= LONGEST_NAME
     if not (is_short and name == name.strip() and name.isprintable() and is_whole(name)):
         raise InputError(
-            f"{what}: expected 1 to {LONGEST_NAME} letters that can be printed, got {name!r:.100}"
+            f"{location}: expected 1 to {LONGEST_NAME} letters that can be printed, got {name!r:.100}"
         )

@@ -82,8 +82,8 @@ class HandTracker:
         self.pack = load_pack(pack)
         if min_palm_score is None:
             # A pack's may be low where its landmark model refuses what is no hand.
-            least = _EVEN_CHANCE if palms_only else 0.0
-            min_palm_score = max(self.pack.palm_score, least)
+            floor = _EVEN_CHANCE if palms_only else 0.0
+            min_palm_score = max(self.pack.palm_score, floor)
         if min_new_hand_score is None:
             # Whoever asks for doubtful hands is not to be kept from them by the pack.
             min_new_hand_score = (
