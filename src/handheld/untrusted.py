@@ -116,6 +116,5 @@ def require_name(location: str, name: str) -> None:
     """
     is_short = 0 < len(name) <= LONGEST_NAME
     if not (is_short and name == name.strip() and name.isprintable() and is_whole(name)):
-        raise InputError(
-            f"{location}: expected 1 to {LONGEST_NAME} letters that can be printed, got {name!r:.100}"
-        )
+        expected = f"1 to {LONGEST_NAME} letters that can be printed"
+        raise InputError(f"{location}: expected {expected}, got {name!r:.100}")

@@ -146,9 +146,10 @@ def split_of(person: str) -> Split:
 
 def empty_pictures(data: Path) -> list[Path]:
     """Return the pictures without hands in a folder's ``negatives`` and ``backgrounds``, sorted."""
-    folders = filter(Path.is_dir, (data / "negatives", data / "backgrounds"))
-    # Not `glob`: it leaves out a folder that it may not read without a word.
-    paths = [path for folder in folders for path in folder.iterdir()]
+    paths: list[Path] = []
+    for folder in filter(Path.is_dir, (data / "negatives", data / "backgrounds")):
+        # Not `glob`: it leaves out a folder that it may not read without a word.
+        paths += folder.iterdir()
     return sorted(path for path in paths if path.suffix == ".jpg")
 
 
