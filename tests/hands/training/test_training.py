@@ -510,6 +510,17 @@ def test_a_run_can_start_from_the_mean_of_networks(world, tmp_path):
     assert run(config, tmp_path / "mean").evaluations == done.evaluations
 
 
+def test_a_network_that_is_named_twice_loses_no_share(world, tmp_path):
+    file = tmp_path / "same.tflite"
+    file.symlink_to(load_pack("handheld").landmark)
+    start = {"handheld": 0.5, str(load_pack("handheld").landmark): 0.2}
+    for names in (start, {"handheld": 0.5, str(file): 0.5}):
+        with pytest.raises(InputError, match=r"learn\.start = .*: one network is named twice"):
+            run(landmark_config(world, steps=0, start=names), tmp_path / "mean")
+    with pytest.raises(InputError, match="start: expected a share of each network, got an empty"):
+        landmark_config(world, steps=0, start={})
+
+
 def test_the_mean_of_networks_is_that_of_their_weights(world, monkeypatch):
     """Two files, of which one holds twice the numbers of the other."""
     shape = shape_of_file(load_pack("handheld").landmark)

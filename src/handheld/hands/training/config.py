@@ -105,6 +105,8 @@ class LearnConfig:
             in_range(name, getattr(self, name), low=0, high=1, high_open=True)
         # Far beyond any rate that learns, and within what float32 holds.
         in_range("rate", self.rate, low=0, low_open=True, high=1e6)
+        if self.start == {}:
+            raise InputError("start: expected a share of each network, got an empty table")
         for name, share in self.starts.items():
             in_range(f"start.{name}", share, low=0, low_open=True, high=1)
         # torch takes no other seeds.

@@ -282,6 +282,9 @@ def _first_weights(
 def _network_of(trainee: Trainee, starts: Mapping[str, float], size: int) -> nn.Module:
     """Return the network that a run starts from, for pictures of a size."""
     files = {_file_of(trainee, start): share for start, share in starts.items()}
+    # As a pack and by its path: a share would be lost.
+    if len({file.resolve() for file in files}) < len(starts):
+        raise InputError("one network is named twice: give it one share")
     first, *others = files
     if others or first.suffix == ".tflite":
         return _from_files(trainee, files, size)

@@ -7,6 +7,7 @@ import pytest
 from handheld.errors import InputError
 from handheld.hands.training.examples.digests import data_digests
 from handheld.hands.training.examples.photos import SPLITS, load_pixels, read_photos, split_of
+from handheld.media import write_image
 
 
 def test_a_session_is_in_one_split_and_all_splits_have_some(world):
@@ -141,6 +142,13 @@ def test_an_index_may_say_nothing(world, own_set):
     photo = photos_of(world, "mine")["mine/a.png"]
     assert photo.boxes.shape == (0, 4)
     assert np.array_equal(photo.tips, list(TIP.values()))
+
+
+def test_a_photo_is_read_whatever_kind_of_picture_it_is(world, own_set):
+    for suffix in ("webp", "BMP", "tiff"):
+        write_image(own_set / f"b.{suffix}", np.zeros((8, 8, 3), np.uint8))
+    names = {photo.name for photo in read_photos(world.data / "photos") if photo.group == "mine"}
+    assert {"mine/b.webp", "mine/b.BMP", "mine/b.tiff"} <= names
 
 
 @pytest.mark.parametrize(

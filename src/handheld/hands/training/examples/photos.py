@@ -23,6 +23,7 @@ from handheld.hands.training.examples.records import (
     require_boxes,
     require_index_entry,
 )
+from handheld.pictures import SUFFIXES
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 
@@ -88,7 +89,6 @@ SET_FILE = "set.toml"
 SINGLE = frozenset(photo_set.name for photo_set in SHIPPED if photo_set.single)
 """Sets in which whatever is beside a hand is no hand."""
 
-_PICTURES = frozenset({".jpg", ".jpeg", ".png"})
 # Chosen among forty so that validation and test have photos of four and six sets; see
 # docs/train-hand-models.md.
 _SALT = "1"
@@ -200,7 +200,7 @@ def own_sets(folder: Path) -> list[PhotoSet]:
 def _photos_of(folder: Path, photo_set: PhotoSet, boxes: dict[str, Any]) -> Iterator[Photo]:
     paths = {}
     for path in paths_below(folder / photo_set.name):
-        if path.suffix.lower() in _PICTURES:
+        if path.suffix.lower() in SUFFIXES:
             paths[path.relative_to(folder / photo_set.name).as_posix()] = path
     records = _read_index(folder / photo_set.name / "index.jsonl", paths.keys())
     for file, path in paths.items():
