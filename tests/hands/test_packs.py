@@ -41,7 +41,7 @@ BOTH = 'palm="a"\nlandmark="b"\n'
         ("palm = 1", "palm: expected a text, got 1"),
         ("palm = [", "cannot be read as a configuration: .*at end of document"),
         ('palm="a"', "entry 'landmark' is missing"),
-        (BOTH + "size=3", "no entry 'size'; expected landmark"),
+        (BOTH + "size=3", "no entry 'size'; expected hand_score, landmark"),
         (BOTH + "palm_geometry=3", "palm_geometry: expected a table"),
         (BOTH + "[palm_geometry]\nsizes=3", "no entry 'sizes'; expected grids, keypoints, size"),
         (
@@ -114,6 +114,7 @@ def test_the_pack_that_ships_is_the_default(tmp_path, monkeypatch):
     with HandTracker() as tracker:
         assert tracker.pack.name == "handheld"
         assert tracker.options.min_palm_score == 0.2
+        assert tracker.options.min_hand_score == 0.3
         assert tracker.options.min_new_hand_score == 0.9
 
 

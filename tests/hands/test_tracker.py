@@ -465,6 +465,15 @@ def test_who_asks_for_doubtful_hands_gets_new_ones_too(tiny_pack):
         assert len(tracker.detect(frame(0, (100, 120)).image)) == 1
 
 
+def test_a_pack_says_what_a_followed_hand_needs(tiny_pack):
+    for score, followed in ((0.0, 1), (1.0, 0)):
+        with HandTracker(pack=replace(tiny_pack, hand_score=score, new_hand_score=0.0)) as tracker:
+            assert tracker.options.min_hand_score == score
+            assert len(tracker.track(frame(0, (100, 120)))) == followed
+        with HandTracker(pack=replace(tiny_pack, hand_score=score), min_hand_score=0.4) as tracker:
+            assert tracker.options.min_hand_score == 0.4
+
+
 def test_a_followed_hand_may_fall_below_what_a_new_one_needs(tiny_pack, monkeypatch):
     with HandTracker(pack=tiny_pack, smoothing=False, min_new_hand_score=0.9) as tracker:
         (first,) = tracker.track(frame(0, (100, 120)))

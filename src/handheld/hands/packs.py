@@ -72,8 +72,11 @@ class ModelPack:
         palm_geometry, landmark_geometry: what the models take and give.
         palm_score: of a palm to be looked at, in (0, 1), where nobody says another. What is no hand
             the landmark model refuses, so it may be below an even chance.
-        new_hand_score: of the landmark model's answer on a palm that was found to be a new hand, in
-            [0, 1], where nobody says another; a hand that is followed may fall below it.
+        hand_score: of the landmark model's answer on a hand that is followed, in [0, 1], where
+            nobody says another; below it the hand is lost. It may be below an even chance: a hand
+            was there a frame ago.
+        new_hand_score: the same on a palm that was found to be a new hand; it counts where it is
+            higher.
 
     Raises:
         InputError: a score is outside of its range.
@@ -85,10 +88,12 @@ class ModelPack:
     palm_geometry: PalmGeometry = field(default_factory=PalmGeometry)
     landmark_geometry: LandmarkGeometry = field(default_factory=LandmarkGeometry)
     palm_score: float = 0.5
+    hand_score: float = 0.5
     new_hand_score: float = 0.5
 
     def __post_init__(self) -> None:
         in_range("palm_score", self.palm_score, low=0, high=1, low_open=True, high_open=True)
+        in_range("hand_score", self.hand_score, low=0, high=1)
         in_range("new_hand_score", self.new_hand_score, low=0, high=1)
 
     def open_palm(self, *, threads: int = 1) -> Model:
@@ -113,6 +118,7 @@ def load_pack(pack: str | os.PathLike[str] | ModelPack) -> ModelPack:
         palm = "palm.tflite"
         landmark = "landmark.tflite"
         palm_score = 0.5      # optional
+        hand_score = 0.5      # optional
         new_hand_score = 0.5  # optional
         [palm_geometry]       # optional: size, grids, keypoints
         [landmark_geometry]   # optional: size, depth_scale, right_if_mirrored, confidence
@@ -177,6 +183,7 @@ class _PackFile:
     palm_geometry: PalmGeometry = field(default_factory=PalmGeometry)
     landmark_geometry: LandmarkGeometry = field(default_factory=LandmarkGeometry)
     palm_score: float = 0.5
+    hand_score: float = 0.5
     new_hand_score: float = 0.5
 
 
@@ -193,6 +200,7 @@ def _from_toml(folder: Path) -> ModelPack:
             palm_geometry=said.palm_geometry,
             landmark_geometry=said.landmark_geometry,
             palm_score=said.palm_score,
+            hand_score=said.hand_score,
             new_hand_score=said.new_hand_score,
         )
     except InputError as error:

@@ -49,7 +49,7 @@ class HandTracker:
             gestures of one's own, see :func:`~handheld.hands.load_recogniser`.
         min_palm_score: of a palm to be looked at, in (0, 1); by default the pack's own, or 0.5 with
             ``palms_only`` if that is more.
-        min_hand_score: see :class:`~handheld.hands.HandOptions`; 0.5 by default.
+        min_hand_score: see :class:`~handheld.hands.HandOptions`; by default the pack's own.
         min_new_hand_score: see there; by default ``min_hand_score``, if that is given, or else the
             pack's own.
 
@@ -92,7 +92,7 @@ class HandTracker:
         self.options = HandOptions(
             max_hands=max_hands,
             min_palm_score=min_palm_score,
-            min_hand_score=_EVEN_CHANCE if min_hand_score is None else min_hand_score,
+            min_hand_score=self.pack.hand_score if min_hand_score is None else min_hand_score,
             min_new_hand_score=min_new_hand_score,
             redetect_every=redetect_every,
             redetect_change=redetect_change,

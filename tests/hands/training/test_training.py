@@ -136,6 +136,7 @@ def test_a_folder_keeps_its_plan(world, tmp_path):
         ("skin_tones", 0.3, 0.0),
         ("meeting", 0.2, 0.0),
         ("cut_off", 0.3, 0.0),
+        ("fists", 0.4, 0.0),
     ],
 )
 def test_a_run_does_not_go_on_with_other_shares(world, tmp_path, name, begun, then):
@@ -151,7 +152,7 @@ def test_a_run_of_before_goes_on_as_it_was(world, tmp_path):
     path = TrainingFolder(tmp_path / "run").plan
     plan = json.loads(path.read_text())
     # Settings that there were not when it was begun.
-    for name in ("skin_tones", "rendered_share", "steady", "meeting", "cut_off"):
+    for name in ("skin_tones", "rendered_share", "steady", "meeting", "cut_off", "fists"):
         del plan[name]
     path.write_text(json.dumps(plan))
     run(config, tmp_path / "run")

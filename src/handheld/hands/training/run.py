@@ -156,6 +156,7 @@ _EARLIER = {
     "steady": 0.0,
     "meeting": 0.0,
     "cut_off": 0.0,
+    "fists": 0.0,
 }
 
 # Entries of a plan that the run's folder decides on once it is begun.

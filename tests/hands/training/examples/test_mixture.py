@@ -9,7 +9,7 @@ from handheld.hands.training.config import LearnConfig
 from handheld.hands.training.examples import mixture as examples_mixture
 from handheld.hands.training.examples.augment import flicker
 from handheld.hands.training.examples.meeting import with_mirror_image
-from handheld.hands.training.examples.mixture import CropMixture, fixed_examples
+from handheld.hands.training.examples.mixture import CropMixture, fixed_examples, named_fists
 from handheld.hands.training.examples.photo_hands import LabelLimits
 from handheld.hands.training.landmark.trainee import LandmarkConfig
 
@@ -175,6 +175,12 @@ def test_hands_are_cut_off_by_the_pictures_end(world):
     assert not np.array_equal(whole.pixels, cut.pixels)
     known = np.isfinite(cut.points).all(axis=(1, 2))
     assert known.sum() >= 8
+
+
+def test_a_pool_with_more_fists_is_another_one():
+    assert len({named_fists(fists) for fists in (0.0, 0.3, 0.35)}) == 3
+    # Pools of before there were any are still theirs.
+    assert named_fists(0.0) == ""
 
 
 def test_a_rest_is_asked_for_in_pairs():

@@ -47,6 +47,17 @@ def test_poses_differ_and_depend_on_the_generator_alone() -> None:
     assert np.ptp(first, axis=0).min() > 0
 
 
+@pytest.mark.parametrize(
+    ("fists", "least", "most"), [(0.0, 0.02, 0.15), (0.5, 0.5, 0.65), (1, 1, 1)]
+)
+def test_so_many_of_the_hands_are_fists(fists: float, least: float, most: float) -> None:
+    random = np.random.default_rng(0)
+    poses = [draw_pose(random, fists) for _ in range(400)]
+    # All four fingers in the palm; 130 degrees at the least is a hand that only hangs.
+    closed = [bool((pose.bend[1:].sum(axis=1) > np.radians(205)).all()) for pose in poses]
+    assert least <= np.mean(closed) <= most
+
+
 @pytest.mark.parametrize(("side", "sign"), [("palm", -1), ("back", 1)])
 def test_the_camera_sees_the_side_that_was_asked_for(side: Side, sign: int) -> None:
     random = np.random.default_rng(1)

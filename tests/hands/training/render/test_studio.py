@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,20 @@ def test_a_seed_and_a_number_make_one_picture(sources: RenderSources, form: str)
         np.testing.assert_array_equal(a, b)
     for other in (made(0, 4), made(1, 3)):
         assert (other.pixels != one.pixels).mean() > 0.5
+
+
+def test_with_more_fists_hands_are_shorter(sources: RenderSources) -> None:
+    """Fingertips are nearer to the wrist."""
+    studio = Studio(sources)
+
+    def length(options: CropOptions) -> float:
+        hands = [studio.crop(index, options).hands[0].keypoints for index in range(12)]
+        reach = [
+            np.linalg.norm(hand[12] - hand[0]) / np.linalg.norm(hand[9] - hand[0]) for hand in hands
+        ]
+        return float(np.median(reach))
+
+    assert length(replace(STEADY, fists=1.0)) < 0.8 * length(STEADY)
 
 
 def test_a_crop_without_jitter_is_what_tracking_looks_at(sources: RenderSources) -> None:

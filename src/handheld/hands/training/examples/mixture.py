@@ -125,6 +125,7 @@ class CropMixture:
         skin_tones: share of a photo's crops of a hand that get another skin tone.
         meeting: share of a photo's crops of a hand in which it meets its own mirror image.
         cut_off: share of crops of a hand in which the picture ends within it.
+        fists: share of fists among rendered hands, beside those that come by chance.
         mistakes: what a pack took for hands, JSON lines of ``find_mistakes``; of these is
             half of the crops without.
         seed: of everything random.
@@ -145,6 +146,7 @@ class CropMixture:
     skin_tones: float = 0.3
     meeting: float = 0.0
     cut_off: float = 0.0
+    fists: float = 0.0
     mistakes: Path | None = None
     seed: int = 0
     limits: LabelLimits = field(default_factory=LabelLimits)
@@ -184,10 +186,11 @@ class CropMixture:
         """The rendered crops, a little larger than those that are cut from them."""
         side = self.size + _MARGIN
         studio = Studio(open_sources(self.data), self.seed)
-        options = CropOptions(size=side)
+        options = CropOptions(size=side, fists=self.fists)
+        name = f"rendered-{side}-{self.seed}{named_fists(self.fists)}.records"
         return RenderPool(
             # All that a picture depends on is in the name: other settings are another pool.
-            path=self.cache / f"rendered-{side}-{self.seed}.records",
+            path=self.cache / name,
             height=side,
             width=side,
             hands=1,
@@ -299,6 +302,11 @@ class CropMixture:
             # It strayed over one: nobody says what is to be seen.
             return replace(example, presence=np.nan)
         return example
+
+
+def named_fists(fists: float) -> str:
+    """Return what the name of a pool says of its fists; nothing of those before there were any."""
+    return f"-fists{fists:g}" if fists else ""
 
 
 def example_without_hand(

@@ -31,7 +31,7 @@ from handheld.hands.training.examples.canvas import (
 )
 from handheld.hands.training.examples.ending import draw_end
 from handheld.hands.training.examples.meeting import with_mirror_image
-from handheld.hands.training.examples.mixture import evenly_spaced
+from handheld.hands.training.examples.mixture import evenly_spaced, named_fists
 from handheld.hands.training.examples.photo_hands import (
     LabelLimits,
     PhotoHands,
@@ -225,6 +225,7 @@ class PalmMixture:
             hands.
         meeting: share of photos of one hand in which it meets its own mirror image.
         cut_off: share of photos of one hand that end within it.
+        fists: share of fists among rendered hands, beside those that come by chance.
     """
 
     data: Path
@@ -242,6 +243,7 @@ class PalmMixture:
     scattered: float = 0.0
     meeting: float = 0.0
     cut_off: float = 0.0
+    fists: float = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         # What is open stays here: a worker opens it anew.
@@ -264,10 +266,11 @@ class PalmMixture:
         """The rendered scenes."""
         height, width = _SCENE_SIZE
         studio = Studio(open_sources(self.data), self.seed)
-        options = SceneOptions(width=width, height=height)
+        options = SceneOptions(width=width, height=height, fists=self.fists)
+        name = f"scenes-{width}x{height}-{self.seed}{named_fists(self.fists)}.records"
         return RenderPool(
             # All that a picture depends on is in the name: other settings are another pool.
-            path=self.cache / f"scenes-{width}x{height}-{self.seed}.records",
+            path=self.cache / name,
             height=height,
             width=width,
             hands=2,

@@ -63,6 +63,7 @@ class LandmarkConfig:
         meeting: share of a photo's crops of a hand in which it meets its own mirror image, as two
             hands of one person touch; 0: none.
         cut_off: share of crops of a hand in which the picture ends within it; 0: none.
+        fists: share of fists among rendered hands, beside those that come by chance; 0: none.
         steady: weight of what shows as jitter on a resting hand: of how answers on two frames of it
             differ. Above 0 each hand of a batch is there twice, so half as many are.
         examples: where they come from.
@@ -77,6 +78,7 @@ class LandmarkConfig:
     skin_tones: float = 0.3
     meeting: float = 0.0
     cut_off: float = 0.0
+    fists: float = 0.0
     steady: float = 0.0
     examples: ExampleConfig = field(default_factory=ExampleConfig)
     learn: LearnConfig = field(default_factory=LearnConfig)
@@ -89,6 +91,7 @@ class LandmarkConfig:
         in_range("skin_tones", self.skin_tones, low=0, high=1)
         in_range("meeting", self.meeting, low=0, high=1)
         in_range("cut_off", self.cut_off, low=0, high=1)
+        in_range("fists", self.fists, low=0, high=1)
         in_range("steady", self.steady, low=0)
         if self.steady and self.learn.batch % 2:
             raise InputError(f"steady: expected an even batch, got {self.learn.batch}")
@@ -107,6 +110,7 @@ class LandmarkConfig:
             "skin_tones": self.skin_tones,
             "meeting": self.meeting,
             "cut_off": self.cut_off,
+            "fists": self.fists,
             "steady": self.steady,
             "disagreement": self.examples.disagreement,
             "pool": self.examples.pool,
@@ -130,6 +134,7 @@ def _mixture_of(config: LandmarkConfig) -> CropMixture:
         skin_tones=config.skin_tones,
         meeting=config.meeting,
         cut_off=config.cut_off,
+        fists=config.fists,
         mistakes=examples.mistakes_file,
         seed=config.learn.seed,
         pool=examples.pool,

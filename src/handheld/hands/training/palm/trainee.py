@@ -60,6 +60,7 @@ class PalmConfig:
         scattered: share of pictures without hands over which small others are scattered.
         meeting: share of photos of one hand in which it meets its own mirror image; 0: none.
         cut_off: share of photos of one hand that end within it; 0: none.
+        fists: share of fists among rendered hands, beside those that come by chance; 0: none.
         examples: where they come from.
         learn: how long and how fast.
         network: its size, and whether it has a decoder.
@@ -72,6 +73,7 @@ class PalmConfig:
     scattered: float = 0.5
     meeting: float = 0.0
     cut_off: float = 0.0
+    fists: float = 0.0
     examples: ExampleConfig = field(default_factory=lambda: ExampleConfig(pool=20_000))
     learn: LearnConfig = field(default_factory=lambda: LearnConfig(batch=32))
     network: PalmShape = field(default_factory=PalmShape)
@@ -85,6 +87,7 @@ class PalmConfig:
         in_range("scattered", self.scattered, low=0, high=1)
         in_range("meeting", self.meeting, low=0, high=1)
         in_range("cut_off", self.cut_off, low=0, high=1)
+        in_range("fists", self.fists, low=0, high=1)
 
     def plan(self) -> dict[str, Any]:
         """Return what must be the same in all stretches of a run."""
@@ -96,6 +99,7 @@ class PalmConfig:
             "scattered": self.scattered,
             "meeting": self.meeting,
             "cut_off": self.cut_off,
+            "fists": self.fists,
             "disagreement": self.examples.disagreement,
             "pool": self.examples.pool,
             "learn": self.learn.plan(),
@@ -141,6 +145,7 @@ def _mixture_of(config: PalmConfig) -> PalmMixture:
         scattered=config.scattered,
         meeting=config.meeting,
         cut_off=config.cut_off,
+        fists=config.fists,
     )
 
 

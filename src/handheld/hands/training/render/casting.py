@@ -54,12 +54,15 @@ class Casting:
         draw_centre: chooses where the first hand is.
         with_body: whether arms may end in the picture: a body is put there, which must not hide the
             hand.
+        fists: share of fists among hands that neither meet nor hold anything, beside those that
+            come by chance.
     """
 
     person: RenderedPerson
     sources: RenderSources
     draw_centre: DrawCentre
     with_body: bool = False
+    fists: float = 0.0
 
     def is_shown(self, hand: PlacedHand) -> bool:
         """Whether a camera sees a hand past its own arm and body."""
@@ -103,7 +106,7 @@ def draw_hands(
         hands = _draw_meeting(casting, draw_together(random), random, looks)
         return hands, casting.dressed(hands, random)
     holds = chance >= second_hand and random.random() < _HOLDS
-    bend = draw_grasp if holds else draw_pose
+    bend = draw_grasp if holds else partial(draw_pose, fists=casting.fists)
     hands = [_draw_alone(casting, random, looks, bend)]
     if chance < second_hand:
         hands += _draw_apart(casting, hands[0], random)

@@ -143,6 +143,9 @@ POSTURES: dict[str, HandPose] = GESTURES | {
 }
 """What hands are seen to do: named gestures, touches, grasps, and hands at rest."""
 
+FISTS = ("fist", "thumb_inside")
+"""Those of a closed hand that holds nothing."""
+
 GRASPS = ("wide_grasp", "grasp", "c_shape", "hold_flat", "half_closed", "claw")
 """Postures that go around an object."""
 

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, TypeVar
 import numpy as np
 
 from handheld._kernels import kernel
-from handheld.hands.training.render.poses import GRASPS, POSTURES, blend
+from handheld.hands.training.render.poses import FISTS, GRASPS, POSTURES, blend
 from handheld.hands.training.render.rig import HandPose
 from handheld.hands.training.render.shade import Light
 from handheld.hands.training.render.skinning import Doubles, cross
@@ -63,10 +63,13 @@ def pick(random: np.random.Generator, choices: Sequence[Choice]) -> Choice:
     return choices[int(random.integers(len(choices)))]
 
 
-def draw_pose(random: np.random.Generator) -> HandPose:
+def draw_pose(random: np.random.Generator, fists: float = 0.0) -> HandPose:
     """Choose how a hand is bent: a known posture, something between two, or anything the joints
-    allow.
+    allow; and a share of fists beside those that come by chance.
     """
+    # No draw without any, so that pictures without stay as they were.
+    if fists and random.random() < fists:
+        return limited(_shaken(POSTURES[pick(random, FISTS)], random))
     choice = random.random()
     if choice < _KNOWN:
         pose = pick(random, _POSTURES)

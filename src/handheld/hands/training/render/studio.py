@@ -49,12 +49,14 @@ class CropOptions:
         jitter: how far they are from the region that follows from the true keypoints.
         second_hand: share of pictures with another hand.
         occluded: share of pictures with something before the hand.
+        fists: see :class:`~handheld.hands.training.render.casting.Casting`.
     """
 
     size: int = 256
     jitter: CropJitter = field(default_factory=CropJitter)
     second_hand: float = 0.4
     occluded: float = 0.15
+    fists: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class SceneOptions:
         empty: share of pictures without any hand.
         second_hand: share with two, of those with any.
         occluded: share of pictures with something before a hand.
+        fists: see :class:`~handheld.hands.training.render.casting.Casting`.
     """
 
     width: int = 640
@@ -77,6 +80,7 @@ class SceneOptions:
     empty: float = 0.05
     second_hand: float = 0.45
     occluded: float = 0.15
+    fists: float = 0.0
 
 
 class Studio:
@@ -118,7 +122,7 @@ class Studio:
 
     def _crop(self, options: CropOptions, random: np.random.Generator) -> LabelledPicture:
         person = self._person(random)
-        casting = Casting(person, self._sources, draw_close_centre)
+        casting = Casting(person, self._sources, draw_close_centre, fists=options.fists)
         hands, props = draw_hands(casting, options.second_hand, random)
         region = crop_region(hands[0], options.jitter, random)
         view = view_of(region, options.size)
@@ -138,7 +142,9 @@ class Studio:
         if random.random() >= options.empty:
             draw_centre = partial(draw_scene_centre, camera, options)
             person = self._person(random)
-            casting = Casting(person, self._sources, draw_centre, with_body=True)
+            casting = Casting(
+                person, self._sources, draw_centre, with_body=True, fists=options.fists
+            )
             hands, props = draw_hands(casting, options.second_hand, random)
         return self._photograph(hands, props, camera, options.occluded, random)
 
