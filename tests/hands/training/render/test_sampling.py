@@ -7,6 +7,8 @@ from handheld.hands.training.render.sampling import (
     LIMITS,
     Side,
     draw_axes,
+    draw_axes_ahead,
+    draw_fist,
     draw_grasp,
     draw_light,
     draw_pose,
@@ -16,7 +18,7 @@ from handheld.hands.training.render.sampling import (
 )
 
 
-@pytest.mark.parametrize("draw", [draw_pose, draw_grasp])
+@pytest.mark.parametrize("draw", [draw_pose, draw_grasp, draw_fist])
 def test_every_pose_is_within_the_joints_limits(draw: object) -> None:
     random = np.random.default_rng(0)
     for _ in range(300):
@@ -47,15 +49,25 @@ def test_poses_differ_and_depend_on_the_generator_alone() -> None:
     assert np.ptp(first, axis=0).min() > 0
 
 
-@pytest.mark.parametrize(
-    ("fists", "least", "most"), [(0.0, 0.02, 0.15), (0.5, 0.5, 0.65), (1, 1, 1)]
-)
-def test_so_many_of_the_hands_are_fists(fists: float, least: float, most: float) -> None:
+def test_a_fist_is_closed() -> None:
     random = np.random.default_rng(0)
-    poses = [draw_pose(random, fists) for _ in range(400)]
-    # All four fingers in the palm; 130 degrees at the least is a hand that only hangs.
-    closed = [bool((pose.bend[1:].sum(axis=1) > np.radians(205)).all()) for pose in poses]
-    assert least <= np.mean(closed) <= most
+    for _ in range(100):
+        pose = draw_fist(random)
+        # 205 degrees leave a finger out of the palm.
+        assert (pose.bend[1:].sum(axis=1) > np.radians(205)).all()
+
+
+@pytest.mark.parametrize("side", ["palm", "back"])
+def test_a_hand_that_is_held_out_points_at_the_camera(side: Side) -> None:
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        axes = draw_axes_ahead(random, side)
+        np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-9)
+        assert np.linalg.det(axes) == pytest.approx(1)
+        _, along, out = axes
+        # The camera looks along z.
+        assert np.cos(np.radians(50)) - 1e-9 <= -along[2] <= np.cos(np.radians(10)) + 1e-9
+        assert (out[2] < 0) == (side == "palm")
 
 
 @pytest.mark.parametrize(("side", "sign"), [("palm", -1), ("back", 1)])

@@ -25,6 +25,8 @@ from handheld.hands.training.render.rig import HandPose
 from handheld.hands.training.render.sampling import (
     Side,
     draw_axes,
+    draw_axes_ahead,
+    draw_fist,
     draw_grasp,
     draw_pose,
     is_tangled,
@@ -37,6 +39,8 @@ from handheld.hands.training.render.sources import RenderSources
 _TRIES = 100
 # Share of single hands that hold something.
 _HOLDS = 0.2
+# Share of fists that are held out to the camera.
+_AHEAD = 0.5
 # Share of second hands that touch the first one.
 _MEET = 0.6
 
@@ -106,7 +110,11 @@ def draw_hands(
         hands = _draw_meeting(casting, draw_together(random), random, looks)
         return hands, casting.dressed(hands, random)
     holds = chance >= second_hand and random.random() < _HOLDS
-    bend = draw_grasp if holds else partial(draw_pose, fists=casting.fists)
+    bend = draw_grasp if holds else draw_pose
+    # No draw without any, so that pictures without stay as they were.
+    if casting.fists and not holds and random.random() < casting.fists:
+        bend = draw_fist
+        looks = looks._replace(ahead=random.random() < _AHEAD)
     hands = [_draw_alone(casting, random, looks, bend)]
     if chance < second_hand:
         hands += _draw_apart(casting, hands[0], random)
@@ -117,10 +125,13 @@ def draw_hands(
 
 
 class _Looks(NamedTuple):
-    """Which hand is the first, and which side of it the camera sees."""
+    """Which hand is the first, which side of it the camera sees, and whether it is held out to the
+    camera.
+    """
 
     handedness: Handedness
     side: Side
+    ahead: bool = False
 
 
 def _draw_looks(random: np.random.Generator) -> _Looks:
@@ -152,7 +163,8 @@ def _draw_hand(
 ) -> PlacedHand:
     """Choose a hand, whether it can be seen or not."""
     # The order is a seed's.
-    axes = draw_axes(random, looks.side)
+    turn = draw_axes_ahead if looks.ahead else draw_axes
+    axes = turn(random, looks.side)
     pose = bend(random)
     centre = casting.draw_centre(random)
     return place_hand(casting.person, looks.handedness, pose, axes, centre)

@@ -63,13 +63,10 @@ def pick(random: np.random.Generator, choices: Sequence[Choice]) -> Choice:
     return choices[int(random.integers(len(choices)))]
 
 
-def draw_pose(random: np.random.Generator, fists: float = 0.0) -> HandPose:
+def draw_pose(random: np.random.Generator) -> HandPose:
     """Choose how a hand is bent: a known posture, something between two, or anything the joints
-    allow; and a share of fists beside those that come by chance.
+    allow.
     """
-    # No draw without any, so that pictures without stay as they were.
-    if fists and random.random() < fists:
-        return limited(_shaken(POSTURES[pick(random, FISTS)], random))
     choice = random.random()
     if choice < _KNOWN:
         pose = pick(random, _POSTURES)
@@ -84,6 +81,11 @@ def _draw_blend(random: np.random.Generator, poses: Sequence[HandPose]) -> HandP
     start = pick(random, poses)
     end = pick(random, poses)
     return blend(start, end, random.random())
+
+
+def draw_fist(random: np.random.Generator) -> HandPose:
+    """Choose how a hand is bent that is closed around nothing."""
+    return limited(_shaken(POSTURES[pick(random, FISTS)], random))
 
 
 def draw_grasp(random: np.random.Generator) -> HandPose:
@@ -217,6 +219,27 @@ def draw_axes(random: np.random.Generator, side: Side) -> Doubles:
             return np.stack([cross(along, out), along, out])
 
 
+def draw_axes_ahead(random: np.random.Generator, side: Side) -> Doubles:
+    """Choose which way a hand looks that is held out to the camera; see :func:`draw_axes`.
+
+    Of an open hand there is hardly anything to see then, of a fist there are the knuckles.
+    """
+    off = random.uniform(*_AHEAD)
+    along = sin(off) * _draw_direction(random) - np.array([0.0, 0.0, cos(off)])
+    while True:
+        out = cross(along, _unit(random))
+        out /= np.linalg.norm(out).clip(1e-9)
+        # A palm that the camera sees looks back at it; edge-on a fist is seen from both sides.
+        if (-out[2] if side == "palm" else out[2]) > 0:
+            return np.stack([cross(along, out), along, out])
+
+
+def _unit(random: np.random.Generator) -> Doubles:
+    """Choose any direction, (3,) unit vector."""
+    direction = random.normal(size=3)
+    return np.asarray(direction / np.linalg.norm(direction).clip(1e-9))
+
+
 def _draw_normal(random: np.random.Generator, side: Side) -> Doubles:
     """Choose which way a palm looks, (3,) unit vector; the camera looks along z."""
     tilt = _draw_tilt(random)
@@ -242,6 +265,10 @@ def _draw_roll(random: np.random.Generator) -> float:
 
 
 _END_ON = 0.5
+
+# Between the line of sight and the forearm of a fist that is held out to the camera, least and
+# most. At 0 nobody could tell which way the hand is turned.
+_AHEAD = (radians(10), radians(50))
 
 
 def _draw_tilt(random: np.random.Generator) -> float:
