@@ -1,12 +1,13 @@
-"""Our hand pack beside MediaPipe's, in our tracker, on the sign-language clips: hands found, lost,
-jitter, time.
+"""Our hand pack beside MediaPipe's, in our tracker, on the sign-language clips and on the one of a
+single close hand that spells: hands found, lost, jitter, time.
 
     python benchmarks/hands_packs.py [--pack NAME_OR_FOLDER ...] [--redetect-every 1]
 
 A hand is lost when its id ends before the clip does. Jitter is how far a keypoint strays from its
 own straight line within a second in which the hand rests, with smoothing off, in palm lengths; only
 seconds in which the hand rests by the answers of every pack count, so that all are judged by the
-same ones. How many hands a pack reports says nothing of whether they are hands: two columns say how
+same ones. A hand changes its side when it is the left one in a frame and the right one in the
+next. How many hands a pack reports says nothing of whether they are hands: two columns say how
 many of those that MediaPipe's full models see it sees too, and how many it sees where those see
 none (a face that is taken for a hand, or a hand that they miss). Hands that hang out of the picture
 are counted apart: the resting ones are such, and where their unseen fingertips are guessed to be
@@ -31,6 +32,9 @@ from handheld.hands.result import palm_size
 from handheld.media import open_video
 
 VIDEO = Path(os.environ.get("HANDHELD_DATA", "../shared/data")) / "hands" / "video"
+
+CLIPS = {"of signing people": "*.mkv", "of a close hand": "*.mp4"}
+"""Which clips are counted together, and their files."""
 
 SAME = 0.5
 """Palm lengths: two packs' hands nearer than this on average are one hand."""
@@ -162,6 +166,16 @@ def _trembling(track: NDArray[np.float64]) -> float:
     return float(np.sqrt(2 * np.mean(bends**2) / 6))
 
 
+def changes_of_side(tracked: Tracked) -> int:
+    """Return how often a hand is the other hand a frame later, though its id is the same."""
+    sides: dict[int, str | None] = {}
+    changes = 0
+    for hand in (hand for hands in tracked.hands for hand in hands):
+        changes += sides.get(hand.id, hand.handedness) != hand.handedness
+        sides[hand.id] = hand.handedness
+    return changes
+
+
 def main() -> None:
     """Track every clip with every pack, in turns."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -169,13 +183,23 @@ def main() -> None:
     parser.add_argument("--redetect-every", type=int, default=1)
     options = parser.parse_args()
     packs = options.pack or list(PACK_NAMES)
-    clips = sorted(VIDEO.glob("*.mkv"))
+    rows = []
+    for title, clips in CLIPS.items():
+        rows += rows_of(title, sorted(VIDEO.glob(clips)), packs, options.redetect_every)
+    show("Hand packs on the clips", rows)
+    write("hands_packs", rows)
+
+
+def rows_of(
+    title: str, clips: Sequence[Path], packs: Sequence[str], every: int
+) -> list[dict[str, object]]:
+    """Return a row for each pack, of all clips together."""
     totals = {pack: Counter[str]() for pack in packs}
     jitter: dict[str, list[tuple[float, float]]] = {pack: [] for pack in packs}
     apart: dict[str, list[float]] = {pack: [] for pack in packs}
     worse: dict[str, list[str]] = {pack: [] for pack in packs}
     for clip in clips:
-        seen = [track(clip, pack, options.redetect_every) for pack in packs]
+        seen = [track(clip, pack, every) for pack in packs]
         reference = seen[packs.index("mediapipe-full")] if "mediapipe-full" in packs else seen[0]
         for pack, tracked, values in zip(packs, seen, jitters(seen), strict=True):
             counts = [len(hands) for hands in tracked.hands]
@@ -183,7 +207,9 @@ def main() -> None:
                 frames=len(counts),
                 hands=sum(counts),
                 both=sum(count == 2 for count in counts),
+                none=sum(count == 0 for count in counts),
                 lost=tracked.lost,
+                changes=changes_of_side(tracked),
                 us=round(1e6 * tracked.seconds),
             )
             if tracked.lost > reference.lost:
@@ -201,18 +227,20 @@ def main() -> None:
                     if hangs_out(other, tracked.size):
                         is_shared = nearest(other, hands)[0] is not None
                         totals[pack].update(cut_off=1, cut_off_shared=is_shared)
-    rows = [
+    return [
         {
+            "clips": f"{len(clips)} {title}",
             "pack": Path(pack).name,
-            "clips": len(clips),
             "frames": total["frames"],
             "hands": total["hands"],
             "of mediapipe-full's": f"{total['shared'] / max(1, total['others']):.1%}",
             "of its cut-off ones": f"{total['cut_off_shared']} of {total['cut_off']}",
             "where that sees none": total["alone"],
             "frames with both hands": total["both"],
+            "frames without any": total["none"],
             "hands lost": total["lost"],
             "lost more often on": ", ".join(worse[pack]) or "none",
+            "changes of side": total["changes"],
             "jitter": f"{np.mean([whole for whole, _ in jitter[pack]]):.4f}",
             "frame to frame": f"{np.mean([trembling for _, trembling in jitter[pack]]):.4f}",
             "resting windows": len(jitter[pack]),
@@ -221,8 +249,6 @@ def main() -> None:
         }
         for pack, total in totals.items()
     ]
-    show("Hand packs on the clips", rows)
-    write("hands_packs", rows)
 
 
 if __name__ == "__main__":

@@ -143,6 +143,19 @@ with VideoWriter(sys.argv[1]) as writer:
 """
 
 
+def test_a_short_film_that_lost_a_fifth_says_so(tmp_path):
+    """Of two seconds; less than a second is missing."""
+    rng = np.random.default_rng(0)
+    with VideoWriter(tmp_path / "a.mkv", fps=25) as writer:
+        for step in range(51):
+            writer.write(rng.integers(0, 255, (48, 64, 3), np.uint8), step * 40_000)
+    content = (tmp_path / "a.mkv").read_bytes()
+    (tmp_path / "a.mkv").write_bytes(content[: len(content) * 3 // 4])
+    with pytest.warns(MediaWarning, match=r"truncated: frames end at 1\.\d s of 2\.0 s"):
+        frames = list(open_video(tmp_path / "a.mkv"))
+    assert 30 < len(frames) < 45
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files as Unix does")
 @pytest.mark.parametrize("most", [0, 30_000])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])

@@ -33,10 +33,11 @@ _LISTS = {
 _MARK_AND_SPACE = b"\xef\xbb\xbf \t\r\n"  # what may stand before: a byte order mark, white space
 _LIST_HEAD = 64  # bytes in which such a file has said what it is
 
-# A film counts as truncated where it ends before so much of the length that it names, less a
-# second: sound is often a little longer than the film, and lengths are rounded.
+# A film counts as truncated where it ends before so much of the length that it names, less a little:
+# lengths are rounded. Where it is that of the sound too, less a second, which is often longer.
 _LENGTH_SHARE = 0.9
-_LENGTH_SLACK_S = 1.0
+_LENGTH_SLACK_S = 0.2
+_SOUND_SLACK_S = 1.0
 
 # Frames count as missing below so much of the number that the file names ...
 _COUNT_SHARE = 0.95
@@ -199,8 +200,9 @@ class VideoReader:
 
     def _tell_losses(self, opened: "_OpenedVideo", timeline: "_Timeline") -> None:
         start = float((opened.stream.start_time or 0) * opened.stream.time_base)
-        end = timeline.last / 1e6
-        if self.seconds is not None and end < _earliest_end(start, self.seconds):
+        end = timeline.end / 1e6
+        slack = _LENGTH_SLACK_S if opened.knows_length else _SOUND_SLACK_S
+        if self.seconds is not None and end < _earliest_end(start, self.seconds) - slack:
             _warn(f"{self.name}: truncated: frames end at {end:.1f} s of {self.seconds:.1f} s")
         elif timeline.has_hole(self.frames):
             hole = timeline.longest
@@ -246,6 +248,12 @@ class _OpenedVideo:
         """Width of a pixel over its height."""
         return _aspect(self.stream)
 
+    @property
+    def knows_length(self) -> bool:
+        """Whether the length that the file names is the film's, not that of its sound too."""
+        # What a stream says of itself may be FFmpeg's estimate, of all of them.
+        return len(self.container.streams) == 1
+
 
 @dataclass
 class _Hole:
@@ -263,6 +271,7 @@ class _Timeline:
         step: microseconds from frame to frame, as the file says.
         aspect: width of a pixel over its height.
         last: microseconds, of the last frame.
+        end: microseconds until which the last frame is shown, where the file says so.
         count: of the frames so far.
         steps: microseconds between frames -> how often; coarse, so that it stays small.
         longest: time between two frames.
@@ -271,6 +280,7 @@ class _Timeline:
     step: int
     aspect: float
     last: int = -1
+    end: int = 0
     count: int = 0
     steps: dict[int, int] = field(default_factory=dict)
     longest: _Hole = field(default_factory=lambda: _Hole(0, 0))
@@ -282,6 +292,7 @@ class _Timeline:
             self._note_step(t_us - self.last)
         frame = Frame(_as_shown(picture, self.aspect), t_us, self.count)
         self.last = t_us
+        self.end = t_us + round((picture.duration or 0) * picture.time_base / _MICROSECONDS)
         self.count += 1
         return frame
 
@@ -325,9 +336,11 @@ class _Timeline:
 
 
 def _earliest_end(start: float, seconds: float) -> float:
-    """Return the seconds before which a film that starts then and lasts so long may not end."""
+    """Return the seconds before which a film that starts then and lasts so long may not end, by
+    much.
+    """
     # Some formats count their length from 0, others from the first frame: take what asks for less.
-    return start + _LENGTH_SHARE * (seconds - start) - _LENGTH_SLACK_S
+    return start + _LENGTH_SHARE * (seconds - start)
 
 
 def _is_list(path: str) -> bool:
