@@ -465,6 +465,14 @@ def test_who_asks_for_doubtful_hands_gets_new_ones_too(tiny_pack):
         assert len(tracker.detect(frame(0, (100, 120)).image)) == 1
 
 
+def test_a_frame_is_no_picture(tiny_pack):
+    with (
+        HandTracker(pack=tiny_pack) as tracker,
+        pytest.raises(InputError, match=r"got a frame: its picture is frame\.image"),
+    ):
+        tracker.detect(frame(0, (100, 120)))
+
+
 def test_a_pack_says_what_a_followed_hand_needs(tiny_pack):
     for score, followed in ((0.0, 1), (1.0, 0)):
         with HandTracker(pack=replace(tiny_pack, hand_score=score, new_hand_score=0.0)) as tracker:

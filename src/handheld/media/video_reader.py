@@ -33,7 +33,7 @@ _LISTS = {
 _MARK_AND_SPACE = b"\xef\xbb\xbf \t\r\n"  # what may stand before: a byte order mark, white space
 _LIST_HEAD = 64  # bytes in which such a file has said what it is
 
-# A film counts as truncated where it ends before so much of the length that it names, less a little:
+# A film counts as truncated where it ends before so much of the length that it names, less a bit:
 # lengths are rounded. Where it is that of the sound too, less a second, which is often longer.
 _LENGTH_SHARE = 0.9
 _LENGTH_SLACK_S = 0.2

@@ -36,6 +36,8 @@ def as_rgb(array: Any) -> Picture:
         raise InputError(
             f"expected a picture as an array, got {array!r}: read_image reads one from a file"
         )
+    if hasattr(array, "t_us"):
+        raise InputError("expected a picture as an array, got a frame: its picture is frame.image")
     # The usual case first, and without a copy: films are read through here.
     picture = np.asarray(array)
     if _is_rgb(picture):

@@ -522,6 +522,22 @@ def test_a_network_that_is_named_twice_loses_no_share(world, tmp_path):
         landmark_config(world, steps=0, start={})
 
 
+def test_of_a_run_s_state_no_mean_is_taken(world, tmp_path):
+    state = tmp_path / "state.pt"
+    state.write_bytes(b"weights")
+    config = landmark_config(world, steps=0, start={"handheld": 0.5, str(state): 0.5})
+    with pytest.raises(InputError, match=r"state\.pt: expected a pack or a \.tflite of one"):
+        run(config, tmp_path / "mean")
+
+
+def test_a_run_that_keeps_its_number_of_steps_says_so(world, tmp_path):
+    run(landmark_config(world, steps=1), tmp_path / "run")
+    told = []
+    again = landmark_config(world, steps=3)
+    run(again, tmp_path / "run", progress=lambda stage, share, note: told.append(note))
+    assert "of 1 steps, as it was begun with; not 3" in told
+
+
 def test_the_mean_of_networks_is_that_of_their_weights(world, monkeypatch):
     """Two files, of which one holds twice the numbers of the other."""
     shape = shape_of_file(load_pack("handheld").landmark)

@@ -217,6 +217,9 @@ def train(
         settled = folder.settled_plan(
             {**plan, "steps": steps, "started": time.time(), "version": __version__}
         )
+        if minutes is None and settled["steps"] != learn.steps:
+            note = f"of {settled['steps']} steps, as it was begun with; not {learn.steps}"
+            progress("train", 0.0, note)
         learn = replace(learn, steps=int(settled["steps"]))
         return _go_on(trainee, learner, learn, settled, folder, progress)
 
@@ -287,6 +290,9 @@ def _network_of(trainee: Trainee, starts: Mapping[str, float], size: int) -> nn.
     if len({file.resolve() for file in files}) < len(starts):
         raise InputError("one network is named twice: give it one share")
     first, *others = files
+    for file in files if others else ():
+        if file.suffix != ".tflite":
+            raise InputError(f"{file}: expected a pack or a .tflite of one, to take a mean of")
     if others or first.suffix == ".tflite":
         return _from_files(trainee, files, size)
     return _resized(_from_run(trainee, first), size)
@@ -300,7 +306,7 @@ def _file_of(trainee: Trainee, start: str) -> Path:
     if not path.is_file():
         raise InputError(
             f"{start}: no such file: expected the state.pt of a run, {', '.join(PACK_NAMES)}, the "
-            "folder of a pack, or a .tflite of one"
+            "folder of a pack, or a .tflite of one; several: packs and .tflite files alone"
         )
     return path
 

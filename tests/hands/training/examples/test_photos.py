@@ -6,7 +6,13 @@ import pytest
 
 from handheld.errors import InputError
 from handheld.hands.training.examples.digests import data_digests
-from handheld.hands.training.examples.photos import SPLITS, load_pixels, read_photos, split_of
+from handheld.hands.training.examples.photos import (
+    SPLITS,
+    empty_pictures,
+    load_pixels,
+    read_photos,
+    split_of,
+)
 from handheld.media import write_image
 
 
@@ -115,6 +121,35 @@ def photos_of(world, group):
     return {photo.name: photo for photo in photos if photo.group == group}
 
 
+def test_a_set_that_is_kept_apart_as_a_whole_says_so(world, own_set):
+    """By its name alone it is of the test split."""
+    assert split_of("mine") == "test"
+    (own_set / "index.jsonl").unlink()
+    with pytest.warns(UserWarning, match="mine: its index names no person.*in the test split"):
+        photos_of(world, "mine")
+
+
+def test_what_an_index_cannot_say_is_refused(world, own_set):
+    write_index(own_set, {"file": "a.png", "persn": "ann"})
+    expected = r"line 1: no entry persn; expected boxes, file, index_tip, path, person, thumb_tip"
+    with pytest.raises(InputError, match=expected):
+        photos_of(world, "mine")
+
+
+def test_boxes_in_pixels_are_told_what_they_should_be(world, own_set):
+    write_index(own_set, {"file": "a.png", "boxes": [[320, 240, 100, 120]]})
+    with pytest.raises(InputError, match="got 320; places are fractions of the picture"):
+        photos_of(world, "mine")
+
+
+def test_pictures_without_hands_may_be_of_any_kind(world):
+    negatives = world.data / "negatives"
+    some = next(negatives.iterdir())
+    (negatives / "a.PNG").write_bytes(some.read_bytes())
+    assert negatives / "a.PNG" in empty_pictures(world.data)
+
+
+@pytest.mark.filterwarnings("ignore:.*names no person")
 def test_an_index_names_photos_by_their_path_in_the_set(world, own_set):
     (own_set / "sub").mkdir()
     for name in ("a.png", "b.png"):
@@ -134,6 +169,7 @@ NAN = float("nan")
 TIP = {"thumb_tip": [0.5, 0.25], "index_tip": [0.5, 0.75]}
 
 
+@pytest.mark.filterwarnings("ignore:.*names no person")
 def test_an_index_may_say_nothing(world, own_set):
     write_index(own_set, dict.fromkeys(["person", "path", "boxes", *TIP]) | {"file": "a.png"})
     photo = photos_of(world, "mine")["mine/a.png"]

@@ -6,7 +6,8 @@ of one hand a second apart are nearly the same picture.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Set
+import warnings
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -18,6 +19,7 @@ from handheld.config import read_config
 from handheld.errors import InputError, MediaError
 from handheld.files import paths_below
 from handheld.hands.training.examples.records import (
+    INDEX_ENTRIES,
     TIPS,
     parsed,
     require_boxes,
@@ -150,7 +152,7 @@ def empty_pictures(data: Path) -> list[Path]:
     for folder in filter(Path.is_dir, (data / "negatives", data / "backgrounds")):
         # Not `glob`: it leaves out a folder that it may not read without a word.
         paths += folder.iterdir()
-    return sorted(path for path in paths if path.suffix == ".jpg")
+    return sorted(path for path in paths if path.suffix.lower() in SUFFIXES)
 
 
 def read_photos(folder: Path, sets: tuple[PhotoSet, ...] = SHIPPED) -> list[Photo]:
@@ -166,15 +168,31 @@ def read_photos(folder: Path, sets: tuple[PhotoSet, ...] = SHIPPED) -> list[Phot
     """
     boxes = _read_boxes(folder / "boxes.json")
     photos: list[Photo] = []
-    for photo_set in (*sets, *own_sets(folder)):
+    for photo_set in sets:
         if (folder / photo_set.name).is_dir():
             photos += _photos_of(folder, photo_set, boxes)
+    for photo_set in own_sets(folder):
+        mine = list(_photos_of(folder, photo_set, boxes, known=INDEX_ENTRIES))
+        _warn_if_apart(folder / photo_set.name, mine)
+        photos += mine
     if not photos:
         names = ", ".join(photo_set.name for photo_set in sets)
         raise InputError(
             f"{folder}: no photos: expected a folder for each set ({names}), or one with {SET_FILE}"
         )
     return photos
+
+
+def _warn_if_apart(folder: Path, photos: Sequence[Photo]) -> None:
+    """Say of a set that nothing is learned from it where that may be by chance."""
+    # A person who is named may be meant to be there.
+    is_unnamed = all(photo.person == photo.group for photo in photos)
+    if photos and is_unnamed and photos[0].split != "train":
+        warnings.warn(
+            f"{folder}: its index names no person, so that all of it is of one, who is in the "
+            f"{photos[0].split} split: nothing is learned from it",
+            stacklevel=3,
+        )
 
 
 def own_sets(folder: Path) -> list[PhotoSet]:
@@ -197,12 +215,14 @@ def own_sets(folder: Path) -> list[PhotoSet]:
     return sets
 
 
-def _photos_of(folder: Path, photo_set: PhotoSet, boxes: dict[str, Any]) -> Iterator[Photo]:
+def _photos_of(
+    folder: Path, photo_set: PhotoSet, boxes: dict[str, Any], known: Set[str] = frozenset()
+) -> Iterator[Photo]:
     paths = {}
     for path in paths_below(folder / photo_set.name):
         if path.suffix.lower() in SUFFIXES:
             paths[path.relative_to(folder / photo_set.name).as_posix()] = path
-    records = _read_index(folder / photo_set.name / "index.jsonl", paths.keys())
+    records = _read_index(folder / photo_set.name / "index.jsonl", paths.keys(), known)
     for file, path in paths.items():
         name = f"{photo_set.name}/{file}"
         # A set's own index knows better than the boxes that were collected for sets without one.
@@ -222,12 +242,15 @@ def _photo(name: str, path: Path, photo_set: PhotoSet, record: dict[str, Any]) -
     )
 
 
-def _read_index(path: Path, files: Set[str]) -> dict[str, dict[str, Any]]:
+def _read_index(
+    path: Path, files: Set[str], known: Set[str] = frozenset()
+) -> dict[str, dict[str, Any]]:
     """Return a set's records by the photo's path in the set, none where it has no index.
 
     Args:
         path: of the index.
         files: paths of all photos of the set, in it.
+        known: what a line may say; none: anything.
     """
     if not path.is_file():
         return {}
@@ -235,6 +258,9 @@ def _read_index(path: Path, files: Set[str]) -> dict[str, dict[str, Any]]:
     for number, record in enumerate(read_lines(path), 1):
         try:
             require_index_entry(record)
+            if known and not record.keys() <= known:
+                unknown = ", ".join(sorted(record.keys() - known))
+                raise InputError(f"no entry {unknown}; expected {', '.join(sorted(known))}")
         except InputError as error:
             raise InputError(f"{path}: line {number}: {error}") from error
         name = record["file"]

@@ -19,6 +19,9 @@ KEYPOINTS = 21
 TIPS = ("thumb_tip", "index_tip")
 """What an index calls the tips that were set by hand."""
 
+INDEX_ENTRIES = frozenset({"file", "person", "path", "boxes", *TIPS})
+"""What a line of an index may say of a photo."""
+
 FARTHEST = 1e6
 """Pixels from a photo's corner: far beyond any photo that is read."""
 
@@ -139,7 +142,10 @@ def _require_point(location: str, point: object) -> None:
 
 def _require_fractions(location: str, values: object, count: int) -> None:
     for value in _listed(location, values, count):
-        in_range(location, value, low=-_FARTHEST_SHARE, high=_FARTHEST_SHARE)
+        try:
+            in_range(location, value, low=-_FARTHEST_SHARE, high=_FARTHEST_SHARE)
+        except InputError as error:
+            raise InputError(f"{error}; places are fractions of the picture") from error
 
 
 def _require_numbers(location: str, values: object, count: int) -> None:
