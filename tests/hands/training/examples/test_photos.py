@@ -103,6 +103,7 @@ def test_photos_of_ones_own_are_read_where_a_file_says_whose_they_are(world, own
         ("mine", 'credit = "a"\nsingle = true', "no entry 'single'; expected complete, credit"),
         ("digits", 'credit = "a"', "digits is known already"),
         ("mine", 'credit = " "', "set.toml: credit: expected whose photos"),
+        ("mine", 'credit = "me\\n# and a title"', "and a licence, in a line"),
     ],
 )
 def test_a_set_of_ones_own_that_is_none_is_refused(world, name, text, message):

@@ -209,8 +209,11 @@ def own_sets(folder: Path) -> list[PhotoSet]:
         if name in shipped:
             raise InputError(f"{path}: {name} is known already: give the folder another name")
         config = read_config(SetConfig, path)
-        if not config.credit.strip():
-            raise InputError(f"{path}: credit: expected whose photos these are, and a licence")
+        # It becomes a line of the card.
+        if len(config.credit.strip().splitlines()) != 1:
+            raise InputError(
+                f"{path}: credit: expected whose photos these are, and a licence, in a line"
+            )
         sets.append(PhotoSet(name, config.credit, complete=config.complete))
     return sets
 
