@@ -17,6 +17,7 @@ class _Past:
         size: pixels, of its palm.
         t_us: when.
         right: running mean of the probability that it is a right hand; None where no frame told.
+        evidence: frames that are in it, each as much as it was sure, up to ``_MEMORY``.
         frames: how often it was seen.
         contrary: how many frames in a row, up to now, were sure that it is the other one of the two
             hands.
@@ -26,13 +27,15 @@ class _Past:
     size: float
     t_us: int
     right: float | None = None
+    evidence: float = 0.0
     frames: int = 0
     contrary: int = 0
 
 
-_SHARE = 0.2
-"""Of a frame in the running mean of handedness: one frame in doubt changes nothing, a fifth of a
-second does.
+_MEMORY = 8.0
+"""Sure frames that the running mean of handedness remembers: a quarter of a second that is sure
+changes it. What a frame counts follows from how sure it is: fists can be of either hand, and a hand
+does not change its side when it closes.
 """
 
 _DECIDED = 0.1
@@ -142,11 +145,11 @@ class Identities:
         """Return the hand with its id and its lasting handedness, and keep what it looked like."""
         id_, past, contrary = self._continued(known, _right(hand))
         # While it looks as if another hand had come, what is known of the old one stays as it is.
-        right = past.right if past is not None and contrary else _mean(past, _right(hand))
+        right, evidence = _mean(past, None if contrary else _right(hand))
         frames = 1 if past is None else past.frames + 1
         # A copy: results are the user's, who may change them in place.
         centre = np.array(hand.centre)
-        self._past[id_] = _Past(centre, hand.size, t_us, right, frames, contrary)
+        self._past[id_] = _Past(centre, hand.size, t_us, right, evidence, frames, contrary)
         if right is None:
             return replace(hand, id=id_)
         side: Handedness = "Right" if right >= 0.5 else "Left"
@@ -192,11 +195,18 @@ def _contrary(past: _Past, right: float | None) -> int:
     return 0
 
 
-def _mean(past: _Past | None, right: float | None) -> float | None:
-    """Return the running mean of the probability of a right hand after one more frame."""
-    if right is None or past is None or past.right is None:
-        return right
-    return past.right + _SHARE * (right - past.right)
+def _mean(past: _Past | None, right: float | None) -> tuple[float | None, float]:
+    """Return the running mean of the probability of a right hand after one more frame, and what it
+    rests on.
+    """
+    known, evidence = (None, 0.0) if past is None else (past.right, past.evidence)
+    if right is None:
+        return known, evidence
+    weight = (2 * right - 1) ** 2
+    total = evidence + weight
+    if known is None or total == 0:
+        return right, weight
+    return known + weight / total * (right - known), min(total, _MEMORY)
 
 
 def _right(hand: HandResult) -> float | None:
