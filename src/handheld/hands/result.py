@@ -63,8 +63,8 @@ class HandResult:
         roi: the rotated square that the landmark model looked at, pixels.
         score: how sure the landmark model is that this is a hand (in palm-only mode the detector's
             score), 0 to 1.
-        handedness: the person's own left or right hand, over the last frames of this id; ``None``
-            in palm-only mode.
+        handedness: the person's own left or right hand, over the frames of this id, each as much
+            as it is sure; ``None`` in palm-only mode.
         handedness_score: 0.5 to 1; ``None`` in palm-only mode. What one frame says is on the stream
             ``looked_at``.
         landmarks: (21, 3) float32, pixels of the original picture; z in the same scale, relative to
