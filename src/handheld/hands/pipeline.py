@@ -35,7 +35,7 @@ class HandOptions:
         min_hand_score: of a landmark result to be a hand; a hand below it is lost, in [0, 1].
         min_new_hand_score: of one to be a new hand, in [0, 1]; it counts where it is higher.
         redetect_every: while some, but fewer than ``max_hands``, are followed, the detector runs in
-            every k-th frame. With 2, both hands are seen in 93 % as many frames
+            every k-th frame. With 2, both hands are seen in 92 % as many frames
             (``benchmarks/hands_redetection.py``).
         redetect_change: grey levels by which a part outside of the followed hands must have changed
             for it to run then, see :class:`~handheld.hands.redetection.RedetectSchedule`; 0 runs it
