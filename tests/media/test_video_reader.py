@@ -173,6 +173,24 @@ def test_losses_in_the_middle_are_told(tmp_path):
     assert 100 < len(frames) < 285
 
 
+@pytest.mark.filterwarnings("ignore:.*broken packets")
+def test_frames_that_were_counted_and_do_not_come_are_told(tmp_path):
+    """In AVI, where frames have no times of their own and leave no gap."""
+    with av.open(str(tmp_path / "a.avi"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuvj420p"
+        for image in noise(40):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuvj420p")))
+        container.mux(stream.encode(None))
+    assert len(list(open_video(tmp_path / "a.avi"))) == 40
+    content = (tmp_path / "a.avi").read_bytes()
+    (tmp_path / "a.avi").write_bytes(content[: len(content) // 2])
+    with pytest.warns(MediaWarning, match=r"frames are missing: \d+ came of 40|truncated"):
+        frames = list(open_video(tmp_path / "a.avi"))
+    assert 10 < len(frames) < 30
+
+
 def test_a_file_with_a_variable_rate_has_no_hole(tmp_path):
     with VideoWriter(tmp_path / "a.mkv", fps=30) as writer:
         t_us = 0

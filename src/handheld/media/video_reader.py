@@ -80,6 +80,8 @@ class VideoReader:
         self.fps = float(stream.average_rate or stream.guessed_rate or _USUAL_FPS)
         self.seconds = _seconds(opened.container, stream) or None
         self.frames: int | None = stream.frames or None
+        # Without times of their own, frames leave no gap; but they were counted.
+        self._counted = self.frames if opened.container.format.name == "avi" else None
         if self.frames is None and self.seconds is not None:
             self.frames = round(self.seconds * self.fps)
 
@@ -204,6 +206,11 @@ class VideoReader:
         slack = _LENGTH_SLACK_S if opened.knows_length else _SOUND_SLACK_S
         if self.seconds is not None and end < _earliest_end(start, self.seconds) - slack:
             _warn(f"{self.name}: truncated: frames end at {end:.1f} s of {self.seconds:.1f} s")
+        elif self._counted and timeline.count < _COUNT_SHARE * self._counted:
+            _warn(
+                f"{self.name}: frames are missing: {timeline.count} came of {self._counted}: "
+                "truncated, or damaged"
+            )
         elif timeline.has_hole(self.frames):
             hole = timeline.longest
             _warn(

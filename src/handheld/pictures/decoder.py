@@ -102,19 +102,19 @@ def orientation_of(path: str | os.PathLike[str], name: str = "") -> int:
 def _in_header(path: str | os.PathLike[str], name: str, read: Callable[[Any], Any]) -> Any:
     """Return what the header of a picture file says."""
     name = name or os.fspath(path)
-    with warnings.catch_warnings():
-        # MAX_PIXELS is the limit here.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        try:
-            with Path(path).open("rb") as file, _opened(file, name) as opened, _explained(name):
-                return read(opened)
-        except (OSError, ValueError) as error:  # ValueError: its name holds a NUL
-            raise MediaError(f"{name}: cannot be read as a picture: {error}") from error
+    try:
+        with Path(path).open("rb") as file, _opened(file, name) as opened, _explained(name):
+            return read(opened)
+    except (OSError, ValueError) as error:  # ValueError: its name holds a NUL
+        raise MediaError(f"{name}: cannot be read as a picture: {error}") from error
 
 
 def _opened(file: BinaryIO, name: str) -> Any:
     try:
-        opened = Image.open(file, formats=FORMATS)
+        with warnings.catch_warnings():
+            # MAX_PIXELS is the limit here.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            opened = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:  # its own text holds an address in memory
         raise MediaError(
             f"{name}: expected a picture ({', '.join(FORMATS)}), got {_described(file)}"

@@ -522,6 +522,14 @@ def test_a_network_that_is_named_twice_loses_no_share(world, tmp_path):
         landmark_config(world, steps=0, start={})
 
 
+def test_a_state_without_its_plan_is_no_run_to_go_on_with(world, tmp_path):
+    config = landmark_config(world, steps=1)
+    run(config, tmp_path / "run")
+    TrainingFolder(tmp_path / "run").plan.unlink()
+    with pytest.raises(InputError, match=r"plan\.json: no plan of a run"):
+        run(replace(config, empty=0.7), tmp_path / "run")
+
+
 def test_of_a_run_s_state_no_mean_is_taken(world, tmp_path):
     state = tmp_path / "state.pt"
     state.write_bytes(b"weights")

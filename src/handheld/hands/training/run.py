@@ -110,7 +110,8 @@ class TrainingFolder:
         Raises:
             InputError: the folder holds a run with another plan; names what differs.
         """
-        if self.is_begun:
+        if self.state.is_file():
+            # Without a plan too: nobody knows of what these weights are.
             return self.required_plan(plan)
         with atomic_path(self.plan) as temporary:
             temporary.write_text(json.dumps(plan, indent=1), "utf-8")

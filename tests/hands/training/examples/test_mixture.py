@@ -9,9 +9,10 @@ from handheld.hands.training.config import LearnConfig
 from handheld.hands.training.examples import mixture as examples_mixture
 from handheld.hands.training.examples.augment import flicker
 from handheld.hands.training.examples.meeting import with_mirror_image
-from handheld.hands.training.examples.mixture import CropMixture, fixed_examples, named_fists
+from handheld.hands.training.examples.mixture import CropMixture, fixed_examples, pool_name
 from handheld.hands.training.examples.photo_hands import LabelLimits
 from handheld.hands.training.landmark.trainee import LandmarkConfig
+from handheld.hands.training.render.sources import RenderSources
 
 
 def mixture(world, **options):
@@ -177,10 +178,22 @@ def test_hands_are_cut_off_by_the_pictures_end(world):
     assert known.sum() >= 8
 
 
-def test_a_pool_with_more_fists_is_another_one():
-    assert len({named_fists(fists) for fists in (0.0, 0.3, 0.35)}) == 3
-    # Pools of before there were any are still theirs.
-    assert named_fists(0.0) == ""
+def test_a_pool_with_more_fists_or_of_other_files_is_another_one(world):
+    (world.data / "backgrounds").mkdir(exist_ok=True)
+
+    def named(fists=0.0):
+        listed = (world.data / "backgrounds").iterdir()
+        sources = RenderSources(world.data, (), (), tuple(sorted(listed)), (), ())
+        return pool_name("rendered-144", 3, fists, sources)
+
+    before = named()
+    assert before == named()
+    assert named(0.3) != before
+    (world.data / "backgrounds" / "z.jpg").write_bytes(b"room")
+    with_another = named()
+    assert with_another != before
+    (world.data / "backgrounds" / "z.jpg").write_bytes(b"a larger room")
+    assert named() not in (before, with_another)
 
 
 def test_a_rest_is_asked_for_in_pairs():

@@ -8,6 +8,7 @@ from handheld.errors import InputError
 from handheld.hands.training.examples.digests import data_digests
 from handheld.hands.training.examples.photos import (
     SPLITS,
+    PhotoSetWarning,
     empty_pictures,
     load_pixels,
     read_photos,
@@ -126,7 +127,26 @@ def test_a_set_that_is_kept_apart_as_a_whole_says_so(world, own_set):
     """By its name alone it is of the test split."""
     assert split_of("mine") == "test"
     (own_set / "index.jsonl").unlink()
-    with pytest.warns(UserWarning, match="mine: its index names no person.*in the test split"):
+    told = "mine: of 1 of 1 photos no index names the person: .*in the test split"
+    with pytest.warns(PhotoSetWarning, match=told):
+        photos_of(world, "mine")
+
+
+def test_photos_that_an_index_leaves_out_are_told_too(world, own_set):
+    (own_set / "b.png").write_bytes((own_set / "a.png").read_bytes())
+    with pytest.warns(PhotoSetWarning, match="of 1 of 2 photos no index names the person"):
+        photos_of(world, "mine")
+
+
+def test_an_index_that_is_no_file_is_an_error(world, own_set):
+    index = own_set / "index.jsonl"
+    index.unlink()
+    index.symlink_to("nowhere")
+    with pytest.raises(InputError, match=r"index\.jsonl: cannot be read"):
+        photos_of(world, "mine")
+    index.unlink()
+    index.mkdir()
+    with pytest.raises(InputError, match=r"index\.jsonl: cannot be read"):
         photos_of(world, "mine")
 
 
@@ -150,7 +170,7 @@ def test_pictures_without_hands_may_be_of_any_kind(world):
     assert negatives / "a.PNG" in empty_pictures(world.data)
 
 
-@pytest.mark.filterwarnings("ignore:.*names no person")
+@pytest.mark.filterwarnings("ignore:.*no index names the person")
 def test_an_index_names_photos_by_their_path_in_the_set(world, own_set):
     (own_set / "sub").mkdir()
     for name in ("a.png", "b.png"):
@@ -170,7 +190,7 @@ NAN = float("nan")
 TIP = {"thumb_tip": [0.5, 0.25], "index_tip": [0.5, 0.75]}
 
 
-@pytest.mark.filterwarnings("ignore:.*names no person")
+@pytest.mark.filterwarnings("ignore:.*no index names the person")
 def test_an_index_may_say_nothing(world, own_set):
     write_index(own_set, dict.fromkeys(["person", "path", "boxes", *TIP]) | {"file": "a.png"})
     photo = photos_of(world, "mine")["mine/a.png"]
@@ -181,6 +201,7 @@ def test_an_index_may_say_nothing(world, own_set):
     assert np.array_equal(photo.tips, list(TIP.values()))
 
 
+@pytest.mark.filterwarnings("ignore:.*no index names the person")
 def test_a_photo_is_read_whatever_kind_of_picture_it_is(world, own_set):
     for suffix in ("webp", "BMP", "tiff"):
         write_image(own_set / f"b.{suffix}", np.zeros((8, 8, 3), np.uint8))

@@ -43,9 +43,10 @@ from handheld.hands.training.examples.photos import Split
 from handheld.hands.training.examples.pool import RenderPool, from_middles
 from handheld.hands.training.examples.sets import SetSampler
 from handheld.hands.training.labels import LabelledHand
-from handheld.hands.training.render.sources import open_sources
+from handheld.hands.training.render.sources import RenderSources, open_sources
 from handheld.hands.training.render.studio import CropOptions, Studio
 from handheld.media import Rect
+from handheld.training.runs import values_digest
 
 ARMS = ("mixed", "real", "rendered")
 """Which hands a network may learn from."""
@@ -185,9 +186,10 @@ class CropMixture:
     def rendered(self) -> RenderPool:
         """The rendered crops, a little larger than those that are cut from them."""
         side = self.size + _MARGIN
-        studio = Studio(open_sources(self.data), self.seed)
+        sources = open_sources(self.data)
+        studio = Studio(sources, self.seed)
         options = CropOptions(size=side, fists=self.fists)
-        name = f"rendered-{side}-{self.seed}{named_fists(self.fists)}.records"
+        name = pool_name(f"rendered-{side}", self.seed, self.fists, sources)
         return RenderPool(
             # All that a picture depends on is in the name: other settings are another pool.
             path=self.cache / name,
@@ -304,9 +306,11 @@ class CropMixture:
         return example
 
 
-def named_fists(fists: float) -> str:
-    """Return what the name of a pool says of its fists; nothing of those before there were any."""
-    return f"-fists{fists:g}" if fists else ""
+def pool_name(form: str, seed: int, fists: float, sources: RenderSources) -> str:
+    """Return the name of a pool's file: of other pictures, or drawn from other files, it is another
+    one.
+    """
+    return f"{form}-{seed}-{values_digest(fists, sources.digest)}.records"
 
 
 def example_without_hand(

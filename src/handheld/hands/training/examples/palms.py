@@ -31,7 +31,7 @@ from handheld.hands.training.examples.canvas import (
 )
 from handheld.hands.training.examples.ending import draw_end
 from handheld.hands.training.examples.meeting import with_mirror_image
-from handheld.hands.training.examples.mixture import evenly_spaced, named_fists
+from handheld.hands.training.examples.mixture import evenly_spaced, pool_name
 from handheld.hands.training.examples.photo_hands import (
     LabelLimits,
     PhotoHands,
@@ -265,9 +265,10 @@ class PalmMixture:
     def scenes(self) -> RenderPool:
         """The rendered scenes."""
         height, width = _SCENE_SIZE
-        studio = Studio(open_sources(self.data), self.seed)
+        sources = open_sources(self.data)
+        studio = Studio(sources, self.seed)
         options = SceneOptions(width=width, height=height, fists=self.fists)
-        name = f"scenes-{width}x{height}-{self.seed}{named_fists(self.fists)}.records"
+        name = pool_name(f"scenes-{width}x{height}", self.seed, self.fists, sources)
         return RenderPool(
             # All that a picture depends on is in the name: other settings are another pool.
             path=self.cache / name,

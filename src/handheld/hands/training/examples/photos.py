@@ -5,6 +5,7 @@ of one hand a second apart are nearly the same picture.
 """
 
 import hashlib
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence, Set
@@ -30,6 +31,10 @@ from handheld.pictures import SUFFIXES
 Split: TypeAlias = Literal["train", "validation", "test"]
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+class PhotoSetWarning(UserWarning):
+    """Photos are read, but not as their owner may have meant."""
 
 
 @dataclass(frozen=True)
@@ -186,11 +191,12 @@ def read_photos(folder: Path, sets: tuple[PhotoSet, ...] = SHIPPED) -> list[Phot
 def _warn_if_apart(folder: Path, photos: Sequence[Photo]) -> None:
     """Say of a set that nothing is learned from it where that may be by chance."""
     # A person who is named may be meant to be there.
-    is_unnamed = all(photo.person == photo.group for photo in photos)
-    if photos and is_unnamed and photos[0].split != "train":
+    unnamed = [photo for photo in photos if photo.person == photo.group]
+    if unnamed and unnamed[0].split != "train":
         warnings.warn(
-            f"{folder}: its index names no person, so that all of it is of one, who is in the "
-            f"{photos[0].split} split: nothing is learned from it",
+            f"{folder}: of {len(unnamed)} of {len(photos)} photos no index names the person: they "
+            f"are of one, who is in the {unnamed[0].split} split: nothing is learned from them",
+            PhotoSetWarning,
             stacklevel=3,
         )
 
@@ -255,7 +261,8 @@ def _read_index(
         files: paths of all photos of the set, in it.
         known: what a line may say; none: anything.
     """
-    if not path.is_file():
+    # Not `is_file`: a link that leads nowhere would be no index without a word.
+    if not os.path.lexists(path):
         return {}
     records: dict[str, dict[str, Any]] = {}
     for number, record in enumerate(read_lines(path), 1):

@@ -114,11 +114,12 @@ def _require_name(name: str) -> None:
 def _require_hand(location: str, hand: object) -> None:
     if not isinstance(hand, dict):
         raise InputError(f"{location}: expected an object, got {hand!r:.80}")
-    points = _listed(f"{location}.keypoints", hand.get("keypoints"), KEYPOINTS, "keypoints")
-    for number, point in enumerate(points):
-        _require_point(f"{location}.keypoints[{number}]", point)
-    if hand.get("right") is not None:
-        in_range(f"{location}.right", hand["right"], low=0, high=1)
+    _require_points(f"{location}.keypoints", hand.get("keypoints"))
+    if hand.get("world") not in (None, []):
+        _require_points(f"{location}.world", hand["world"])
+    for name in ("right", "presence"):
+        if hand.get(name) is not None:
+            in_range(f"{location}.{name}", hand[name], low=0, high=1)
     if hand.get("dropped") is not None:
         flag(f"{location}.dropped", hand["dropped"])
     source = hand.get("source")
@@ -128,6 +129,11 @@ def _require_hand(location: str, hand: object) -> None:
         # Nobody says, as [] does too.
         if hand.get(name) not in (None, []):
             _require_numbers(f"{location}.{name}", hand[name], count)
+
+
+def _require_points(location: str, points: object) -> None:
+    for number, point in enumerate(_listed(location, points, KEYPOINTS, "keypoints")):
+        _require_point(f"{location}[{number}]", point)
 
 
 def _require_point(location: str, point: object) -> None:

@@ -19,6 +19,7 @@ from handheld.errors import InputError
 from handheld.hands.training.render.mesh import HandMesh, load_mesh, load_skin
 from handheld.hands.training.render.shade import Picture
 from handheld.hands.training.render.webxr import load_webxr
+from handheld.training.runs import values_digest
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 # How often a tile of cloth is repeated along a side: the sampler does not wrap around.
@@ -50,6 +51,19 @@ class RenderSources:
     backdrops: tuple[Path, ...]
     occluders: tuple[Path, ...]
     textures: tuple[Path, ...]
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that stand for the files that can be drawn, by name and size."""
+        meshes = sorted(path for name in ("mesh", "mesh_webxr") for path in self._files(name))
+        pictures = (*meshes, *self.backdrops, *self.occluders, *self.textures)
+        known = [
+            (path.relative_to(self.folder).as_posix(), path.stat().st_size) for path in pictures
+        ]
+        return values_digest(*known)
+
+    def _files(self, name: str) -> list[Path]:
+        return [path for path in (self.folder / name).glob("*") if path.is_file()]
 
 
 def open_sources(folder: Path | None = None) -> RenderSources:
