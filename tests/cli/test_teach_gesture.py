@@ -178,6 +178,6 @@ def test_motions_are_in_the_lines_where_they_are_asked_for(clip, pack, tmp_path)
 
 def test_motions_by_another_method_or_without_landmarks_are_refused(clip, pack):
     done = track(clip, pack, "--motions", "guess")
-    assert "--motions: expected rules or learned, got 'guess'" in str(done.exception)
+    assert "--motions: expected rules, learned or an .npz file, got 'guess'" in str(done.exception)
     done = track(clip, pack, "--motions", "rules", "--palms-only")
     assert "leave out --palms-only" in str(done.exception)

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import open_hand
 
-from handheld.errors import InputError, TimestampError
+from handheld.errors import InputError, ModelError, TimestampError
 from handheld.hands import HandResult, MotionEvent, MotionRecogniser
 from handheld.hands.motion.learned import (
     CHANNELS,
     FEATURES,
+    SHIPPED,
     WINDOW,
     LearnedDetector,
     window_features,
@@ -491,8 +492,19 @@ def test_the_network_that_ships_tells_nothing_of_a_hand_that_rests_or_trembles()
 
 
 def test_another_method_is_refused():
-    with pytest.raises(InputError, match="method: expected rules or learned, got 'guess'"):
+    with pytest.raises(
+        InputError, match=r"method: expected rules, learned or an \.npz file, got 'guess'"
+    ):
         MotionRecogniser("guess")
+
+
+def test_a_trained_network_is_taken_from_its_file(tmp_path):
+    mine = tmp_path / "mine.npz"
+    mine.write_bytes(SHIPPED.read_bytes())
+    at = swept((3, 0), 0.35)
+    assert names(at, method=mine) == names(at, method="learned")
+    with pytest.raises(ModelError, match=r"other\.npz: "):
+        MotionRecogniser(tmp_path / "other.npz")
 
 
 def test_an_event_as_json():

@@ -66,8 +66,8 @@ def track(
     motions: Annotated[
         str | None,
         typer.Option(
-            help="Look for swipes, waves, pinches and circles, by rules or learned; they are in "
-            "the JSON lines."
+            help="Look for swipes, waves, pinches and circles, by rules, learned or a trained "
+            "network (.npz); they are in the JSON lines."
         ),
     ] = None,
     max_hands: MaxHands = 2,
@@ -148,9 +148,10 @@ def _motion_recogniser(method: str | None) -> "MotionRecogniser | None":
 
     if method is None:
         return None
-    if method not in ("rules", "learned"):
-        raise InputError(f"--motions: expected rules or learned, got {method!r}")
-    return MotionRecogniser("learned" if method == "learned" else "rules")
+    try:
+        return MotionRecogniser(method)
+    except InputError as error:
+        raise InputError(str(error).replace("method:", "--motions:", 1)) from error
 
 
 def _tell_recording(

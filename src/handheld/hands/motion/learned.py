@@ -36,12 +36,13 @@ _HELD = 0.03
 _RESTING = 1.0
 """Palm lengths a second below which a fingertip rests: a motion begins after that."""
 
-_SHIPPED = Path(__file__).parents[1] / "assets" / "motions.npz"
+SHIPPED = Path(__file__).parents[1] / "assets" / "motions.npz"
+"""The network that ships."""
 
 
-def load_network() -> Perceptron:
-    """Return the network that ships. Raises :class:`~handheld.errors.ModelError`."""
-    return Perceptron.load(_SHIPPED, features=FEATURES)
+def load_network(path: Path = SHIPPED) -> Perceptron:
+    """Return a network of motions. Raises :class:`~handheld.errors.ModelError`."""
+    return Perceptron.load(path, features=FEATURES)
 
 
 def window_features(moments: list[Moment]) -> NDArray[np.float32]:

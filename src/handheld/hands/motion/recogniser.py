@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from os import PathLike
+from pathlib import Path
 
 from handheld.errors import InputError, TimestampError
 from handheld.hands.motion.circles import CircleDetector
 from handheld.hands.motion.events import MotionDetector, MotionEvent, MotionSpan
-from handheld.hands.motion.learned import LearnedDetector, load_network
+from handheld.hands.motion.learned import SHIPPED, LearnedDetector, load_network
 from handheld.hands.motion.moments import Moment, MomentMaker
 from handheld.hands.motion.pinches import PinchDetector
 from handheld.hands.motion.swipes import SwipeDetector
 from handheld.hands.motion.waves import WaveDetector
+from handheld.hands.perceptron import Perceptron
 from handheld.hands.result import HandResult, palm_size
 from handheld.ranges import whole_in_range
-
-MotionMethod = Literal["rules", "learned"]
 
 _MEMORY_US = 250_000
 """How long a hand may be missing in the midst of a motion: at 10 frames a second, two frames."""
@@ -46,6 +46,17 @@ class _FollowedHand:
         return [span for span in spans if span is not None]
 
 
+def _network(method: str | PathLike[str]) -> Perceptron | None:
+    """Return the network of a method; None for the rules."""
+    if method == "rules":
+        return None
+    if method == "learned":
+        return load_network(SHIPPED)
+    if isinstance(method, str | PathLike) and Path(method).suffix.lower() == ".npz":
+        return load_network(Path(method))
+    raise InputError(f"method: expected rules, learned or an .npz file, got {method!r}")
+
+
 class MotionRecogniser:
     """Finds swipes, waves, pinches and circles in the hands of a stream.
 
@@ -55,10 +66,12 @@ class MotionRecogniser:
     nor for several threads at once.
 
     Args:
-        method: ``rules``, or ``learned`` for the network that ships.
+        method: ``rules``, ``learned`` for the network that ships, or a trained network's file
+            (``.npz``).
 
     Raises:
         InputError: another method.
+        ModelError: a file that holds no network of motions.
 
     >>> recogniser = MotionRecogniser()
     >>> for frame in frames:  # doctest: +SKIP
@@ -66,11 +79,9 @@ class MotionRecogniser:
     ...         print(event.name, event.hand_id)
     """
 
-    def __init__(self, method: MotionMethod = "rules") -> None:
-        if method not in get_args(MotionMethod):
-            raise InputError(f"method: expected rules or learned, got {method!r}")
+    def __init__(self, method: str | PathLike[str] = "rules") -> None:
         # Read once, for all hands.
-        self._network = load_network() if method == "learned" else None
+        self._network = _network(method)
         self._hands: dict[int, _FollowedHand] = {}
         self._last_us: int | None = None
 
