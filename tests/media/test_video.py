@@ -118,13 +118,18 @@ def test_a_truncated_mp4_has_lost_its_index(tmp_path):
         open_video(path)
 
 
-def test_a_truncated_mkv_gives_what_it_has_and_says_so(tmp_path):
+def write_cut(path, frames, share):
+    """Write a film of noise, 25 frames a second, and cut its file off."""
     rng = np.random.default_rng(0)
-    with VideoWriter(tmp_path / "a.mkv", fps=25) as writer:
-        for step in range(100):
+    with VideoWriter(path, fps=25) as writer:
+        for step in range(frames):
             writer.write(rng.integers(0, 255, (48, 64, 3), np.uint8), step * 40_000)
-    content = (tmp_path / "a.mkv").read_bytes()
-    (tmp_path / "a.mkv").write_bytes(content[: len(content) // 3])
+    content = path.read_bytes()
+    path.write_bytes(content[: round(share * len(content))])
+
+
+def test_a_truncated_mkv_gives_what_it_has_and_says_so(tmp_path):
+    write_cut(tmp_path / "a.mkv", 100, 1 / 3)
     with pytest.warns(MediaWarning, match="truncated: frames end at"):
         frames = list(open_video(tmp_path / "a.mkv"))
     assert 10 < len(frames) < 60
@@ -145,12 +150,7 @@ with VideoWriter(sys.argv[1]) as writer:
 
 def test_a_short_film_that_lost_a_fifth_says_so(tmp_path):
     """Of two seconds; less than a second is missing."""
-    rng = np.random.default_rng(0)
-    with VideoWriter(tmp_path / "a.mkv", fps=25) as writer:
-        for step in range(51):
-            writer.write(rng.integers(0, 255, (48, 64, 3), np.uint8), step * 40_000)
-    content = (tmp_path / "a.mkv").read_bytes()
-    (tmp_path / "a.mkv").write_bytes(content[: len(content) * 3 // 4])
+    write_cut(tmp_path / "a.mkv", 51, 0.75)
     with pytest.warns(MediaWarning, match=r"truncated: frames end at 1\.\d s of 2\.0 s"):
         frames = list(open_video(tmp_path / "a.mkv"))
     assert 30 < len(frames) < 45

@@ -32,12 +32,7 @@ def as_rgb(array: Any) -> Picture:
     """
     if hasattr(array, "getpixel"):  # a picture of Pillow
         return _of_pillow(array)
-    if isinstance(array, str | bytes | os.PathLike):
-        raise InputError(
-            f"expected a picture as an array, got {array!r}: read_image reads one from a file"
-        )
-    if hasattr(array, "t_us"):
-        raise InputError("expected a picture as an array, got a frame: its picture is frame.image")
+    _require_no_holder(array)
     # The usual case first, and without a copy: films are read through here.
     picture = np.asarray(array)
     if _is_rgb(picture):
@@ -55,6 +50,16 @@ def as_rgb(array: Any) -> Picture:
     if picture.shape[2] == 4:
         picture = _on_white(picture)
     return np.ascontiguousarray(picture)
+
+
+def _require_no_holder(array: Any) -> None:
+    """Refuse what only leads to a picture."""
+    if isinstance(array, str | bytes | os.PathLike):
+        raise InputError(
+            f"expected a picture as an array, got {array!r}: read_image reads one from a file"
+        )
+    if hasattr(array, "t_us"):
+        raise InputError("expected a picture as an array, got a frame: its picture is frame.image")
 
 
 def _is_rgb(picture: NDArray[Any]) -> bool:

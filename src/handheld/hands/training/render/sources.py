@@ -55,7 +55,7 @@ class RenderSources:
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that stand for the files that can be drawn, by name and size."""
-        meshes = sorted(path for name in ("mesh", "mesh_webxr") for path in self._files(name))
+        meshes = self._files("mesh") + self._files("mesh_webxr")
         pictures = (*meshes, *self.backdrops, *self.occluders, *self.textures)
         known = [
             (path.relative_to(self.folder).as_posix(), path.stat().st_size) for path in pictures
@@ -63,7 +63,7 @@ class RenderSources:
         return values_digest(*known)
 
     def _files(self, name: str) -> list[Path]:
-        return [path for path in (self.folder / name).glob("*") if path.is_file()]
+        return sorted(path for path in (self.folder / name).glob("*") if path.is_file())
 
 
 def open_sources(folder: Path | None = None) -> RenderSources:
