@@ -9,6 +9,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from handheld.errors import MediaError
 from handheld.media import MediaWarning, VideoWriter, open_source, open_video
@@ -171,6 +172,20 @@ def test_losses_in_the_middle_are_told(tmp_path):
     ):
         frames = list(open_video(path))
     assert 100 < len(frames) < 285
+
+
+def test_a_gif_that_was_cut_off_says_so(tmp_path):
+    pictures = [Image.fromarray(image) for image in noise(12)]
+    path = tmp_path / "a.gif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=40)
+    assert len(list(open_video(path))) == 12
+    content = path.read_bytes()
+    path.write_bytes(content + b"\0" * 100)
+    assert len(list(open_video(path))) == 12
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.warns(MediaWarning, match=r"a\.gif: truncated after \d frames"):
+        frames = list(open_video(path))
+    assert 2 < len(frames) < 10
 
 
 @pytest.mark.filterwarnings("ignore:.*broken packets")

@@ -31,6 +31,7 @@ _LISTS = {
     b"<MPD": (".mpd",),
 }
 _MARK_AND_SPACE = b"\xef\xbb\xbf \t\r\n"  # what may stand before: a byte order mark, white space
+_GIF_END = 1024  # bytes in which it ends, with what some programs fill it up
 _LIST_HEAD = 64  # bytes in which such a file has said what it is
 
 # A film counts as truncated where it ends before so much of the length that it names, less a bit:
@@ -211,6 +212,8 @@ class VideoReader:
                 f"{self.name}: frames are missing: {timeline.count} came of {self._counted}: "
                 "truncated, or damaged"
             )
+        elif opened.container.format.name == "gif" and _lacks_trailer(self._source):
+            _warn(f"{self.name}: truncated after {timeline.count} frames")
         elif timeline.has_hole(self.frames):
             hole = timeline.longest
             _warn(
@@ -361,6 +364,15 @@ def _is_list(path: str) -> bool:
         if head.startswith(sign):
             return not path.lower().endswith(suffixes)
     return False
+
+
+def _lacks_trailer(path: str) -> bool:
+    """Whether a GIF does not end as it must (GIF89a, 27), which nothing else in it would tell."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - _GIF_END))
+        return not file.read().rstrip(b"\0").endswith(b";")
 
 
 def _aspect(stream: Any) -> float:

@@ -16,7 +16,7 @@ from torch import nn
 from handheld import __version__
 from handheld.errors import HandheldError, InputError
 from handheld.files import append_lines, atomic_path
-from handheld.hands.packs import PACK_NAMES, ModelPack, load_pack
+from handheld.hands.packs import LITE, OURS, ModelPack, load_pack
 from handheld.hands.training.averaging import Learner
 from handheld.hands.training.compiled import fill_from_file, normalise, shape_of_file
 from handheld.hands.training.config import LearnConfig
@@ -95,6 +95,8 @@ class TrainingFolder:
 
     def read_plan(self) -> dict[str, Any]:
         """Return the plan. Raises :class:`InputError` if there is none, or it is damaged."""
+        if not self.path.is_dir():
+            raise InputError(f"{self.path}: no such folder: expected that of a run")
         try:
             plan: dict[str, Any] = parsed(self.plan.read_bytes())
             _require_plan(plan)
@@ -302,11 +304,11 @@ def _network_of(trainee: Trainee, starts: Mapping[str, float], size: int) -> nn.
 def _file_of(trainee: Trainee, start: str) -> Path:
     """Return the file of a pack's name or folder, or of the file itself."""
     path = Path(start)
-    if start in PACK_NAMES or (path / "pack.toml").is_file():
+    if start in (OURS, LITE) or (path / "pack.toml").is_file():
         return trainee.file_in(load_pack(start))
     if not path.is_file():
         raise InputError(
-            f"{start}: no such file: expected the state.pt of a run, {', '.join(PACK_NAMES)}, the "
+            f"{start}: no such file: expected the state.pt of a run, {OURS}, {LITE}, the "
             "folder of a pack, or a .tflite of one; several: packs and .tflite files alone"
         )
     return path

@@ -463,5 +463,5 @@ def read_labels(path: Path) -> dict[str, list[TeacherHand]]:
             hands = [TeacherHand.from_json(hand) for hand in record["hands"]]
             labels[record["photo"]] = hands
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: line {number}: not a photo's labels ({error!r})") from error
+            raise InputError(f"{path}: line {number}: not a photo's labels: {error}") from error
     return labels

@@ -233,11 +233,13 @@ def read_mistakes(path: Path) -> dict[str, list[Rect]]:
     mistakes: dict[str, list[Rect]] = {}
     for number, record in enumerate(read_lines(path), 1):
         line = f"{path}: line {number}"
+        if not record.keys() >= {"picture", "regions"}:
+            raise InputError(f"{line}: not a picture's regions: expected picture and regions")
         try:
             rows = _read_rows(record["regions"])
             name = str(record["picture"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{line}: not a picture's regions ({error!r})") from error
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{line}: not a picture's regions: {error}") from error
         # x, y, side, angle: a side of nothing or less is none.
         sides = rows[:, 2]
         if not np.isfinite(rows).all() or (sides <= 0).any():
