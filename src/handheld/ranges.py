@@ -1,7 +1,7 @@
 """Values that a person gives, held to a range: an error names the one that is wrong."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -114,6 +114,15 @@ def flag(name: str, value: object) -> None:
     """Refuse what is neither True nor False. Raises :class:`InputError`."""
     if not isinstance(value, bool):
         raise InputError(f"{name}: expected True or False, got {value!r}")
+
+
+def height_and_width(name: str, size: object) -> None:
+    """Refuse what is no pair of numbers above 0."""
+    sides = tuple(size) if isinstance(size, Iterable) else ()
+    if len(sides) != 2:
+        raise InputError(f"{name}: expected height and width, got {size!r:.80}")
+    for side in sides:
+        in_range(name, side, low=0, low_open=True)
 
 
 def one_of(name: str, value: object, values: Sequence[str]) -> None:

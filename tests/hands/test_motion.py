@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from made import open_hand
 
 from handheld.errors import InputError, ModelError, TimestampError
-from handheld.hands import HandResult, MotionEvent, MotionRecogniser
+from handheld.hands import HandResult, MotionEvent, MotionRecogniser, count
 from handheld.hands.motion.learned import (
     CHANNELS,
     FEATURES,
@@ -391,10 +391,17 @@ def test_numbers_of_numpy_are_told_as_json():
     assert (event["name"], event["hand_id"]) == ("swipe right", 7)
 
 
-@pytest.mark.parametrize("size", [(480,), (480, 640, 3)])
+@pytest.mark.parametrize("size", [(480,), (480, 640, 3), 480])
 def test_a_size_is_height_and_width(size):
     with pytest.raises(InputError, match="size: expected height and width"):
         MotionRecogniser().update([result(OPEN)], 0, size=size)
+    with pytest.raises(InputError, match="size: expected height and width"):
+        count([result(OPEN)], "chinese", size=size)
+
+
+def test_a_picture_without_height_is_none():
+    with pytest.raises(InputError, match=r"size: expected a number in \(0, "):
+        MotionRecogniser().update([result(OPEN)], 0, size=(0, 640))
 
 
 def moments(at, *, seconds, rate=30.0):

@@ -19,7 +19,7 @@ from handheld.config import read_config
 from handheld.errors import InputError
 from handheld.hands.result import HandResult, Points, palm_size
 from handheld.hands.skeleton import FINGERS, Keypoint
-from handheld.ranges import whole_in_range
+from handheld.ranges import height_and_width, whole_in_range
 from handheld.untrusted import require_name
 
 State = Literal["straight", "hooked", "curved", "bent"]
@@ -157,6 +157,7 @@ def unseen_fingers(
     """
     hidden = np.zeros(len(landmarks), bool)
     if size is not None:
+        height_and_width("size", size)
         height, width = size
         x = landmarks[:, 0]
         y = landmarks[:, 1]

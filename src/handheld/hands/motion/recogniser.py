@@ -15,7 +15,7 @@ from handheld.hands.motion.swipes import SwipeDetector
 from handheld.hands.motion.waves import WaveDetector
 from handheld.hands.perceptron import Perceptron
 from handheld.hands.result import HandResult, palm_size
-from handheld.ranges import whole_in_range
+from handheld.ranges import height_and_width, whole_in_range
 
 _MEMORY_US = 250_000
 """How long a hand may be missing in the midst of a motion: at 10 frames a second, two frames."""
@@ -107,8 +107,8 @@ class MotionRecogniser:
         whole_in_range("t_us", t_us, low=-_LAST_US, high=_LAST_US)
         # Of numpy's numbers some have no sign, and none can be written as JSON.
         t_us = int(t_us)
-        if size is not None and len(size) != 2:
-            raise InputError(f"size: expected height and width, got {size!r:.80}")
+        if size is not None:
+            height_and_width("size", size)
         self._go_on_to(t_us)
         _require_unique_ids(hands)
         events = self._forget(t_us - _MEMORY_US)
