@@ -121,6 +121,16 @@ def test_fingers_that_were_taken_for_a_hand_are_none(track):
     assert drop_duplicates([complete, part]) == [complete]
 
 
+def test_a_fist_that_holds_a_smaller_hand_is_one_where_neither_was_followed():
+    points = open_hand(100, 100)
+    middle = points.mean(axis=0)
+    inner = middle + 0.65 * (points - middle) + 0.3 * (points[9] - points[0])
+    complete, part = hand(points), hand(inner)
+    assert drop_duplicates([part, complete]) == [complete]
+    followed = hand(inner, track=3)
+    assert drop_duplicates([complete, followed]) == [complete, followed]
+
+
 def test_a_small_hand_beside_a_large_one_is_a_hand():
     points = open_hand(100, 100)
     far_away = points[9] + 0.3 * (points - points[0]) + (2 * np.ptp(points[:, 0]), 0, 0)
