@@ -31,7 +31,7 @@ _LISTS = {
     b"<MPD": (".mpd",),
 }
 _MARK_AND_SPACE = b"\xef\xbb\xbf \t\r\n"  # what may stand before: a byte order mark, white space
-_GIF_END = 1024  # bytes in which it ends, with what some programs fill it up
+_NO_SIZES = (0, 2**32 - 1)  # of an AVI that was not finished
 _LIST_HEAD = 64  # bytes in which such a file has said what it is
 
 # A film counts as truncated where it ends before so much of the length that it names, less a bit:
@@ -81,8 +81,6 @@ class VideoReader:
         self.fps = float(stream.average_rate or stream.guessed_rate or _USUAL_FPS)
         self.seconds = _seconds(opened.container, stream) or None
         self.frames: int | None = stream.frames or None
-        # Without times of their own, frames leave no gap; but they were counted.
-        self._counted = self.frames if opened.container.format.name == "avi" else None
         if self.frames is None and self.seconds is not None:
             self.frames = round(self.seconds * self.fps)
 
@@ -207,13 +205,8 @@ class VideoReader:
         slack = _LENGTH_SLACK_S if opened.knows_length else _SOUND_SLACK_S
         if self.seconds is not None and end < _earliest_end(start, self.seconds) - slack:
             _warn(f"{self.name}: truncated: frames end at {end:.1f} s of {self.seconds:.1f} s")
-        elif self._counted and timeline.count < _COUNT_SHARE * self._counted:
-            _warn(
-                f"{self.name}: frames are missing: {timeline.count} came of {self._counted}: "
-                "truncated, or damaged"
-            )
-        elif opened.container.format.name == "gif" and _lacks_trailer(self._source):
-            _warn(f"{self.name}: truncated after {timeline.count} frames")
+        elif _is_cut_avi(self._source):
+            _warn(f"{self.name}: truncated: {timeline.count} frames came")
         elif timeline.has_hole(self.frames):
             hole = timeline.longest
             _warn(
@@ -261,8 +254,10 @@ class _OpenedVideo:
     @property
     def knows_length(self) -> bool:
         """Whether the length that the file names is the film's, not that of its sound too."""
-        # What a stream says of itself may be FFmpeg's estimate, of all of them.
-        return len(self.container.streams) == 1
+        if _own_seconds(self.stream) or len(self.container.streams) == 1:
+            return True
+        # Elsewhere what a stream says of itself may be FFmpeg's estimate, of all of them.
+        return bool(self.stream.duration) and self.container.format.name.startswith("mov")
 
 
 @dataclass
@@ -366,13 +361,20 @@ def _is_list(path: str) -> bool:
     return False
 
 
-def _lacks_trailer(path: str) -> bool:
-    """Whether a GIF does not end as it must (GIF89a, 27), which nothing else in it would tell."""
+def _is_cut_avi(path: str) -> bool:
+    """Whether an AVI is shorter than it says in its first bytes: RIFF, a size, AVI.
+
+    Its frames have no times of their own, and of a still picture no frames come.
+    """
     if not os.path.isfile(path):
         return False
     with open(path, "rb") as file:
-        file.seek(max(0, os.path.getsize(path) - _GIF_END))
-        return not file.read().rstrip(b"\0").endswith(b";")
+        mark, size, kind = file.read(4), file.read(4), file.read(4)
+    if (mark, kind) != (b"RIFF", b"AVI "):
+        return False
+    named = int.from_bytes(size, "little")
+    # Who writes into a pipe cannot say a size.
+    return named not in _NO_SIZES and os.path.getsize(path) < named + 8
 
 
 def _aspect(stream: Any) -> float:
@@ -422,10 +424,22 @@ def _transformed(image: Image, matrix: Any) -> Image:
     return image
 
 
+def _own_seconds(stream: Any) -> float:
+    """Return the length of the film alone that Matroska tells in a tag, or 0."""
+    parts = stream.metadata.get("DURATION", "").split(":")
+    try:
+        hours, minutes, seconds = map(float, parts)
+    except ValueError:
+        return 0.0
+    return 3600 * hours + 60 * minutes + seconds
+
+
 def _seconds(container: Any, stream: Any) -> float:
+    if own := _own_seconds(stream):
+        return own
     if stream.duration:
         return float(stream.duration * stream.time_base)
-    # The stream does not say in Matroska; the container's length counts the sound too.
+    # The container's length counts the sound too.
     if container.duration:
         return float(container.duration / av.time_base)
     return 0.0
