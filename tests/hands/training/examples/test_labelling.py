@@ -136,3 +136,15 @@ def test_a_line_that_is_no_label_is_counted(tmp_path):
     )
     with pytest.raises(InputError, match="line 2"):
         read_labels(path)
+
+
+@pytest.mark.parametrize("name", ["world", "spread", "right", "presence"])
+def test_a_teacher_says_all_of_a_hand_a_person_need_not(tmp_path, name):
+    points = np.zeros((21, 3), np.float32)
+    hand = TeacherHand(points, points, np.zeros(21, np.float32), 0.2, 0.9).to_json() | {name: None}
+    path = tmp_path / "labels.jsonl"
+    path.write_text(json.dumps({"photo": "a", "hands": [hand]}) + "\n")
+    with pytest.raises(InputError, match=f"line 1: not a photo's labels: {name}: expected of a"):
+        read_labels(path)
+    path.write_text(json.dumps({"photo": "a", "hands": [hand | {"source": "true"}]}) + "\n")
+    assert len(read_labels(path)["a"]) == 1

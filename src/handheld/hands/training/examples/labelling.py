@@ -64,6 +64,10 @@ _SAME = 0.35
 _ZOOM_OUT = 1.8
 
 
+_OF_A_TEACHER = ("world", "spread", "right", "presence")
+"""What a teacher says of a hand, and a person need not."""
+
+
 @dataclass(frozen=True, eq=False)
 class TeacherHand:
     """What the teacher says of one hand, or who labelled it in its stead.
@@ -124,6 +128,9 @@ class TeacherHand:
         source = record.get("source", "teacher")
         if source != "teacher":
             return cls._by_person(record, source)
+        for name in _OF_A_TEACHER:
+            if record.get(name) is None:
+                raise InputError(f"{name}: expected of a teacher; a person's source is true")
         return cls(
             keypoints=np.array(record["keypoints"], np.float32).reshape(21, 3),
             world=np.array(record["world"], np.float32).reshape(21, 3),
