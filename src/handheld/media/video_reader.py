@@ -369,12 +369,12 @@ def _is_cut_avi(path: str) -> bool:
     if not os.path.isfile(path):
         return False
     with open(path, "rb") as file:
-        mark, size, kind = file.read(4), file.read(4), file.read(4)
-    if (mark, kind) != (b"RIFF", b"AVI "):
+        head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"AVI ":
         return False
-    named = int.from_bytes(size, "little")
+    size = int.from_bytes(head[4:8], "little")
     # Who writes into a pipe cannot say a size.
-    return named not in _NO_SIZES and os.path.getsize(path) < named + 8
+    return size not in _NO_SIZES and os.path.getsize(path) < size + 8
 
 
 def _aspect(stream: Any) -> float:
@@ -426,17 +426,17 @@ def _transformed(image: Image, matrix: Any) -> Image:
 
 def _own_seconds(stream: Any) -> float:
     """Return the length of the film alone that Matroska tells in a tag, or 0."""
-    parts = stream.metadata.get("DURATION", "").split(":")
+    clock = stream.metadata.get("DURATION", "").split(":")
     try:
-        hours, minutes, seconds = map(float, parts)
+        hours, minutes, seconds = map(float, clock)
     except ValueError:
         return 0.0
     return 3600 * hours + 60 * minutes + seconds
 
 
 def _seconds(container: Any, stream: Any) -> float:
-    if own := _own_seconds(stream):
-        return own
+    if seconds := _own_seconds(stream):
+        return seconds
     if stream.duration:
         return float(stream.duration * stream.time_base)
     # The container's length counts the sound too.
