@@ -221,6 +221,24 @@ def write_with_sound(path, frames, seconds):
     return path
 
 
+@pytest.mark.parametrize("length", ["nan:00:00", "inf:00:00", "1e9:00:00", "four seconds", ""])
+def test_a_length_that_is_none_is_not_believed(tmp_path, length):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        film = container.add_stream("libx264", rate=25)
+        film.width, film.height, film.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for image in noise(10):
+            container.mux(film.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(film.encode(None))
+    content = path.read_bytes()
+    named = b"00:00:00.400000000"
+    assert content.count(named) == 1
+    path.write_bytes(content.replace(named, length.encode().ljust(len(named), b"\0")))
+    reader = open_video(path)
+    assert reader.seconds == pytest.approx(0.4, abs=0.01)
+    assert len(list(reader)) == 10
+
+
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_sound_may_be_longer_than_the_film(tmp_path, suffix):
     path = write_with_sound(tmp_path / f"a{suffix}", 50, 6)

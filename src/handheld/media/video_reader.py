@@ -1,6 +1,7 @@
 """Video files, read with their own timestamps, and as a player would show them."""
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ _LISTS = {
     b"<MPD": (".mpd",),
 }
 _MARK_AND_SPACE = b"\xef\xbb\xbf \t\r\n"  # what may stand before: a byte order mark, white space
+_CLOCK = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)\0?", re.ASCII)  # 00:00:04.000000000
 _NO_SIZES = (0, 2**32 - 1)  # of an AVI that was not finished
 _LIST_HEAD = 64  # bytes in which such a file has said what it is
 
@@ -276,7 +278,7 @@ class _Timeline:
         step: microseconds from frame to frame, as the file says.
         aspect: width of a pixel over its height.
         last: microseconds, of the last frame.
-        end: microseconds until which the last frame is shown, where the file says so.
+        end: microseconds until which the last frame is shown.
         count: of the frames so far.
         steps: microseconds between frames -> how often; coarse, so that it stays small.
         longest: time between two frames.
@@ -297,7 +299,7 @@ class _Timeline:
             self._note_step(t_us - self.last)
         frame = Frame(_as_shown(picture, self.aspect), t_us, self.count)
         self.last = t_us
-        self.end = t_us + round((picture.duration or 0) * picture.time_base / _MICROSECONDS)
+        self.end = t_us + self._length_of(picture)
         self.count += 1
         return frame
 
@@ -311,6 +313,13 @@ class _Timeline:
         if self.count and stamped <= self.last:
             return next_us
         return stamped
+
+    def _length_of(self, picture: Any) -> int:
+        """Return for how many microseconds a picture is shown."""
+        if not picture.duration or picture.time_base is None:
+            return self.step
+        length: int = round(picture.duration * picture.time_base / _MICROSECONDS)
+        return length
 
     def _note_step(self, length: int) -> None:
         milliseconds = length // 1000
@@ -426,11 +435,10 @@ def _transformed(image: Image, matrix: Any) -> Image:
 
 def _own_seconds(stream: Any) -> float:
     """Return the length of the film alone that Matroska tells in a tag, or 0."""
-    clock = stream.metadata.get("DURATION", "").split(":")
-    try:
-        hours, minutes, seconds = map(float, clock)
-    except ValueError:
+    clock = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))
+    if clock is None:
         return 0.0
+    hours, minutes, seconds = map(float, clock.groups())
     return 3600 * hours + 60 * minutes + seconds
 
 
