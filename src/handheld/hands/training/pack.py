@@ -323,8 +323,8 @@ as much, 86 % an even chance; what is none the landmark network refuses.
 """
 
 HAND_SCORE = 0.3
-"""Of a hand that is followed. On the clips both hands are seen in 401 frames, with an even chance in
-390. Of the validation split's hands, cut as tracking cuts them, 0.8 % are below either; of its
+"""Of a hand that is followed. On the clips both hands are seen in 401 frames, with an even chance
+in 390. Of the validation split's hands, cut as tracking cuts them, 0.8 % are below either; of its
 crops without a hand 2.3 % are above it and 1.1 % above an even chance, but what is none must be so
 in every frame.
 """
